@@ -1,0 +1,187 @@
+/**
+ * The tRPC procedures that the tool uses and the sandbox serves: one table of path, kind, input and output.
+ *
+ * Inputs are the platform's own rules (the sandbox answers bad input with these schemas). Outputs name what the tool reads:
+ * further fields are ignored, a missing or mistyped one fails the parse.
+ */
+import * as z from "zod";
+import { timestamp } from "./timestamp.ts";
+
+export interface Procedure<Input extends z.ZodType = z.ZodType, Output extends z.ZodType = z.ZodType> {
+  readonly path: string;
+  readonly kind: "query" | "mutation";
+  readonly input: Input;
+  readonly output: Output;
+}
+
+/** The longest prompt the platform accepts, in UTF-16 units. */
+export const MAX_PROMPT_LENGTH = 10_000;
+
+/** The row's life: it leaves `running` only when somebody polls its status or cancels it. */
+export const runStatus = z.enum(["running", "completed", "failed", "cancelled"]);
+export type RunStatus = z.infer<typeof runStatus>;
+
+/** Output of a row whose real outcome nobody can know any more: the machine lost the run, or ran a newer one. */
+export const UNKNOWN_OUTCOME_OUTPUTS: readonly string[] = [
+  "[run state unavailable: controller no longer has an active CLI run for this record]",
+  "[run state unavailable: controller has moved on to a newer run]",
+];
+
+/** Why the platform refused a start, beyond the tRPC code. Other values may appear. */
+export const UPSTREAM_CODES = {
+  alreadyActive: "kilo_cli_run_already_active",
+  instanceNotRunning: "kilo_cli_run_instance_not_running",
+  instanceNotFound: "instance_not_found",
+  routeUnavailable: "controller_route_unavailable",
+} as const;
+
+const userId = z.string().min(1);
+const prompt = z.string().min(1).max(MAX_PROMPT_LENGTH);
+const offset = z.number().min(0).default(0);
+const pageSize = z.number().min(1).max(100).default(25);
+
+const pagination = z.object({
+  offset: z.number(),
+  limit: z.number(),
+  total: z.number(),
+  totalPages: z.number(),
+});
+
+const runRow = z.object({
+  id: z.uuid(),
+  user_id: z.string(),
+  instance_id: z.string().nullable(),
+  initiated_by_admin_id: z.string().nullable(),
+  prompt: z.string(),
+  status: runStatus,
+  exit_code: z.number().nullable(),
+  started_at: timestamp,
+  completed_at: timestamp.nullable(),
+});
+
+const userRuns = z.object({ runs: z.array(runRow.extend({ output: z.string().nullable() })) });
+
+const listedRun = runRow.extend({
+  user_email: z.string().nullable(),
+  initiated_by_admin_email: z.string().nullable(),
+});
+
+const started = z.object({ ok: z.literal(true), id: z.uuid(), startedAt: timestamp });
+
+const status = z.object({
+  hasRun: z.boolean(),
+  status: runStatus.nullable(),
+  output: z.string().nullable(),
+  exitCode: z.number().nullable(),
+  startedAt: timestamp.nullable(),
+  completedAt: timestamp.nullable(),
+  prompt: z.string().nullable(),
+  initiatedBy: z.enum(["admin", "user"]).nullable(),
+});
+
+const cancelled = z.object({ ok: z.boolean() });
+
+const instance = z.object({
+  id: z.uuid(),
+  user_id: z.string(),
+  user_email: z.string().nullable(),
+  organization_id: z.string().nullable(),
+  sandbox_id: z.string(),
+  lifecycle_state: z.string(),
+  tracked_image_tag: z.string().nullable(),
+  created_at: timestamp,
+  destroyed_at: timestamp.nullable(),
+});
+
+const auditRow = z.object({
+  id: z.string(),
+  action: z.string(),
+  actor_id: z.string().nullable(),
+  actor_email: z.string().nullable(),
+  target_user_id: z.string(),
+  message: z.string(),
+  metadata: z.record(z.string(), z.unknown()).nullable(),
+  created_at: timestamp,
+});
+
+/** What an admin may call: `admin.kiloclawInstances.*`. */
+export const admin = table("admin.kiloclawInstances", {
+  startKiloCliRun: mutation(z.object({ userId, instanceId: z.uuid().optional(), prompt }), started),
+  getKiloCliRunStatus: query(z.object({ userId, runId: z.uuid(), instanceId: z.uuid().optional() }), status),
+  cancelKiloCliRun: mutation(z.object({ userId, runId: z.uuid(), instanceId: z.uuid().optional() }), cancelled),
+  listKiloCliRuns: query(
+    z.object({ userId, instanceId: z.uuid().optional(), limit: z.number().min(1).max(50).default(20) }),
+    userRuns,
+  ),
+  listAllCliRuns: query(
+    z.object({
+      offset,
+      limit: pageSize,
+      search: z.string().optional(),
+      status: z.enum(["all", ...runStatus.options]).default("all"),
+      initiatedBy: z.enum(["all", "admin", "user"]).default("all"),
+    }),
+    z.object({ runs: z.array(listedRun), pagination }),
+  ),
+  getCliRunOutput: query(z.object({ userId, runId: z.uuid() }), z.object({ output: z.string().nullable() })),
+  adminAuditLogs: query(
+    z.object({ userId, action: z.string().optional(), limit: z.number().min(1).max(50).default(10) }),
+    z.array(auditRow),
+  ),
+  list: query(
+    z.object({
+      offset,
+      limit: pageSize,
+      sortBy: z.enum(["created_at", "destroyed_at"]).default("created_at"),
+      sortOrder: z.enum(["asc", "desc"]).default("desc"),
+      search: z.string().optional(),
+      status: z.enum(["all", "active", "inactive_trial_stopped", "suspended", "destroyed"]).default("all"),
+      imageTag: z.string().max(128).optional(),
+      hasSizeOverride: z.boolean().optional(),
+    }),
+    z.object({ instances: z.array(instance), pagination }),
+  ),
+  get: query(
+    z.object({ id: z.uuid() }),
+    instance.extend({
+      workerStatus: z.object({ status: z.string().nullable() }).nullable(),
+      workerStatusError: z.string().nullable(),
+    }),
+  ),
+});
+
+/** What the owner of an instance may call: `kiloclaw.*`. */
+export const user = table("kiloclaw", {
+  startKiloCliRun: mutation(z.object({ prompt }), started),
+  getKiloCliRunStatus: query(z.object({ runId: z.uuid() }), status),
+  cancelKiloCliRun: mutation(z.object({ runId: z.uuid() }), cancelled),
+  listKiloCliRuns: query(z.object({ limit: z.number().min(1).max(50).default(10) }).optional(), userRuns),
+});
+
+/** A failed call, as tRPC wraps it. `code` and `path` can be absent from `data` on errors raised before routing. */
+export const trpcError = z.object({
+  error: z.object({
+    message: z.string(),
+    code: z.number(),
+    data: z.object({
+      code: z.string(),
+      httpStatus: z.number(),
+      path: z.string().optional(),
+      upstreamCode: z.string().optional(),
+    }),
+  }),
+});
+
+function query<I extends z.ZodType, O extends z.ZodType>(input: I, output: O) {
+  return { kind: "query", input, output } as const;
+}
+
+function mutation<I extends z.ZodType, O extends z.ZodType>(input: I, output: O) {
+  return { kind: "mutation", input, output } as const;
+}
+
+function table<T extends Record<string, Omit<Procedure, "path">>>(router: string, entries: T) {
+  return Object.fromEntries(
+    Object.entries(entries).map(([name, entry]) => [name, { ...entry, path: `${router}.${name}` }]),
+  ) as { readonly [Name in keyof T]: T[Name] & { readonly path: string } };
+}

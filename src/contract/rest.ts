@@ -1,0 +1,56 @@
+/** The platform's REST routes that the tool uses: who am I, users by e-mail or id, device login. */
+import * as z from "zod";
+import { timestamp } from "./timestamp.ts";
+
+export interface Route<Answer extends z.ZodType = z.ZodType> {
+  readonly method: "GET" | "POST" | "DELETE";
+  readonly path: string;
+  readonly answer: Answer;
+}
+
+/** Who the token belongs to. Says nothing about admin rights. */
+export const profile = {
+  method: "GET",
+  path: "/api/profile",
+  answer: z.object({ user: z.object({ id: z.string(), email: z.string(), name: z.string().nullable() }) }),
+} as const satisfies Route;
+
+/**
+ * Users by e-mail or name (`_` and `%` are wildcards here) or exact id; admins only. The rows carry two secret columns:
+ * the schema takes what may be shown and drops the rest.
+ */
+export const users = {
+  method: "GET",
+  path: "/admin/api/users",
+  answer: z.object({
+    users: z.array(
+      z.object({
+        id: z.string(),
+        google_user_email: z.string(),
+        google_user_name: z.string().nullable(),
+        is_admin: z.boolean(),
+        blocked_reason: z.string().nullable(),
+        created_at: timestamp,
+      }),
+    ),
+    pagination: z.object({ total: z.number(), totalPages: z.number().nullable() }),
+  }),
+} as const satisfies Route;
+
+/** Device login, step 1: a code for the user to approve. `expiresIn` is in seconds. */
+export const deviceCode = {
+  method: "POST",
+  path: "/api/device-auth/codes",
+  answer: z.object({ code: z.string(), verificationUrl: z.url(), expiresIn: z.number() }),
+} as const satisfies Route;
+
+/** Device login, step 2: the state of a code, with HTTP 202, 200, 403 or 410. The token is handed out once. */
+export const devicePoll = z.discriminatedUnion("status", [
+  z.object({ status: z.literal("pending") }),
+  z.object({ status: z.literal("approved"), token: z.string(), userId: z.string(), userEmail: z.string() }),
+  z.object({ status: z.literal("denied") }),
+  z.object({ status: z.literal("expired") }),
+]);
+
+/** Why a REST route refused: the reason that tRPC's single 401 hides. */
+export const restError = z.object({ error: z.string() });
