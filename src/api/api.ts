@@ -1,0 +1,255 @@
+import { createTRPCUntypedClient, httpBatchLink, splitLink, TRPCClientError } from "@trpc/client";
+import type { AnyRouter } from "@trpc/server";
+import type * as z from "zod";
+import { admin, trpcError, type Procedure } from "../contract/procedures.ts";
+import { restError, type Route } from "../contract/rest.ts";
+import { ApiError, notUnderstood, refusal } from "./api-error.ts";
+import { withRetry } from "./retry.ts";
+import { Transport, type Answer, type TransportOptions } from "./transport.ts";
+
+const MIB = 2 ** 20;
+const MAX_BYTES = 64 * MIB;
+/** A status answer carries up to 1,048,599 UTF-16 units of output, at most six bytes each as JSON, and change. */
+const MAX_STATUS_BYTES = 16 * MIB;
+const READ_TIMEOUT_MS = 45_000;
+const WRITE_TIMEOUT_MS = 45_000;
+
+/** The platform refuses request headers above 16 KiB; an edge in front of it may refuse earlier. */
+const MAX_URL_LENGTH = 8_000;
+const MAX_BATCH = 50;
+/** Fewer of those whose answers can be megabytes each. */
+const MAX_STATUS_BATCH = 10;
+
+const ENDPOINT = "/api/trpc";
+
+type Query = Procedure & { readonly kind: "query" };
+type Mutation = Procedure & { readonly kind: "mutation" };
+
+interface CallOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Try again on transient trouble. Default true. Watching decides for itself. */
+  readonly retry?: boolean;
+}
+
+/** Typed calls to the platform. Queries made in the same tick share a request; a mutation is one request, sent once. */
+export class Api {
+  readonly #transport: Transport;
+  readonly #client: ReturnType<typeof createTRPCUntypedClient<AnyRouter>>;
+
+  constructor(options: TransportOptions) {
+    this.#transport = new Transport(options);
+    const link = (maxItems: number) =>
+      httpBatchLink({
+        url: ENDPOINT,
+        maxItems,
+        maxURLLength: MAX_URL_LENGTH,
+        fetch: (url, init) => this.#fetchBatch(String(url), init?.signal ?? undefined),
+      });
+    this.#client = createTRPCUntypedClient<AnyRouter>({
+      links: [
+        splitLink({
+          condition: ({ path }) => path === admin.getKiloCliRunStatus.path,
+          true: link(MAX_STATUS_BATCH),
+          false: link(MAX_BATCH),
+        }),
+      ],
+    });
+  }
+
+  /**
+   * Asks the platform something.
+   *
+   * @throws ApiError
+   */
+  async query<P extends Query>(procedure: P, input: z.input<P["input"]>, options: CallOptions = {}) {
+    const { signal, retry = true } = options;
+    const ask = async (): Promise<z.output<P["output"]>> => {
+      try {
+        const data = await this.#client.query(procedure.path, input, signal ? { signal } : {});
+        return parse<P["output"]>(procedure.path, procedure.output, data);
+      } catch (error) {
+        throw queryError(error, procedure.path);
+      }
+    };
+    return retry ? withRetry(ask, ({ transient }) => transient, signal) : ask();
+  }
+
+  /**
+   * Asks the platform to change something: one request, sent once, never again by this method. An error whose `sent` is
+   * true leaves open whether the change was made, unless it is a well-formed tRPC refusal.
+   *
+   * @param timeoutMs how long to wait for the answer.
+   * @throws ApiError
+   */
+  async mutate<P extends Mutation>(
+    procedure: P,
+    input: z.input<P["input"]>,
+    { signal, timeoutMs = WRITE_TIMEOUT_MS }: { signal?: AbortSignal | undefined; timeoutMs?: number } = {},
+  ): Promise<z.output<P["output"]>> {
+    const answer = await this.#transport.exchange({
+      method: "POST",
+      path: `${ENDPOINT}/${procedure.path}`,
+      procedure: procedure.path,
+      body: JSON.stringify(input),
+      signal,
+      timeoutMs,
+      maxBytes: MAX_BYTES,
+    });
+    const body = parseJson(answer, procedure.path);
+    const refused = trpcError.safeParse(body);
+    if (refused.success) throw trpcRefusal(refused.data.error, procedure.path, answer.retryAfterMs);
+    if (!isRecord(body) || !isRecord(body.result) || answer.status !== 200) {
+      throw unexpectedAnswer(answer, procedure.path);
+    }
+    return parse<P["output"]>(procedure.path, procedure.output, body.result.data);
+  }
+
+  /**
+   * Calls one of the platform's REST reads.
+   *
+   * @throws ApiError whose message is the platform's own reason, which tRPC hides.
+   */
+  async get<A extends z.ZodType>(
+    route: Route<A> & { readonly method: "GET" },
+    query: Record<string, string> = {},
+    { signal }: CallOptions = {},
+  ): Promise<z.output<A>> {
+    const search = new URLSearchParams(query).toString();
+    const path = search ? `${route.path}?${search}` : route.path;
+    return withRetry(
+      async () => {
+        const answer = await this.#transport.exchange({
+          method: "GET",
+          path,
+          procedure: route.path,
+          signal,
+          timeoutMs: READ_TIMEOUT_MS,
+          maxBytes: MAX_BYTES,
+        });
+        if (answer.status === 200) return parse(route.path, route.answer, parseJson(answer, route.path));
+        const refused = restError.safeParse(tryJson(answer.text));
+        if (!refused.success) throw unexpectedAnswer(answer, route.path);
+        throw refusal(answer.status, refused.data.error, {
+          procedure: route.path,
+          retryAfterMs: answer.retryAfterMs,
+        });
+      },
+      ({ transient }) => transient,
+      signal,
+    );
+  }
+
+  async close(): Promise<void> {
+    await this.#transport.close();
+  }
+
+  async #fetchBatch(url: string, signal: AbortSignal | undefined) {
+    const procedures = url
+      .slice(ENDPOINT.length + 1)
+      .replace(/\?.*/s, "")
+      .split(",");
+    const statuses = procedures.filter((path) => path === admin.getKiloCliRunStatus.path).length;
+    const answer = await this.#transport.exchange({
+      method: "GET",
+      path: url,
+      procedure: [...new Set(procedures)].join(","),
+      signal,
+      timeoutMs: READ_TIMEOUT_MS,
+      maxBytes: statuses === procedures.length ? Math.min(MAX_BYTES, statuses * MAX_STATUS_BYTES) : MAX_BYTES,
+    });
+    const body = parseJson(answer, procedures.join(","));
+    return { status: answer.status, ok: answer.status < 300, json: async () => withRetryAfter(body, answer) };
+  }
+}
+
+/** Each entry of a batch is looked at by itself: HTTP's status is the common one, or 207. */
+function withRetryAfter(body: unknown, answer: Answer): unknown {
+  const entries = Array.isArray(body) ? body : [body];
+  for (const entry of entries) {
+    if (!isRecord(entry) || !("error" in entry || "result" in entry)) throw unexpectedAnswer(answer, "batch");
+    if (isRecord(entry.error) && isRecord(entry.error.data)) entry.error.data.retryAfterMs = answer.retryAfterMs;
+  }
+  return body;
+}
+
+function queryError(error: unknown, path: string): unknown {
+  if (!(error instanceof TRPCClientError)) return error;
+  if (error.cause instanceof ApiError) return error.cause;
+  const shape = trpcError.safeParse({ error: error.shape });
+  if (shape.success) {
+    const data = error.data as { retryAfterMs?: number };
+    return trpcRefusal(shape.data.error, path, data.retryAfterMs);
+  }
+  if (error.message.startsWith("Input is too big")) {
+    return new ApiError("usage", `the search text is too long for ${path}`, {
+      procedure: path,
+      sent: false,
+      transient: false,
+    });
+  }
+  return notUnderstood(path, error.message, { transient: true, cause: error });
+}
+
+function trpcRefusal(
+  { message, data }: z.output<typeof trpcError>["error"],
+  procedure: string,
+  retryAfterMs: number | undefined,
+): ApiError {
+  // Not to be mistaken for a run or an instance that does not exist.
+  if (message.startsWith("No procedure found on path")) return notUnderstood(procedure, message);
+  return refusal(data.httpStatus, readable(message), {
+    procedure,
+    trpcCode: data.code,
+    upstreamCode: data.upstreamCode,
+    retryAfterMs,
+    ...(data.httpStatus === 401 ? { hint: "see why and what to do: kiloclaw-admin auth status" } : {}),
+  });
+}
+
+/** Input errors come as a JSON list of issues in the message. */
+function readable(message: string): string {
+  const issues = tryJson(message);
+  if (!Array.isArray(issues)) return message;
+  return `the platform refused the input: ${issues
+    .map((issue) => (isRecord(issue) ? `${String(issue.path)}: ${String(issue.message)}` : String(issue)))
+    .join("; ")}`;
+}
+
+/** HTML from an edge, an empty body, JSON that is neither result nor error. */
+function unexpectedAnswer(answer: Answer, procedure: string): ApiError {
+  if (answer.status >= 400) {
+    const start = answer.text.trim().slice(0, 120).replaceAll(/\s+/g, " ");
+    return refusal(answer.status, start || "an empty answer", { procedure, retryAfterMs: answer.retryAfterMs });
+  }
+  return notUnderstood(procedure, `neither a result nor an error (HTTP ${answer.status})`, {
+    httpStatus: answer.status,
+    transient: true,
+  });
+}
+
+function parseJson(answer: Answer, procedure: string): unknown {
+  const body = tryJson(answer.text);
+  if (body !== undefined) return body;
+  if (answer.status >= 400) throw unexpectedAnswer(answer, procedure);
+  throw notUnderstood(procedure, `not JSON (HTTP ${answer.status})`, { httpStatus: answer.status, transient: true });
+}
+
+function tryJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function parse<T extends z.ZodType>(procedure: string, schema: T, data: unknown): z.output<T> {
+  const parsed = schema.safeParse(data);
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  const where = issue?.path.join(".") || "(the whole answer)";
+  throw notUnderstood(procedure, `at ${where}: ${issue?.message ?? "invalid"}`, { transient: true });
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

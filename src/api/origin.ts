@@ -1,0 +1,38 @@
+import { CliError } from "../errors.ts";
+
+declare const origin: unique symbol;
+/** A platform's exact origin (`https://app.kilo.ai`): what a token belongs to. */
+export type Origin = string & { readonly [origin]: true };
+
+export const DEFAULT_HOST = "https://app.kilo.ai";
+
+/**
+ * Reads what a user or a config file names as the platform's address. `https:` only, except on this machine's loopback.
+ *
+ * @throws CliError `usage` for anything that is not exactly an origin: user info, a path, a query, a fragment, another
+ *   scheme, or characters outside ASCII in the host name (they can imitate another host).
+ */
+export function parseOrigin(text: string, source: string): Origin {
+  const refuse = (why: string) =>
+    new CliError("usage", `${source}: "${text}" is not an address this tool will send a token to: ${why}`, {
+      hint: `give an origin such as ${DEFAULT_HOST}`,
+    });
+  if (!/^[\x21-\x7e]+$/.test(text)) throw refuse("it has spaces or characters outside ASCII");
+  const withScheme = /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `https://${text}`;
+  if (!URL.canParse(withScheme)) throw refuse("it is not a URL");
+  const url = new URL(withScheme);
+  if (url.protocol !== "https:" && url.protocol !== "http:") throw refuse(`the scheme is ${url.protocol}`);
+  if (url.username || url.password || withScheme.includes("@")) throw refuse("it carries user information");
+  if (url.hash || url.search || url.pathname !== "/" || /[?#\\]/.test(withScheme)) {
+    throw refuse("it has a path, a query or a fragment");
+  }
+  if (url.hostname.split(".").some((label) => label.startsWith("xn--"))) {
+    throw refuse("the host name is an encoded international one, which can imitate another host");
+  }
+  if (url.protocol === "http:" && !isLoopback(url.hostname)) throw refuse("http: is only for this machine (loopback)");
+  return url.origin as Origin;
+}
+
+function isLoopback(hostname: string): boolean {
+  return hostname === "localhost" || hostname === "[::1]" || /^127(\.\d{1,3}){3}$/.test(hostname);
+}

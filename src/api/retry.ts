@@ -1,0 +1,37 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { ApiError } from "./api-error.ts";
+
+const TRIES = 3;
+const FIRST_DELAY_MS = 500;
+/** A platform that asks for a longer wait than this is reported instead of waited for. */
+export const LONGEST_WAIT_MS = 60_000;
+
+/**
+ * Runs `attempt` up to three times while `mayRetry` says so, with full jitter between tries, obeying Retry-After
+ * (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/).
+ *
+ * @throws what the last try threw.
+ */
+export async function withRetry<T>(
+  attempt: () => Promise<T>,
+  mayRetry: (error: ApiError) => boolean,
+  signal?: AbortSignal,
+): Promise<T> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (!(error instanceof ApiError) || !mayRetry(error) || tries >= TRIES) throw error;
+      const wait = error.retryAfterMs ?? backoff(tries, FIRST_DELAY_MS, LONGEST_WAIT_MS);
+      if (wait > LONGEST_WAIT_MS) throw error;
+      await sleep(wait, undefined, signal ? { signal } : {}).catch(() => {
+        throw error;
+      });
+    }
+  }
+}
+
+/** A wait in milliseconds before try number `tries + 1`: random up to `first * 2^(tries - 1)`, never above `cap`. */
+export function backoff(tries: number, first: number, cap: number): number {
+  return Math.random() * Math.min(cap, first * 2 ** (tries - 1));
+}

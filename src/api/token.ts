@@ -1,0 +1,23 @@
+import * as z from "zod";
+
+const claims = z.object({ kiloUserId: z.string(), exp: z.number().optional() });
+
+export interface TokenClaims {
+  readonly userId: string;
+  readonly expiresAt: Date | null;
+}
+
+/**
+ * What a token says about itself. The signature is the platform's business: use this to recognise one's own rows and to
+ * show an expiry, never to decide what is allowed.
+ */
+export function readClaims(token: string): TokenClaims | undefined {
+  const payload = token.split(".")[1];
+  if (!payload) return undefined;
+  try {
+    const { kiloUserId, exp } = claims.parse(JSON.parse(Buffer.from(payload, "base64url").toString("utf8")));
+    return { userId: kiloUserId, expiresAt: exp === undefined ? null : new Date(exp * 1000) };
+  } catch {
+    return undefined;
+  }
+}

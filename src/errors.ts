@@ -1,0 +1,54 @@
+/** What kind of thing went wrong, in the terms of whoever reads it. `exit-codes.ts` gives each its number. */
+export type ErrorKind =
+  | "unexpected"
+  | "incompatible"
+  | "usage"
+  | "run-failed"
+  | "auth"
+  | "not-found"
+  | "ambiguous"
+  | "conflict"
+  | "outcome-unknown"
+  | "still-running"
+  | "partial"
+  | "run-cancelled"
+  | "unreachable"
+  | "local-state"
+  | "interrupted"
+  | "terminated"
+  | "hung-up";
+
+export interface CliErrorOptions {
+  /** What to type or do next, one line each, with the IDs filled in. */
+  hint?: string | readonly string[];
+  /** Whether the same command may work later without any change. */
+  retryable?: boolean;
+  /**
+   * `silent`: the command has already said everything there is to say (a watched run's result, for example), only the exit
+   * code is left to set.
+   */
+  silent?: boolean;
+  cause?: unknown;
+}
+
+/** An error that a user can expect and act upon. Everything else that reaches `main` is a bug. */
+export class CliError extends Error {
+  override readonly name: string = "CliError";
+  readonly kind: ErrorKind;
+  readonly hints: readonly string[];
+  readonly retryable: boolean;
+  readonly silent: boolean;
+
+  constructor(kind: ErrorKind, message: string, options: CliErrorOptions = {}) {
+    super(message, { cause: options.cause });
+    this.kind = kind;
+    this.hints = typeof options.hint === "string" ? [options.hint] : (options.hint ?? []);
+    this.retryable = options.retryable ?? false;
+    this.silent = options.silent ?? false;
+  }
+}
+
+/** The message of whatever was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

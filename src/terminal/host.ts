@@ -1,0 +1,32 @@
+import type { Readable } from "node:stream";
+
+/** A text stream to a person or a pipe. */
+export interface TextSink {
+  write(text: string): boolean;
+  readonly isTTY?: boolean | undefined;
+  readonly columns?: number | undefined;
+  readonly rows?: number | undefined;
+}
+
+export type TextSource = Readable & { readonly isTTY?: boolean | undefined };
+
+/** Why everything should stop: a signal, or nobody reads standard output any more. */
+export type StopReason = "SIGINT" | "SIGTERM" | "SIGHUP" | "EPIPE";
+
+/** The machine under the tool, as far as the tool uses it. Tests hand in their own; `system.ts` is the real one. */
+export interface Host {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly stdin: TextSource;
+  readonly stdout: TextSink;
+  readonly stderr: TextSink;
+  readonly cwd: string;
+  readonly pid: number;
+  readonly platform: string;
+  readonly nodePath: string;
+  readonly nodeVersion: string;
+  /** The package's own folder: `bin/`, `dist/`, package.json. */
+  readonly root: string;
+  readonly version: string;
+  /** Aborted, with a `StopReason` as its reason, when the user or the system wants the tool to end. */
+  readonly stop: AbortSignal;
+}

@@ -1,0 +1,230 @@
+import { CliError } from "../errors.ts";
+import { csvLine } from "./csv.ts";
+import type { Host } from "./host.ts";
+import { createPaint, wantsColor, type Color, type ColorChoice, type Paint } from "./paint.ts";
+import { sanitize, sanitizeLine, SanitizingStream } from "./sanitize.ts";
+import { renderTable, type Column } from "./table.ts";
+import { formatAgo } from "./time.ts";
+
+export const FORMATS = ["table", "json", "jsonl", "csv", "id"] as const;
+export type Format = (typeof FORMATS)[number];
+
+export interface OutputOptions {
+  readonly format: Format;
+  readonly quiet: boolean;
+  /** Names of the fields to show, as the user wrote them. */
+  readonly fields: readonly string[] | undefined;
+  readonly color: ColorChoice;
+  /** Exact times instead of relative ones. */
+  readonly utc: boolean;
+}
+
+/** How records of one kind are shown. */
+export interface View<Row extends object> {
+  /** The fields of the machine formats, in their order. */
+  readonly fields: readonly (keyof Row & string)[];
+  readonly id: (row: Row) => string;
+  /** The table's columns; `when` writes a time the way the user asked for. */
+  readonly columns: (when: When) => readonly Column<Row>[];
+  /** What one record alone looks like; absent: its columns, one a line. */
+  readonly details?: (row: Row, when: When) => readonly Detail[];
+}
+
+export interface Detail {
+  readonly label: string;
+  readonly value: string;
+  readonly color?: Color | undefined;
+}
+
+export type When = (instant: Date | null) => string;
+
+/**
+ * The only way to the user's screen: records go to standard output in the format that was asked for, everything else to
+ * standard error. All text is sanitized here.
+ */
+export class Output {
+  readonly format: Format;
+  readonly quiet: boolean;
+  /** Whether a person reads standard output as a table on a terminal. */
+  readonly interactive: boolean;
+  readonly #host: Host;
+  readonly #options: OutputOptions;
+  readonly #paint: { stdout: Paint; stderr: Paint };
+  readonly #colored: boolean;
+
+  private constructor(host: Host, options: OutputOptions, paint: { stdout: Paint; stderr: Paint }, colored: boolean) {
+    this.#host = host;
+    this.#options = options;
+    this.#paint = paint;
+    this.#colored = colored;
+    this.quiet = options.quiet;
+    this.format = options.quiet ? "id" : options.format;
+    this.interactive = host.stdout.isTTY === true && this.format === "table";
+  }
+
+  static async create(host: Host, options: OutputOptions): Promise<Output> {
+    const colored = wantsColor(host.stdout, host.env, options.color);
+    const [stdout, stderr] = await Promise.all([
+      createPaint(colored),
+      createPaint(wantsColor(host.stderr, host.env, options.color)),
+    ]);
+    return new Output(host, options, { stdout, stderr }, colored);
+  }
+
+  /** Shows records: a table, a JSON array, JSON lines, CSV with a header line, or IDs. */
+  async list<Row extends object>(rows: readonly Row[], view: View<Row>, empty: string): Promise<void> {
+    const fields = this.#fields(view);
+    switch (this.format) {
+      case "json":
+        return this.#data(
+          `${JSON.stringify(
+            rows.map((row) => pick(row, fields)),
+            null,
+            2,
+          )}\n`,
+        );
+      case "jsonl":
+        return this.#data(rows.map((row) => `${JSON.stringify(pick(row, fields))}\n`).join(""));
+      case "csv":
+        return this.#data(
+          [csvLine(fields), ...rows.map((row) => csvLine(fields.map((field) => row[field])))].join("\n") + "\n",
+        );
+      case "id":
+        return this.#data(rows.map((row) => `${sanitizeLine(view.id(row))}\n`).join(""));
+      case "table": {
+        if (rows.length === 0) return this.note(empty);
+        const columns = this.#options.fields ? fieldColumns<Row>(fields, this.#when) : view.columns(this.#when);
+        const width = this.#host.stdout.isTTY ? this.#host.stdout.columns : undefined;
+        this.#data(`${await renderTable(rows, columns, this.#paint.stdout, width)}\n`);
+      }
+    }
+  }
+
+  /** Shows one record. */
+  async item<Row extends object>(row: Row, view: View<Row>): Promise<void> {
+    if (this.format === "json") {
+      return this.#data(`${JSON.stringify(pick(row, this.#fields(view)), null, 2)}\n`);
+    }
+    if (this.format !== "table") return this.list([row], view, "");
+    const details: readonly Detail[] = this.#options.fields
+      ? fieldColumns<Row>(this.#fields(view), this.#when).map(asDetail(row))
+      : (view.details?.(row, this.#when) ?? view.columns(this.#when).map(asDetail(row)));
+    this.#data(this.#detailLines(details, this.#paint.stdout));
+  }
+
+  /** Writes one event of a stream as a JSON line, whatever machine format was asked for. */
+  event(event: object): void {
+    this.#data(`${JSON.stringify(event)}\n`);
+  }
+
+  /** Writes a bare value, such as an ID or a path, as a line of standard output. */
+  line(text: string): void {
+    this.#data(`${sanitize(text)}\n`);
+  }
+
+  /** A stream for text from the customer's machine. Its colours survive where the terminal takes colour. */
+  untrusted(): { write(text: string): void; end(): void } {
+    const stream = new SanitizingStream({ colors: this.#colored });
+    let lineOpen = false;
+    const write = (text: string) => {
+      if (text === "") return;
+      lineOpen = !text.endsWith("\n");
+      this.#data(text);
+    };
+    return {
+      write: (text) => write(stream.push(text)),
+      end: () => {
+        write(stream.end());
+        if (lineOpen) this.#data("\n");
+        if (this.#colored) this.#data("\u001b[0m");
+      },
+    };
+  }
+
+  /** Writes text to standard output byte for byte. For files and pipes: the caller refuses a terminal. */
+  raw(text: string): void {
+    this.#data(text);
+  }
+
+  /** Tells the user something, on standard error. Left out when quiet. */
+  note(text: string): void {
+    if (!this.quiet) this.#host.stderr.write(`${sanitize(text)}\n`);
+  }
+
+  /** Marks something as done, on standard error. Left out when quiet. */
+  success(text: string): void {
+    if (!this.quiet) this.#host.stderr.write(`${this.#paint.stderr("green", "✓")} ${sanitize(text)}\n`);
+  }
+
+  /** Warns on standard error, also when quiet. */
+  warn(text: string): void {
+    this.#host.stderr.write(`${this.#paint.stderr("yellow", "warning:")} ${sanitize(text)}\n`);
+  }
+
+  /** A block of labelled values on standard error: what is about to happen, or what is in the way. */
+  notes(details: readonly Detail[]): void {
+    if (!this.quiet) this.#host.stderr.write(this.#detailLines(details, this.#paint.stderr));
+  }
+
+  /** One line with a coloured head, on standard error. Left out when quiet. */
+  headline(color: Color, head: string, rest: string): void {
+    if (!this.quiet) {
+      this.#host.stderr.write(`${this.#paint.stderr(color, sanitizeLine(head))} ${sanitizeLine(rest)}\n`);
+    }
+  }
+
+  readonly #when: When = (instant) => {
+    if (!instant) return "-";
+    return this.#options.utc || !this.#host.stdout.isTTY ? instant.toISOString() : formatAgo(instant, new Date());
+  };
+
+  #detailLines(details: readonly Detail[], paint: Paint): string {
+    const width = Math.max(...details.map(({ label }) => label.length));
+    return details
+      .map(({ label, value, color }) => {
+        const text = sanitize(value).replaceAll("\n", `\n${" ".repeat(width + 2)}`);
+        return `${paint("dim", label.padEnd(width))}  ${color ? paint(color, text) : text}\n`;
+      })
+      .join("");
+  }
+
+  #fields<Row extends object>(view: View<Row>): (keyof Row & string)[] {
+    const asked = this.#options.fields;
+    if (!asked) return [...view.fields];
+    return asked.map((name) => {
+      const field = view.fields.find((known) => known === name);
+      if (field) return field;
+      throw new CliError("usage", `unknown field "${name}"`, { hint: `valid fields: ${view.fields.join(", ")}` });
+    });
+  }
+
+  #data(text: string): void {
+    this.#host.stdout.write(text);
+  }
+}
+
+function asDetail<Row>(row: Row) {
+  return (column: Column<Row>): Detail => ({
+    label: column.header.toLowerCase(),
+    value: column.value(row),
+    color: column.color?.(row),
+  });
+}
+
+function fieldColumns<Row extends object>(fields: readonly (keyof Row & string)[], when: When): Column<Row>[] {
+  return fields.map((field, rank) => ({
+    header: field.replaceAll(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase(),
+    rank,
+    value: (row) => fieldText(row[field], when),
+  }));
+}
+
+function fieldText(value: unknown, when: When): string {
+  if (value === null || value === undefined) return "-";
+  if (value instanceof Date) return when(value);
+  return typeof value === "object" ? JSON.stringify(value) : String(value);
+}
+
+function pick<Row extends object>(row: Row, fields: readonly (keyof Row & string)[]): object {
+  return Object.fromEntries(fields.map((field) => [field, row[field] ?? null]));
+}

@@ -1,0 +1,76 @@
+/**
+ * The one function between untrusted text and a terminal.
+ *
+ * Run output, prompts, names and error messages come from other machines. Only TAB, LF and printable characters pass; colour
+ * sequences (SGR) pass where asked for; everything else is shown escaped, not stripped, because stripping can put the parts
+ * of a live sequence together.
+ */
+
+// Controls (but not TAB and LF), C1, soft hyphen, zero-width and bidi marks, line separators, byte-order mark, tag characters
+// and lone surrogates.
+const UNSAFE =
+  // oxlint-disable-next-line no-control-regex -- finding control characters is what this expression is for
+  /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]|\udb40[\udc00-\udc7f]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g;
+
+/** A colour sequence, bounded: real ones have a handful of parameters, and an endless one must not cost more than its length. */
+const SGR = /^\u001b\[[0-9;:]{0,48}m/; // oxlint-disable-line no-control-regex -- as above
+/** The beginning of a sequence that the next piece of text could complete to a colour sequence. */
+const SGR_START = /\u001b(?:\[[0-9;:]{0,48})?$/; // oxlint-disable-line no-control-regex -- as above
+const LONGEST_SGR = 52;
+
+export interface SanitizeOptions {
+  /** Let colour sequences through. Default: show them escaped like every other control sequence. */
+  colors?: boolean;
+}
+
+/** `text` with everything that could drive a terminal made visible. Carriage returns before a line feed are dropped. */
+export function sanitize(text: string, { colors = false }: SanitizeOptions = {}): string {
+  const unixLines = text.includes("\r\n") ? text.replaceAll("\r\n", "\n") : text;
+  return unixLines.replace(UNSAFE, (match, at: number) => {
+    if (colors && match === "\u001b" && SGR.test(unixLines.slice(at, at + LONGEST_SGR))) return match;
+    return visible(match);
+  });
+}
+
+/** Like `sanitize`, for text that must stay on one line: a table cell, a title. */
+export function sanitizeLine(text: string): string {
+  return sanitize(text).replaceAll("\n", " ").replaceAll("\t", " ");
+}
+
+/** Sanitizes text that comes in pieces: a sequence, a character or a line ending may be split between two of them. */
+export class SanitizingStream {
+  #held = "";
+  readonly #options: SanitizeOptions;
+
+  constructor(options: SanitizeOptions = {}) {
+    this.#options = options;
+  }
+
+  /** The part of the text so far that is certain, sanitized. */
+  push(text: string): string {
+    const all = this.#held + text;
+    const cut = all.length - heldBack(all);
+    this.#held = all.slice(cut);
+    return sanitize(all.slice(0, cut), this.#options);
+  }
+
+  /** What was still held back when the text ended. */
+  end(): string {
+    const rest = this.#held;
+    this.#held = "";
+    return sanitize(rest, this.#options);
+  }
+}
+
+function heldBack(text: string): number {
+  const last = text.charCodeAt(text.length - 1);
+  if (last === 0x0d || (last >= 0xd800 && last <= 0xdbff)) return 1;
+  const partial = SGR_START.exec(text.slice(-LONGEST_SGR));
+  return partial ? partial[0].length : 0;
+}
+
+function visible(character: string): string {
+  const code = character.codePointAt(0) ?? 0;
+  if (code <= 0xff) return `\\x${code.toString(16).padStart(2, "0")}`;
+  return `\\u{${code.toString(16)}}`;
+}
