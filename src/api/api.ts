@@ -20,6 +20,8 @@ const MAX_BATCH = 50;
 /** Fewer of those whose answers can be megabytes each. */
 const MAX_STATUS_BATCH = 10;
 
+const LONGEST_MESSAGE = 300;
+
 const ENDPOINT = "/api/trpc";
 
 type Query = Procedure & { readonly kind: "query" };
@@ -209,7 +211,9 @@ function trpcRefusal(
 /** Input errors come as a JSON list of issues in the message. */
 function readable(message: string): string {
   const issues = tryJson(message);
-  if (!Array.isArray(issues)) return message;
+  // A database error's message holds the whole statement, parameters and output included.
+  if (!Array.isArray(issues))
+    return message.length > LONGEST_MESSAGE ? `${message.slice(0, LONGEST_MESSAGE)}…` : message;
   return `the platform refused the input: ${issues
     .map((issue) => (isRecord(issue) ? `${String(issue.path)}: ${String(issue.message)}` : String(issue)))
     .join("; ")}`;

@@ -1,0 +1,103 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { ApiError } from "../api/api-error.ts";
+import type { Api } from "../api/api.ts";
+import { backoff } from "../api/retry.ts";
+import { CliError } from "../errors.ts";
+import { OutputCursor } from "./output-cursor.ts";
+import type { Run } from "./run.ts";
+import { machineOf, pollRun } from "./settle.ts";
+
+export type WatchEvent =
+  /** New output; `gap`: some before it is lost. */
+  | { readonly type: "output"; readonly text: string; readonly gap: boolean }
+  /** A poll went well and the run goes on. `silentMs`: how long it has written nothing. */
+  | { readonly type: "progress"; readonly run: Run; readonly silentMs: number; readonly nextPollMs: number }
+  /** A poll failed; the run is not affected. */
+  | { readonly type: "trouble"; readonly error: ApiError; readonly nextPollMs: number }
+  | { readonly type: "end"; readonly run: Run; readonly output: string | null };
+
+export interface WatchOptions {
+  /** Aborted: stop watching. Never touches the run. */
+  readonly stop: AbortSignal;
+  /** Fixed time between polls in milliseconds, instead of 2 s while output grows, easing to 10 s in silence. */
+  readonly intervalMs?: number | undefined;
+  /** Stop watching after so many milliseconds. */
+  readonly timeoutMs?: number | undefined;
+}
+
+const QUICK_POLL_MS = 2_000;
+const SLOW_POLL_MS = 10_000;
+const FIRST_BACKOFF_MS = 1_000;
+const LONGEST_BACKOFF_MS = 20_000;
+/** How long to go on without any answer. */
+const PATIENCE_MS = 5 * 60_000;
+
+/**
+ * Follows a run to its end. Polling is also what records the end on the platform.
+ *
+ * @throws CliError `still-running` at the time limit or after five minutes without an answer; `conflict` when the machine is
+ *   known to be down (asking would mark the run failed); `auth` when the token is refused; `not-found`.
+ */
+export async function* watchRun(api: Api, run: Run, options: WatchOptions): AsyncGenerator<WatchEvent> {
+  const { stop, timeoutMs = Infinity } = options;
+  if (run.status === "running") await refuseIfMachineIsDown(api, run);
+  const began = Date.now();
+  const cursor = new OutputCursor();
+  let lastGrowth = began;
+  let lastAnswer = began;
+  let failures = 0;
+  let current = run;
+  while (!stop.aborted) {
+    let pause: number;
+    try {
+      const { run: polled, status } = await pollRun(api, current, { signal: stop, retry: false });
+      if (!status.hasRun) throw new CliError("not-found", `the platform does not know run ${run.id} any more`);
+      current = polled;
+      failures = 0;
+      lastAnswer = Date.now();
+      const fresh = cursor.next(status.output ?? "");
+      if (fresh.text !== "" && !current.outcomeUnknown) {
+        lastGrowth = lastAnswer;
+        yield { type: "output", ...fresh };
+      }
+      if (current.status !== "running") {
+        yield { type: "end", run: current, output: status.output };
+        return;
+      }
+      const silentMs = lastAnswer - lastGrowth;
+      pause = options.intervalMs ?? Math.min(SLOW_POLL_MS, Math.max(QUICK_POLL_MS, silentMs / 3));
+      yield { type: "progress", run: current, silentMs, nextPollMs: pause };
+    } catch (error) {
+      if (stop.aborted) return;
+      if (!(error instanceof ApiError) || !error.transient) throw error;
+      if (Date.now() - lastAnswer > PATIENCE_MS) throw gaveUp(run, "the platform does not answer", error);
+      failures += 1;
+      pause = error.retryAfterMs ?? backoff(failures, FIRST_BACKOFF_MS, LONGEST_BACKOFF_MS);
+      yield { type: "trouble", error, nextPollMs: pause };
+    }
+    const left = began + timeoutMs - Date.now();
+    if (left <= 0) throw gaveUp(run, "the time limit is reached");
+    await sleep(Math.min(pause, left), undefined, { signal: stop }).catch(() => undefined);
+  }
+}
+
+/**
+ * @throws CliError `conflict`
+ */
+export async function refuseIfMachineIsDown(api: Api, run: Run): Promise<void> {
+  if ((await machineOf(api, run)) !== "down") return;
+  throw new CliError("conflict", `run ${run.id} cannot be followed: its instance is not running`, {
+    hint: [
+      "asking for its status now would mark the run failed for good; start the machine or destroy the instance first",
+      `see the instance: kiloclaw-admin instances show ${run.instanceId ?? ""}`.trimEnd(),
+    ],
+  });
+}
+
+function gaveUp(run: Run, why: string, cause?: unknown): CliError {
+  return new CliError("still-running", `stopped watching run ${run.id}: ${why}; the run goes on`, {
+    hint: `take it up again: kiloclaw-admin runs watch ${run.id}`,
+    retryable: true,
+    cause,
+  });
+}
