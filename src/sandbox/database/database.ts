@@ -1,0 +1,74 @@
+/** Opens the platform's PostgreSQL: embedded (PGlite) in a directory, or a real server. */
+import { mkdir, readdir } from "node:fs/promises";
+import { PGlite } from "@electric-sql/pglite";
+import { sql } from "drizzle-orm";
+import { drizzle as drizzleNodePostgres } from "drizzle-orm/node-postgres";
+import type { PgDatabase, PgQueryResultHKT } from "drizzle-orm/pg-core";
+import { drizzle as drizzlePglite } from "drizzle-orm/pglite";
+import { Pool } from "pg";
+import { SandboxError } from "../sandbox-error.ts";
+import * as schema from "./schema.ts";
+
+export type Database = PgDatabase<PgQueryResultHKT, typeof schema>;
+
+export interface OpenDatabase {
+  readonly database: Database;
+  /** What to call it in messages; never holds a password. */
+  readonly description: string;
+  close(): Promise<void>;
+}
+
+/**
+ * The embedded database in `directory`, created on first use (from `template`, a dump, when one is given).
+ * PGlite takes no lock: the caller must hold one on the directory.
+ */
+export async function openEmbedded(directory: string, template?: Blob): Promise<OpenDatabase> {
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  const isNew = (await readdir(directory)).length === 0;
+  const client = await PGlite.create({ dataDir: directory, ...(isNew && template && { loadDataDir: template }) });
+  const database = drizzlePglite(client, { schema });
+  await database.execute(sql`set timezone to 'UTC'`);
+  return { database, description: "embedded", close: () => client.close() };
+}
+
+/**
+ * The database at `url` (`postgres://…`).
+ *
+ * @throws {SandboxError} when it cannot be reached or refuses the login.
+ */
+export async function openServer(url: string): Promise<OpenDatabase> {
+  const place = describeServer(url);
+  const pool = new Pool({
+    connectionString: url,
+    max: 10,
+    options: "-c timezone=UTC",
+    connectionTimeoutMillis: 10_000,
+  });
+  // A connection that breaks while idle is replaced by the next query; without a listener it would end the process.
+  pool.on("error", () => undefined);
+  try {
+    await pool.query("select 1");
+  } catch (error) {
+    await pool.end();
+    throw new SandboxError(
+      `Cannot use the database ${place}: ${error instanceof Error ? error.message : String(error)}`,
+      {
+        cause: error,
+      },
+    );
+  }
+  return { database: drizzleNodePostgres(pool, { schema }), description: place, close: () => pool.end() };
+}
+
+function describeServer(url: string): string {
+  let parsed: URL;
+  try {
+    parsed = new URL(url);
+  } catch {
+    throw new SandboxError("The database URL is not a URL; it looks like postgres://user:password@host:5432/name.");
+  }
+  if (parsed.protocol !== "postgres:" && parsed.protocol !== "postgresql:") {
+    throw new SandboxError(`The database URL must start with postgres://, not ${parsed.protocol}//.`);
+  }
+  return `${parsed.host}${parsed.pathname}`;
+}

@@ -1,0 +1,154 @@
+/** A running sandbox from outside: what `sandbox stop | status | reset | token | fault` and tests ask it. */
+import { rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+import * as z from "zod";
+import type { Fault, FaultSpec } from "./faults.ts";
+import { SandboxError } from "./sandbox-error.ts";
+import { MARKER, readState, type State } from "./state-file.ts";
+import type { LoggedRequest } from "./web/request-log.ts";
+
+export type { Fault, FaultName, FaultSpec } from "./faults.ts";
+export type { LoggedRequest } from "./web/request-log.ts";
+
+export interface SandboxStatus {
+  readonly url: string;
+  readonly pid: number;
+  readonly dataDir: string;
+  /** `embedded`, or host and name of the server's database. */
+  readonly database: string;
+  readonly startedAt: string;
+  readonly adminEmail: string;
+  readonly users: number;
+  readonly instances: number;
+  readonly runs: number;
+}
+
+export interface InstanceReport {
+  readonly id: string;
+  readonly directory: string;
+  readonly healthy: boolean;
+  readonly problems: readonly string[];
+}
+
+/** How long a sandbox may take to answer; a reset or a stop may take longer. */
+const ANSWER_MS = 5_000;
+const WORK_MS = 60_000;
+const GONE_POLL_MS = 50;
+
+const refusal = z.object({ error: z.string() });
+
+/** The sandbox running in `dataDir`; null when none answers there. */
+export async function findSandbox(dataDir: string): Promise<RunningSandbox | null> {
+  const state = await readState(dataDir);
+  if (!state) return null;
+  const sandbox = new RunningSandbox(dataDir, state);
+  const answers = await sandbox.status().then(
+    () => true,
+    () => false,
+  );
+  return answers ? sandbox : null;
+}
+
+/**
+ * Deletes the data of a sandbox that is not running.
+ *
+ * @returns false when there is nothing to delete.
+ * @throws {SandboxError} when the directory is no sandbox's, or a sandbox is running in it.
+ */
+export async function deleteSandbox(dataDir: string): Promise<boolean> {
+  if (!(await exists(dataDir))) return false;
+  if (!(await exists(join(dataDir, MARKER)))) throw new SandboxError(`${dataDir} is not a sandbox's data directory.`);
+  if (await findSandbox(dataDir)) throw new SandboxError(`A sandbox is running in ${dataDir}.`);
+  await rm(dataDir, { recursive: true });
+  return true;
+}
+
+/** A sandbox that answered when it was found. Its methods throw {@link SandboxError} when it refuses or is gone. */
+export class RunningSandbox {
+  readonly dataDir: string;
+  readonly #state: State;
+
+  constructor(dataDir: string, state: State) {
+    this.dataDir = dataDir;
+    this.#state = state;
+  }
+
+  get url(): string {
+    return this.#state.url;
+  }
+
+  get pid(): number {
+    return this.#state.pid;
+  }
+
+  status(): Promise<SandboxStatus> {
+    return this.#call("GET", "status");
+  }
+
+  /** A token for the user with this e-mail or id. */
+  async token(user: string): Promise<string> {
+    const { token } = await this.#call<{ token: string }>("POST", "token", { user });
+    return token;
+  }
+
+  listFaults(): Promise<Fault[]> {
+    return this.#call("GET", "faults");
+  }
+
+  setFault(fault: FaultSpec): Promise<Fault> {
+    return this.#call("POST", "faults", fault);
+  }
+
+  async clearFaults(): Promise<void> {
+    await this.#call("DELETE", "faults");
+  }
+
+  /** What arrived since the start (the newest 10,000 calls), oldest first. */
+  requests(): Promise<LoggedRequest[]> {
+    return this.#call("GET", "requests");
+  }
+
+  /** The instance with this id, or of the user with this e-mail or id: where its files are and whether it is whole. */
+  instance(of: string): Promise<InstanceReport> {
+    return this.#call("GET", `instance?of=${encodeURIComponent(of)}`);
+  }
+
+  /** Stops all runs, deletes all data and seeds anew; the sandbox goes on running, and tokens stay valid. */
+  async reset(): Promise<void> {
+    await this.#call("POST", "reset", undefined, WORK_MS);
+  }
+
+  /** Stops it, and waits until it is gone. */
+  async stop(): Promise<void> {
+    await this.#call("POST", "stop");
+    const deadline = Date.now() + WORK_MS;
+    while ((await readState(this.dataDir))?.startedAt === this.#state.startedAt) {
+      if (Date.now() >= deadline) throw new SandboxError(`The sandbox at ${this.url} does not stop.`);
+      await new Promise((resolve) => {
+        setTimeout(resolve, GONE_POLL_MS);
+      });
+    }
+  }
+
+  async #call<Answer>(method: string, path: string, body?: unknown, timeoutMs = ANSWER_MS): Promise<Answer> {
+    const response = await fetch(`${this.url}/_sandbox/${path}`, {
+      method,
+      headers: { authorization: `Bearer ${this.#state.controlToken}`, "content-type": "application/json" },
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+      signal: AbortSignal.timeout(timeoutMs),
+    }).catch((error: unknown) => {
+      throw new SandboxError(`The sandbox at ${this.url} does not answer.`, { cause: error });
+    });
+    const answer: unknown = await response.json().catch(() => undefined);
+    if (response.ok) return answer as Answer;
+    const { data } = refusal.safeParse(answer);
+    throw new SandboxError(data?.error ?? `The sandbox at ${this.url} answered ${response.status}.`);
+  }
+}
+
+function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
+}

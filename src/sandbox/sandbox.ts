@@ -1,0 +1,167 @@
+/** The sandbox: the platform's recovery runs on this machine, put together from its parts. */
+import { randomBytes } from "node:crypto";
+import { mkdir, rm } from "node:fs/promises";
+import { eq } from "drizzle-orm";
+import { AuditLog } from "./audit-log.ts";
+import { Authenticator } from "./auth.ts";
+import { splitCommand } from "./command-line.ts";
+import { type DataDirectory, takeDataDirectory } from "./data-directory.ts";
+import { type OpenDatabase, openEmbedded, openServer } from "./database/database.ts";
+import { migrate } from "./database/migrate.ts";
+import { cliRuns, instances, users } from "./database/schema.ts";
+import { DeviceAuth } from "./device-auth.ts";
+import { Faults } from "./faults.ts";
+import type { SandboxStatus } from "./remote.ts";
+import { RunRecords } from "./run-records.ts";
+import { ADMIN } from "./seed/people.ts";
+import { seed, wipe } from "./seed/seed.ts";
+import { Teardown } from "./teardown.ts";
+import { createApp } from "./web/app.ts";
+import { RequestLog } from "./web/request-log.ts";
+import { listen } from "./web/server.ts";
+import { Worker } from "./worker.ts";
+
+export { SandboxError } from "./sandbox-error.ts";
+
+export interface SandboxOptions {
+  /** 0 or absent: any free port. The sandbox listens on 127.0.0.1 only. */
+  readonly port?: number | undefined;
+  readonly dataDir: string;
+  /** `postgres://…`: that server instead of the embedded database. */
+  readonly databaseUrl?: string | undefined;
+  /** So many more users, each with a personal instance that runs. */
+  readonly extraUsers?: number | undefined;
+  /** What a run executes instead of the built-in repair program, such as `kilo run --auto`; the prompt is appended. */
+  readonly agentCommand?: string | undefined;
+  readonly assets: {
+    readonly nodePath: string;
+    /** The built-in repair program. */
+    readonly agentScript: string;
+    readonly migrations: string;
+  };
+  /** For the state file: the process that runs the sandbox. */
+  readonly pid: number;
+  /** For the runs' processes. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** A PGlite dump to make a new embedded database from. */
+  readonly template?: Blob | undefined;
+}
+
+export interface Sandbox {
+  readonly url: string;
+  readonly port: number;
+  readonly dataDir: string;
+  readonly adminEmail: string;
+  readonly adminToken: string;
+  /** Resolves when the sandbox has stopped, whoever stopped it. */
+  readonly stopped: Promise<void>;
+  /** Closes all connections, kills all runs, closes the database, gives up the directory. */
+  stop(): Promise<void>;
+}
+
+/** What the sandbox's user keeps to himself: credentials of the command line are no business of what a run executes. */
+const PRIVATE_ENVIRONMENT = "KILOCLAW_ADMIN_";
+
+/**
+ * Starts a sandbox.
+ *
+ * @throws {SandboxError} when its user can put right what is wrong: the directory or port is taken, the database unreachable.
+ */
+export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
+  const teardown = new Teardown();
+  try {
+    const directory = await takeDataDirectory(options.dataDir, () => void teardown.run());
+    teardown.add(() => directory.release());
+    const opened = await openDatabase(options, directory);
+    teardown.add(() => opened.close());
+    await migrate(opened.database, options.assets.migrations);
+    await seed(opened.database, options.extraUsers ?? 0);
+    return await assemble(options, directory, opened, teardown);
+  } catch (error) {
+    await teardown.run().catch(() => undefined);
+    throw error;
+  }
+}
+
+async function assemble(
+  options: SandboxOptions,
+  directory: DataDirectory,
+  { database, description }: OpenDatabase,
+  teardown: Teardown,
+): Promise<Sandbox> {
+  const faults = new Faults();
+  const requests = new RequestLog();
+  const audit = new AuditLog(database, faults);
+  const authenticator = new Authenticator(database, directory.secret);
+  const worker = new Worker({
+    instancesDirectory: directory.instances,
+    command: agentCommand(options),
+    env: childEnvironment(options.env),
+    faults,
+  });
+  teardown.add(() => worker.close());
+  const controlToken = randomBytes(32).toString("base64url");
+  const startedAt = new Date().toISOString();
+  const app = createApp({
+    services: { database, worker, audit, runs: new RunRecords({ database, worker, audit, faults }) },
+    authenticator,
+    deviceAuth: new DeviceAuth(database, authenticator),
+    faults,
+    requests,
+    secret: directory.secret,
+    control: {
+      controlToken,
+      status: async (): Promise<SandboxStatus> => ({
+        url: server.url,
+        pid: options.pid,
+        dataDir: directory.path,
+        database: description,
+        startedAt,
+        adminEmail: ADMIN.email,
+        users: await database.$count(users),
+        instances: await database.$count(instances),
+        runs: await database.$count(cliRuns),
+      }),
+      stop: () => setImmediate(() => void teardown.run()),
+      reset: async () => {
+        await worker.restart();
+        faults.clear();
+        await wipe(database);
+        await rm(directory.instances, { recursive: true, force: true });
+        await seed(database, options.extraUsers ?? 0);
+      },
+    },
+  });
+  const server = await listen(app, options.port ?? 0);
+  teardown.add(() => server.close());
+  await mkdir(directory.instances, { recursive: true });
+  const [admin] = await database.select().from(users).where(eq(users.id, ADMIN.id));
+  if (!admin) throw new Error("the seeded admin is missing");
+  const adminToken = await authenticator.mint(admin);
+  await directory.publish({ pid: options.pid, url: server.url, controlToken, startedAt });
+  return {
+    url: server.url,
+    port: server.port,
+    dataDir: directory.path,
+    adminEmail: ADMIN.email,
+    adminToken,
+    stopped: teardown.done,
+    stop: () => teardown.run(),
+  };
+}
+
+function openDatabase({ databaseUrl, template }: SandboxOptions, directory: DataDirectory): Promise<OpenDatabase> {
+  return databaseUrl === undefined ? openEmbedded(directory.database, template) : openServer(databaseUrl);
+}
+
+function agentCommand({ agentCommand: command, assets }: SandboxOptions): readonly [string, ...string[]] {
+  return command === undefined ? [assets.nodePath, assets.agentScript] : splitCommand(command);
+}
+
+function childEnvironment(env: SandboxOptions["env"]): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(env).filter(
+      (entry): entry is [string, string] => entry[1] !== undefined && !entry[0].startsWith(PRIVATE_ENVIRONMENT),
+    ),
+  );
+}

@@ -1,0 +1,28 @@
+/** `sandbox.json`: how a running sandbox is found, in its data directory. Light: commands read it without the server. */
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import * as z from "zod";
+
+const state = z.object({
+  pid: z.number(),
+  url: z.url(),
+  /** Opens `/_sandbox/*`. */
+  controlToken: z.string(),
+  /** ISO-8601. */
+  startedAt: z.string(),
+});
+export type State = z.infer<typeof state>;
+
+export const stateFile = (dataDir: string) => join(dataDir, "sandbox.json");
+
+/** Marks a directory as a sandbox's, so that a reset deletes no other. */
+export const MARKER = "KILOCLAW_SANDBOX";
+
+/** What the file says; `undefined` when there is none or it is none of ours. It may be left from a killed sandbox. */
+export async function readState(dataDir: string): Promise<State | undefined> {
+  try {
+    return state.parse(JSON.parse(await readFile(stateFile(dataDir), "utf8")));
+  } catch {
+    return undefined;
+  }
+}
