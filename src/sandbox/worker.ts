@@ -77,9 +77,10 @@ export class Worker {
       throw new WorkerError(409, "Instance is not running", UPSTREAM_CODES.instanceNotRunning);
     }
     if (machine.oldController) throw routeUnavailable(401);
-    const { startedAt } = await this.#controllerCall("start", async () =>
-      (await this.#controller(instance)).start(prompt),
-    );
+    const controller = await this.#controller(instance);
+    // Nothing is awaited between this check and the spawn: no process can appear after the last one was stopped.
+    if (this.#closed) throw new WorkerUnreachable("fetch failed");
+    const { startedAt } = await this.#controllerCall("start", () => controller.start(prompt));
     after(fault);
     return startedAt;
   }
