@@ -21,8 +21,13 @@ await build({
   legalComments: "none",
   // WebAssembly and data files that must stay where npm puts them.
   external: ["@electric-sql/pglite", "pg-native"],
-  // CommonJS dependencies call require(), which an ES module does not have.
-  banner: { js: 'import{createRequire as __cr}from"node:module";const require=__cr(import.meta.url);' },
+  // CommonJS dependencies use what an ES module does not have.
+  banner: {
+    js: [
+      'import{createRequire as __cr}from"node:module";import{fileURLToPath as __fp}from"node:url";',
+      "const require=__cr(import.meta.url),__filename=__fp(import.meta.url);",
+    ].join(""),
+  },
   logLevel: "warning",
 });
 await cp(at("sandbox/database/migrations"), `${dist}/migrations`, { recursive: true });

@@ -13,8 +13,8 @@ export interface StartRequest {
   readonly userEmail: string | null;
   readonly instance: Instance;
   readonly prompt: string;
-  /** The caller's own user ID, from its token: tells its rows from those of others. */
-  readonly adminId: string | undefined;
+  /** Who asks: tells its rows from those of others. */
+  readonly admin: { readonly userId: string | undefined; readonly email: string | null };
 }
 
 /**
@@ -84,7 +84,7 @@ export async function startRun(api: Api, request: StartRequest, options: StartOp
 }
 
 /** Sends the start once. Tried again only while it is certain that nothing has happened: no socket, or a refusal with 429. */
-async function sendStart(api: Api, { userId, userEmail, instance, prompt, adminId }: StartRequest, stop: AbortSignal) {
+async function sendStart(api: Api, { userId, userEmail, instance, prompt, admin: me }: StartRequest, stop: AbortSignal) {
   const { id, startedAt } = await withRetry(
     // Not tied to `stop`: an answer that is under way is worth waiting for.
     () =>
@@ -98,8 +98,8 @@ async function sendStart(api: Api, { userId, userEmail, instance, prompt, adminI
     userEmail,
     instanceId: instance.id,
     initiatedBy: "admin",
-    initiatedByAdminId: adminId ?? null,
-    initiatedByAdminEmail: null,
+    initiatedByAdminId: me.userId ?? null,
+    initiatedByAdminEmail: me.email,
     prompt,
     startedAt,
   });
@@ -147,13 +147,13 @@ async function reconcileStart(
   return { state: "unknown", error };
 }
 
-function isOurs(run: Run, { userId, instance, prompt, adminId }: StartRequest): boolean {
+function isOurs(run: Run, { userId, instance, prompt, admin: me }: StartRequest): boolean {
   return (
     run.userId === userId &&
     run.instanceId === instance.id &&
     run.prompt === prompt &&
-    adminId !== undefined &&
-    run.initiatedByAdminId === adminId
+    me.userId !== undefined &&
+    run.initiatedByAdminId === me.userId
   );
 }
 

@@ -85,7 +85,9 @@ export async function* watchRun(api: Api, run: Run, options: WatchOptions): Asyn
  * @throws CliError `conflict`
  */
 export async function refuseIfMachineIsDown(api: Api, run: Run): Promise<void> {
-  if ((await machineOf(api, run)) !== "down") return;
+  // Where the platform does not answer, watching has patience with it; this question has not.
+  const machine = await machineOf(api, run).catch(() => "unknown");
+  if (machine !== "down") return;
   throw new CliError("conflict", `run ${run.id} cannot be followed: its instance is not running`, {
     hint: [
       "asking for its status now would mark the run failed for good; start the machine or destroy the instance first",

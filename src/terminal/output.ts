@@ -1,6 +1,7 @@
 import { CliError } from "../errors.ts";
 import { csvLine } from "./csv.ts";
 import type { Host } from "./host.ts";
+import { Progress } from "./progress.ts";
 import { createPaint, wantsColor, type Color, type ColorChoice, type Paint } from "./paint.ts";
 import { sanitize, sanitizeLine, SanitizingStream } from "./sanitize.ts";
 import { renderTable, type Column } from "./table.ts";
@@ -24,8 +25,8 @@ export interface View<Row extends object> {
   /** The fields of the machine formats, in their order. */
   readonly fields: readonly (keyof Row & string)[];
   readonly id: (row: Row) => string;
-  /** The table's columns; `when` writes a time the way the user asked for. */
-  readonly columns: (when: When) => readonly Column<Row>[];
+  /** The table's columns; `when` writes a time the way the user asked for. Absent: a column for each field. */
+  readonly columns?: (when: When) => readonly Column<Row>[];
   /** What one record alone looks like; absent: its columns, one a line. */
   readonly details?: (row: Row, when: When) => readonly Detail[];
 }
@@ -47,10 +48,13 @@ export class Output {
   readonly quiet: boolean;
   /** Whether a person reads standard output as a table on a terminal. */
   readonly interactive: boolean;
+  /** Static lines instead of redrawing. */
+  readonly accessible: boolean;
   readonly #host: Host;
   readonly #options: OutputOptions;
   readonly #paint: { stdout: Paint; stderr: Paint };
   readonly #colored: boolean;
+  #progress: Progress | undefined;
 
   private constructor(host: Host, options: OutputOptions, paint: { stdout: Paint; stderr: Paint }, colored: boolean) {
     this.#host = host;
@@ -58,6 +62,7 @@ export class Output {
     this.#paint = paint;
     this.#colored = colored;
     this.quiet = options.quiet;
+    this.accessible = host.env.KILOCLAW_ADMIN_ACCESSIBLE === "1";
     this.format = options.quiet ? "id" : options.format;
     this.interactive = host.stdout.isTTY === true && this.format === "table";
   }
@@ -93,7 +98,7 @@ export class Output {
         return this.#data(rows.map((row) => `${sanitizeLine(view.id(row))}\n`).join(""));
       case "table": {
         if (rows.length === 0) return this.note(empty);
-        const columns = this.#options.fields ? fieldColumns<Row>(fields, this.#when) : view.columns(this.#when);
+        const columns = this.#columns(view);
         const width = this.#host.stdout.isTTY ? this.#host.stdout.columns : undefined;
         this.#data(`${await renderTable(rows, columns, this.#paint.stdout, width)}\n`);
       }
@@ -106,10 +111,9 @@ export class Output {
       return this.#data(`${JSON.stringify(pick(row, this.#fields(view)), null, 2)}\n`);
     }
     if (this.format !== "table") return this.list([row], view, "");
-    const details: readonly Detail[] = this.#options.fields
-      ? fieldColumns<Row>(this.#fields(view), this.#when).map(asDetail(row))
-      : (view.details?.(row, this.#when) ?? view.columns(this.#when).map(asDetail(row)));
-    this.#data(this.#detailLines(details, this.#paint.stdout));
+    const details = this.#options.fields ? undefined : view.details?.(row, this.#when);
+    const lines = details ?? this.#columns(view).map(asDetail(row));
+    this.#data(this.#detailLines(lines, this.#paint.stdout));
   }
 
   /** Writes one event of a stream as a JSON line, whatever machine format was asked for. */
@@ -148,29 +152,39 @@ export class Output {
 
   /** Tells the user something, on standard error. Left out when quiet. */
   note(text: string): void {
-    if (!this.quiet) this.#host.stderr.write(`${sanitize(text)}\n`);
+    if (!this.quiet) this.#message(sanitize(text));
   }
 
   /** Marks something as done, on standard error. Left out when quiet. */
   success(text: string): void {
-    if (!this.quiet) this.#host.stderr.write(`${this.#paint.stderr("green", "✓")} ${sanitize(text)}\n`);
+    if (!this.quiet) this.#message(`${this.#paint.stderr("green", "✓")} ${sanitize(text)}`);
   }
 
   /** Warns on standard error, also when quiet. */
   warn(text: string): void {
-    this.#host.stderr.write(`${this.#paint.stderr("yellow", "warning:")} ${sanitize(text)}\n`);
+    this.#message(`${this.#paint.stderr("yellow", "warning:")} ${sanitize(text)}`);
   }
 
   /** A block of labelled values on standard error: what is about to happen, or what is in the way. */
   notes(details: readonly Detail[]): void {
-    if (!this.quiet) this.#host.stderr.write(this.#detailLines(details, this.#paint.stderr));
+    if (!this.quiet) this.#message(this.#detailLines(details, this.#paint.stderr).trimEnd());
   }
 
   /** One line with a coloured head, on standard error. Left out when quiet. */
   headline(color: Color, head: string, rest: string): void {
-    if (!this.quiet) {
-      this.#host.stderr.write(`${this.#paint.stderr(color, sanitizeLine(head))} ${sanitizeLine(rest)}\n`);
-    }
+    if (!this.quiet) this.#message(`${this.#paint.stderr(color, sanitizeLine(head))} ${sanitizeLine(rest)}`);
+  }
+
+  /**
+   * Says at the bottom of the terminal what is going on, until the returned handle is stopped. Shown only to a person who
+   * sees a terminal that can redraw.
+   */
+  async busy(text: string): Promise<{ show(text: string): void; stop(): void }> {
+    const { stderr, env } = this.#host;
+    const redraws = stderr.isTTY === true && env.TERM !== "dumb" && !this.accessible && !this.quiet;
+    this.#progress ??= await Progress.create(this.#host, redraws);
+    this.#progress.show(text);
+    return this.#progress;
   }
 
   readonly #when: When = (instant) => {
@@ -188,6 +202,11 @@ export class Output {
       .join("");
   }
 
+  #columns<Row extends object>(view: View<Row>): readonly Column<Row>[] {
+    if (view.columns && !this.#options.fields) return view.columns(this.#when);
+    return fieldColumns<Row>(this.#fields(view), this.#when);
+  }
+
   #fields<Row extends object>(view: View<Row>): (keyof Row & string)[] {
     const asked = this.#options.fields;
     if (!asked) return [...view.fields];
@@ -199,7 +218,17 @@ export class Output {
   }
 
   #data(text: string): void {
-    this.#host.stdout.write(text);
+    this.#write(text, () => this.#host.stdout.write(text));
+  }
+
+  #message(text: string): void {
+    const line = `${text}\n`;
+    this.#write(line, () => this.#host.stderr.write(line));
+  }
+
+  #write(text: string, write: () => void): void {
+    if (this.#progress) this.#progress.around(text, write);
+    else write();
   }
 }
 

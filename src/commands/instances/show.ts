@@ -1,0 +1,30 @@
+import type { Command } from "@commander-js/extra-typings";
+import type { Context } from "../../context.ts";
+import type { OpenContext } from "../../program.ts";
+import { getInstance } from "../../runs/instances.ts";
+import { resolveInstance, resolveUser } from "../../runs/resolve.ts";
+import { examples } from "../options.ts";
+import { instanceView } from "./view.ts";
+
+export function configure(command: Command, open: OpenContext): void {
+  command
+    .argument("<instance>", "instance ID, or a user with one active instance (e-mail or user ID)")
+    .addHelpText(
+      "after",
+      examples(
+        "kiloclaw-admin instances show jane@example.com",
+        "kiloclaw-admin instances show d0000000-0000-4000-8000-000000000001 --json",
+      ),
+    )
+    .action(async (name) => show(await open(), name));
+}
+
+async function show({ api: open, output }: Pick<Context, "api" | "output">, name: string): Promise<void> {
+  const api = await open();
+  const subject = await resolveUser(api, name);
+  const { id } = subject.instance ?? (await resolveInstance(api, subject, undefined));
+  const instance = await getInstance(api, id);
+  await output.item(instance, instanceView);
+  if (instance.machineStatusError) output.warn(`the machine's status is not known: ${instance.machineStatusError}`);
+  if (output.format === "table") output.note(`its runs: kiloclaw-admin runs list --instance ${id}`);
+}

@@ -1,0 +1,156 @@
+import type { Context } from "../../context.ts";
+import { CliError } from "../../errors.ts";
+import { initiator, type Run } from "../../runs/run.ts";
+import { watchRun, type WatchEvent } from "../../runs/watch.ts";
+import { formatDuration } from "../../terminal/time.ts";
+import { promptLine, runColor, runTook } from "./view.ts";
+
+export interface FollowOptions {
+  readonly interval?: number | undefined;
+  readonly timeout?: number | undefined;
+}
+
+const TICK_MS = 1_000;
+const HEARTBEAT_MS = 30_000;
+
+/**
+ * Shows a run's output as it grows, to its end or until the user has seen enough. Never touches the run.
+ *
+ * @returns the run as it ended, or `undefined` when the user stopped watching.
+ * @throws CliError `still-running`, `conflict`, `auth`
+ */
+export async function followRun(
+  { api, output, stop }: Pick<Context, "api" | "output" | "stop">,
+  run: Run,
+  { interval, timeout }: FollowOptions,
+): Promise<Run | undefined> {
+  const events = watchRun(await api(), run, { stop, intervalMs: interval, timeoutMs: timeout });
+  const ended =
+    output.format === "table" ? await showEvents(output, run, events) : await writeEvents(output, run, events);
+  if (!ended && stop.aborted) {
+    output.note(`stopped watching; the run goes on. Take it up again: kiloclaw-admin runs watch ${run.id}`);
+  }
+  return ended;
+}
+
+/** Ends the command with the run's own result as exit code. */
+export function exitWithResult(run: Run): void {
+  const silent = { silent: true };
+  if (run.outcomeUnknown) throw new CliError("outcome-unknown", "the run's outcome is unknown", silent);
+  if (run.status === "failed") throw new CliError("run-failed", "the run failed", silent);
+  if (run.status === "cancelled") throw new CliError("run-cancelled", "the run was cancelled", silent);
+}
+
+async function showEvents(
+  output: Context["output"],
+  run: Run,
+  events: AsyncIterable<WatchEvent>,
+): Promise<Run | undefined> {
+  output.notes([
+    { label: "run", value: run.id },
+    { label: "user", value: run.userEmail ?? run.userId },
+    { label: "instance", value: run.instanceId ?? "-" },
+    { label: "started by", value: `${initiator(run)}, ${formatDuration(Date.now() - run.startedAt.getTime())} ago` },
+    { label: "prompt", value: promptLine(run) },
+  ]);
+  const line = await output.busy("asking for the run's output");
+  const text = output.untrusted();
+  let state: Extract<WatchEvent, { type: "progress" | "trouble" }> | undefined;
+  let heardAt = Date.now();
+  let heartbeatAt = Date.now();
+  const tick = () => {
+    if (!state) return;
+    line.show(statusLine(run, state, Date.now() - heardAt));
+    if (output.accessible && Date.now() - heartbeatAt >= HEARTBEAT_MS) {
+      heartbeatAt = Date.now();
+      output.note(statusLine(run, state, Date.now() - heardAt));
+    }
+  };
+  const ticking = setInterval(tick, TICK_MS);
+  try {
+    for await (const event of events) {
+      switch (event.type) {
+        case "output":
+          if (event.gap) output.warn("some output is missing here: the machine keeps only the newest part");
+          text.write(event.text);
+          break;
+        case "trouble":
+          if (state?.type !== "trouble") output.warn(`${event.error.message}; the run is not affected, asking again`);
+          state = event;
+          heardAt = Date.now();
+          break;
+        case "progress":
+          state = event;
+          heardAt = Date.now();
+          break;
+        case "end":
+          line.stop();
+          text.end();
+          sayEnd(output, event.run);
+          return event.run;
+      }
+      tick();
+    }
+  } finally {
+    clearInterval(ticking);
+    line.stop();
+  }
+  text.end();
+  return undefined;
+}
+
+async function writeEvents(
+  output: Context["output"],
+  run: Run,
+  events: AsyncIterable<WatchEvent>,
+): Promise<Run | undefined> {
+  for await (const event of events) {
+    const at = new Date();
+    if (output.format === "json" || output.format === "jsonl") {
+      switch (event.type) {
+        case "output":
+          output.event({ type: "output", runId: run.id, at, text: event.text, gap: event.gap });
+          break;
+        case "trouble":
+          output.event({ type: "trouble", runId: run.id, at, message: event.error.message });
+          break;
+        case "end":
+          output.event({ type: "end", runId: run.id, at, run: event.run });
+          break;
+        case "progress":
+      }
+    }
+    if (event.type === "end") return event.run;
+  }
+  return undefined;
+}
+
+function statusLine(
+  run: Run,
+  state: Extract<WatchEvent, { type: "progress" | "trouble" }>,
+  sinceHeardMs: number,
+): string {
+  const running = `running for ${formatDuration(Date.now() - run.startedAt.getTime())}`;
+  const next = `next look in ${formatDuration(Math.max(0, state.nextPollMs - sinceHeardMs))}`;
+  if (state.type === "trouble") return `${running}? no answer from the platform · ${next}`;
+  const silent = state.silentMs + sinceHeardMs;
+  return [running, ...(silent > HEARTBEAT_MS ? [`silent for ${formatDuration(silent)}`] : []), next].join(" · ");
+}
+
+function sayEnd(output: Context["output"], run: Run): void {
+  const exit = run.exitCode === null ? "" : `, exit code ${run.exitCode}`;
+  const rest = `run ${run.id} after ${runTook(run)}${exit}`;
+  if (run.outcomeUnknown) {
+    output.headline(
+      runColor(run),
+      "? outcome unknown",
+      `${rest}: the machine lost this run, nobody can tell how it ended`,
+    );
+    return;
+  }
+  const head = { completed: "✓ completed", failed: "✗ failed", cancelled: "■ cancelled", running: "running" }[
+    run.status
+  ];
+  output.headline(runColor(run), head, rest);
+  if (run.status === "failed") output.note(`its output again: kiloclaw-admin runs logs ${run.id}`);
+}

@@ -1,0 +1,50 @@
+import { readFile } from "node:fs/promises";
+import { text as readAll } from "node:stream/consumers";
+import type { Context } from "../../context.ts";
+import { CliError, messageOf } from "../../errors.ts";
+import { checkPrompt } from "../../runs/prompt.ts";
+
+export interface PromptSources {
+  readonly prompt?: string | undefined;
+  readonly promptFile?: string | undefined;
+  /** The command's argument: `-` for standard input. */
+  readonly source?: string | undefined;
+}
+
+/**
+ * The prompt from wherever the user put it: `-p`, a file, standard input, or a question on the terminal. A file's last line
+ * ending is not part of it.
+ *
+ * @throws CliError `usage`
+ */
+export async function readPrompt(
+  { host, prompter }: Pick<Context, "host" | "prompter">,
+  { prompt, promptFile, source }: PromptSources,
+): Promise<string> {
+  if (source !== undefined && source !== "-") {
+    throw new CliError("usage", `unexpected argument "${source}"`, {
+      hint: `to give the prompt on the command line, quote it: -p "${source} …"; "-" reads standard input`,
+    });
+  }
+  const given = [prompt, promptFile, source].filter((value) => value !== undefined);
+  if (given.length > 1) throw new CliError("usage", "give the prompt once: -p TEXT, --prompt-file FILE, or -");
+  if (prompt !== undefined) return checkPrompt(prompt);
+  if (source === "-" || promptFile === "-") return checkPrompt(withoutLastLineEnd(await readAll(host.stdin)));
+  if (promptFile !== undefined) return checkPrompt(withoutLastLineEnd(await readPromptFile(promptFile)));
+  if (prompter.canAsk) return checkPrompt(withoutLastLineEnd(await prompter.text("What should the agent repair?")));
+  throw new CliError("usage", "there is no prompt", {
+    hint: 'say what to repair: -p "gateway crash-loops since the config edit", --prompt-file FILE, or - for standard input',
+  });
+}
+
+async function readPromptFile(path: string): Promise<string> {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(await readFile(path));
+  } catch (error) {
+    throw new CliError("usage", `cannot read the prompt from ${path}: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+function withoutLastLineEnd(text: string): string {
+  return text.replace(/\r?\n$/, "");
+}

@@ -1,0 +1,41 @@
+import type { Command } from "@commander-js/extra-typings";
+import type { Context } from "../../context.ts";
+import type { OpenContext } from "../../program.ts";
+import { resolveRuns, resolveUser } from "../../runs/resolve.ts";
+import { settleRuns } from "../../runs/settle.ts";
+import { examples, userOption } from "../options.ts";
+import { runView } from "./view.ts";
+
+interface ShowOptions {
+  readonly user?: string | undefined;
+  readonly refresh: boolean;
+}
+
+export function configure(command: Command, open: OpenContext): void {
+  command
+    .argument("<run>", "run ID, a unique beginning of it, or @latest with --user")
+    .addOption(userOption())
+    .option("--no-refresh", "show what is recorded, without asking about a run that is shown as running")
+    .addHelpText(
+      "after",
+      examples(
+        "kiloclaw-admin runs show 3f2a91c4",
+        "kiloclaw-admin runs show @latest --user jane@example.com",
+        "kiloclaw-admin runs show 3f2a91c4 --json",
+      ),
+    )
+    .action(async (id, options) => show(await open(), id, options));
+}
+
+async function show(context: Pick<Context, "api" | "output">, id: string, options: ShowOptions): Promise<void> {
+  const api = await context.api();
+  const subject = options.user === undefined ? undefined : await resolveUser(api, options.user);
+  const found = await resolveRuns(api, [id], { subject });
+  const { runs, machineDown } = options.refresh ? await settleRuns(api, found) : { runs: found, machineDown: [] };
+  for (const run of runs) await context.output.item(run, runView);
+  if (machineDown.length > 0) {
+    context.output.note("its machine is not running: asking would mark the run failed, so nobody asked");
+  }
+  const [run] = runs;
+  if (run && context.output.format === "table") context.output.note(`output: kiloclaw-admin runs logs ${run.id}`);
+}

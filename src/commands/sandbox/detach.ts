@@ -1,0 +1,93 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import { mkdir, open, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Context } from "../../context.ts";
+import { CliError } from "../../errors.ts";
+import { orderly, SANDBOX_PROFILE } from "./shared.ts";
+
+export interface DetachedOptions {
+  readonly port: number;
+  readonly dataDir: string;
+  readonly databaseUrl?: string | undefined;
+  readonly users?: number | undefined;
+  readonly agent?: string | undefined;
+}
+
+const START_LIMIT_MS = 90_000;
+const LOOK_EVERY_MS = 100;
+
+/**
+ * Starts the sandbox as a process of its own and waits until it answers.
+ *
+ * @throws CliError `conflict` when one is already running there; `local-state` when it does not come up, with the end of what
+ *   it said.
+ */
+export async function startDetached(
+  { host, output }: Pick<Context, "host" | "output">,
+  dataDir: string,
+  options: DetachedOptions,
+): Promise<void> {
+  const { findSandbox } = await import("../../sandbox/remote.ts");
+  const running = await orderly(findSandbox(dataDir));
+  if (running) {
+    throw new CliError("conflict", `a sandbox is already running at ${running.url} (process ${running.pid})`, {
+      hint: [`use it: kiloclaw-admin --profile ${SANDBOX_PROFILE} runs list`, "stop it: kiloclaw-admin sandbox stop"],
+    });
+  }
+  const progress = await output.busy("starting the sandbox");
+  try {
+    // Beside the data, not in it: an empty data directory is what a new sandbox starts from.
+    const logPath = `${dataDir}.log`;
+    await mkdir(join(dataDir, ".."), { recursive: true, mode: 0o700 });
+    const log = await open(logPath, "w", 0o600);
+    const child = spawn(host.nodePath, [join(host.root, "bin", "kiloclaw-admin.js"), ...argumentsFor(options)], {
+      detached: true,
+      stdio: ["ignore", log.fd, log.fd],
+      env: { ...host.env, NO_COLOR: "1" },
+      cwd: host.cwd,
+    });
+    child.unref();
+    await log.close();
+    const url = await waitUntilUp(child, async () => (await findSandbox(dataDir))?.url, logPath);
+    progress.stop();
+    output.success(`the sandbox is at ${url}; --profile ${SANDBOX_PROFILE} leads there, logged in as an admin`);
+    output.line(url);
+    output.note(`its log: ${logPath}`);
+    output.note(`try it: kiloclaw-admin --profile ${SANDBOX_PROFILE} runs list`);
+    output.note("stop it: kiloclaw-admin sandbox stop");
+  } finally {
+    progress.stop();
+  }
+}
+
+function argumentsFor({ port, dataDir, databaseUrl, users, agent }: DetachedOptions): string[] {
+  return [
+    "sandbox",
+    "start",
+    "--port",
+    String(port),
+    "--data-dir",
+    dataDir,
+    ...(databaseUrl === undefined ? [] : ["--database-url", databaseUrl]),
+    ...(users === undefined ? [] : ["--users", String(users)]),
+    ...(agent === undefined ? [] : ["--agent", agent]),
+  ];
+}
+
+async function waitUntilUp(
+  child: ChildProcess,
+  look: () => Promise<string | undefined>,
+  logPath: string,
+): Promise<string> {
+  const deadline = Date.now() + START_LIMIT_MS;
+  while (child.exitCode === null && child.signalCode === null && Date.now() < deadline) {
+    const url = await look();
+    // Its last step is to log you in; the line that says so is in its log then.
+    if (url !== undefined && (await readFile(logPath, "utf8")).includes(url)) return url;
+    await sleep(LOOK_EVERY_MS);
+  }
+  child.kill();
+  const said = (await readFile(logPath, "utf8")).trim().split("\n").slice(-5);
+  throw new CliError("local-state", "the sandbox did not start", { hint: [...said, `its log: ${logPath}`] });
+}

@@ -1,0 +1,33 @@
+import type { Command } from "@commander-js/extra-typings";
+import type { Context } from "../../context.ts";
+import type { OpenContext } from "../../program.ts";
+import { yesOption } from "../options.ts";
+import { dataDirOf, dataDirOption, orderly, type DataDirOptions } from "./shared.ts";
+
+interface ResetOptions extends DataDirOptions {
+  readonly yes?: true | undefined;
+}
+
+export function configure(command: Command, open: OpenContext): void {
+  command
+    .addOption(dataDirOption())
+    .addOption(yesOption())
+    .action(async (options) => reset(await open(), options));
+}
+
+async function reset(
+  context: Pick<Context, "host" | "paths" | "output" | "prompter">,
+  options: ResetOptions,
+): Promise<void> {
+  const { output, prompter } = context;
+  const { deleteSandbox, findSandbox } = await import("../../sandbox/remote.ts");
+  const dataDir = dataDirOf(context, options);
+  const sandbox = await orderly(findSandbox(dataDir));
+  await prompter.confirm(`Delete all runs and instances of the sandbox in ${dataDir}?`, { yes: options.yes ?? false });
+  if (sandbox) {
+    await orderly(sandbox.reset());
+    return output.success(`the sandbox at ${sandbox.url} is as new; your token stays valid`);
+  }
+  if (await orderly(deleteSandbox(dataDir))) return output.success(`deleted ${dataDir}`);
+  output.note(`there is nothing in ${dataDir}`);
+}

@@ -1,0 +1,48 @@
+/** What the sandbox's commands share. Nothing here loads the sandbox itself. */
+import { resolve } from "node:path";
+import { Option } from "@commander-js/extra-typings";
+import type { Context } from "../../context.ts";
+import { CliError, type ErrorKind } from "../../errors.ts";
+import type { RunningSandbox } from "../../sandbox/remote.ts";
+
+export const SANDBOX_PROFILE = "sandbox";
+
+export interface DataDirOptions {
+  readonly dataDir?: string | undefined;
+}
+
+export const dataDirOption = () =>
+  new Option("--data-dir <dir>", "where its data is kept, so that it survives a restart");
+
+export function dataDirOf({ host, paths }: Pick<Context, "host" | "paths">, { dataDir }: DataDirOptions): string {
+  return dataDir === undefined ? paths.sandbox : resolve(host.cwd, dataDir);
+}
+
+/** Lets the sandbox's own errors end the command in an orderly way: they are for its user. */
+export async function orderly<T>(work: Promise<T>, kind: ErrorKind = "local-state"): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    if (error instanceof Error && error.name === "SandboxError")
+      throw new CliError(kind, error.message, { cause: error });
+    throw error;
+  }
+}
+
+/**
+ * The running sandbox.
+ *
+ * @throws CliError `not-found` when none is running there.
+ */
+export async function runningSandbox(
+  context: Pick<Context, "host" | "paths">,
+  options: DataDirOptions,
+): Promise<RunningSandbox> {
+  const { findSandbox } = await import("../../sandbox/remote.ts");
+  const dataDir = dataDirOf(context, options);
+  const sandbox = await orderly(findSandbox(dataDir));
+  if (sandbox) return sandbox;
+  throw new CliError("not-found", `no sandbox is running in ${dataDir}`, {
+    hint: "start it: kiloclaw-admin sandbox start --detach",
+  });
+}

@@ -1,0 +1,97 @@
+import { join } from "node:path";
+import { Option, type Command } from "@commander-js/extra-typings";
+import type { Context } from "../../context.ts";
+import type { OpenContext } from "../../program.ts";
+import { examples, wholeNumber } from "../options.ts";
+import { startDetached } from "./detach.ts";
+import { dataDirOf, dataDirOption, orderly, SANDBOX_PROFILE, type DataDirOptions } from "./shared.ts";
+
+/** So that the profile's address stays the same over restarts. */
+const PORT = 4280;
+
+interface StartOptions extends DataDirOptions {
+  readonly port: number;
+  readonly databaseUrl?: string | undefined;
+  readonly users?: number | undefined;
+  readonly agent?: string | undefined;
+  readonly detach?: true | undefined;
+}
+
+export function configure(command: Command, open: OpenContext): void {
+  command
+    .addOption(
+      new Option("--port <n>", "port on 127.0.0.1; 0 takes any that is free")
+        .argParser(wholeNumber(0, 65_535))
+        .default(PORT),
+    )
+    .addOption(dataDirOption())
+    .option("--database-url <url>", "a Postgres server (postgres://…) instead of the embedded one")
+    .addOption(
+      new Option("--users <n>", "so many more users, each with a running instance").argParser(wholeNumber(0, 100_000)),
+    )
+    .option("--agent <command>", 'what a run executes, such as "kilo run --auto"; default: the built-in repair program')
+    .option("-d, --detach", "go on in the background")
+    .addHelpText(
+      "after",
+      examples(
+        "kiloclaw-admin sandbox start --detach",
+        "kiloclaw-admin sandbox start --users 200 --database-url postgres://localhost/kiloclaw",
+      ) + `\n\nWhile it runs, reach it with --profile ${SANDBOX_PROFILE}.`,
+    )
+    .action(async (options) => start(await open(), options));
+}
+
+async function start(context: Context, options: StartOptions): Promise<void> {
+  const { output, host } = context;
+  const dataDir = dataDirOf(context, options);
+  if (options.detach) return startDetached(context, dataDir, { ...options, dataDir });
+
+  const progress = await output.busy("starting the sandbox");
+  const { startSandbox } = await import("../../sandbox/sandbox.ts");
+  const sandbox = await orderly(
+    startSandbox({
+      port: options.port,
+      dataDir,
+      databaseUrl: options.databaseUrl,
+      extraUsers: options.users,
+      agentCommand: options.agent,
+      assets: {
+        nodePath: host.nodePath,
+        agentScript: join(host.root, "dist", "agent.mjs"),
+        migrations: join(host.root, "dist", "migrations"),
+      },
+      pid: host.pid,
+      env: host.env,
+    }),
+  ).finally(() => progress.stop());
+  // From here on being stopped is the normal end, and nothing may be left behind.
+  context.handleStop();
+  try {
+    await login(context, sandbox.url, sandbox.adminToken);
+    output.success(`the sandbox is at ${sandbox.url}; you are logged in to it as ${sandbox.adminEmail}`);
+    output.line(sandbox.url);
+    output.note(`try it: kiloclaw-admin --profile ${SANDBOX_PROFILE} runs list`);
+    output.note("stop it: Ctrl-C, or kiloclaw-admin sandbox stop");
+    await Promise.race([sandbox.stopped, aborted(context.stop)]);
+  } finally {
+    await sandbox.stop();
+  }
+  output.note("the sandbox has stopped; its data is kept");
+}
+
+/** Makes `--profile sandbox` lead here. */
+async function login({ paths }: Pick<Context, "paths">, url: string, token: string): Promise<void> {
+  const [{ saveProfile }, { saveToken }] = await Promise.all([
+    import("../../config/config-file.ts"),
+    import("../../config/credentials.ts"),
+  ]);
+  await saveProfile(paths.config, SANDBOX_PROFILE, { host: url });
+  await saveToken(paths.config, url, token);
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}

@@ -1,0 +1,61 @@
+import type { Command } from "@commander-js/extra-typings";
+import type { Context } from "../../context.ts";
+import type { OpenContext } from "../../program.ts";
+import type { View } from "../../terminal/output.ts";
+import { dataDirOf, dataDirOption, orderly, SANDBOX_PROFILE, type DataDirOptions } from "./shared.ts";
+
+interface SandboxState {
+  readonly running: boolean;
+  readonly url: string | null;
+  readonly pid: number | null;
+  readonly dataDir: string;
+  readonly profile: string;
+  readonly database: string | null;
+  readonly startedAt: Date | null;
+  readonly users: number | null;
+  readonly instances: number | null;
+  readonly runs: number | null;
+}
+
+export function configure(command: Command, open: OpenContext): void {
+  command.addOption(dataDirOption()).action(async (options) => status(await open(), options));
+}
+
+async function status(context: Pick<Context, "host" | "paths" | "output">, options: DataDirOptions): Promise<void> {
+  const { findSandbox } = await import("../../sandbox/remote.ts");
+  const dataDir = dataDirOf(context, options);
+  const sandbox = await orderly(findSandbox(dataDir));
+  const found = sandbox ? await orderly(sandbox.status()) : undefined;
+  const state: SandboxState = {
+    running: found !== undefined,
+    url: found?.url ?? null,
+    pid: found?.pid ?? null,
+    dataDir,
+    profile: SANDBOX_PROFILE,
+    database: found?.database ?? null,
+    startedAt: found ? new Date(found.startedAt) : null,
+    users: found?.users ?? null,
+    instances: found?.instances ?? null,
+    runs: found?.runs ?? null,
+  };
+  await context.output.item(state, stateView);
+  if (!found) context.output.note("start it: kiloclaw-admin sandbox start --detach");
+}
+
+const stateView: View<SandboxState> = {
+  fields: ["running", "url", "pid", "dataDir", "profile", "database", "startedAt", "users", "instances", "runs"],
+  id: ({ url }) => url ?? "-",
+  details: (state, when) => [
+    { label: "running", value: state.running ? "yes" : "no", color: state.running ? "green" : "yellow" },
+    { label: "url", value: state.url ?? "-" },
+    { label: "process", value: String(state.pid ?? "-") },
+    { label: "data", value: state.dataDir },
+    { label: "profile", value: state.profile },
+    { label: "database", value: state.database ?? "-" },
+    { label: "started", value: when(state.startedAt) },
+    {
+      label: "holds",
+      value: `${state.users ?? "-"} users, ${state.instances ?? "-"} instances, ${state.runs ?? "-"} runs`,
+    },
+  ],
+};

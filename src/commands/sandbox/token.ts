@@ -1,0 +1,29 @@
+import { Option, type Command } from "@commander-js/extra-typings";
+import type { Context } from "../../context.ts";
+import type { OpenContext } from "../../program.ts";
+import { examples, once } from "../options.ts";
+import { dataDirOption, orderly, runningSandbox, type DataDirOptions } from "./shared.ts";
+
+interface TokenOptions extends DataDirOptions {
+  readonly as?: string | undefined;
+}
+
+export function configure(command: Command, open: OpenContext): void {
+  command
+    .addOption(dataDirOption())
+    .addOption(new Option("--as <email>", "whose token (default: the admin's)").argParser(once))
+    .addHelpText(
+      "after",
+      examples(
+        "KILOCLAW_ADMIN_TOKEN=$(kiloclaw-admin sandbox token --as plain@example.com) \\",
+        "  kiloclaw-admin --profile sandbox auth status     what a non-admin sees",
+      ),
+    )
+    .action(async (options) => token(await open(), options));
+}
+
+async function token(context: Pick<Context, "host" | "paths" | "output">, options: TokenOptions): Promise<void> {
+  const sandbox = await runningSandbox(context, options);
+  const as = options.as ?? (await orderly(sandbox.status())).adminEmail;
+  context.output.line(await orderly(sandbox.token(as), "not-found"));
+}

@@ -1,0 +1,167 @@
+import { DEFAULT_HOST, parseOrigin, type Origin } from "./api/origin.ts";
+import type { Api } from "./api/api.ts";
+import type { Config } from "./config/config-file.ts";
+import type { Credential } from "./config/credentials.ts";
+import { resolvePaths, type Paths } from "./config/paths.ts";
+import { resolveTarget, type Target } from "./config/settings.ts";
+import { CliError } from "./errors.ts";
+import type { Host } from "./terminal/host.ts";
+import { FORMATS, Output, type Format } from "./terminal/output.ts";
+import { type ColorChoice } from "./terminal/paint.ts";
+import { Prompter } from "./terminal/prompter.ts";
+
+/** The options that every command takes, as commander hands them over. */
+export interface CommonOptions {
+  readonly profile?: string;
+  readonly host?: string;
+  readonly output?: Format;
+  readonly json?: boolean;
+  readonly fields?: string;
+  readonly quiet?: boolean;
+  readonly color?: ColorChoice | boolean;
+  readonly utc?: boolean;
+  readonly input?: boolean;
+  readonly debug?: boolean;
+}
+
+/** A platform to talk to, and as whom. */
+export interface Connection extends Target {
+  readonly origin: Origin;
+  readonly credential: Credential | undefined;
+}
+
+/**
+ * Everything a command may need, each made when it is first asked for. The composition root: the only module that knows how
+ * the parts fit together. What commands call is bound to it, so that they can take the parts they need out of it.
+ */
+export class Context {
+  readonly host: Host;
+  readonly paths: Paths;
+  readonly output: Output;
+  readonly prompter: Prompter;
+  /** Aborted when the user or the system wants the tool to end. */
+  readonly stop: AbortSignal;
+  readonly #options: CommonOptions;
+  #config: Promise<Config> | undefined;
+  #connection: Promise<Connection> | undefined;
+  #api: Promise<Api> | undefined;
+  #stopHandled = false;
+
+  private constructor(host: Host, options: CommonOptions, output: Output) {
+    this.host = host;
+    this.stop = host.stop;
+    this.paths = resolvePaths(host.env);
+    this.output = output;
+    const noInput = options.input === false || isOn(host.env.KILOCLAW_ADMIN_NO_INPUT);
+    this.prompter = new Prompter(host, { input: !noInput });
+    this.#options = options;
+  }
+
+  /**
+   * @throws CliError `usage` when an option or environment variable has a value it cannot have.
+   */
+  static async create(host: Host, options: CommonOptions): Promise<Context> {
+    const output = await Output.create(host, {
+      format: options.json ? "json" : (options.output ?? formatFrom(host.env.KILOCLAW_ADMIN_OUTPUT) ?? "table"),
+      quiet: options.quiet ?? false,
+      fields: options.fields?.split(",").map((field) => field.trim()),
+      color: options.color === false ? "never" : options.color === true ? "always" : (options.color ?? "auto"),
+      utc: options.utc ?? false,
+    });
+    return new Context(host, options, output);
+  }
+
+  readonly config = (): Promise<Config> => {
+    this.#config ??= import("./config/config-file.ts").then(({ readConfig }) => readConfig(this.paths.config));
+    return this.#config;
+  };
+
+  /** Which platform is meant, and with which token. Works without a token, and without asking anybody. */
+  readonly connection = (): Promise<Connection> => {
+    this.#connection ??= this.#connect();
+    return this.#connection;
+  };
+
+  /**
+   * The platform, logged in.
+   *
+   * @throws CliError `auth` when there is no token for it.
+   */
+  readonly api = (): Promise<Api> => {
+    this.#api ??= this.#openApi();
+    return this.#api;
+  };
+
+  /** Who we are to the platform, to recognise our own rows. The e-mail address is `null` when it cannot be asked. */
+  readonly me = async (): Promise<{ userId: string | undefined; email: string | null }> => {
+    const [api, { credential }, { readClaims }, { profile }] = await Promise.all([
+      this.api(),
+      this.connection(),
+      import("./api/token.ts"),
+      import("./contract/rest.ts"),
+    ]);
+    try {
+      const { user } = await api.get(profile);
+      return { userId: user.id, email: user.email };
+    } catch {
+      return { userId: credential && readClaims(credential.token)?.userId, email: null };
+    }
+  };
+
+  /** Says that being stopped is how this command ends well: the exit code is then its own. */
+  handleStop(): void {
+    this.#stopHandled = true;
+  }
+
+  get stopHandled(): boolean {
+    return this.#stopHandled;
+  }
+
+  async close(): Promise<void> {
+    const api = await this.#api?.catch(() => undefined);
+    await api?.close();
+  }
+
+  async #connect(): Promise<Connection> {
+    const target = resolveTarget(this.#options, this.host.env, await this.config(), DEFAULT_HOST);
+    const origin = parseOrigin(target.host, target.hostSource);
+    const { findCredential } = await import("./config/credentials.ts");
+    return { ...target, origin, credential: await findCredential(this.paths.config, origin, this.host.env) };
+  }
+
+  async #openApi(): Promise<Api> {
+    const { origin, credential, profile } = await this.connection();
+    if (!credential) {
+      throw new CliError("auth", `not logged in to ${origin} (profile "${profile}")`, {
+        hint: [
+          "put an admin's token into KILOCLAW_ADMIN_TOKEN",
+          ...(profile === "sandbox" ? [] : ["or try everything on a sandbox: kiloclaw-admin sandbox start"]),
+        ],
+      });
+    }
+    const { Api } = await import("./api/api.ts");
+    const { env, stderr, version } = this.host;
+    const debug = this.#options.debug ?? isOn(env.KILOCLAW_ADMIN_DEBUG);
+    return new Api({
+      origin,
+      token: credential.token,
+      userAgent: `kiloclaw-admin/${version}`,
+      env,
+      onExchange: debug
+        ? ({ method, path, outcome, ms, bytes }) =>
+            stderr.write(`debug: ${method} ${path} -> ${outcome} (${ms.toFixed(0)} ms, ${bytes} characters)\n`)
+        : undefined,
+    });
+  }
+}
+
+export function isOn(value: string | undefined): boolean {
+  return value !== undefined && value !== "" && value !== "0" && value !== "false";
+}
+
+function formatFrom(value: string | undefined): Format | undefined {
+  if (!value) return undefined;
+  const format = FORMATS.find((known) => known === value);
+  if (format) return format;
+  throw new CliError("usage", `KILOCLAW_ADMIN_OUTPUT is "${value}"; it can be ${FORMATS.join(", ")}`);
+}

@@ -1,0 +1,49 @@
+import { CliError } from "./errors.ts";
+import { exitCodeOf } from "./exit-codes.ts";
+import { createProgram } from "./program.ts";
+import { reportError } from "./terminal/report.ts";
+import type { Host } from "./terminal/host.ts";
+import { leaveWith, systemHost, type Launch } from "./terminal/system.ts";
+
+/** Runs the command line on the real machine. */
+export async function run({ argv, ...launch }: Launch & { argv: readonly string[] }): Promise<void> {
+  leaveWith(await main(argv, systemHost(launch)));
+}
+
+/**
+ * Runs one command. The only place that turns what went wrong into words and an exit code.
+ *
+ * @param argv the arguments, without the program's own name.
+ * @returns the exit code, one of `EXIT_CODES`.
+ */
+export async function main(argv: readonly string[], host: Host): Promise<number> {
+  const { parse, context } = createProgram(host);
+  try {
+    await parse(argv);
+    const opened = await context.opened();
+    return opened?.stopHandled ? 0 : (stopCode(host) ?? 0);
+  } catch (error) {
+    const code = stopCode(host);
+    // What was under way was cut off by the stop; that is not an error of its own.
+    const cutOff = host.stop.aborted && (!(error instanceof CliError) || error.kind === "interrupted");
+    if (cutOff) return code ?? 0;
+    reportError(host, argv, error);
+    return code ?? (error instanceof CliError ? exitCodeOf(error.kind) : exitCodeOf("unexpected"));
+  } finally {
+    await (await context.opened())?.close();
+  }
+}
+
+/** The exit code for the signal that ended the command, if one did. A closed pipe is nobody's error. */
+function stopCode({ stop }: Host): number | undefined {
+  switch (stop.aborted && stop.reason) {
+    case "SIGINT":
+      return exitCodeOf("interrupted");
+    case "SIGTERM":
+      return exitCodeOf("terminated");
+    case "SIGHUP":
+      return exitCodeOf("hung-up");
+    default:
+      return undefined;
+  }
+}

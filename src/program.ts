@@ -1,0 +1,211 @@
+import { Command, CommanderError, Option } from "@commander-js/extra-typings";
+import type { CommonOptions, Context } from "./context.ts";
+import { CliError } from "./errors.ts";
+import type { Host } from "./terminal/host.ts";
+
+/** Makes the context that a command runs in, from the options it was called with. */
+export type OpenContext = () => Promise<Context>;
+
+interface Verb {
+  readonly summary: string;
+  /** Loads the command's module, only when the command is run or its help is asked for. */
+  readonly load: () => Promise<{ configure(command: Command, open: OpenContext): void }>;
+}
+
+interface Noun {
+  readonly summary: string;
+  readonly verbs: Readonly<Record<string, Verb>>;
+}
+
+/** The whole command tree. */
+export const NOUNS: Readonly<Record<string, Noun>> = {
+  runs: {
+    summary: "recovery runs: list, start, watch, cancel",
+    verbs: {
+      list: { summary: "list runs, newest first", load: () => import("./commands/runs/list.ts") },
+      start: { summary: "start a recovery run on a user's instance", load: () => import("./commands/runs/start.ts") },
+      show: { summary: "show everything known about one run", load: () => import("./commands/runs/show.ts") },
+      watch: { summary: "follow a run's output to its end", load: () => import("./commands/runs/watch.ts") },
+      logs: { summary: "show a run's output", load: () => import("./commands/runs/logs.ts") },
+      cancel: { summary: "stop runs that have not ended", load: () => import("./commands/runs/cancel.ts") },
+    },
+  },
+  instances: {
+    summary: "customers' instances",
+    verbs: {
+      list: { summary: "list instances, newest first", load: () => import("./commands/instances/list.ts") },
+      show: { summary: "show one instance and its machine", load: () => import("./commands/instances/show.ts") },
+    },
+  },
+  users: {
+    summary: "the platform's users",
+    verbs: {
+      find: { summary: "find users by e-mail, name or ID", load: () => import("./commands/users/find.ts") },
+    },
+  },
+  audit: {
+    summary: "who did what",
+    verbs: {
+      list: { summary: "list the platform's audit records of a user", load: () => import("./commands/audit/list.ts") },
+    },
+  },
+  auth: {
+    summary: "your login",
+    verbs: {
+      status: {
+        summary: "show who you are to the platform, and why not",
+        load: () => import("./commands/auth/status.ts"),
+      },
+    },
+  },
+  config: {
+    summary: "settings",
+    verbs: {
+      path: { summary: "print the settings file's path", load: () => import("./commands/config/path.ts") },
+    },
+  },
+  sandbox: {
+    summary: "the platform's recovery-run system on this machine, to try everything on",
+    verbs: {
+      start: { summary: "start the sandbox", load: () => import("./commands/sandbox/start.ts") },
+      stop: { summary: "stop the sandbox", load: () => import("./commands/sandbox/stop.ts") },
+      status: { summary: "show whether it runs, and where", load: () => import("./commands/sandbox/status.ts") },
+      reset: {
+        summary: "put everything in it back to its beginning",
+        load: () => import("./commands/sandbox/reset.ts"),
+      },
+      token: { summary: "print a token of one of its users", load: () => import("./commands/sandbox/token.ts") },
+      fault: { summary: "rehearse bad days: list, set, clear", load: () => import("./commands/sandbox/fault.ts") },
+    },
+  },
+};
+
+/** Short names for commands that are typed often. */
+const ALIASES: Readonly<Record<string, readonly [noun: string, verb: string]>> = { whoami: ["auth", "status"] };
+
+/** Builds the command line. `context.opened` gives the context that the command ran in, if it came that far. */
+export function createProgram(host: Host) {
+  let context: Promise<Context> | undefined;
+  const program = new Command("kiloclaw-admin")
+    .description("Start, watch, cancel and account for recovery runs on customers' KiloClaw instances.")
+    .version(host.version, "-V, --version", "print the version")
+    .exitOverride()
+    .enablePositionalOptions()
+    .showSuggestionAfterError()
+    .helpCommand(false)
+    .configureHelp({ sortSubcommands: false, showGlobalOptions: false })
+    .configureOutput({
+      writeOut: (text) => host.stdout.write(text),
+      // Usage errors are reported like all others, by `main`.
+      writeErr: () => undefined,
+      getOutHelpWidth: () => host.stdout.columns ?? 100,
+    })
+    .addHelpText("after", () => EPILOGUE);
+  addCommonOptions(program);
+
+  const addVerb = (parent: Command, name: string, { summary, load }: Verb) => {
+    const command = parent
+      .command(name)
+      .summary(summary)
+      .description(`${sentence(summary)}.`);
+    parent.hook("preSubcommand", async (_parent, chosen) => {
+      if (chosen.name() !== name || loaded.has(chosen)) return;
+      loaded.add(chosen);
+      const { configure } = await load();
+      configure(command, async () => {
+        context ??= import("./context.ts").then(({ Context }) => Context.create(host, commonOptionsOf(command)));
+        return context;
+      });
+      command.optionsGroup("Options of every command:");
+      addCommonOptions(command);
+    });
+  };
+  const loaded = new WeakSet<object>();
+  for (const [name, { summary, verbs }] of Object.entries(NOUNS)) {
+    const noun = program
+      .command(name)
+      .summary(summary)
+      .description(`${sentence(summary)}.`)
+      .helpCommand(false);
+    addCommonOptions(noun, { hidden: true });
+    for (const [verbName, verb] of Object.entries(verbs)) addVerb(noun, verbName, verb);
+  }
+  for (const [alias, [noun, verb]] of Object.entries(ALIASES)) {
+    const target = NOUNS[noun]?.verbs[verb];
+    if (target) addVerb(program, alias, { ...target, summary: `short for ${noun} ${verb}` });
+  }
+  addVerb(program, "help", {
+    summary: "help on a command, or on: exit-codes, environment, output, safety",
+    load: async () => {
+      const { configureHelp } = await import("./commands/help.ts");
+      return { configure: (command) => configureHelp(command, program, host) };
+    },
+  });
+
+  return {
+    context: { opened: () => context?.catch(() => undefined) ?? Promise.resolve(undefined) },
+    parse: async (argv: readonly string[]) => {
+      try {
+        await program.parseAsync(argv.length === 0 ? ["--help"] : [...argv], { from: "user" });
+      } catch (error) {
+        if (!(error instanceof CommanderError)) throw error;
+        if (error.exitCode === 0) return;
+        // A noun alone: its help is the answer.
+        if (error.code === "commander.help") throw usage(`say what to do with ${argv.join(" ")}`, argv);
+        throw usage(error.message.replace(/^error: /, ""), argv);
+      }
+    },
+  };
+}
+
+function usage(message: string, argv: readonly string[]): CliError {
+  const command = argv.filter((word) => /^[a-z]+$/.test(word) && (word in NOUNS || isVerb(word))).slice(0, 2);
+  return new CliError("usage", message, { hint: `see: ${["kiloclaw-admin", ...command, "--help"].join(" ")}` });
+}
+
+function isVerb(word: string): boolean {
+  return Object.values(NOUNS).some(({ verbs }) => word in verbs);
+}
+
+/** Every command takes them, in front of the noun, of the verb, or behind it. */
+function addCommonOptions(command: Command, { hidden = false } = {}): void {
+  const options = [
+    new Option("-o, --output <format>", "output format").choices(["table", "json", "jsonl", "csv", "id"]),
+    new Option("--json", "short for -o json"),
+    new Option("--fields <names>", "the fields to show, separated by commas"),
+    new Option("-q, --quiet", "print IDs only"),
+    new Option("--utc", "exact times instead of relative ones"),
+    new Option("--profile <name>", "the profile to use"),
+    new Option("--host <origin>", "the platform's address"),
+    new Option("--color <when>", "colour").choices(["auto", "always", "never"]),
+    new Option("--no-color", "no colour"),
+    new Option("--no-input", "never ask anything"),
+    new Option("--debug", "show each request and what went wrong"),
+  ];
+  for (const option of options) command.addOption(option.hideHelp(hidden));
+}
+
+/** The common options as given: what stands closest to the command's end wins, and a default never hides a given value. */
+function commonOptionsOf(command: Command): CommonOptions {
+  const levels: Command[] = [];
+  for (let level: Command | null = command; level; level = level.parent as Command | null) levels.unshift(level);
+  return Object.assign(
+    {},
+    ...levels.map((level) =>
+      Object.fromEntries(
+        Object.entries(level.opts()).filter(([name]) => level.getOptionValueSource(name) !== "default"),
+      ),
+    ),
+  ) as CommonOptions;
+}
+
+function sentence(summary: string): string {
+  return summary.charAt(0).toUpperCase() + summary.slice(1);
+}
+
+const EPILOGUE = `
+First steps, with nothing but this machine:
+  kiloclaw-admin sandbox start --detach
+  kiloclaw-admin --profile sandbox runs start --user jane@example.com -p "gateway crash-loops" --watch
+
+More: kiloclaw-admin help exit-codes | environment | output | safety`;

@@ -1,0 +1,50 @@
+import { CliError, messageOf } from "../errors.ts";
+import { exitCodeOf } from "../exit-codes.ts";
+import type { Host } from "./host.ts";
+import { wantsColor } from "./paint.ts";
+import { sanitize } from "./sanitize.ts";
+
+const ISSUES = "https://github.com/Kilo-Org/kiloclaw-admin/issues";
+
+/** Tells the user, on standard error, what went wrong and what to type next; as JSON where JSON was asked for. */
+export function reportError(host: Host, argv: readonly string[], error: unknown): void {
+  if (error instanceof CliError && error.silent) return;
+  const known = error instanceof CliError;
+  const message = known ? error.message : `unexpected error: ${messageOf(error)}`;
+  const hints = known ? error.hints : [`this is a bug in kiloclaw-admin; please report it: ${ISSUES}`];
+  if (wantsJson(host, argv)) {
+    const kind = known ? error.kind : "unexpected";
+    const hint = hints.length > 0 ? hints.join("\n") : null;
+    const retryable = known && error.retryable;
+    const report = { error: { kind, message, hint, retryable, exitCode: exitCodeOf(kind) } };
+    host.stderr.write(`${JSON.stringify(report)}\n`);
+    return;
+  }
+  const [red, reset] = wantsColor(host.stderr, host.env, argv.includes("--no-color") ? "never" : "auto")
+    ? ["\u001b[31m", "\u001b[39m"]
+    : ["", ""];
+  host.stderr.write(`${red}error:${reset} ${sanitize(message)}\n`);
+  for (const hint of hints) host.stderr.write(`  ${sanitize(hint).replaceAll("\n", "\n  ")}\n`);
+  if (!known && error instanceof Error && error.stack && debugging(host, argv)) {
+    host.stderr.write(`${sanitize(error.stack)}\n`);
+  }
+}
+
+/** Read from the raw arguments: the error may be about the arguments. */
+function wantsJson({ env }: Host, argv: readonly string[]): boolean {
+  const given = argv.some(
+    (argument, index) =>
+      argument === "--json" ||
+      (/^(-o|--output)$/.test(argument) && isJson(argv[index + 1])) ||
+      isJson(/^(?:--output=|-o=?)(\w+)$/.exec(argument)?.[1]),
+  );
+  return given || isJson(env.KILOCLAW_ADMIN_OUTPUT);
+}
+
+function isJson(format: string | undefined): boolean {
+  return format === "json" || format === "jsonl";
+}
+
+function debugging({ env }: Host, argv: readonly string[]): boolean {
+  return argv.includes("--debug") || Boolean(env.KILOCLAW_ADMIN_DEBUG);
+}
