@@ -93,7 +93,7 @@ export function createProgram(host: Host) {
     .enablePositionalOptions()
     .showSuggestionAfterError()
     .helpCommand(false)
-    .configureHelp({ sortSubcommands: false, showGlobalOptions: false })
+    .configureHelp({ subcommandTerm: (command) => command.name() })
     .configureOutput({
       writeOut: (text) => host.stdout.write(text),
       // Usage errors are reported like all others, by `main`.
@@ -142,20 +142,17 @@ export function createProgram(host: Host) {
     },
   });
 
-  return {
-    context: { opened: () => context?.catch(() => undefined) ?? Promise.resolve(undefined) },
-    parse: async (argv: readonly string[]) => {
-      try {
-        await program.parseAsync(argv.length === 0 ? ["--help"] : [...argv], { from: "user" });
-      } catch (error) {
-        if (!(error instanceof CommanderError)) throw error;
-        if (error.exitCode === 0) return;
-        // A noun alone: its help is the answer.
-        if (error.code === "commander.help") throw usage(`say what to do with ${argv.join(" ")}`, argv);
-        throw usage(error.message.replace(/^error: /, ""), argv);
-      }
-    },
+  const parse = async (argv: readonly string[]): Promise<void> => {
+    try {
+      await program.parseAsync([...argv], { from: "user" });
+    } catch (error) {
+      if (!(error instanceof CommanderError)) throw error;
+      // The program or a noun alone: its help is the answer.
+      if (error.code === "commander.help") return parse([...argv, "--help"]);
+      if (error.exitCode !== 0) throw usage(error.message.replace(/^error: /, ""), argv);
+    }
   };
+  return { context: { opened: () => context?.catch(() => undefined) ?? Promise.resolve(undefined) }, parse };
 }
 
 function usage(message: string, argv: readonly string[]): CliError {

@@ -11,6 +11,7 @@ import { searchUsers, type User } from "./users.ts";
 const isUuid = (text: string) => z.uuid().safeParse(text).success;
 
 const MOST_LOOKALIKES = 5;
+const MOST_CANDIDATES = 10;
 const ALL = Number.MAX_SAFE_INTEGER;
 
 /**
@@ -138,7 +139,10 @@ function theOne(text: string, found: readonly Run[]): Run {
   }
   if (found.length === 1) return run;
   throw new CliError("ambiguous", `"${text}" is the beginning of ${found.length} run IDs`, {
-    hint: found.map(({ id, userEmail, status }) => `${id}  ${status}  ${userEmail ?? ""}`),
+    hint: [
+      ...found.slice(0, MOST_CANDIDATES).map(({ id, userEmail, status }) => `${id}  ${status}  ${userEmail ?? ""}`),
+      ...(found.length > MOST_CANDIDATES ? [`and ${found.length - MOST_CANDIDATES} more; --user narrows it down`] : []),
+    ],
   });
 }
 

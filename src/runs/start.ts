@@ -84,7 +84,11 @@ export async function startRun(api: Api, request: StartRequest, options: StartOp
 }
 
 /** Sends the start once. Tried again only while it is certain that nothing has happened: no socket, or a refusal with 429. */
-async function sendStart(api: Api, { userId, userEmail, instance, prompt, admin: me }: StartRequest, stop: AbortSignal) {
+async function sendStart(
+  api: Api,
+  { userId, userEmail, instance, prompt, admin: me }: StartRequest,
+  stop: AbortSignal,
+) {
   const { id, startedAt } = await withRetry(
     // Not tied to `stop`: an answer that is under way is worth waiting for.
     () =>

@@ -76,6 +76,15 @@ export class Output {
     return new Output(host, options, { stdout, stderr }, colored);
   }
 
+  /**
+   * Checks the fields that were asked for, for commands that change something before they show it.
+   *
+   * @throws CliError `usage`
+   */
+  expect<Row extends object>(view: View<Row>): void {
+    this.#fields(view);
+  }
+
   /** Shows records: a table, a JSON array, JSON lines, CSV with a header line, or IDs. */
   async list<Row extends object>(rows: readonly Row[], view: View<Row>, empty: string): Promise<void> {
     const fields = this.#fields(view);

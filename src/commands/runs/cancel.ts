@@ -34,6 +34,7 @@ export function configure(command: Command, open: OpenContext): void {
 
 async function cancel(context: Context, ids: readonly string[], options: CancelOptions): Promise<void> {
   const { output, prompter } = context;
+  output.expect(runView);
   const runs = await chooseRuns(context, ids, options.user);
   for (const run of runs) {
     output.notes([

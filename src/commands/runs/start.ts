@@ -43,6 +43,7 @@ export function configure(command: Command, open: OpenContext): void {
 
 async function start(context: Context, options: StartOptions): Promise<void> {
   const { output, stop } = context;
+  output.expect(runView);
   const prompt = await readPrompt(context, options);
   const api = await context.api();
   const [subject, me] = await Promise.all([resolveUser(api, options.user), context.me()]);

@@ -11,6 +11,9 @@ export interface Stage {
   readonly now: () => Date;
 }
 
+/** Between the two halves of a split character, so that they are read apart. */
+const SPLIT_MS = 50;
+
 const FILLER_LINE = 80;
 /** Filler is written in portions, so that a large one never stands in memory whole. */
 const FILLER_PORTION = 64_000;
@@ -43,6 +46,12 @@ export async function play(rehearsal: Rehearsal, { say, complain, pause, pid, no
   await pause(rehearsal.delay * 1000);
   if (rehearsal.ansi) say(count(HOSTILE));
   if (rehearsal.nul) say(count("a NUL byte: \0 and on\n"));
+  if (rehearsal.split) {
+    const [start, rest] = halves(count("split 🦀\n"));
+    say(start);
+    await pause(SPLIT_MS);
+    say(rest);
+  }
   for (let step = 1; step <= lines; step += 1) {
     say(count(stepLine(rehearsal, step, now())));
     if (rehearsal.stderr) complain(count(`warn ${step}\n`));
@@ -53,6 +62,13 @@ export async function play(rehearsal: Rehearsal, { say, complain, pause, pid, no
   fill(rehearsal.bytes - written, say);
   say(last);
   return exit;
+}
+
+/** A text cut in the middle of its first character of four bytes. */
+function halves(text: string): [Uint8Array, Uint8Array] {
+  const bytes = Buffer.from(text);
+  const cut = bytes.findIndex((byte) => byte >= 0xf0) + 2;
+  return [bytes.subarray(0, cut), bytes.subarray(cut)];
 }
 
 function stepLine({ lines, ansi, utf8 }: Rehearsal, step: number, time: Date): string {

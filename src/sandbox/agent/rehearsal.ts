@@ -12,6 +12,8 @@ export interface Rehearsal {
   /** Colours, and sequences that a terminal must not be handed. */
   ansi: boolean;
   utf8: boolean;
+  /** A character that arrives in two writes. */
+  split: boolean;
   /** A NUL byte, which the platform's database cannot store. */
   nul: boolean;
   /** Seconds without output in the middle. */
@@ -34,6 +36,7 @@ const DEFAULTS: Rehearsal = {
   stderr: false,
   ansi: false,
   utf8: false,
+  split: false,
   nul: false,
   silent: 0,
   trap: false,
@@ -48,7 +51,7 @@ const NUMBERS = {
   silent: { max: 3_600, whole: false },
 } as const;
 
-const FLAGS = ["stderr", "ansi", "utf8", "nul", "trap"] as const;
+const FLAGS = ["stderr", "ansi", "utf8", "split", "nul", "trap"] as const;
 
 // "fake" is the word in the platform's recorded prompts.
 const REHEARSAL = /\[(?:rehearse|fake)(?:\s+([^\]]*))?\]/g;

@@ -1,7 +1,7 @@
 import { writeSync } from "node:fs";
 
-/** Writes text as it is. */
-export type Say = (text: string) => void;
+/** Writes text or bytes as they are. */
+export type Say = (text: string | Uint8Array) => void;
 
 const RETRY_MS = 5;
 
