@@ -36,7 +36,14 @@ export const UPSTREAM_CODES = {
 } as const;
 
 const userId = z.string().min(1);
-const prompt = z.string().min(1).max(MAX_PROMPT_LENGTH);
+// zod's own max() counts code points; the platform counts UTF-16 units, and words the refusal like this.
+const prompt = z
+  .string()
+  .min(1)
+  .check(({ value, issues }) => {
+    if (value.length <= MAX_PROMPT_LENGTH) return;
+    issues.push({ origin: "string", code: "too_big", maximum: MAX_PROMPT_LENGTH, inclusive: true, input: value });
+  });
 const offset = z.number().min(0).default(0);
 const pageSize = z.number().min(1).max(100).default(25);
 

@@ -76,7 +76,8 @@ export function describeMachine(instance: Instance, machine: Machine): Record<st
     pendingRestoreVolumeId: null,
     instanceReadyEmailSent: true,
     startFailurePushSentForAttempt: true,
-    envKeyAppDOKey: ifExists(instance.id),
+    // Instances from before sandbox ids were derived from their own id are keyed by their owner.
+    envKeyAppDOKey: ifExists(instance.sandbox_id.startsWith("ki_") ? instance.id : instance.user_id),
     envKeyAppDOFlyAppName: null,
     envKeyAppDOKeySet: ifExists(false),
   };

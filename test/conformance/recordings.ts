@@ -12,6 +12,7 @@ const exchange = z.object({
   request: z.object({
     method: z.string(),
     path: z.string(),
+    query: z.object({ batch: z.string().optional(), input: z.unknown().optional() }),
     url: z.string(),
     auth: z.string(),
     headers,
@@ -43,14 +44,25 @@ export function readRecordings(): Recordings {
   const races: Race[] = [];
   const notes = new Map<string, unknown>();
   for (const file of readdirSync(FOLDER).toSorted()) {
-    const recording = inflate(JSON.parse(readFileSync(FOLDER + file, "utf8")));
+    const recording = restoreEdited(inflate(JSON.parse(readFileSync(FOLDER + file, "utf8"))));
     const asExchange = exchange.safeParse(recording);
     const asRace = race.safeParse(recording);
-    if (asExchange.success) exchanges.push(asExchange.data);
+    if (asExchange.success) exchanges.push(withWholeUrl(asExchange.data));
     else if (asRace.success) races.push(asRace.data);
     else notes.set(file.replace(/\.json$/, ""), recording);
   }
   return { exchanges, races, notes };
+}
+
+/** Long URLs were shortened with an ellipsis; path and query are there in full. */
+function withWholeUrl(recorded: Exchange): Exchange {
+  const { path, query, url } = recorded.request;
+  if (!url.includes("…")) return recorded;
+  const parameters = [
+    ...(query.batch === undefined ? [] : [`batch=${query.batch}`]),
+    ...(query.input === undefined ? [] : [`input=${encodeURIComponent(JSON.stringify(query.input))}`]),
+  ];
+  return { ...recorded, request: { ...recorded.request, url: `${path}?${parameters.join("&")}` } };
 }
 
 const elided = z.object({ __len: z.number(), head: z.string(), tail: z.string() });
@@ -67,4 +79,13 @@ function inflate(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(inflate);
   if (typeof value !== "object" || value === null) return value;
   return Object.fromEntries(Object.entries(value).map(([key, member]) => [key, inflate(member)]));
+}
+
+/** The recorder put one finished row back to `running` by hand; no row of the platform's own is running and has ended. */
+function restoreEdited(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(restoreEdited);
+  if (typeof value !== "object" || value === null) return value;
+  const members = Object.fromEntries(Object.entries(value).map(([key, member]) => [key, restoreEdited(member)]));
+  const edited = members["status"] === "running" && typeof members["completed_at"] === "string";
+  return edited ? { ...members, exit_code: null, completed_at: null } : members;
 }

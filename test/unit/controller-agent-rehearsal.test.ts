@@ -10,6 +10,7 @@ const DEFAULTS = {
   stderr: false,
   ansi: false,
   utf8: false,
+  split: false,
   nul: false,
   silent: 0,
   trap: false,

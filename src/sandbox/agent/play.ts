@@ -73,8 +73,8 @@ function halves(text: string): [Uint8Array, Uint8Array] {
 
 function stepLine({ lines, ansi, utf8 }: Rehearsal, step: number, time: Date): string {
   const name = `step ${step}/${lines}`;
-  const text = utf8 ? " — žluťoučký 🦀 日本語" : `: ${time.toISOString().slice(11, 23)}`;
-  return ansi ? `\u001B[32m${name}\u001B[0m${text}\r\n` : `${name}${text}\n`;
+  if (ansi) return `\u001B[32m${name}\u001B[0m working\r\n`;
+  return utf8 ? `${name} — žluťoučký 🦀 日本語\n` : `${name}: ${time.toISOString().slice(11, 23)}\n`;
 }
 
 function fill(bytes: number, say: Say): void {
