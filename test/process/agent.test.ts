@@ -142,7 +142,7 @@ describe("a rehearsal", () => {
   });
 
   test("writes what it was asked to: stderr, colours, UTF-8, NUL", async () => {
-    const { stdout, stderr } = await agent.run("[rehearse lines=1 interval=0 stderr=1 ansi=1 split=1 nul=1]");
+    const { stdout, stderr } = await agent.run("[rehearse lines=1 interval=0 stderr=1 ansi=1 utf8=1 split=1 nul=1]");
     expect(stderr).toBe("warn 1\n");
     for (const part of [
       "\u001B[32mstep 1/1\u001B[0m",

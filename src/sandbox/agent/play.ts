@@ -14,6 +14,8 @@ export interface Stage {
 /** Between the two halves of a split character, so that they are read apart. */
 const SPLIT_MS = 50;
 
+const TEXT_OF_MANY_BYTES = " — žluťoučký 🦀 日本語";
+
 const FILLER_LINE = 80;
 /** Filler is written in portions, so that a large one never stands in memory whole. */
 const FILLER_PORTION = 64_000;
@@ -73,8 +75,8 @@ function halves(text: string): [Uint8Array, Uint8Array] {
 
 function stepLine({ lines, ansi, utf8 }: Rehearsal, step: number, time: Date): string {
   const name = `step ${step}/${lines}`;
-  if (ansi) return `\u001B[32m${name}\u001B[0m working\r\n`;
-  return utf8 ? `${name} — žluťoučký 🦀 日本語\n` : `${name}: ${time.toISOString().slice(11, 23)}\n`;
+  if (ansi) return `\u001B[32m${name}\u001B[0m${utf8 ? TEXT_OF_MANY_BYTES : " working"}\r\n`;
+  return utf8 ? `${name}${TEXT_OF_MANY_BYTES}\n` : `${name}: ${time.toISOString().slice(11, 23)}\n`;
 }
 
 function fill(bytes: number, say: Say): void {
