@@ -70,6 +70,10 @@ export const NOUNS: Readonly<Record<string, Noun>> = {
       start: { summary: "start the sandbox", load: () => import("./commands/sandbox/start.ts") },
       stop: { summary: "stop the sandbox", load: () => import("./commands/sandbox/stop.ts") },
       status: { summary: "show whether it runs, and where", load: () => import("./commands/sandbox/status.ts") },
+      inspect: {
+        summary: "show an instance's files and what is broken in them",
+        load: () => import("./commands/sandbox/inspect.ts"),
+      },
       reset: {
         summary: "put everything in it back to its beginning",
         load: () => import("./commands/sandbox/reset.ts"),

@@ -1,6 +1,7 @@
 import { defineConfig } from "vitest/config";
 
 export default defineConfig({
+  cacheDir: "../node_modules/.vite",
   test: {
     root: "test",
     include: ["{unit,e2e,process,faults}/**/*.test.ts"],

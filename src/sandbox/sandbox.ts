@@ -18,7 +18,7 @@ import { seed, wipe } from "./seed/seed.ts";
 import { Teardown } from "./teardown.ts";
 import { createApp } from "./web/app.ts";
 import { RequestLog } from "./web/request-log.ts";
-import { listen } from "./web/server.ts";
+import { checkPort, listen } from "./web/server.ts";
 import { Worker } from "./worker.ts";
 
 export { SandboxError } from "./sandbox-error.ts";
@@ -68,6 +68,8 @@ const PRIVATE_ENVIRONMENT = "KILOCLAW_ADMIN_";
  * @throws {SandboxError} when its user can put right what is wrong: the directory or port is taken, the database unreachable.
  */
 export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
+  const command = agentCommand(options);
+  checkPort(options.port ?? 0);
   const teardown = new Teardown();
   try {
     const directory = await takeDataDirectory(options.dataDir, () => void teardown.run());
@@ -76,7 +78,7 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
     teardown.add(() => opened.close());
     await migrate(opened.database, options.assets.migrations);
     await seed(opened.database, options.extraUsers ?? 0);
-    return await assemble(options, directory, opened, teardown);
+    return await assemble({ ...options, command }, directory, opened, teardown);
   } catch (error) {
     await teardown.run().catch(() => undefined);
     throw error;
@@ -84,7 +86,7 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
 }
 
 async function assemble(
-  options: SandboxOptions,
+  options: SandboxOptions & { readonly command: readonly [string, ...string[]] },
   directory: DataDirectory,
   { database, description }: OpenDatabase,
   teardown: Teardown,
@@ -95,7 +97,7 @@ async function assemble(
   const authenticator = new Authenticator(database, directory.secret);
   const worker = new Worker({
     instancesDirectory: directory.instances,
-    command: agentCommand(options),
+    command: options.command,
     env: childEnvironment(options.env),
     faults,
   });

@@ -70,7 +70,7 @@ function fit<Row>(
   const kept = new Set<Column<Row>>();
   let used = -GAP;
   for (const column of columns.toSorted((a, b) => a.rank - b.rank)) {
-    if (kept.size > 0 && used + GAP + least(column) > room) continue;
+    if (kept.size > 0 && used + GAP + least(column) > room) break;
     kept.add(column);
     used += GAP + least(column);
   }

@@ -6,6 +6,7 @@ import { cancelRun, type Cancellation } from "../../runs/cancel.ts";
 import { listRuns } from "../../runs/list.ts";
 import { resolveRuns, resolveUser } from "../../runs/resolve.ts";
 import { initiator, type Run } from "../../runs/run.ts";
+import { formatAgo } from "../../terminal/time.ts";
 import { examples, userOption, yesOption } from "../options.ts";
 import { runStatusWord, runTook, runView } from "./view.ts";
 
@@ -41,7 +42,7 @@ async function cancel(context: Context, ids: readonly string[], options: CancelO
       { label: "run", value: run.id },
       { label: "user", value: run.userEmail ?? run.userId },
       { label: "instance", value: run.instanceId ?? "-" },
-      { label: "started by", value: `${initiator(run)}, ${runTook(run)} ${run.completedAt ? "long" : "ago"}` },
+      { label: "started by", value: `${initiator(run)}, ${formatAgo(run.startedAt, new Date())}` },
     ]);
   }
   if (options.dryRun) return output.note("dry run: nothing was sent");

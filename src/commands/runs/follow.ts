@@ -2,7 +2,7 @@ import type { Context } from "../../context.ts";
 import { CliError } from "../../errors.ts";
 import { initiator, type Run } from "../../runs/run.ts";
 import { watchRun, type WatchEvent } from "../../runs/watch.ts";
-import { formatDuration } from "../../terminal/time.ts";
+import { formatAgo, formatDuration } from "../../terminal/time.ts";
 import { promptLine, runColor, runTook } from "./view.ts";
 
 export interface FollowOptions {
@@ -50,7 +50,7 @@ async function showEvents(
     { label: "run", value: run.id },
     { label: "user", value: run.userEmail ?? run.userId },
     { label: "instance", value: run.instanceId ?? "-" },
-    { label: "started by", value: `${initiator(run)}, ${formatDuration(Date.now() - run.startedAt.getTime())} ago` },
+    { label: "started by", value: `${initiator(run)}, ${formatAgo(run.startedAt, new Date())}` },
     { label: "prompt", value: promptLine(run) },
   ]);
   const line = await output.busy("asking for the run's output");

@@ -6,7 +6,7 @@ import { getInstance, type Instance } from "../../runs/instances.ts";
 import { resolveInstance, resolveUser } from "../../runs/resolve.ts";
 import { initiator, type Run } from "../../runs/run.ts";
 import { startRun, type StartOutcome } from "../../runs/start.ts";
-import { formatDuration } from "../../terminal/time.ts";
+import { formatAgo } from "../../terminal/time.ts";
 import { examples, instanceOption, intervalOption, once, timeoutOption, userOption } from "../options.ts";
 import { exitWithResult, followRun, type FollowOptions } from "./follow.ts";
 import { readPrompt, type PromptSources } from "./read-prompt.ts";
@@ -148,7 +148,7 @@ function startedOrThrow(outcome: StartOutcome, who: string, prompt: string): Run
 }
 
 function conflict(inTheWay: Run, sent: boolean, prompt: string): CliError {
-  const since = formatDuration(Date.now() - inTheWay.startedAt.getTime());
+  const since = formatAgo(inTheWay.startedAt, new Date());
   const same =
     inTheWay.prompt === prompt ? "with the same prompt" : `with another prompt: "${promptLine(inTheWay).slice(0, 80)}"`;
   return new CliError(
@@ -156,7 +156,7 @@ function conflict(inTheWay: Run, sent: boolean, prompt: string): CliError {
     `${sent ? "another run is active" : "a run is already in progress; nothing was sent"}: ${inTheWay.id}`,
     {
       hint: [
-        `started by ${initiator(inTheWay)} ${since} ago, ${same}`,
+        `started by ${initiator(inTheWay)} ${since}, ${same}`,
         `follow it: kiloclaw-admin runs watch ${inTheWay.id}`,
       ],
       retryable: true,

@@ -72,7 +72,7 @@ function logAndStrike(dependencies: {
     };
     if (fault) c.res = await strike(fault, c.env.outgoing, work);
     else await work();
-    answered(c.env.outgoing.destroyed ? 0 : c.res.status);
+    answered(c.env.incoming.socket.destroyed ? 0 : c.res.status);
   };
 }
 

@@ -16,16 +16,20 @@ export interface Listening {
   close(): Promise<void>;
 }
 
+/** @throws {SandboxError} when this is no port number. */
+export function checkPort(port: number): void {
+  if (!Number.isInteger(port) || port < 0 || port > MAX_PORT) {
+    throw new SandboxError(`${port} is not a port; use 1 to ${MAX_PORT}, or 0 for any free one.`);
+  }
+}
+
 /**
  * Serves `app` on the loopback address.
  *
  * @param port 0 for any free one.
- * @throws {SandboxError} when the port is invalid, in use, or not allowed.
+ * @throws {SandboxError} when the port is in use or not allowed.
  */
 export async function listen(app: App, port: number): Promise<Listening> {
-  if (!Number.isInteger(port) || port < 0 || port > MAX_PORT) {
-    throw new SandboxError(`${port} is not a port; use 1 to ${MAX_PORT}, or 0 for any free one.`);
-  }
   // Node's own limit of 16 KiB for the request line and headers is the platform's too.
   const server = createServer(
     { keepAliveTimeout: KEEP_ALIVE_MS },
