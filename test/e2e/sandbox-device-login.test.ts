@@ -1,0 +1,123 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { openSandbox, type TestSandbox } from "../sandbox.ts";
+
+const ADA = "a0000000-0000-4000-8000-000000000001";
+
+let sandbox: TestSandbox;
+let address = 0;
+beforeAll(async () => {
+  sandbox = await openSandbox();
+});
+beforeEach(() => {
+  address += 1;
+});
+afterAll(() => sandbox.stop());
+
+const createCode = (headers: Record<string, string> = {}) =>
+  fetch(`${sandbox.url}/api/device-auth/codes`, {
+    method: "POST",
+    headers: { "x-forwarded-for": `10.0.0.${address}`, "user-agent": "kiloclaw-admin/test <b>", ...headers },
+  });
+const newCode = async () => (await (await createCode()).json()) as { code: string; verificationUrl: string };
+const poll = async (code: string) => {
+  const response = await fetch(`${sandbox.url}/api/device-auth/codes/${code}`);
+  return [response.status, await response.json()] as const;
+};
+
+/** What a browser would send: the fields of the page's form. */
+async function decide(
+  page: string,
+  decision: "approve" | "deny",
+  changes: Record<string, string> = {},
+): Promise<Response> {
+  const hidden = [...page.matchAll(/<input type="hidden" name="(\w+)" value="([^"]*)"/g)].map(([, name, value]) => [
+    name ?? "",
+    value ?? "",
+  ]);
+  const body = new URLSearchParams({ ...Object.fromEntries(hidden), account: ADA, decision, ...changes });
+  return fetch(`${sandbox.url}/device-auth`, { method: "POST", body });
+}
+
+test("a code is approved on the sandbox's own page, and its token is handed out once", async () => {
+  const { code, verificationUrl } = await newCode();
+  expect(verificationUrl).toBe(`${sandbox.url}/device-auth?code=${code}`);
+  expect(code).toMatch(/^[A-HJ-NP-Z2-9]{4}-[A-HJ-NP-Z2-9]{4}$/);
+  expect(await poll(code)).toEqual([202, { status: "pending" }]);
+
+  const response = await fetch(verificationUrl);
+  const page = await response.text();
+  expect(response.headers.get("content-security-policy")).toContain("default-src 'none'");
+  expect(page).toContain(code);
+  expect(page).toContain("kiloclaw-admin/test &lt;b&gt;");
+  expect(page).toContain(`10.0.0.${address}`);
+  expect(page).toContain("jane@example.com");
+  expect(page).not.toContain("blocked@example.com");
+  expect(page).not.toContain("<script");
+
+  const approved = await decide(page, "approve");
+  expect(await approved.text()).toContain("Approved");
+  const [status, answer] = await poll(code);
+  expect([status, answer]).toMatchObject([
+    200,
+    { status: "approved", userId: ADA, userEmail: "ada.admin@kilocode.ai" },
+  ]);
+  expect(await poll(code)).toEqual([410, { status: "expired" }]);
+
+  const { token } = answer as { token: string };
+  const profile = await fetch(`${sandbox.url}/api/profile`, { headers: { authorization: `Bearer ${token}` } });
+  expect(await profile.json()).toMatchObject({ user: { id: ADA } });
+  const claims = JSON.parse(Buffer.from(token.split(".")[1] ?? "", "base64url").toString()) as Record<string, number>;
+  expect((claims["exp"] ?? 0) - (claims["iat"] ?? 0)).toBe(1_825 * 86_400);
+});
+
+test("a denied code gives no token", async () => {
+  const { code, verificationUrl } = await newCode();
+  await decide(await (await fetch(verificationUrl)).text(), "deny");
+  expect(await poll(code)).toEqual([403, { status: "denied" }]);
+});
+
+describe("the page does not act", () => {
+  test("on a form that it did not make", async () => {
+    const { code, verificationUrl } = await newCode();
+    const page = await (await fetch(verificationUrl)).text();
+    expect((await decide(page, "approve", { token: "forged" })).status).toBe(403);
+    const other = await newCode();
+    expect((await decide(page, "approve", { code: other.code })).status).toBe(403);
+    expect(await poll(code)).toEqual([202, { status: "pending" }]);
+    expect(await poll(other.code)).toEqual([202, { status: "pending" }]);
+  });
+
+  test("for a blocked account", async () => {
+    const { code, verificationUrl } = await newCode();
+    const page = await (await fetch(verificationUrl)).text();
+    expect((await decide(page, "approve", { account: "blocked.admin@kilocode.ai" })).status).toBe(400);
+    expect(await poll(code)).toEqual([202, { status: "pending" }]);
+  });
+
+  test("on a code that is unknown or used", async () => {
+    const unknown = await fetch(`${sandbox.url}/device-auth?code=ZZZZ-ZZZZ`);
+    expect([unknown.status, await unknown.text()]).toEqual([410, expect.stringContaining("cannot be used")]);
+    const { verificationUrl } = await newCode();
+    const page = await (await fetch(verificationUrl)).text();
+    await decide(page, "approve");
+    expect((await decide(page, "deny")).status).toBe(410);
+  });
+});
+
+test("without a code the page asks for it", async () => {
+  const page = await (await fetch(`${sandbox.url}/device-auth`)).text();
+  expect(page).toContain('<label for="code">');
+});
+
+test("two polls of an approved code: one gets the token", async () => {
+  const { code, verificationUrl } = await newCode();
+  await decide(await (await fetch(verificationUrl)).text(), "approve");
+  const answers = await Promise.all([poll(code), poll(code), poll(code)]);
+  expect(answers.map(([status]) => status).toSorted()).toEqual([200, 410, 410]);
+});
+
+test("the sixth pending code of an address is refused with an empty 500", async () => {
+  for (let number = 0; number < 5; number += 1) expect((await createCode()).status).toBe(200);
+  const sixth = await createCode();
+  expect([sixth.status, await sixth.text()]).toEqual([500, ""]);
+});
