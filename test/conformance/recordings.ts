@@ -29,7 +29,7 @@ const race = z.object({
   scenario: z.string(),
   responses: z.array(z.object({ status: z.number(), body: z.unknown() })),
 });
-export type Race = z.infer<typeof race>;
+type Race = z.infer<typeof race>;
 
 export interface Recordings {
   readonly exchanges: readonly Exchange[];

@@ -6,7 +6,7 @@ import { isObject, toJson } from "./json.ts";
 import { readPlugins } from "./plugins.ts";
 
 /** The gateway's folder in the instance's directory, with its health and its log. */
-export const GATEWAY_FOLDER = "gateway";
+const GATEWAY_FOLDER = "gateway";
 
 const HEALTH_FILE = "health.json";
 const LOG_FILE = "gateway.log";
