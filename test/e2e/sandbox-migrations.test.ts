@@ -98,6 +98,14 @@ describe.skipIf(!server)("migrations on a real server", () => {
     expect((await history()).rows).toEqual(first.rows);
   });
 
+  test("a database with tables of somebody else is refused and left alone", async () => {
+    const client = await connect();
+    await client.query("create table kilocode_users (precious text)");
+    await expect(openSandbox({ databaseUrl: url })).rejects.toThrow(/cannot be brought up to date: .*already exists/);
+    const { rows } = await client.query("select tablename from pg_tables where schemaname = 'public'");
+    expect(rows).toEqual([{ tablename: "kilocode_users" }]);
+  });
+
   test("a sandbox on a server keeps PostgreSQL's timestamps and forgets an admin who is deleted", async () => {
     const { url: origin, adminToken, stop } = await openSandbox({ databaseUrl: url });
     try {

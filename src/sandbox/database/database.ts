@@ -21,11 +21,17 @@ export interface OpenDatabase {
 /**
  * The embedded database in `directory`, created on first use (from `template`, a dump, when one is given).
  * PGlite takes no lock: the caller must hold one on the directory.
+ *
+ * @throws {SandboxError} when what is in the directory is no database, or a broken one.
  */
 export async function openEmbedded(directory: string, template?: Blob): Promise<OpenDatabase> {
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const isNew = (await readdir(directory)).length === 0;
-  const client = await PGlite.create({ dataDir: directory, ...(isNew && template && { loadDataDir: template }) });
+  const client = await PGlite.create({ dataDir: directory, ...(isNew && template && { loadDataDir: template }) }).catch(
+    (error: unknown) => {
+      throw new SandboxError(`The database in ${directory} cannot be opened: ${reason(error)}`, { cause: error });
+    },
+  );
   const database = drizzlePglite(client, { schema });
   await database.execute(sql`set timezone to 'UTC'`);
   return { database, description: "embedded", close: () => client.close() };
@@ -50,12 +56,9 @@ export async function openServer(url: string): Promise<OpenDatabase> {
     await pool.query("select 1");
   } catch (error) {
     await pool.end();
-    throw new SandboxError(
-      `Cannot use the database ${place}: ${error instanceof Error ? error.message : String(error)}`,
-      {
-        cause: error,
-      },
-    );
+    throw new SandboxError(`Cannot use the database ${place}: ${reason(error)}`, {
+      cause: error,
+    });
   }
   return { database: drizzleNodePostgres(pool, { schema }), description: place, close: () => pool.end() };
 }
@@ -71,4 +74,8 @@ function describeServer(url: string): string {
     throw new SandboxError(`The database URL must start with postgres://, not ${parsed.protocol}//.`);
   }
   return `${parsed.host}${parsed.pathname}`;
+}
+
+function reason(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

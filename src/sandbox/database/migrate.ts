@@ -1,5 +1,6 @@
 import { sql } from "drizzle-orm";
 import { type MigrationMeta, readMigrationFiles } from "drizzle-orm/migrator";
+import { SandboxError } from "../sandbox-error.ts";
 import type { Database } from "./database.ts";
 
 /** Any number, the same for every sandbox: two that start on one server migrate one after the other. */
@@ -11,13 +12,20 @@ const MIGRATION_LOCK = 5_417_318;
  * drizzle's own `migrate()` runs all pending ones in a single transaction; a constraint added NOT VALID would then keep its
  * exclusive lock while the next migration validates it, which is what the two steps are there to avoid. The bookkeeping is
  * drizzle's, so that drizzle-kit and this function see the same history.
+ *
+ * @throws {SandboxError} when one fails, as on a database that holds somebody else's tables; that one leaves no trace.
  */
 export async function migrate(database: Database, folder: string): Promise<void> {
   await database.execute(sql`create schema if not exists drizzle`);
   await database.execute(
     sql`create table if not exists drizzle.__drizzle_migrations (id serial primary key, hash text not null, created_at bigint)`,
   );
-  for (const migration of readMigrationFiles({ migrationsFolder: folder })) await apply(database, migration);
+  try {
+    for (const migration of readMigrationFiles({ migrationsFolder: folder })) await apply(database, migration);
+  } catch (error) {
+    const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+    throw new SandboxError(`The database cannot be brought up to date: ${String(cause)}`, { cause: error });
+  }
 }
 
 async function apply(database: Database, migration: MigrationMeta): Promise<void> {

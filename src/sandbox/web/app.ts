@@ -34,6 +34,8 @@ export function createApp(dependencies: AppDependencies): App {
   const { services, authenticator, deviceAuth, faults, requests, secret } = dependencies;
   const { database, worker } = services;
   const app: App = new Hono();
+  // hono would print the error, into whatever the terminal shows.
+  app.onError((_error, c) => c.json({ error: "Internal Server Error" }, 500));
   app.use(localNamesOnly);
   app.route("/_sandbox", controlRoutes({ ...dependencies.control, authenticator, database, faults, requests, worker }));
   app.use(logAndStrike({ database, faults, requests }));
