@@ -21,8 +21,10 @@ const ALL = Number.MAX_SAFE_INTEGER;
  */
 export async function resolveUser(api: Api, text: string): Promise<Subject> {
   if (isUuid(text)) {
-    const [users, instance] = await Promise.all([searchUsers(api, text, ALL), findInstance(api, text)]);
-    const user = users.find(({ id }) => id === text.toLowerCase() || id === text);
+    // The platform compares IDs letter by letter, and writes its own in lower case.
+    const uuid = text.toLowerCase();
+    const [users, instance] = await Promise.all([searchUsers(api, uuid, ALL), findInstance(api, uuid)]);
+    const user = users.find(({ id }) => id === uuid);
     if (user) return subjectOf(user);
     if (instance) return { userId: instance.userId, email: instance.userEmail, instance };
     throw new CliError("not-found", `no user and no instance has the ID ${text}`, {
