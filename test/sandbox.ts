@@ -42,7 +42,12 @@ export async function temporaryDirectory(): Promise<{ path: string; remove: () =
 export async function openSandbox(options: Partial<SandboxOptions> = {}): Promise<TestSandbox> {
   const directory = options.dataDir === undefined ? await temporaryDirectory() : undefined;
   const dataDir = options.dataDir ?? directory?.path ?? "";
-  const sandbox = await startSandbox({ ...(await sandboxOptions(dataDir)), ...options });
+  const sandbox = await startSandbox({ ...(await sandboxOptions(dataDir)), ...options }).catch(
+    async (error: unknown) => {
+      await directory?.remove();
+      throw error;
+    },
+  );
   const remote = await findSandbox(dataDir);
   if (!remote) throw new Error("the sandbox does not answer");
   return {

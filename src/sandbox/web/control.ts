@@ -113,8 +113,8 @@ async function instanceOf(database: Database, name: string): Promise<Instance | 
   if (!user) return undefined;
   const personal = await findPersonalInstance(database, user.id);
   if (personal) return personal;
-  const [any] = await database.select().from(instances).where(eq(instances.user_id, user.id)).limit(1);
-  return any;
+  const [other] = await database.select().from(instances).where(eq(instances.user_id, user.id)).limit(1);
+  return other;
 }
 
 /** Compares digests: these have one length, and how long it takes tells nothing. */
