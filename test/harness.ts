@@ -1,0 +1,213 @@
+/** Runs the command line in this process, as a user at a terminal or a script would run it as a process. */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { clearLine, cursorTo, moveCursor } from "node:readline";
+import { PassThrough, Writable } from "node:stream";
+import { fileURLToPath } from "node:url";
+import * as z from "zod";
+import { admin } from "../src/contract/procedures.ts";
+import { main } from "../src/main.ts";
+import type { LoggedRequest } from "../src/sandbox/remote.ts";
+import type { SandboxOptions } from "../src/sandbox/sandbox.ts";
+import type { Host, StopReason, TextSource } from "../src/terminal/host.ts";
+import { openSandbox, type TestSandbox } from "./sandbox.ts";
+
+/** The package's own folder. */
+export const root = fileURLToPath(new URL("..", import.meta.url)).replace(/\/$/, "");
+
+export interface RunOptions {
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  /** Standard input; nothing unless told. Lone surrogates do not survive: it goes through UTF-8, as real input does. */
+  readonly stdin?: string | Uint8Array;
+  /** All three streams are a terminal. Typed keys come through {@link Running.type}. */
+  readonly tty?: boolean;
+  readonly columns?: number;
+  /** Settings and state; a directory of its own, deleted at the end, unless told. */
+  readonly configDir?: string | undefined;
+}
+
+export interface Result {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** A command under way. */
+export interface Running {
+  readonly done: Promise<Result>;
+  /** Waits until standard output and standard error together show it; fails if the command ends without. */
+  waitFor(pattern: RegExp): Promise<RegExpExecArray>;
+  /** What a signal does. */
+  stop(reason?: StopReason): void;
+  type(keys: string): void;
+}
+
+/** A stream that keeps what is written, as a terminal or as a pipe. */
+class Sink extends Writable {
+  text = "";
+  readonly isTTY: boolean | undefined;
+  readonly columns: number | undefined;
+  readonly rows: number | undefined;
+  readonly #written: () => void;
+
+  constructor(columns: number | undefined, written: () => void) {
+    super({ decodeStrings: false });
+    this.isTTY = columns === undefined ? undefined : true;
+    this.columns = columns;
+    this.rows = columns === undefined ? undefined : 40;
+    this.#written = written;
+  }
+
+  override _write(chunk: string | Uint8Array, _encoding: string, done: () => void): void {
+    this.text += typeof chunk === "string" ? chunk : Buffer.from(chunk).toString();
+    this.#written();
+    done();
+  }
+
+  // What programs that redraw call on a terminal's stream.
+  readonly clearLine = (direction: -1 | 0 | 1) => clearLine(this, direction);
+  readonly cursorTo = (x: number, y?: number) => cursorTo(this, x, y);
+  readonly moveCursor = (dx: number, dy: number) => moveCursor(this, dx, dy);
+}
+
+/** Starts `kiloclaw-admin …argv` and hands it back while it runs. */
+export function begin(argv: readonly string[], options: RunOptions = {}): Running {
+  const waiting = new Set<() => void>();
+  const written = () => {
+    for (const look of waiting) look();
+  };
+  const columns = options.tty ? (options.columns ?? 120) : undefined;
+  const stdout = new Sink(columns, written);
+  const stderr = new Sink(columns, written);
+  const stdin = Object.assign(new PassThrough(), { isTTY: options.tty ?? false, setRawMode: () => undefined });
+  if (options.stdin !== undefined) stdin.write(options.stdin);
+  if (!options.tty) stdin.end();
+  const stopping = new AbortController();
+
+  let ended: Result | undefined;
+  const work = async (): Promise<Result> => {
+    const own = options.configDir === undefined ? await mkdtemp(join(tmpdir(), "kiloclaw-config-")) : undefined;
+    const configDir = options.configDir ?? own;
+    try {
+      const code = await main(argv, {
+        env: { KILOCLAW_ADMIN_CONFIG_DIR: configDir, ...options.env },
+        stdin: stdin as TextSource,
+        stdout,
+        stderr,
+        cwd: tmpdir(),
+        pid: process.pid,
+        platform: process.platform,
+        nodePath: process.execPath,
+        nodeVersion: process.version,
+        root,
+        version: "0.0.0-test",
+        stop: stopping.signal,
+      } satisfies Host);
+      ended = { code, stdout: stdout.text, stderr: stderr.text };
+      return ended;
+    } finally {
+      written();
+      if (own !== undefined) await rm(own, { recursive: true, force: true });
+    }
+  };
+  const done = work();
+  done.catch(() => undefined);
+
+  return {
+    done,
+    waitFor: (pattern) =>
+      new Promise((resolve, reject) => {
+        const look = () => {
+          const match = pattern.exec(stdout.text) ?? pattern.exec(stderr.text);
+          if (!match && !ended) return;
+          waiting.delete(look);
+          if (match) resolve(match);
+          else reject(new Error(`ended without ${pattern}: ${JSON.stringify(ended, null, 2)}`));
+        };
+        waiting.add(look);
+        look();
+      }),
+    stop: (reason = "SIGINT") => stopping.abort(reason),
+    type: (keys) => void stdin.write(keys),
+  };
+}
+
+/** Runs `kiloclaw-admin …argv` to its end. */
+export function run(argv: readonly string[], options: RunOptions = {}): Promise<Result> {
+  return begin(argv, options).done;
+}
+
+/** A support person's desk: the command line, logged in to a sandbox of its own. */
+export interface Desk {
+  readonly sandbox: TestSandbox;
+  readonly configDir: string;
+  readonly env: Readonly<Record<string, string>>;
+  run(argv: readonly string[], options?: RunOptions): Promise<Result>;
+  begin(argv: readonly string[], options?: RunOptions): Running;
+  /** Starts a run as a colleague would: past the command line under test. `of`: an instance ID, or its owner's e-mail. */
+  startRun(of: string, prompt: string, token?: string): Promise<string>;
+  /** The platform's row of a run: what is recorded, without asking the machine. */
+  row(runId: string): Promise<Row>;
+  rows(search?: string): Promise<Row[]>;
+  /** The platform's audit records about a user, newest first. */
+  audit(userId: string): Promise<AuditRow[]>;
+  /** The requests so far for this procedure, by its last word. */
+  requests(procedure: string): Promise<LoggedRequest[]>;
+  close(): Promise<void>;
+}
+
+type Row = z.output<typeof admin.listAllCliRuns.output>["runs"][number];
+type AuditRow = z.output<typeof admin.adminAuditLogs.output>[number];
+
+/** Opens a desk. Close it when the tests are over. */
+export async function openDesk(options: Partial<SandboxOptions> = {}): Promise<Desk> {
+  const sandbox = await openSandbox(options);
+  const configDir = await mkdtemp(join(tmpdir(), "kiloclaw-desk-"));
+  const env = { KILOCLAW_ADMIN_HOST: sandbox.url, KILOCLAW_ADMIN_TOKEN: sandbox.adminToken };
+  const equip = (given: RunOptions = {}): RunOptions => ({ configDir, ...given, env: { ...env, ...given.env } });
+  const call = async <T extends z.ZodType>(
+    procedure: { path: string; kind: string; output: T },
+    input: object,
+    token = sandbox.adminToken,
+  ): Promise<z.output<T>> => {
+    const url = `${sandbox.url}/api/trpc/${procedure.path}`;
+    const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" };
+    const response =
+      procedure.kind === "query"
+        ? await fetch(`${url}?input=${encodeURIComponent(JSON.stringify(input))}`, { headers })
+        : await fetch(url, { method: "POST", headers, body: JSON.stringify(input) });
+    const body: unknown = await response.json();
+    const answer = z.object({ result: z.object({ data: z.unknown() }) }).safeParse(body);
+    if (!answer.success) throw new Error(`${procedure.path}: ${JSON.stringify(body)}`);
+    return procedure.output.parse(answer.data.result.data);
+  };
+  const rows = async (search?: string) =>
+    (await call(admin.listAllCliRuns, { limit: 100, ...(search === undefined ? {} : { search }) })).runs;
+
+  return {
+    sandbox,
+    configDir,
+    env,
+    run: (argv, given) => run(argv, equip(given)),
+    begin: (argv, given) => begin(argv, equip(given)),
+    startRun: async (of, prompt, token) => {
+      const { id: instanceId } = await sandbox.remote.instance(of);
+      const { user_id: userId } = await call(admin.get, { id: instanceId });
+      return (await call(admin.startKiloCliRun, { userId, instanceId, prompt }, token)).id;
+    },
+    rows,
+    row: async (runId) => {
+      const found = (await rows()).find(({ id }) => id === runId);
+      if (!found) throw new Error(`there is no row ${runId}`);
+      return found;
+    },
+    audit: (userId) => call(admin.adminAuditLogs, { userId, limit: 50 }),
+    requests: async (procedure) =>
+      (await sandbox.remote.requests()).filter((request) => request.procedure.split(".").at(-1) === procedure),
+    close: async () => {
+      await sandbox.stop();
+      await rm(configDir, { recursive: true, force: true });
+    },
+  };
+}
