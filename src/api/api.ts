@@ -160,15 +160,21 @@ export class Api {
       maxBytes: statuses === procedures.length ? Math.min(MAX_BYTES, statuses * MAX_STATUS_BYTES) : MAX_BYTES,
     });
     const body = parseJson(answer, procedures.join(","));
-    return { status: answer.status, ok: answer.status < 300, json: async () => withRetryAfter(body, answer) };
+    return {
+      status: answer.status,
+      ok: answer.status < 300,
+      json: async () => withRetryAfter(body, answer, procedures.join(",")),
+    };
   }
 }
 
 /** Each entry of a batch is looked at by itself: HTTP's status is the common one, or 207. */
-function withRetryAfter(body: unknown, answer: Answer): unknown {
+function withRetryAfter(body: unknown, answer: Answer, procedure: string): unknown {
   const entries = Array.isArray(body) ? body : [body];
   for (const entry of entries) {
-    if (!isRecord(entry) || !("error" in entry || "result" in entry)) throw unexpectedAnswer(answer, "batch");
+    // An edge in front of the platform answers with errors of its own.
+    const known = isRecord(entry) && ("result" in entry || trpcError.safeParse(entry).success);
+    if (!known) throw unexpectedAnswer(answer, procedure);
     if (isRecord(entry.error) && isRecord(entry.error.data)) entry.error.data.retryAfterMs = answer.retryAfterMs;
   }
   return body;
