@@ -3,7 +3,7 @@ import { csvLine } from "./csv.ts";
 import type { Host } from "./host.ts";
 import { Progress } from "./progress.ts";
 import { createPaint, wantsColor, type Color, type ColorChoice, type Paint } from "./paint.ts";
-import { sanitize, sanitizeLine, SanitizingStream } from "./sanitize.ts";
+import { sanitize, sanitizeJson, sanitizeLine, SanitizingStream } from "./sanitize.ts";
 import { renderTable, type Column } from "./table.ts";
 import { formatAgo } from "./time.ts";
 
@@ -91,16 +91,15 @@ export class Output {
     switch (this.format) {
       case "json":
         return this.#data(
-          `${JSON.stringify(
+          json(
             rows.map((row) => pick(row, fields)),
-            null,
             2,
-          )}\n`,
+          ),
         );
       case "jsonl":
-        return this.#data(rows.map((row) => `${JSON.stringify(pick(row, fields))}\n`).join(""));
+        return this.#data(rows.map((row) => json(pick(row, fields))).join(""));
       case "csv":
-        return this.#data(
+        return this.#csv(
           [csvLine(fields), ...rows.map((row) => csvLine(fields.map((field) => row[field])))].join("\n") + "\n",
         );
       case "id":
@@ -117,7 +116,7 @@ export class Output {
   /** Shows one record. */
   async item<Row extends object>(row: Row, view: View<Row>): Promise<void> {
     if (this.format === "json") {
-      return this.#data(`${JSON.stringify(pick(row, this.#fields(view)), null, 2)}\n`);
+      return this.#data(json(pick(row, this.#fields(view)), 2));
     }
     if (this.format !== "table") return this.list([row], view, "");
     const details = this.#options.fields ? undefined : view.details?.(row, this.#when);
@@ -127,7 +126,7 @@ export class Output {
 
   /** Writes one event of a stream as a JSON line, whatever machine format was asked for. */
   event(event: object): void {
-    this.#data(`${JSON.stringify(event)}\n`);
+    this.#data(json(event));
   }
 
   /** Writes a bare value, such as an ID or a path, as a line of standard output. */
@@ -226,6 +225,11 @@ export class Output {
     });
   }
 
+  /** CSV cannot escape control characters: a file gets them as they are, a terminal never. */
+  #csv(text: string): void {
+    this.#data(this.#host.stdout.isTTY ? sanitize(text) : text);
+  }
+
   #data(text: string): void {
     this.#write(text, () => this.#host.stdout.write(text));
   }
@@ -261,6 +265,10 @@ function fieldText(value: unknown, when: When): string {
   if (value === null || value === undefined) return "-";
   if (value instanceof Date) return when(value);
   return typeof value === "object" ? JSON.stringify(value) : String(value);
+}
+
+function json(value: object, indent?: number): string {
+  return `${sanitizeJson(JSON.stringify(value, null, indent))}\n`;
 }
 
 function pick<Row extends object>(row: Row, fields: readonly (keyof Row & string)[]): object {

@@ -2,7 +2,7 @@ import { CliError, messageOf } from "../errors.ts";
 import { exitCodeOf } from "../exit-codes.ts";
 import type { Host } from "./host.ts";
 import { wantsColor } from "./paint.ts";
-import { sanitize } from "./sanitize.ts";
+import { sanitize, sanitizeJson } from "./sanitize.ts";
 
 const ISSUES = "https://github.com/Kilo-Org/kiloclaw-admin/issues";
 
@@ -17,7 +17,7 @@ export function reportError(host: Host, argv: readonly string[], error: unknown)
     const hint = hints.length > 0 ? hints.join("\n") : null;
     const retryable = known && error.retryable;
     const report = { error: { kind, message, hint, retryable, exitCode: exitCodeOf(kind) } };
-    host.stderr.write(`${JSON.stringify(report)}\n`);
+    host.stderr.write(`${sanitizeJson(JSON.stringify(report))}\n`);
     return;
   }
   const [red, reset] = wantsColor(host.stderr, host.env, argv.includes("--no-color") ? "never" : "auto")

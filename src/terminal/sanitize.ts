@@ -32,6 +32,16 @@ export function sanitize(text: string, { colors = false }: SanitizeOptions = {})
   });
 }
 
+/** JSON with everything that could drive a terminal escaped: the same JSON, safe to look at. */
+export function sanitizeJson(json: string): string {
+  return json.replace(UNSAFE, (match) =>
+    Array.from(
+      { length: match.length },
+      (_, index) => `\\u${match.charCodeAt(index).toString(16).padStart(4, "0")}`,
+    ).join(""),
+  );
+}
+
 /** Like `sanitize`, for text that must stay on one line: a table cell, a title. */
 export function sanitizeLine(text: string): string {
   return sanitize(text).replaceAll("\n", " ").replaceAll("\t", " ");
