@@ -65,6 +65,11 @@ class Sink extends Writable {
     done();
   }
 
+  /** Standard streams stay open, whatever is piped to them. */
+  override end(): this {
+    return this;
+  }
+
   // What programs that redraw call on a terminal's stream.
   readonly clearLine = (direction: -1 | 0 | 1) => clearLine(this, direction);
   readonly cursorTo = (x: number, y?: number) => cursorTo(this, x, y);

@@ -1,0 +1,422 @@
+import { once } from "node:events";
+import { readFile, stat } from "node:fs/promises";
+import { createServer, request as forward } from "node:http";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import * as z from "zod";
+import { openDesk, type Desk } from "../harness.ts";
+
+const LONG = "[rehearse lines=1 delay=60]";
+const FAST = ["--interval", "50ms"];
+const NO_RUN = "12345678-0000-4000-8000-000000000000";
+
+let desk: Desk;
+let customers = 0;
+const customer = () => `user${String(++customers).padStart(4, "0")}@load.example.com`;
+const running = (prompt = LONG, user = customer()) => desk.startRun(user, prompt);
+const ended = async (prompt: string, user = customer()) => {
+  const id = await running(prompt, user);
+  await vi.waitFor(async () => {
+    const { stdout } = await desk.run(["runs", "show", id, "--json"]);
+    expect(JSON.parse(stdout)).not.toMatchObject({ status: "running" });
+  }, 10_000);
+  return id;
+};
+
+beforeAll(async () => {
+  desk = await openDesk({ extraUsers: 80 });
+});
+afterAll(() => desk.close());
+
+describe("watch", () => {
+  it("prints each line once, as the run writes it, and ends with its result", async () => {
+    const id = await running("[rehearse lines=6 interval=0.1]");
+    const command = desk.begin(["runs", "watch", id, ...FAST]);
+    await command.waitFor(/step 2\/6/);
+    const { code, stdout, stderr } = await command.done;
+    expect(code).toBe(0);
+    const written = stdout.trimEnd().split("\n");
+    expect(written).toHaveLength(8);
+    for (let step = 1; step <= 6; step += 1) expect(written[step]).toMatch(new RegExp(`^step ${step}/6`));
+    expect(stderr).toContain(`✓ completed run ${id} after`);
+    expect(await desk.row(id)).toMatchObject({ status: "completed" });
+  });
+
+  it.each([
+    ["[rehearse lines=1 interval=0]", 0],
+    ["[rehearse lines=1 interval=0 exit=42]", 3],
+  ])("gives the result of a run that has ended: %s", async (prompt, exit) => {
+    const id = await ended(prompt);
+    const { code, stdout } = await desk.run(["runs", "watch", id]);
+    expect(code).toBe(exit);
+    expect(stdout).toContain("step 1/1");
+    expect((await desk.run(["runs", "watch", id, "--no-exit-status"])).code).toBe(0);
+  });
+
+  it("finds the user's run in progress, and says when there is none", async () => {
+    const user = customer();
+    const none = await desk.run(["runs", "watch", "--user", user]);
+    expect(none.code).toBe(5);
+    expect(none.stderr).toContain("has no run in progress");
+    const id = await running("[rehearse lines=2 interval=0.1]", user);
+    const { code, stderr } = await desk.run(["runs", "watch", "--user", user, ...FAST]);
+    expect(code).toBe(0);
+    expect(stderr).toContain(id);
+  });
+
+  it("does not touch the run on Ctrl-C, SIGTERM or SIGHUP", async () => {
+    const id = await running();
+    for (const [reason, exit] of [
+      ["SIGINT", 130],
+      ["SIGTERM", 143],
+      ["SIGHUP", 129],
+    ] as const) {
+      const command = desk.begin(["runs", "watch", id, ...FAST]);
+      await command.waitFor(/starting pid/);
+      command.stop(reason);
+      const { code, stderr } = await command.done;
+      expect(stderr).toContain(`the run goes on. Take it up again: kiloclaw-admin runs watch ${id}`);
+      expect(code).toBe(exit);
+    }
+    expect((await desk.run(["runs", "show", id, "--json"])).stdout).toContain('"status": "running"');
+  });
+
+  it("ends quietly when nobody reads its output any more", async () => {
+    const id = await running();
+    const command = desk.begin(["runs", "watch", id, ...FAST]);
+    await command.waitFor(/starting pid/);
+    command.stop("EPIPE");
+    expect((await command.done).code).toBe(0);
+  });
+
+  it("stops at the time limit with 8; the run goes on", async () => {
+    const id = await running();
+    const { code, stderr } = await desk.run(["runs", "watch", id, ...FAST, "--timeout", "300ms"]);
+    expect(code).toBe(8);
+    expect(stderr).toContain("the run goes on");
+    expect(stderr).toContain(`kiloclaw-admin runs watch ${id}`);
+  });
+
+  it("keeps what it has through trouble, and goes on where it was", async () => {
+    const id = await running("[rehearse lines=8 interval=0.15]");
+    const command = desk.begin(["runs", "watch", id, ...FAST]);
+    await command.waitFor(/step 1\/8/);
+    const { instance_id: instance } = await desk.row(id);
+    await desk.sandbox.remote.setFault({
+      name: "500",
+      procedure: "getKiloCliRunStatus",
+      instance: instance ?? "",
+      count: 2,
+    });
+    const { code, stdout, stderr } = await command.done;
+    expect(code).toBe(0);
+    expect(stderr.match(/warning: .*the run is not affected, asking again/g)).toHaveLength(1);
+    for (let step = 1; step <= 8; step += 1) expect(stdout.split(`step ${step}/8`)).toHaveLength(2);
+  });
+
+  it("ends at once when the token is refused half-way; the run goes on", async () => {
+    const id = await running();
+    let revoked = false;
+    // The sandbox itself, reached without the token from some moment on.
+    const gate = createServer((request, response) => {
+      const headers = { ...request.headers };
+      if (revoked) delete headers.authorization;
+      forward(`${desk.sandbox.url}${request.url}`, { method: request.method, headers }, (answer) => {
+        response.writeHead(answer.statusCode ?? 0, answer.headers);
+        answer.pipe(response);
+      }).end();
+    });
+    gate.listen(0, "127.0.0.1");
+    await once(gate, "listening");
+    const address = z.object({ port: z.number() }).parse(gate.address());
+    const command = desk.begin(["runs", "watch", id, ...FAST, "--host", `http://127.0.0.1:${address.port}`]);
+    await command.waitFor(/starting pid/);
+    revoked = true;
+    const { code, stderr } = await command.done;
+    gate.close();
+    expect(code).toBe(4);
+    expect(stderr).toContain("User not authenticated");
+    expect(stderr).toContain("kiloclaw-admin auth status");
+    expect((await desk.run(["runs", "show", id, "--json"])).stdout).toContain('"status": "running"');
+  });
+
+  it("does not ask about a run whose machine is down: that would mark it failed", async () => {
+    const id = await running();
+    const { instance_id: instance } = await desk.row(id);
+    await desk.sandbox.remote.setFault({ name: "instance-status", value: "stopped", instance: instance ?? "" });
+    const watched = await desk.run(["runs", "watch", id]);
+    const logged = await desk.run(["runs", "logs", id]);
+    await desk.sandbox.remote.clearFaults();
+    expect(watched.code).toBe(6);
+    expect(watched.stderr).toContain("mark the run failed for good");
+    expect(logged.code).toBe(6);
+    expect(await desk.row(id)).toMatchObject({ status: "running" });
+  });
+
+  it("streams JSON lines off a terminal, without the customer's control characters raw", async () => {
+    const id = await running("[rehearse lines=2 interval=0.05 ansi=1]");
+    const { code, stdout } = await desk.run(["runs", "watch", id, ...FAST, "-o", "jsonl"]);
+    expect(code).toBe(0);
+    // oxlint-disable-next-line no-control-regex -- they are what must not be there
+    expect(stdout).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202e]/);
+    const events = stdout
+      .trimEnd()
+      .split("\n")
+      .map((line) => z.looseObject({ type: z.string() }).parse(JSON.parse(line)));
+    expect(events.at(-1)).toMatchObject({ type: "end", run: { id, status: "completed" } });
+    const output = events.flatMap(({ text }) => (typeof text === "string" ? [text] : [])).join("");
+    expect(output).toContain("\u001b]0;owned\u0007");
+  });
+
+  it("needs a run", async () => {
+    expect((await desk.run(["runs", "watch"])).code).toBe(2);
+    expect((await desk.run(["runs", "watch", NO_RUN])).code).toBe(5);
+  });
+});
+
+describe("names of runs", () => {
+  it.each([
+    [["91000000-0000-4000-8000-000000000001"], 0, ""],
+    [["91000000-0000-4000-8000-000000000001".toUpperCase()], 0, ""],
+    [["@latest", "--user", "dave.destroyed@example.com"], 0, "91000000-0000-4000-8000-000000000003"],
+    [["91000000"], 5, "is the beginning of 126 run IDs"],
+    [["91000000-0000-4000-8000-00000000000"], 5, "is the beginning of 6 run IDs"],
+    [["91000000", "--user", "frank.none@example.com"], 0, ""],
+    [["9100000"], 2, "is not a run ID"],
+    [["latest"], 2, "is not a run ID"],
+    [["@latest"], 2, "@latest needs --user"],
+    [["@latest", "--user", "carol@example.com"], 5, "this user has no runs"],
+    [["91000000-0000-4000-8000-000000000001-and-more"], 2, "is not a run ID"],
+    [[NO_RUN], 5, "no run has the ID"],
+    [["deadbeef"], 5, "no run has the ID"],
+  ])("%j: exit %i %s", async (argv, exit, says) => {
+    const { code, stdout, stderr } = await desk.run(["runs", "show", ...argv, "--no-refresh"]);
+    expect(`${stdout}${stderr}`).toContain(says);
+    expect(code).toBe(exit);
+  });
+
+  it("takes a unique beginning of eight characters", async () => {
+    const id = await ended("[rehearse lines=0]");
+    const { stdout } = await desk.run(["runs", "show", id.slice(0, 8), "-q"]);
+    expect(stdout).toBe(`${id}\n`);
+  });
+
+  it("lists candidates of an ambiguous beginning", async () => {
+    const { stderr } = await desk.run(["runs", "show", "91000000-0000-4000-8000-00000000000"]);
+    expect(stderr).toContain("91000000-0000-4000-8000-000000000002  failed  dave.destroyed@example.com");
+  });
+});
+
+describe("show", () => {
+  it("tells everything known about a run", async () => {
+    const { stdout } = await desk.run(["runs", "show", "91000000-0000-4000-8000-000000000002"]);
+    expect(stdout).toContain("status      failed, exit code 1");
+    expect(stdout).toContain("user        dave.destroyed@example.com (c0000000-0000-4000-8000-000000000004)");
+    expect(stdout).toContain("prompt      Why does 100% of my_messages fail?");
+  });
+
+  it("leaves a run of a destroyed instance alone and says so", async () => {
+    const { stderr } = await desk.run(["runs", "show", "91000000-0000-4000-8000-000000000005"]);
+    expect(stderr).toContain("nobody asked");
+    expect(await desk.row("91000000-0000-4000-8000-000000000005")).toMatchObject({ status: "running" });
+  });
+});
+
+describe("logs", () => {
+  it("shows the output of a run that goes on, and of one that has ended", async () => {
+    const id = await running("[rehearse lines=1 delay=60]");
+    await vi.waitFor(async () => expect((await desk.run(["runs", "logs", id])).stdout).toMatch(/starting pid/), 5_000);
+    const over = await ended("[rehearse lines=3 interval=0]");
+    expect((await desk.run(["runs", "logs", over])).stdout.split("\n")).toHaveLength(6);
+  });
+
+  it("cuts to the last lines", async () => {
+    const id = await ended("[rehearse lines=3 interval=0]");
+    expect((await desk.run(["runs", "logs", id, "--tail", "1"])).stdout).toBe("agent (rehearsal) done exit=0\n");
+    expect((await desk.run(["runs", "logs", id, "-t", "2"])).stdout).toMatch(/^step 3\/3[^\n]*\nagent [^\n]*\n$/);
+    expect((await desk.run(["runs", "logs", id, "-t", "0"])).stdout).toBe("");
+    expect((await desk.run(["runs", "logs", id, "-t", "100"])).stdout.split("\n")).toHaveLength(6);
+    expect((await desk.run(["runs", "logs", id, "-t", "-1"])).code).toBe(2);
+  });
+
+  it("saves and prints the exact characters, but drives no terminal with them", async () => {
+    const id = await ended("[rehearse lines=2 interval=0 ansi=1 utf8=1]");
+    const path = join(desk.configDir, "saved.log");
+    const { code, stdout } = await desk.run(["runs", "logs", id, "--save", path]);
+    expect({ code, stdout }).toEqual({ code: 0, stdout: "" });
+    const saved = await readFile(path, "utf8");
+    expect(saved).toContain("\u001b]52;c;b3duZWQ=\u0007");
+    expect(saved).toContain("žluťoučký 🦀 日本語");
+    expect((await stat(path)).mode & 0o777).toBe(0o600);
+    expect((await desk.run(["runs", "logs", id, "--raw"])).stdout).toBe(saved);
+    const json = z
+      .object({ output: z.string() })
+      .parse(JSON.parse((await desk.run(["runs", "logs", id, "--json"])).stdout));
+    expect(json.output).toBe(saved);
+
+    const refused = await desk.run(["runs", "logs", id, "--raw"], { tty: true });
+    expect(refused.code).toBe(2);
+    expect(refused.stdout).toBe("");
+    for (const tty of [true, false]) {
+      const shown = (await desk.run(["runs", "logs", id], { tty })).stdout;
+      expect(shown).toContain("\\x1b]52;c;b3duZWQ=\\x07");
+      // oxlint-disable-next-line no-control-regex -- colours are all that may be there
+      expect(shown.replaceAll(/\u001b\[[\d;]*m/g, "")).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202e]/);
+      expect(shown.includes("\u001b[32mstep 1/2\u001b[0m")).toBe(tty);
+    }
+  });
+
+  it("says where a file cannot be written", async () => {
+    const id = await ended("[rehearse lines=1 interval=0]");
+    const { code, stderr } = await desk.run(["runs", "logs", id, "--save", "/no/such/directory/file"]);
+    expect(code).toBe(12);
+    expect(stderr).toContain("/no/such/directory/file");
+  });
+
+  it("follows a run to its end, without its result as exit code", async () => {
+    const id = await running("[rehearse lines=3 interval=0.1 exit=1]");
+    const { code, stdout } = await desk.run(["runs", "logs", id, "--follow", ...FAST]);
+    expect(stdout).toContain("done exit=1");
+    expect(code).toBe(0);
+  });
+
+  it("loses nothing of a megabyte, and says when the machine has cut it", async () => {
+    const id = await ended("[rehearse lines=1 interval=0 bytes=1000000]");
+    expect((await desk.run(["runs", "logs", id])).stdout).toHaveLength(1_000_000);
+    const cut = await ended("[rehearse lines=1 interval=0 bytes=1500000]");
+    const { stdout } = await desk.run(["runs", "logs", cut]);
+    expect(stdout).toMatch(/^… \[output truncated\] …\n/);
+    expect(stdout).toMatch(/done exit=0\n$/);
+  });
+
+  it("warns about a run that the machine lost, and has none of a silent one", async () => {
+    const id = await running();
+    const { instance_id: instance } = await desk.row(id);
+    await desk.sandbox.remote.setFault({ name: "controller-restart", instance: instance ?? "", count: 1 });
+    const lost = await desk.run(["runs", "logs", id]);
+    expect(lost.stderr).toContain("the machine lost this run");
+    expect(await desk.run(["runs", "watch", id])).toMatchObject({ code: 7 });
+    const shown = await desk.run(["runs", "show", id]);
+    expect(shown.stdout).toContain("failed");
+  });
+});
+
+describe("cancel", () => {
+  it("keeps the output here, cancels, and says what became of the run", async () => {
+    const id = await running("[rehearse lines=2 interval=0 silent=60]");
+    await vi.waitFor(async () => expect((await desk.run(["runs", "logs", id])).stdout).toMatch(/step 1\/2/), 5_000);
+    const { code, stdout, stderr } = await desk.run(["runs", "cancel", id, "--yes"]);
+    expect(code).toBe(0);
+    expect(stdout).toBe("");
+    expect(stderr).toContain(`✓ cancelled run ${id}`);
+    expect(stderr).toContain(`its output is kept: kiloclaw-admin runs logs ${id}`);
+    const row = await desk.row(id);
+    expect(row).toMatchObject({ status: "cancelled" });
+    expect(await desk.audit(row.user_id)).toMatchObject([
+      { action: "kiloclaw.cli_run.cancel", metadata: { runId: id } },
+      { action: "kiloclaw.cli_run.start", metadata: { runId: id } },
+    ]);
+    const logs = await desk.run(["runs", "logs", id]);
+    expect(logs.stdout).toMatch(/^agent \(rehearsal\) starting[^\n]*\nstep 1\/2/);
+    expect(logs.stderr).toContain("this was kept here when it was cancelled");
+    const kept = join(desk.configDir, "state", "outputs", `${id}.log`);
+    expect((await stat(kept)).mode & 0o777).toBe(0o600);
+
+    const elsewhere = await desk.run(["runs", "logs", id], { configDir: undefined });
+    expect(elsewhere.code).toBe(5);
+    expect(elsewhere.stderr).toContain("it was not cancelled from this machine");
+  });
+
+  it("needs --yes off a terminal, and an answer on one", async () => {
+    const id = await running();
+    const refused = await desk.run(["runs", "cancel", id]);
+    expect(refused.code).toBe(2);
+    expect(refused.stderr).toContain("--yes");
+    const no = desk.begin(["runs", "cancel", id], { tty: true });
+    await no.waitFor(/Cancel this run\?/);
+    no.type("n\r");
+    expect((await no.done).code).toBe(130);
+    expect(await desk.row(id)).toMatchObject({ status: "running" });
+    const yes = desk.begin(["runs", "cancel", id], { tty: true });
+    await yes.waitFor(/Cancel this run\?/);
+    yes.type("y\r");
+    expect((await yes.done).code).toBe(0);
+    expect(await desk.row(id)).toMatchObject({ status: "cancelled" });
+  });
+
+  it("cancels nothing that has ended", async () => {
+    const id = await ended("[rehearse lines=0 exit=2]");
+    const before = (await desk.requests("cancelKiloCliRun")).length;
+    const { code, stderr } = await desk.run(["runs", "cancel", id, "--yes"]);
+    expect(code).toBe(0);
+    expect(stderr).toContain(`run ${id} had already ended: failed, exit code 2`);
+    expect(await desk.requests("cancelKiloCliRun")).toHaveLength(before);
+  });
+
+  it("takes the user's run in progress, or several runs", async () => {
+    const user = customer();
+    const one = await running(LONG, user);
+    const byUser = await desk.run(["runs", "cancel", "--user", user, "--yes", "-q"]);
+    expect(byUser).toMatchObject({ code: 0, stdout: `${one}\n`, stderr: "" });
+    const none = await desk.run(["runs", "cancel", "--user", user, "--yes"]);
+    expect(none.code).toBe(5);
+
+    const [first, second] = [await running(), await running()];
+    const both = await desk.run([
+      "runs",
+      "cancel",
+      first,
+      second,
+      first,
+      "--yes",
+      "-o",
+      "jsonl",
+      "--fields",
+      "id,status",
+    ]);
+    expect(both.stdout).toBe([first, second].map((id) => `${JSON.stringify({ id, status: "cancelled" })}\n`).join(""));
+    expect(both.code).toBe(0);
+  });
+
+  it("goes on with the others when one fails, and exits with 9", async () => {
+    const [first, second] = [await running(), await running()];
+    const { instance_id: instance } = await desk.row(first);
+    await desk.sandbox.remote.setFault({
+      name: "worker",
+      value: "403",
+      procedure: "cancelKiloCliRun",
+      instance: instance ?? "",
+    });
+    const { code, stdout, stderr } = await desk.run(["runs", "cancel", first, second, "--yes", "-q"]);
+    await desk.sandbox.remote.clearFaults();
+    expect(stdout).toBe(`${second}\n`);
+    expect(stderr).toContain(`warning: ${first}:`);
+    expect(stderr).toContain("1 of 2 runs could not be cancelled");
+    expect(code).toBe(9);
+  });
+
+  it("finds out what a lost answer did", async () => {
+    const id = await running();
+    const { instance_id: instance } = await desk.row(id);
+    await desk.sandbox.remote.setFault({
+      name: "lost-answer",
+      procedure: "cancelKiloCliRun",
+      instance: instance ?? "",
+      count: 1,
+    });
+    const { code, stderr } = await desk.run(["runs", "cancel", id, "--yes"]);
+    expect(code).toBe(0);
+    expect(stderr).toContain(`✓ cancelled run ${id}`);
+  });
+
+  it("sends nothing in a dry run, and knows no unknown run", async () => {
+    const id = await running();
+    const before = (await desk.requests("cancelKiloCliRun")).length;
+    expect((await desk.run(["runs", "cancel", id, "--dry-run"])).code).toBe(0);
+    expect((await desk.run(["runs", "cancel", NO_RUN, "--yes"])).code).toBe(5);
+    expect((await desk.run(["runs", "cancel", id, NO_RUN, "--yes"])).code).toBe(5);
+    expect((await desk.run(["runs", "cancel", "--yes"])).code).toBe(2);
+    expect(await desk.requests("cancelKiloCliRun")).toHaveLength(before);
+    expect(await desk.row(id)).toMatchObject({ status: "running" });
+  });
+});
