@@ -17,7 +17,10 @@ export function parseOrigin(text: string, source: string): Origin {
     new CliError("usage", `${source}: "${text}" is not an address this tool will send a token to: ${why}`, {
       hint: `give an origin such as ${DEFAULT_HOST}`,
     });
-  if (!/^[\x21-\x7e]+$/.test(text)) throw refuse("it has spaces or characters outside ASCII");
+  // An encoded dot would be decoded into a host name that nobody has read.
+  if (!/^[\x21-\x7e]+$/.test(text) || text.includes("%")) {
+    throw refuse("it has spaces, encoded characters or characters outside ASCII");
+  }
   const withScheme = /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `https://${text}`;
   if (!URL.canParse(withScheme)) throw refuse("it is not a URL");
   const url = new URL(withScheme);
