@@ -1,0 +1,133 @@
+/** The house rules of who may import whom, and that only the edges touch the process. */
+import { readdirSync, readFileSync } from "node:fs";
+import { join, relative } from "node:path";
+import { describe, expect, it } from "vitest";
+import { root } from "../harness.ts";
+
+interface Import {
+  readonly from: string;
+  readonly to: string;
+  readonly kind: "value" | "type" | "dynamic";
+}
+
+const SRC = join(root, "src");
+const FILES = readdirSync(SRC, { recursive: true, encoding: "utf8" })
+  .filter((name) => name.endsWith(".ts") && !name.endsWith(".d.ts"))
+  .map((name) => name.replaceAll("\\", "/"));
+
+const sourceOf = (file: string) => readFileSync(join(SRC, file), "utf8");
+const STATEMENT = /^(?:import|export)\s+(type\s+)?(?:([^;"]*?)\s+from\s+)?"(\.[^"]+)"/gm;
+const DYNAMIC = /import\("(\.[^"]+)"\)/g;
+
+const IMPORTS: readonly Import[] = FILES.flatMap((from) => {
+  const source = sourceOf(from);
+  const target = (specifier: string) => relative(SRC, join(SRC, from, "..", specifier)).replaceAll("\\", "/");
+  const statements = [...source.matchAll(STATEMENT)].map(([, type, names, specifier = ""]): Import => {
+    const onlyTypes = names !== undefined && /^\{(?:\s*type\s[^,}]*,?)+\s*\}$/.test(names);
+    return { from, to: target(specifier), kind: type !== undefined || onlyTypes ? "type" : "value" };
+  });
+  const dynamic = [...source.matchAll(DYNAMIC)].map(([, specifier = ""]): Import => ({
+    from,
+    to: target(specifier),
+    kind: "dynamic",
+  }));
+  return [...statements, ...dynamic];
+});
+
+/** The part of the house a file belongs to: its folder, or itself when it stands at the top. */
+const part = (file: string) => file.split("/")[0]?.replace(/\.ts$/, "") ?? file;
+
+const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
+  errors: [],
+  contract: [],
+  "exit-codes": ["errors"],
+  terminal: ["errors", "exit-codes"],
+  config: ["errors"],
+  journal: ["errors"],
+  api: ["contract", "errors"],
+  runs: ["api", "contract", "journal", "errors"],
+  bulk: ["runs", "journal", "contract", "errors"],
+  sandbox: ["contract"],
+  commands: ["api", "bulk", "config", "contract", "errors", "exit-codes", "journal", "runs", "terminal"],
+  context: ["api", "bulk", "config", "contract", "errors", "exit-codes", "journal", "runs", "terminal"],
+};
+
+describe("imports", () => {
+  it("finds the modules and what they import", () => {
+    expect(FILES.length).toBeGreaterThan(80);
+    expect(IMPORTS.length).toBeGreaterThan(200);
+    expect(new Set(FILES)).toEqual(new Set([...FILES, ...IMPORTS.map(({ to }) => to)]));
+  });
+
+  it.each(Object.entries(MAY_IMPORT))("%s keeps to its own: %j", (name, allowed) => {
+    const strangers = IMPORTS.filter(({ from, to, kind }) => {
+      if (part(from) !== name || part(to) === name || allowed.includes(part(to))) return false;
+      // The two types that stand for the composition root, and the sandbox's own commands.
+      if (name === "commands" && kind === "type" && ["context", "program"].includes(part(to))) return false;
+      return !(from.startsWith("commands/sandbox/") && part(to) === "sandbox");
+    });
+    expect(strangers).toEqual([]);
+  });
+
+  it("reach the sandbox only from its commands, which load it when it is needed", () => {
+    const reached = IMPORTS.filter(({ from, to }) => part(to) === "sandbox" && part(from) !== "sandbox");
+    expect(reached.filter(({ from }) => !from.startsWith("commands/sandbox/"))).toEqual([]);
+    // The list of faults has no dependencies, and its help shows it.
+    const early = reached.filter(({ to, kind }) => kind === "value" && to !== "sandbox/faults.ts");
+    expect(early).toEqual([]);
+    expect(IMPORTS.filter(({ from }) => from === "sandbox/faults.ts")).toEqual([]);
+  });
+
+  it("never lead from one noun's commands to another's", () => {
+    const noun = (file: string) => /^commands\/([^/]+)\//.exec(file)?.[1];
+    const crossing = IMPORTS.filter(({ from, to }) => noun(from) && noun(to) && noun(from) !== noun(to));
+    expect(crossing).toEqual([]);
+  });
+
+  it("load commands only when they run", () => {
+    expect(
+      IMPORTS.filter(
+        ({ from, to, kind }) => part(from) !== "commands" && part(to) === "commands" && kind !== "dynamic",
+      ),
+    ).toEqual([]);
+  });
+
+  it("go in no circle", () => {
+    const next = new Map<string, string[]>();
+    for (const { from, to, kind } of IMPORTS) if (kind !== "type") next.set(from, [...(next.get(from) ?? []), to]);
+    const done = new Set<string>();
+    const circles: string[][] = [];
+    const visit = (file: string, path: readonly string[]): void => {
+      if (path.includes(file)) circles.push([...path.slice(path.indexOf(file)), file]);
+      if (done.has(file) || path.includes(file)) return;
+      for (const to of next.get(file) ?? []) visit(to, [...path, file]);
+      done.add(file);
+    };
+    for (const file of FILES) visit(file, []);
+    expect(circles).toEqual([]);
+  });
+});
+
+describe("the process", () => {
+  it("is touched by the system adapter and the agent's own program only", () => {
+    const touching = FILES.filter((file) => {
+      const code = sourceOf(file)
+        .replaceAll(/\/\*[^]*?\*\//g, "")
+        .replaceAll(/^\s*\/\/.*$/gm, "");
+      return /(?<![\w.$#"'`-])process\.\w/.test(code) || /from "node:process"/.test(code);
+    });
+    expect(touching.toSorted()).toEqual([
+      "sandbox/agent/main.ts",
+      // `kill`: there is no other way to signal a group of processes.
+      "sandbox/controller/child.ts",
+      "terminal/system.ts",
+    ]);
+    const [names] = /import \{.*\} from "node:process"/.exec(sourceOf("sandbox/controller/child.ts")) ?? [];
+    expect(names).toBe('import { kill } from "node:process"');
+  });
+
+  it("is never left with output pending", () => {
+    const exiting = FILES.filter((file) => /\bprocess\.exit\(/.test(sourceOf(file).replaceAll(/\/\*[^]*?\*\//g, "")));
+    expect(exiting).toEqual(["terminal/system.ts"]);
+  });
+});

@@ -1,0 +1,161 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { sanitize, sanitizeJson, sanitizeLine, SanitizingStream } from "../../src/terminal/sanitize.ts";
+
+/* oxlint-disable no-control-regex -- control characters are the subject */
+
+/** Nothing of this may reach a terminal: controls but TAB and LF, C1, bidi, zero-width, tags, lone surrogates. */
+const LIVE =
+  /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]|[\u{e0000}-\u{e007f}]|\p{Surrogate}/u;
+const COLOR = /\u001b\[[0-9;:]*m/g;
+
+/** Text as an attacker would write it: sequences, their parts, and anything else. */
+const hostile = fc
+  .array(
+    fc.oneof(
+      fc.constantFrom(
+        "\u001b",
+        "\u001b[",
+        "\u001b]0;",
+        "\u001b]52;c;",
+        "\u001bP",
+        "\u001b_",
+        "\u001b^",
+        "\u001bX",
+        "\u001b\\",
+        "\u009b",
+        "\u009d",
+        "\u0007",
+        "\b",
+        "\u000b",
+        "\f",
+        "\r",
+        "\r\n",
+        "\n",
+        "\t",
+        "\0",
+        "\u007f",
+        "\u202e",
+        "\u2066",
+        "\u200b",
+        "\ud83d",
+        "\udd25",
+        "\u{e0041}",
+        "[2J",
+        "[31m",
+        "31;1m",
+        "m",
+        ";",
+        "text",
+      ),
+      fc.string({ unit: "binary", maxLength: 8 }),
+    ),
+    { maxLength: 40 },
+  )
+  .map((parts) => parts.join(""));
+
+describe("sanitize", () => {
+  it("lets nothing live through", () => {
+    fc.assert(
+      fc.property(hostile, (text) => {
+        expect(sanitize(text)).not.toMatch(LIVE);
+      }),
+    );
+  });
+
+  it("lets only colours through where they are asked for", () => {
+    fc.assert(
+      fc.property(hostile, (text) => {
+        expect(sanitize(text, { colors: true }).replaceAll(COLOR, "")).not.toMatch(LIVE);
+      }),
+    );
+  });
+
+  it("leaves ordinary text as it is, and is the same when done twice", () => {
+    const ordinary = "Größe 日本語 🦀 a\tb\nc — “quoted” \\x1b e\u0301";
+    expect(sanitize(ordinary)).toBe(ordinary);
+    fc.assert(
+      fc.property(hostile, (text) => {
+        expect(sanitize(sanitize(text))).toBe(sanitize(text));
+      }),
+    );
+  });
+
+  it("shows what it takes out, so that nothing is put together by taking out", () => {
+    expect(sanitize("\u001b\u0000[2J")).toBe("\\x1b\\x00[2J");
+    expect(sanitize("\u009b31m\u202e\ud800")).toBe("\\x9b31m\\u{202e}\\u{d800}");
+    expect(sanitize("a\rb\r\nc")).toBe("a\\x0db\nc");
+  });
+
+  it("keeps a line a line", () => {
+    fc.assert(
+      fc.property(hostile, (text) => {
+        expect(sanitizeLine(text)).not.toMatch(/[\n\t]/);
+      }),
+    );
+  });
+
+  it("takes no endless sequence for a colour", () => {
+    const endless = `\u001b[${";".repeat(100)}m`;
+    expect(sanitize(endless, { colors: true })).toMatch(/^\\x1b/);
+    expect(sanitize("\u001b[38;2;255;128;0m", { colors: true })).toBe("\u001b[38;2;255;128;0m");
+    expect(sanitize("\u001b[?25l\u001b[2J", { colors: true })).toBe("\\x1b[?25l\\x1b[2J");
+  });
+});
+
+describe("text in pieces", () => {
+  const inPieces = (pieces: readonly string[], colors: boolean) => {
+    const stream = new SanitizingStream({ colors });
+    return pieces.map((piece) => stream.push(piece)).join("") + stream.end();
+  };
+
+  it("comes out the same wherever it is split", () => {
+    fc.assert(
+      fc.property(hostile, fc.boolean(), (text, colors) => {
+        const whole = sanitize(text, { colors });
+        for (let at = 0; at <= text.length; at += 1) {
+          expect(inPieces([text.slice(0, at), text.slice(at)], colors)).toBe(whole);
+        }
+        expect(inPieces(text.split(""), colors)).toBe(whole);
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  it("never holds more back than one colour sequence can be long", () => {
+    fc.assert(
+      fc.property(hostile, (text) => {
+        const stream = new SanitizingStream({ colors: true });
+        stream.push(text);
+        expect(stream.end().length).toBeLessThanOrEqual(60);
+      }),
+    );
+  });
+
+  it.each([
+    ["in one piece", 2 ** 20],
+    ["in small pieces", 64],
+  ])("takes a megabyte of an unfinished sequence in linear time, %s", (_how, size) => {
+    const bomb = `\u001b[${";".repeat(2 ** 20)}`;
+    const began = performance.now();
+    const stream = new SanitizingStream({ colors: true });
+    let length = 0;
+    for (let at = 0; at < bomb.length; at += size) length += stream.push(bomb.slice(at, at + size)).length;
+    length += stream.end().length;
+    expect(length).toBe(bomb.length + 3);
+    // Quadratic work would take minutes.
+    expect(performance.now() - began).toBeLessThan(5_000);
+  });
+});
+
+describe("sanitizeJson", () => {
+  it("means the same and is safe to look at", () => {
+    fc.assert(
+      fc.property(hostile, (text) => {
+        const json = sanitizeJson(JSON.stringify({ text }));
+        expect(json).not.toMatch(LIVE);
+        expect(JSON.parse(json)).toEqual({ text });
+      }),
+    );
+  });
+});
