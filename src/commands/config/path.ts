@@ -1,9 +1,10 @@
 import type { Command } from "@commander-js/extra-typings";
 import { configPath } from "../../config/config-file.ts";
 import type { OpenContext } from "../../program.ts";
+import { examples } from "../options.ts";
 
 export function configure(command: Command, open: OpenContext): void {
-  command.action(async () => {
+  command.addHelpText("after", examples('cat "$(kiloclaw-admin config path)"')).action(async () => {
     const { output, paths } = await open();
     output.line(configPath(paths.config));
   });

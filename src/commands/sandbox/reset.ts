@@ -1,7 +1,7 @@
 import type { Command } from "@commander-js/extra-typings";
 import type { Context } from "../../context.ts";
 import type { OpenContext } from "../../program.ts";
-import { yesOption } from "../options.ts";
+import { examples, yesOption } from "../options.ts";
 import { dataDirOf, dataDirOption, orderly, type DataDirOptions } from "./shared.ts";
 
 interface ResetOptions extends DataDirOptions {
@@ -12,6 +12,7 @@ export function configure(command: Command, open: OpenContext): void {
   command
     .addOption(dataDirOption())
     .addOption(yesOption())
+    .addHelpText("after", examples("kiloclaw-admin sandbox reset", "kiloclaw-admin sandbox reset --yes"))
     .action(async (options) => reset(await open(), options));
 }
 

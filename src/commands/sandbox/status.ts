@@ -2,6 +2,7 @@ import type { Command } from "@commander-js/extra-typings";
 import type { Context } from "../../context.ts";
 import type { OpenContext } from "../../program.ts";
 import type { View } from "../../terminal/output.ts";
+import { examples } from "../options.ts";
 import { dataDirOf, dataDirOption, orderly, SANDBOX_PROFILE, type DataDirOptions } from "./shared.ts";
 
 interface SandboxState {
@@ -18,7 +19,13 @@ interface SandboxState {
 }
 
 export function configure(command: Command, open: OpenContext): void {
-  command.addOption(dataDirOption()).action(async (options) => status(await open(), options));
+  command
+    .addOption(dataDirOption())
+    .addHelpText(
+      "after",
+      examples("kiloclaw-admin sandbox status", "kiloclaw-admin sandbox status --json --fields running,url"),
+    )
+    .action(async (options) => status(await open(), options));
 }
 
 async function status(context: Pick<Context, "host" | "paths" | "output">, options: DataDirOptions): Promise<void> {

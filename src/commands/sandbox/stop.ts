@@ -1,10 +1,14 @@
 import type { Command } from "@commander-js/extra-typings";
 import type { Context } from "../../context.ts";
 import type { OpenContext } from "../../program.ts";
+import { examples } from "../options.ts";
 import { dataDirOption, orderly, runningSandbox, type DataDirOptions } from "./shared.ts";
 
 export function configure(command: Command, open: OpenContext): void {
-  command.addOption(dataDirOption()).action(async (options) => stop(await open(), options));
+  command
+    .addOption(dataDirOption())
+    .addHelpText("after", examples("kiloclaw-admin sandbox stop"))
+    .action(async (options) => stop(await open(), options));
 }
 
 async function stop(context: Pick<Context, "host" | "paths" | "output">, options: DataDirOptions): Promise<void> {
