@@ -1,5 +1,5 @@
 /** Values on their way in and out: lengths of time, CSV cells, addresses, prompts, exit codes. */
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { DEFAULT_HOST, parseOrigin } from "../../src/api/origin.ts";
 import { readClaims } from "../../src/api/token.ts";
@@ -8,6 +8,16 @@ import { EXIT_CODES, exitCodeOf } from "../../src/exit-codes.ts";
 import { checkPrompt } from "../../src/runs/prompt.ts";
 import { csvLine } from "../../src/terminal/csv.ts";
 import { formatAgo, formatDuration, parseDuration } from "../../src/terminal/time.ts";
+
+/** What a function gives, or the kind of error that it throws. */
+function answerOf(ask: () => string): string {
+  try {
+    return ask();
+  } catch (error) {
+    if (error instanceof CliError) return error.kind;
+    throw error;
+  }
+}
 
 describe("lengths of time", () => {
   it.each([
@@ -64,6 +74,10 @@ describe("lengths of time", () => {
   });
 });
 
+function fail(line: string): never {
+  throw new Error(`not CSV: ${JSON.stringify(line)}`);
+}
+
 describe("CSV", () => {
   /** The cells of one record as RFC 4180 has them. */
   const parse = (line: string): string[] => {
@@ -77,10 +91,6 @@ describe("CSV", () => {
     }
     return cells;
   };
-  const fail = (line: string): never => {
-    throw new Error(`not CSV: ${JSON.stringify(line)}`);
-  };
-
   it("gives every text back, and none that a spreadsheet would run", () => {
     fc.assert(
       fc.property(fc.array(fc.string({ unit: "binary" }), { minLength: 1 }), (cells) => {
@@ -146,13 +156,12 @@ describe("the platform's address", () => {
   it("is an origin and nothing more, whatever is given", () => {
     fc.assert(
       fc.property(fc.oneof(fc.webUrl(), fc.string(), fc.domain()), (text) => {
-        try {
-          const origin = parseOrigin(text, "--host");
-          expect(new URL(origin).origin).toBe(origin);
-          expect(origin).toMatch(/^https:\/\/|^http:\/\/(127\.|localhost|\[::1\])/);
-        } catch (error) {
-          expect(error).toMatchObject({ kind: "usage" });
-        }
+        const origin = answerOf(() => parseOrigin(text, "--host"));
+        expect(origin).toSatisfy(
+          () =>
+            origin === "usage" ||
+            (new URL(origin).origin === origin && /^https:\/\/|^http:\/\/(127\.|localhost|\[::1\])/.test(origin)),
+        );
       }),
     );
   });
@@ -162,17 +171,17 @@ describe("prompts", () => {
   it("pass unchanged or not at all", () => {
     fc.assert(
       fc.property(fc.string({ unit: "binary", maxLength: 50 }), (text) => {
-        const sendable = text.trim() !== "" && !text.includes("\0") && text.isWellFormed();
-        if (sendable) expect(checkPrompt(text)).toBe(text);
-        else expect(() => checkPrompt(text)).toThrow("nothing was sent");
+        const sendable = text.trim() !== "" && !text.includes("\0") && !/\p{Surrogate}/u.test(text);
+        expect(answerOf(() => checkPrompt(text))).toBe(sendable ? text : "usage");
       }),
     );
   });
 });
 
+const token = (claims: object) => `x.${Buffer.from(JSON.stringify(claims)).toString("base64url")}.y`;
+
 describe("tokens", () => {
   it("are read without trust", () => {
-    const token = (claims: object) => `x.${Buffer.from(JSON.stringify(claims)).toString("base64url")}.y`;
     expect(readClaims(token({ kiloUserId: "u", exp: 100 }))).toEqual({ userId: "u", expiresAt: new Date(100_000) });
     expect(readClaims(token({ kiloUserId: "u" }))).toEqual({ userId: "u", expiresAt: null });
     fc.assert(fc.property(fc.string(), (text) => void readClaims(text)));

@@ -37,6 +37,9 @@ const IMPORTS: readonly Import[] = FILES.flatMap((from) => {
 /** The part of the house a file belongs to: its folder, or itself when it stands at the top. */
 const part = (file: string) => file.split("/")[0]?.replace(/\.ts$/, "") ?? file;
 
+/** The noun whose command a file is, if it is one. */
+const noun = (file: string) => /^commands\/([^/]+)\//.exec(file)?.[1];
+
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   errors: [],
   contract: [],
@@ -79,7 +82,6 @@ describe("imports", () => {
   });
 
   it("never lead from one noun's commands to another's", () => {
-    const noun = (file: string) => /^commands\/([^/]+)\//.exec(file)?.[1];
     const crossing = IMPORTS.filter(({ from, to }) => noun(from) && noun(to) && noun(from) !== noun(to));
     expect(crossing).toEqual([]);
   });

@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { sanitize, sanitizeJson, sanitizeLine, SanitizingStream } from "../../src/terminal/sanitize.ts";
 
@@ -103,12 +103,12 @@ describe("sanitize", () => {
   });
 });
 
-describe("text in pieces", () => {
-  const inPieces = (pieces: readonly string[], colors: boolean) => {
-    const stream = new SanitizingStream({ colors });
-    return pieces.map((piece) => stream.push(piece)).join("") + stream.end();
-  };
+const inPieces = (pieces: readonly string[], colors: boolean) => {
+  const stream = new SanitizingStream({ colors });
+  return pieces.map((piece) => stream.push(piece)).join("") + stream.end();
+};
 
+describe("text in pieces", () => {
   it("comes out the same wherever it is split", () => {
     fc.assert(
       fc.property(hostile, fc.boolean(), (text, colors) => {
