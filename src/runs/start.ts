@@ -138,13 +138,15 @@ async function reconcileStart(
     await sleepUntil(lookAt, stop);
     runs = await runsOf(api, request.instance).catch(() => runs);
     const ours = runs?.filter((run) => !before.has(run.id) && isOurs(run, request)) ?? [];
+    const running = runs?.find(({ status }) => status === "running");
+    if (error.upstreamCode === UPSTREAM_CODES.alreadyActive) {
+      // The machine refused because of an earlier request's run, even one just like ours from another terminal.
+      const inTheWay = running ?? ours[0];
+      if (inTheWay) return { state: "conflict", inTheWay, sent: true };
+      continue;
+    }
     if (ours.length > 1) return { state: "alarm", runs: ours };
     if (ours[0]) return { state: "started", run: ours[0], answered: false };
-    const other = runs?.find(({ status }) => status === "running");
-    // The machine refused because of this run: ours is not coming any more.
-    if (other && error.upstreamCode === UPSTREAM_CODES.alreadyActive) {
-      return { state: "conflict", inTheWay: other, sent: true };
-    }
   }
   if (error.upstreamCode === UPSTREAM_CODES.alreadyActive) return { state: "possible-orphan", error };
   if (error.upstreamCode === UPSTREAM_CODES.instanceNotRunning) return { state: "machine-down", machineStatus: null };
