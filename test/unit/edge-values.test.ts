@@ -78,19 +78,19 @@ function fail(line: string): never {
   throw new Error(`not CSV: ${JSON.stringify(line)}`);
 }
 
+/** The cells of one record as RFC 4180 has them. */
+const parse = (line: string): string[] => {
+  const cells: string[] = [];
+  for (let rest: string | undefined = line; rest !== undefined;) {
+    const [all, quoted]: RegExpExecArray = /^(?:"((?:[^"]|"")*)"|[^",\r\n]*)/.exec(rest) ?? fail(rest);
+    cells.push(quoted === undefined ? all : quoted.replaceAll('""', '"'));
+    const next = rest.slice(all.length);
+    if (next !== "" && !next.startsWith(",")) fail(rest);
+    rest = next === "" ? undefined : next.slice(1);
+  }
+  return cells;
+};
 describe("CSV", () => {
-  /** The cells of one record as RFC 4180 has them. */
-  const parse = (line: string): string[] => {
-    const cells: string[] = [];
-    for (let rest: string | undefined = line; rest !== undefined;) {
-      const [all, quoted]: RegExpExecArray = /^(?:"((?:[^"]|"")*)"|[^",\r\n]*)/.exec(rest) ?? fail(rest);
-      cells.push(quoted === undefined ? all : quoted.replaceAll('""', '"'));
-      const next = rest.slice(all.length);
-      if (next !== "" && !next.startsWith(",")) fail(rest);
-      rest = next === "" ? undefined : next.slice(1);
-    }
-    return cells;
-  };
   it("gives every text back, and none that a spreadsheet would run", () => {
     fc.assert(
       fc.property(fc.array(fc.string({ unit: "binary" }), { minLength: 1 }), (cells) => {

@@ -96,7 +96,8 @@ describe("imports", () => {
 
   it("go in no circle", () => {
     const next = new Map<string, string[]>();
-    for (const { from, to, kind } of IMPORTS) if (kind !== "type") next.set(from, [...(next.get(from) ?? []), to]);
+    // What is loaded on demand finds everything else loaded already.
+    for (const { from, to, kind } of IMPORTS) if (kind === "value") next.set(from, [...(next.get(from) ?? []), to]);
     const done = new Set<string>();
     const circles: string[][] = [];
     const visit = (file: string, path: readonly string[]): void => {

@@ -1,0 +1,215 @@
+/** The built command line as real processes: what only the system can show. */
+import { spawn, spawnSync, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import * as z from "zod";
+import { openDesk, root, type Desk, type Result } from "../harness.ts";
+
+const BIN = join(root, "bin", "kiloclaw-admin.js");
+const ID = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\n$/;
+const LONG = "[rehearse lines=1 delay=60]";
+
+let desk: Desk;
+let env: NodeJS.ProcessEnv;
+beforeAll(async () => {
+  desk = await openDesk();
+  env = { PATH: process.env.PATH, HOME: desk.configDir, ...desk.env, KILOCLAW_ADMIN_CONFIG_DIR: desk.configDir };
+});
+afterAll(() => desk.close());
+
+const begin = (argv: readonly string[], more: NodeJS.ProcessEnv = {}) =>
+  spawn(process.execPath, [BIN, ...argv], { env: { ...env, ...more }, stdio: ["ignore", "pipe", "pipe"] });
+
+async function ending(child: ChildProcess): Promise<Result> {
+  const [stdout, stderr] = [child.stdout, child.stderr].map((stream) => (stream ? text(stream) : ""));
+  const [code] = z.tuple([z.number().nullable(), z.unknown()]).parse(await once(child, "close"));
+  return { code: code ?? -1, stdout: (await stdout) ?? "", stderr: (await stderr) ?? "" };
+}
+
+const run = (argv: readonly string[], more?: NodeJS.ProcessEnv) => ending(begin(argv, more));
+
+/** A line of shell with `kiloclaw-admin` at hand; fails where any part of a pipe fails. */
+const shell = (line: string) =>
+  ending(
+    spawn("bash", ["-o", "pipefail", "-c", `kiloclaw-admin() { "$NODE" "$BIN" "$@"; }; ${line}`], {
+      env: { ...env, NODE: process.execPath, BIN },
+      stdio: ["ignore", "pipe", "pipe"],
+    }),
+  );
+
+const ended = async (user: string, prompt: string) => {
+  const id = await desk.startRun(user, prompt);
+  await vi.waitFor(async () => {
+    const { stdout } = await desk.run(["runs", "show", id, "--json"]);
+    expect(JSON.parse(stdout)).not.toMatchObject({ status: "running" });
+  }, 10_000);
+  return id;
+};
+
+/** Runs a command on a terminal of its own, and gives everything that reached it. */
+const onTerminal = (argv: readonly string[]) => {
+  const quoted = [process.execPath, BIN, ...argv].map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(" ");
+  const child = spawn("script", ["--quiet", "--return", "--command", `stty cols 100 rows 30; ${quoted}`, "/dev/null"], {
+    env: { ...env, TERM: "xterm-256color" },
+    stdio: ["pipe", "pipe", "pipe"],
+  });
+  return ending(child);
+};
+const hasScript = spawnSync("script", ["--version"]).stdout?.toString().includes("util-linux") ?? false;
+
+describe("the program", () => {
+  it("tells its version and its help", async () => {
+    const { version } = z
+      .object({ version: z.string() })
+      .parse(JSON.parse(await readFile(join(root, "package.json"), "utf8")));
+    expect(await run(["--version"])).toEqual({ code: 0, stdout: `${version}\n`, stderr: "" });
+    expect(await run(["-V"])).toEqual({ code: 0, stdout: `${version}\n`, stderr: "" });
+    const help = await run(["--help"]);
+    expect(help).toMatchObject({ code: 0, stderr: "" });
+    expect(help.stdout).toContain("Usage: kiloclaw-admin");
+  });
+
+  it("exits with the code that says what was wrong", async () => {
+    expect(await run(["runs", "lst"])).toMatchObject({ code: 2, stdout: "" });
+    expect(await run(["runs", "list"], { KILOCLAW_ADMIN_TOKEN: "" })).toMatchObject({ code: 4, stdout: "" });
+  });
+
+  it("ends quietly when its reader has seen enough", async () => {
+    const { code, stdout, stderr } = await shell("kiloclaw-admin runs list --no-refresh -L 200 -o jsonl | head -1");
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    expect(JSON.parse(stdout)).toHaveProperty("id");
+    expect(await shell("kiloclaw-admin --help | true")).toMatchObject({ code: 0, stderr: "" });
+  });
+
+  it("loses nothing of a megabyte in a pipe", async () => {
+    const id = await ended("alice@example.com", "[rehearse lines=1 interval=0 bytes=1048576]");
+    const { code, stdout } = await shell(`kiloclaw-admin runs logs ${id} --raw | (sleep 0.3; wc -c)`);
+    expect({ code, bytes: stdout.trim() }).toEqual({ code: 0, bytes: "1048576" });
+  });
+
+  it("never shows its token", async () => {
+    const { stdout, stderr } = await run(["runs", "list", "--debug"]);
+    expect(stderr).toContain("debug: GET /api/trpc/");
+    expect(`${stdout}${stderr}`).not.toContain(desk.sandbox.adminToken);
+    const refused = await run(["runs", "list", "--debug"], { KILOCLAW_ADMIN_TOKEN: "canary.token.12345" });
+    expect(refused.code).toBe(4);
+    expect(`${refused.stdout}${refused.stderr}`).not.toContain("canary");
+  });
+});
+
+describe("simultaneous starts", () => {
+  it("start one run: the others are told which", async () => {
+    const results = await Promise.all(
+      Array.from({ length: 10 }, () => run(["runs", "start", "-u", "jane@example.com", "-p", LONG])),
+    );
+    const winners = results.filter(({ code }) => code === 0);
+    expect(winners).toHaveLength(1);
+    const id = winners[0]?.stdout ?? "";
+    expect(id).toMatch(ID);
+    const losers = results.filter((result) => !winners.includes(result));
+    expect(losers.map(({ code }) => code)).toEqual(Array.from({ length: 9 }, () => 6));
+    for (const { stdout, stderr } of losers) {
+      expect(stdout).toBe("");
+      expect(stderr).toContain(id.trim());
+    }
+    const rows = (await desk.rows("jane@example.com")).filter(({ prompt }) => prompt === LONG);
+    expect(rows).toHaveLength(1);
+  });
+});
+
+describe("signals", () => {
+  it.each([
+    ["SIGINT", 130],
+    ["SIGTERM", 143],
+    ["SIGHUP", 129],
+  ] as const)("%s ends watching with %i; the run goes on", async (signal, exit) => {
+    const id = await desk.startRun(`fleet0${exit % 9}@fleet.example.com`, LONG);
+    const before = (await desk.requests("getKiloCliRunStatus")).length;
+    const child = begin(["runs", "watch", id, "--interval", "100ms"]);
+    const result = ending(child);
+    await vi.waitFor(async () => {
+      expect((await desk.requests("getKiloCliRunStatus")).length).toBeGreaterThan(before);
+    }, 10_000);
+    child.kill(signal);
+    const { code, stderr } = await result;
+    expect(stderr).toContain("the run goes on");
+    expect(code).toBe(exit);
+    expect((await desk.run(["runs", "show", id, "--json"])).stdout).toContain('"status": "running"');
+  });
+});
+
+describe.skipIf(!hasScript)("on a terminal (needs script of util-linux)", () => {
+  it("watches a run to the check mark, and hands the terminal nothing hostile", async () => {
+    const prompt = "[rehearse lines=3 ansi=1 exit=0]";
+    const argv = ["runs", "start", "-u", "bob@example.com", "-p", prompt, "--watch", "--interval", "100ms"];
+    const { code, stdout: screen } = await onTerminal(argv);
+    expect(code).toBe(0);
+    expect(screen).toContain("\u001b[32m✓ completed\u001b[39m");
+    expect(screen).toContain("\u001b[32mstep 3/3\u001b[0m");
+    // What the rehearsal sends: title, clipboard, link, alternate screen, query, C1, bidi.
+    for (const sequence of [
+      "\u001b]",
+      "\u001bP",
+      "\u001b[?1049",
+      "\u001b[6n",
+      "\u001b[2J",
+      "\u009b",
+      "\u0007",
+      "\b",
+      "\u202e",
+    ]) {
+      expect(screen).not.toContain(sequence);
+    }
+    expect(screen).toContain("\\x1b]52;c;");
+    // The cursor is back.
+    expect(screen.lastIndexOf("\u001b[?25h")).toBeGreaterThan(screen.lastIndexOf("\u001b[?25l"));
+  });
+
+  it("shows a table that fits", async () => {
+    const { code, stdout } = await onTerminal(["runs", "list", "-u", "dave.destroyed@example.com", "--no-color"]);
+    expect(code).toBe(0);
+    const rows = stdout.split(/\r?\n/).filter((line) => line.includes("91000000-"));
+    expect(rows).toHaveLength(3);
+    for (const row of rows) expect(row.length).toBeLessThanOrEqual(100);
+  });
+});
+
+describe("a sandbox in the background", () => {
+  it("starts, is found, is used, and stops without a process left", { timeout: 120_000 }, async () => {
+    const directory = await mkdtemp(join(tmpdir(), "kiloclaw-background-"));
+    const own = { KILOCLAW_ADMIN_CONFIG_DIR: directory, KILOCLAW_ADMIN_HOST: "", KILOCLAW_ADMIN_TOKEN: "" };
+    try {
+      const started = await run(["sandbox", "start", "--detach", "--port", "0"], own);
+      expect(started).toMatchObject({
+        code: 0,
+        stderr: expect.stringContaining("the sandbox is at http://127.0.0.1:"),
+      });
+      expect(started.stdout).toMatch(/^http:\/\/127\.0\.0\.1:\d+\n$/);
+      const status = await run(["sandbox", "status", "--json"], own);
+      const { pid, url } = z
+        .object({ running: z.literal(true), pid: z.number(), url: z.string() })
+        .parse(JSON.parse(status.stdout));
+      expect(started.stdout).toBe(`${url}\n`);
+      const again = await run(["sandbox", "start", "--detach", "--port", "0"], own);
+      expect(again).toMatchObject({ code: 6, stdout: "" });
+
+      const work = ["--profile", "sandbox", "runs", "start", "-u", "jane@example.com", "-p", LONG, "-q"];
+      expect((await run(work, own)).stdout).toMatch(ID);
+
+      expect(await run(["sandbox", "stop"], own)).toMatchObject({ code: 0, stdout: "" });
+      await vi.waitFor(() => expect(() => process.kill(pid, 0)).toThrow("ESRCH"), 10_000);
+      const after = await run(["sandbox", "status", "--json"], own);
+      expect(JSON.parse(after.stdout)).toMatchObject({ running: false, url: null, pid: null });
+      expect(await run(["sandbox", "stop"], own)).toMatchObject({ code: 5 });
+      const processes = spawnSync("ps", ["-eo", "args"]).stdout.toString();
+      expect(processes).not.toContain(directory);
+    } finally {
+      await run(["sandbox", "stop"], own);
+      await rm(directory, { recursive: true, force: true });
+    }
+  });
+});
