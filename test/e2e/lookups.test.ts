@@ -1,0 +1,163 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import * as z from "zod";
+import { INSTANCE_FIELDS } from "../../src/runs/instances.ts";
+import { USER_FIELDS } from "../../src/runs/users.ts";
+import { openDesk, type Desk } from "../harness.ts";
+
+let desk: Desk;
+beforeAll(async () => {
+  desk = await openDesk();
+});
+afterAll(() => desk.close());
+
+const records = z.array(z.record(z.string(), z.unknown()));
+const lines = (text: string) => text.split("\n").filter((line) => line !== "");
+
+describe("users find", () => {
+  it.each([
+    ["jane", ["jane@example.com"]],
+    ["JANE DOE", ["jane@example.com"]],
+    ["under_score", ["under_score@example.com", "underXscore@example.com"]],
+    ["oauth/google:108000000000000000001", ["bob@example.com"]],
+    ["c0000000-0000-4000-8000-000000000007", ["Gina.Multi@Example.com"]],
+    ["nobody at all", []],
+  ])("%s", async (text, emails) => {
+    const { code, stdout } = await desk.run(["users", "find", text, "--json", "--fields", "email"]);
+    expect(code).toBe(0);
+    const found = records.parse(JSON.parse(stdout)).map(({ email }) => email);
+    expect(found.toSorted()).toEqual(emails.toSorted());
+  });
+
+  it("never shows the secrets that the platform's rows carry", async () => {
+    for (const format of ["table", "json", "jsonl", "csv"]) {
+      const { stdout, stderr } = await desk.run(["users", "find", "jane", "-o", format, "--debug"]);
+      expect(`${stdout}${stderr}`).not.toMatch(/pepper|session-jane/i);
+    }
+    const { stdout } = await desk.run(["users", "find", "jane", "--json"]);
+    expect(Object.keys(records.parse(JSON.parse(stdout))[0] ?? {})).toEqual([...USER_FIELDS]);
+  });
+
+  it("goes through all pages, up to the limit", async () => {
+    expect(lines((await desk.run(["users", "find", "%", "-q", "-L", "1000"])).stdout)).toHaveLength(32);
+    expect(lines((await desk.run(["users", "find", "fleet", "-q", "-L", "5"])).stdout)).toHaveLength(5);
+  });
+
+  it("says when there is nobody, and needs a text", async () => {
+    expect(await desk.run(["users", "find", "zzz"])).toEqual({
+      code: 0,
+      stdout: "",
+      stderr: 'no users match "zzz"\n',
+    });
+    expect((await desk.run(["users", "find"])).code).toBe(2);
+  });
+});
+
+describe("instances list", () => {
+  const list = async (...argv: string[]) => {
+    const { code, stdout } = await desk.run(["instances", "list", "--json", ...argv]);
+    expect(code).toBe(0);
+    return records.parse(JSON.parse(stdout));
+  };
+
+  it("lists all with their machines' status", async () => {
+    const instances = await list();
+    expect(instances).toHaveLength(27);
+    for (const instance of instances) expect(Object.keys(instance)).toEqual([...INSTANCE_FIELDS]);
+    const status = new Map(instances.map(({ userEmail, machineStatus }) => [userEmail, machineStatus]));
+    expect(status.get("jane@example.com")).toBe("running");
+    expect(status.get("ivan.stopped@example.com")).toBe("stopped");
+    expect(status.get("dave.destroyed@example.com")).toBeNull();
+  });
+
+  it.each([
+    [["--user", "gina.multi@example.com"], 2],
+    [["--user", "oauth/google:108000000000000000001"], 1],
+    [["--user", "leo.rebuilt@example.com"], 2],
+    [["--user", "leo.rebuilt@example.com", "--status", "destroyed"], 1],
+    [["--user", "frank.none@example.com"], 0],
+    [["--status", "suspended"], 1],
+    [["--status", "inactive_trial_stopped"], 1],
+    [["--search", "fleet.example.com"], 12],
+    [["--search", "under_score"], 1],
+    [["--limit", "4"], 4],
+  ])("%j finds %i", async (argv, count) => expect(await list(...argv)).toHaveLength(count));
+
+  it("asks no machine with --no-refresh", async () => {
+    const before = (await desk.requests("get")).length;
+    const instances = await list("--no-refresh");
+    expect(instances.every(({ machineStatus }) => machineStatus === null)).toBe(true);
+    expect(await desk.requests("get")).toHaveLength(before);
+  });
+
+  it("lists all the same where a machine cannot be asked", async () => {
+    await desk.sandbox.remote.setFault({ name: "worker", value: "500", procedure: "get" });
+    const instances = await list("--user", "jane@example.com");
+    await desk.sandbox.remote.clearFaults();
+    expect(instances).toMatchObject([{ userEmail: "jane@example.com", machineStatus: null }]);
+  });
+});
+
+describe("instances show", () => {
+  it("takes an instance ID, or a user with one instance", async () => {
+    const instance = "d0000000-0000-4000-8000-000000000027";
+    for (const name of [instance, instance.toUpperCase(), "Jane@example.com", "c0000000-0000-4000-8000-000000000015"]) {
+      const { code, stdout } = await desk.run(["instances", "show", name, "--json"]);
+      expect(code).toBe(0);
+      expect(JSON.parse(stdout)).toMatchObject({ id: instance, machineStatus: "running" });
+    }
+    const { stdout, stderr } = await desk.run(["instances", "show", instance]);
+    expect(stdout).toContain(instance);
+    expect(stderr).toContain(`kiloclaw-admin runs list --instance ${instance}`);
+  });
+
+  it("shows a destroyed one, and guesses nothing", async () => {
+    expect((await desk.run(["instances", "show", "d0000000-0000-4000-8000-000000000004"])).stdout).toContain(
+      "destroyed",
+    );
+    expect((await desk.run(["instances", "show", "gina.multi@example.com"])).code).toBe(5);
+    expect((await desk.run(["instances", "show", "frank.none@example.com"])).code).toBe(5);
+    expect((await desk.run(["instances", "show", "d0000000-0000-4000-8000-0000000000ff"])).code).toBe(5);
+  });
+
+  it("says why a machine's status is not known", async () => {
+    await desk.sandbox.remote.setFault({ name: "worker", value: "500", procedure: "get" });
+    const { code, stderr } = await desk.run(["instances", "show", "d0000000-0000-4000-8000-000000000027"]);
+    await desk.sandbox.remote.clearFaults();
+    expect(code).toBe(0);
+    expect(stderr).toContain("the machine's status is not known: debug-status failed");
+  });
+});
+
+describe("audit list", () => {
+  it("lists who did what to a user, and about one run", async () => {
+    const id = await desk.startRun("jane@example.com", "[rehearse lines=1 delay=60]");
+    await desk.run(["runs", "cancel", id, "--yes"]);
+    const { code, stdout } = await desk.run(["audit", "list", "-u", "jane@example.com", "--json"]);
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject([
+      { action: "kiloclaw.cli_run.cancel", actorEmail: "ada.admin@kilocode.ai", runId: id },
+      { action: "kiloclaw.cli_run.start", actorEmail: "ada.admin@kilocode.ai", runId: id },
+    ]);
+    expect((await desk.run(["audit", "list", "--run", id, "--json"])).stdout).toBe(stdout);
+    expect(lines((await desk.run(["audit", "list", "--run", id, "-q", "-L", "1"])).stdout)).toHaveLength(1);
+    expect((await desk.run(["audit", "list", "-u", "jane@example.com"])).stdout).toMatch(
+      /cli_run\.cancel +[0-9a-f]{8}-/,
+    );
+  });
+
+  it("keeps to a time, and says when there is nothing", async () => {
+    const argv = ["audit", "list", "-u", "fleet01@fleet.example.com"];
+    expect(lines((await desk.run([...argv, "-q"])).stdout).length).toBeGreaterThan(0);
+    expect(await desk.run([...argv, "--since", "1h"])).toMatchObject({
+      code: 0,
+      stdout: "",
+      stderr: "no audit records\n",
+    });
+  });
+
+  it("needs to know whose records", async () => {
+    expect((await desk.run(["audit", "list"])).code).toBe(2);
+    expect((await desk.run(["audit", "list", "-u", "jane@example.com", "-L", "51"])).code).toBe(2);
+    expect((await desk.run(["audit", "list", "-u", "nobody@example.com"])).code).toBe(5);
+  });
+});
