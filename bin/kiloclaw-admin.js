@@ -10,5 +10,5 @@ if (argv.length === 1 && (argv[0] === "--version" || argv[0] === "-V")) {
   process.stdout.write(`${version}\n`);
 } else {
   require("node:module").enableCompileCache?.();
-  import("../dist/main.mjs").then(({ run }) => run({ argv, version, root: join(__dirname, "..") }));
+  require("../dist/main.cjs").run({ argv, version, root: join(__dirname, "..") });
 }

@@ -1,7 +1,6 @@
 import { CliError } from "./errors.ts";
 import { exitCodeOf } from "./exit-codes.ts";
 import { createProgram } from "./program.ts";
-import { reportError } from "./terminal/report.ts";
 import type { Host } from "./terminal/host.ts";
 import { leaveWith, systemHost, type Launch } from "./terminal/system.ts";
 
@@ -27,6 +26,7 @@ export async function main(argv: readonly string[], host: Host): Promise<number>
     // What was under way was cut off by the stop; that is not an error of its own.
     const cutOff = host.stop.aborted && (!(error instanceof CliError) || error.kind === "interrupted");
     if (cutOff) return code ?? 0;
+    const { reportError } = await import("./terminal/report.ts");
     reportError(host, argv, error);
     return code ?? (error instanceof CliError ? exitCodeOf(error.kind) : exitCodeOf("unexpected"));
   } finally {

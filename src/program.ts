@@ -107,43 +107,30 @@ export function createProgram(host: Host) {
     .addHelpText("after", () => EPILOGUE);
   addCommonOptions(program);
 
-  const addVerb = (parent: Command, name: string, { summary, load }: Verb) => {
-    const command = parent
-      .command(name)
-      .summary(summary)
-      .description(`${sentence(summary)}.`);
-    parent.hook("preSubcommand", async (_parent, chosen) => {
-      if (chosen.name() !== name || loaded.has(chosen)) return;
-      loaded.add(chosen);
+  const open = (command: Command) => async () => {
+    context ??= import("./context.ts").then(({ Context }) => Context.create(host, commonOptionsOf(command)));
+    return context;
+  };
+  const addVerb = (parent: Command, name: string, { summary, load }: Verb) =>
+    addCommand(parent, name, summary, async (command) => {
       const { configure } = await load();
-      configure(command, async () => {
-        context ??= import("./context.ts").then(({ Context }) => Context.create(host, commonOptionsOf(command)));
-        return context;
-      });
+      configure(command, open(command));
       command.optionsGroup("Options of every command:");
       addCommonOptions(command);
     });
-  };
-  const loaded = new WeakSet<object>();
   for (const [name, { summary, verbs }] of Object.entries(NOUNS)) {
-    const noun = program
-      .command(name)
-      .summary(summary)
-      .description(`${sentence(summary)}.`)
-      .helpCommand(false);
-    addCommonOptions(noun, { hidden: true });
-    for (const [verbName, verb] of Object.entries(verbs)) addVerb(noun, verbName, verb);
+    addCommand(program, name, summary, (noun) => {
+      addCommonOptions(noun, { hidden: true });
+      for (const [verbName, verb] of Object.entries(verbs)) addVerb(noun, verbName, verb);
+    });
   }
   for (const [alias, [noun, verb]] of Object.entries(ALIASES)) {
     const target = NOUNS[noun]?.verbs[verb];
     if (target) addVerb(program, alias, { ...target, summary: `short for ${noun} ${verb}` });
   }
-  addVerb(program, "help", {
-    summary: "help on a command, or on: exit-codes, environment, output, safety",
-    load: async () => {
-      const { configureHelp } = await import("./commands/help.ts");
-      return { configure: (command) => configureHelp(command, program, host) };
-    },
+  addCommand(program, "help", "help on a command, or on: exit-codes, environment, output, safety", async (command) => {
+    const { configureHelp } = await import("./commands/help.ts");
+    configureHelp(command, program, host);
   });
 
   const parse = async (argv: readonly string[]): Promise<void> => {
@@ -157,6 +144,26 @@ export function createProgram(host: Host) {
     }
   };
   return { context: { opened: () => context?.catch(() => undefined) ?? Promise.resolve(undefined) }, parse };
+}
+
+/** Adds a command that is filled, with options, arguments or commands of its own, only when it is named. */
+function addCommand(
+  parent: Command,
+  name: string,
+  summary: string,
+  fill: (command: Command) => void | Promise<void>,
+): void {
+  const command = parent
+    .command(name)
+    .summary(summary)
+    .description(`${summary.charAt(0).toUpperCase()}${summary.slice(1)}.`)
+    .helpCommand(false);
+  let filled = false;
+  parent.hook("preSubcommand", (_parent, chosen) => {
+    if (chosen !== (command as unknown) || filled) return;
+    filled = true;
+    return fill(command);
+  });
 }
 
 function usage(message: string, argv: readonly string[]): CliError {
@@ -198,10 +205,6 @@ function commonOptionsOf(command: Command): CommonOptions {
       ),
     ),
   ) as CommonOptions;
-}
-
-function sentence(summary: string): string {
-  return summary.charAt(0).toUpperCase() + summary.slice(1);
 }
 
 const EPILOGUE = `

@@ -13,7 +13,7 @@ const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 /** Where the sandbox finds what it needs; the agent is the built one. */
 export const ASSETS: SandboxOptions["assets"] = {
   nodePath: process.execPath,
-  agentScript: at("../dist/agent.mjs"),
+  agentScript: at("../dist/agent.cjs"),
   migrations: at("../src/sandbox/database/migrations"),
 };
 

@@ -1,6 +1,7 @@
-import { Agent, EnvHttpProxyAgent, type Dispatcher } from "undici";
+import { pipeline, type Readable } from "node:stream";
 import { ApiError, notUnderstood } from "./api-error.ts";
 import type { Origin } from "./origin.ts";
+import { CONNECT_TIMEOUT_MS, openWire, type Wire, type WireAnswer } from "./wire.ts";
 
 /** What went over the wire, for `--debug`: never a header, never a body. */
 export interface ExchangeLog {
@@ -19,7 +20,7 @@ export interface TransportOptions {
   readonly onExchange?: ((exchange: ExchangeLog) => void) | undefined;
 }
 
-export interface Request {
+export interface Outgoing {
   readonly method: string;
   /** Path and query, starting with `/`. */
   readonly path: string;
@@ -39,28 +40,13 @@ export interface Answer {
   readonly retryAfterMs: number | undefined;
 }
 
-const CONNECT_TIMEOUT_MS = 10_000;
-/** The platform closes sockets that were idle for 5 s; reusing one at that moment is a reset. */
-const KEEP_ALIVE_MS = 4_000;
-/** Above every answer timeout, so that the request's own signal decides. */
-const STALLED_MS = 300_000;
-
-/**
- * One HTTP request at a time to one origin, each sent at most once: no retry, no redirect. The connection is kept alive
- * between reads; a request with a body gets a connection of its own, so that no stale socket can swallow it.
- */
+/** Requests to one origin, each sent at most once, and its whole answer. */
 export class Transport {
   readonly #options: TransportOptions;
-  readonly #reads: Dispatcher;
-  readonly #writes: Dispatcher;
+  #wire: Promise<Wire> | undefined;
 
   constructor(options: TransportOptions) {
     this.#options = options;
-    this.#reads = createDispatcher(options.env, {
-      keepAliveTimeout: KEEP_ALIVE_MS,
-      keepAliveMaxTimeout: KEEP_ALIVE_MS,
-    });
-    this.#writes = createDispatcher(options.env, { pipelining: 0 });
   }
 
   /**
@@ -68,59 +54,73 @@ export class Transport {
    *
    * @throws ApiError when there is no complete answer; its `sent` says whether any byte may have left this machine.
    */
-  async exchange(request: Request): Promise<Answer> {
-    const { origin, token, userAgent, onExchange } = this.#options;
-    const timeout = AbortSignal.timeout(request.timeoutMs);
-    const signal = request.signal ? AbortSignal.any([request.signal, timeout]) : timeout;
-    const wire = watchedDispatcher(request.method === "GET" ? this.#reads : this.#writes);
+  async exchange(outgoing: Outgoing): Promise<Answer> {
+    const { origin, token, userAgent, env, onExchange } = this.#options;
+    const timeout = AbortSignal.timeout(outgoing.timeoutMs);
+    const signal = outgoing.signal ? AbortSignal.any([outgoing.signal, timeout]) : timeout;
+    let sent = false;
     const began = performance.now();
     const log = (outcome: string, bytes = 0) =>
       onExchange?.({
-        method: request.method,
-        path: request.path.replace(/\?.*/s, ""),
+        method: outgoing.method,
+        path: outgoing.path.replace(/\?.*/s, ""),
         outcome,
         bytes,
         ms: performance.now() - began,
       });
-    // `dispatcher` is an option of Node's fetch that its types know only for the undici inside Node.
-    const init = {
-      method: request.method,
-      redirect: "error" as const,
-      signal,
-      dispatcher: wire.dispatcher,
-      headers: {
-        accept: "application/json",
-        "user-agent": userAgent,
-        ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
-        ...(request.body === undefined ? {} : { "content-type": "application/json" }),
-      },
-      ...(request.body === undefined ? {} : { body: request.body }),
-    };
     try {
-      const response = await fetch(origin + request.path, init as object);
-      const text = await readCapped(response, request);
-      log(String(response.status), text.length);
-      return { status: response.status, text, retryAfterMs: parseRetryAfter(response.headers.get("retry-after")) };
+      this.#wire ??= openWire(env);
+      const wire = await this.#wire;
+      const response = await wire.send(
+        {
+          origin,
+          path: outgoing.path,
+          method: outgoing.method,
+          signal,
+          headers: {
+            accept: "application/json",
+            "accept-encoding": "gzip, br",
+            "user-agent": userAgent,
+            ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+            ...(outgoing.body === undefined ? {} : { "content-type": "application/json" }),
+          },
+          body: outgoing.body,
+          ownConnection: outgoing.method !== "GET",
+        },
+        () => (sent = true),
+      );
+      const { status, headers } = response;
+      if (status >= 300 && status < 400) {
+        response.body.destroy();
+        throw notUnderstood(
+          outgoing.procedure,
+          `a redirect to ${String(headers.location)}, and a token goes to no other address`,
+          { httpStatus: status },
+        );
+      }
+      const text = await readCapped(await decoded(response), outgoing, status);
+      log(String(status), text.length);
+      return { status, text, retryAfterMs: parseRetryAfter(headers["retry-after"]) };
     } catch (error) {
-      const failure = error instanceof ApiError ? error : this.#failure(error, request, wire.sent(), timeout);
+      const failure = error instanceof ApiError ? error : this.#failure(error, outgoing, sent, timeout);
       log(failure.message);
       throw failure;
     }
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.#reads.destroy(), this.#writes.destroy()]);
+    await (await this.#wire)?.close();
   }
 
-  #failure(error: unknown, request: Request, sent: boolean, timeout: AbortSignal): ApiError {
-    const { procedure } = request;
+  #failure(error: unknown, outgoing: Outgoing, sent: boolean, timeout: AbortSignal): ApiError {
+    const { procedure } = outgoing;
     const { hostname, origin } = new URL(this.#options.origin);
     const fail = (what: string, hint?: string) =>
       new ApiError("unreachable", what, { procedure, sent, transient: true, cause: error, hint });
-    if (request.signal?.aborted) {
+    if (outgoing.signal?.aborted) {
       return new ApiError("interrupted", "interrupted", { procedure, sent, transient: false, cause: error });
     }
-    if (timeout.aborted) return fail(`${origin} did not answer ${procedure} within ${request.timeoutMs / 1000} s`);
+    if (timeout.aborted) return fail(`${origin} did not answer ${procedure} within ${outgoing.timeoutMs / 1000} s`);
     const code = networkCode(error);
     switch (code) {
       case "ENOTFOUND":
@@ -128,6 +128,7 @@ export class Transport {
         return fail(`cannot resolve the host name ${hostname} (${code})`, "check the network, the VPN and --host");
       case "ECONNREFUSED":
         return fail(`${origin} refuses connections (${code})`, "is it the right address, and is it running?");
+      case "ETIMEDOUT":
       case "UND_ERR_CONNECT_TIMEOUT":
         return fail(`no connection to ${origin} within ${CONNECT_TIMEOUT_MS / 1000} s`, "check the network and proxy");
       case "ECONNRESET":
@@ -146,64 +147,39 @@ export class Transport {
   }
 }
 
-function createDispatcher(env: TransportOptions["env"], options: Agent.Options): Dispatcher {
-  const common = {
-    ...options,
-    connect: { timeout: CONNECT_TIMEOUT_MS },
-    headersTimeout: STALLED_MS,
-    bodyTimeout: STALLED_MS,
-  };
-  const httpProxy = env.http_proxy ?? env.HTTP_PROXY;
-  const httpsProxy = env.https_proxy ?? env.HTTPS_PROXY;
-  if (!httpProxy && !httpsProxy) return new Agent(common);
-  return new EnvHttpProxyAgent({
-    ...common,
-    ...(httpProxy ? { httpProxy } : {}),
-    ...(httpsProxy ? { httpsProxy } : {}),
-    noProxy: env.no_proxy ?? env.NO_PROXY ?? "localhost,127.0.0.1,[::1]",
-  });
-}
-
-/** The dispatcher with a memory: whether the request came to the point of being written to a connected socket. */
-function watchedDispatcher(dispatcher: Dispatcher): { dispatcher: Dispatcher; sent: () => boolean } {
-  let sent = false;
-  const watched = dispatcher.compose(
-    (dispatch) => (options, handler) =>
-      dispatch(options, {
-        onRequestStart(controller, context) {
-          sent = true;
-          handler.onRequestStart?.(controller, context);
-        },
-        onRequestUpgrade: (...upgrade) => handler.onRequestUpgrade?.(...upgrade),
-        onResponseStart: (...head) => handler.onResponseStart?.(...head),
-        onResponseData: (...data) => handler.onResponseData?.(...data),
-        onResponseEnd: (...end) => handler.onResponseEnd?.(...end),
-        onResponseError: (...failure) => handler.onResponseError?.(...failure),
-      }),
-  );
-  return { dispatcher: watched, sent: () => sent };
+/** The answer's body as it was before an edge compressed it. */
+async function decoded({ headers, body }: WireAnswer): Promise<Readable> {
+  const encoding = headers["content-encoding"];
+  if (encoding === undefined || encoding === "identity") return body;
+  const { createBrotliDecompress, createGunzip, createInflate } = await import("node:zlib");
+  const decoders = new Map([
+    ["gzip", createGunzip],
+    ["br", createBrotliDecompress],
+    ["deflate", createInflate],
+  ]);
+  const decoder = decoders.get(String(encoding))?.();
+  if (!decoder) throw new Error(`the answer is encoded as ${String(encoding)}`);
+  pipeline(body, decoder, () => undefined);
+  return decoder;
 }
 
 /** Decoded bytes are what is counted: 300 kB of gzip can be 300 MB of text. */
-async function readCapped(response: Response, { maxBytes, procedure }: Request): Promise<string> {
-  if (!response.body) return "";
+async function readCapped(body: Readable, { maxBytes, procedure }: Outgoing, httpStatus: number): Promise<string> {
   const decoder = new TextDecoder();
   let text = "";
   let bytes = 0;
-  for await (const chunk of response.body) {
+  for await (const chunk of body as AsyncIterable<Uint8Array>) {
     bytes += chunk.byteLength;
     if (bytes > maxBytes) {
-      throw notUnderstood(procedure, `the answer is larger than ${Math.round(maxBytes / 2 ** 20)} MiB`, {
-        httpStatus: response.status,
-      });
+      throw notUnderstood(procedure, `the answer is larger than ${Math.round(maxBytes / 2 ** 20)} MiB`, { httpStatus });
     }
     text += decoder.decode(chunk, { stream: true });
   }
   return text + decoder.decode();
 }
 
-function parseRetryAfter(header: string | null): number | undefined {
-  if (header === null) return undefined;
+function parseRetryAfter(header: string | string[] | undefined): number | undefined {
+  if (typeof header !== "string") return undefined;
   if (/^\d+$/.test(header)) return Number(header) * 1000;
   const at = Date.parse(header);
   return Number.isNaN(at) ? undefined : Math.max(0, at - Date.now());

@@ -23,8 +23,8 @@ export async function* listRuns(api: Api, filter: RunFilter, limit: number): Asy
     if (filter.since && run.startedAt < filter.since) return;
     if (filter.subject && run.userId !== filter.subject.userId) continue;
     if (filter.instanceId && run.instanceId !== filter.instanceId) continue;
-    if (count++ >= limit) return;
     yield run;
+    if (++count >= limit) return;
   }
 }
 

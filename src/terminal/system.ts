@@ -22,17 +22,18 @@ export function systemHost({ root, version }: Launch): Host {
       stop(signal);
     });
   }
-  for (const stream of [process.stdout, process.stderr]) {
-    stream.on("error", (error: NodeJS.ErrnoException) => {
-      if (error.code !== "EPIPE") throw error;
-      stop("EPIPE");
-    });
-  }
   return {
     env: process.env,
-    stdin: process.stdin,
-    stdout: process.stdout,
-    stderr: process.stderr,
+    // Opened when they are first used: opening a stream takes longer than printing a help text.
+    get stdin() {
+      return process.stdin;
+    },
+    get stdout() {
+      return guarded(process.stdout, stop);
+    },
+    get stderr() {
+      return guarded(process.stderr, stop);
+    },
     cwd: process.cwd(),
     pid: process.pid,
     platform: process.platform,
@@ -44,9 +45,21 @@ export function systemHost({ root, version }: Launch): Host {
   };
 }
 
+const guardedStreams = new WeakSet<NodeJS.WriteStream>();
+
+/** The stream, with a reader that went away (`| head`) taken for a wish to stop instead of an error. */
+function guarded(stream: NodeJS.WriteStream, stop: (reason: StopReason) => void): NodeJS.WriteStream {
+  if (!guardedStreams.has(stream)) {
+    guardedStreams.add(stream);
+    stream.on("error", (error: NodeJS.ErrnoException) => {
+      if (error.code !== "EPIPE") throw error;
+      stop("EPIPE");
+    });
+  }
+  return stream;
+}
+
 /** Leaves with `code` once everything that was written has gone out: never `process.exit()`, which cuts a pipe at 64 KiB. */
 export function leaveWith(code: number): void {
   process.exitCode = code;
-  // A terminal or pipe on standard input that was read from would keep the process alive.
-  process.stdin.unref?.();
 }

@@ -138,7 +138,7 @@ test.each([
 });
 
 test("--agent runs any command with the prompt as its last argument, without the tool's own secrets", async () => {
-  const script = join(await directory(), "agent.mjs");
+  const script = join(await directory(), "agent.cjs");
   await writeFile(
     script,
     `console.log(JSON.stringify([process.argv.slice(2), process.env.KILOCLAW_ADMIN_TOKEN ?? "none", process.env.KEPT]))`,

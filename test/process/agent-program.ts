@@ -19,7 +19,7 @@ export class AgentProgram {
 
   private constructor(folder: string) {
     this.#folder = folder;
-    this.file = path.join(folder, "agent.mjs");
+    this.file = path.join(folder, "agent.cjs");
   }
 
   static async bundle(): Promise<AgentProgram> {
@@ -28,7 +28,7 @@ export class AgentProgram {
       entryPoints: [fileURLToPath(new URL("../../src/sandbox/agent/main.ts", import.meta.url))],
       outfile: program.file,
       bundle: true,
-      format: "esm",
+      format: "cjs",
       platform: "node",
       target: "node20.19",
     });

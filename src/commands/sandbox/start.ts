@@ -57,7 +57,7 @@ async function start(context: Context, options: StartOptions): Promise<void> {
       agentCommand: options.agent,
       assets: {
         nodePath: host.nodePath,
-        agentScript: join(host.root, "dist", "agent.mjs"),
+        agentScript: join(host.root, "dist", "agent.cjs"),
         migrations: join(host.root, "dist", "migrations"),
       },
       pid: host.pid,

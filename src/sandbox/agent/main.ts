@@ -1,5 +1,5 @@
 /**
- * What a run executes on an instance: `node agent.mjs "<prompt>"`, in the instance's directory.
+ * What a run executes on an instance: `node agent.cjs "<prompt>"`, in the instance's directory.
  *
  * Exit codes: 0 healthy, 1 cannot be repaired, 2 the rehearsal in the prompt cannot be read, 143 stopped by SIGTERM;
  * a rehearsal exits as it says.
@@ -61,4 +61,6 @@ function brief(prompt: string): string {
   return line.length > PROMPT_SHOWN ? `${line.slice(0, PROMPT_SHOWN)}…` : line;
 }
 
-process.exitCode = await main(process.argv[2] ?? "");
+void main(process.argv[2] ?? "").then((code) => {
+  process.exitCode = code;
+});

@@ -1,0 +1,46 @@
+import type { Readable } from "node:stream";
+
+export interface WireRequest {
+  readonly origin: string;
+  /** Path and query. */
+  readonly path: string;
+  readonly method: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string | undefined;
+  readonly signal: AbortSignal;
+  /** Use a connection of its own, so that no socket that the platform is just closing can swallow the request. */
+  readonly ownConnection: boolean;
+}
+
+export interface WireAnswer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly body: Readable;
+}
+
+/** Carries one request to the platform and its answer back, once: no retry, no redirect. */
+export interface Wire {
+  /**
+   * @param onSent called as soon as any byte of the request may have left: when it has a connected socket. If it was not
+   *   called, nothing has reached anybody.
+   */
+  send(request: WireRequest, onSent: () => void): Promise<WireAnswer>;
+  close(): Promise<void>;
+}
+
+/** The platform closes connections that were idle for 5 s; reusing one at that moment is a reset. */
+export const KEEP_ALIVE_MS = 4_000;
+
+export const CONNECT_TIMEOUT_MS = 10_000;
+
+/** The way there: direct, or through the proxy that the environment names. Each is loaded only where it is used. */
+export async function openWire(env: Readonly<Record<string, string | undefined>>): Promise<Wire> {
+  const httpProxy = env.http_proxy ?? env.HTTP_PROXY;
+  const httpsProxy = env.https_proxy ?? env.HTTPS_PROXY;
+  if (!httpProxy && !httpsProxy) {
+    const { DirectWire } = await import("./direct-wire.ts");
+    return new DirectWire();
+  }
+  const { ProxyWire } = await import("./proxy-wire.ts");
+  return new ProxyWire({ httpProxy, httpsProxy, noProxy: env.no_proxy ?? env.NO_PROXY });
+}
