@@ -52,13 +52,13 @@ describe("users find", () => {
   });
 });
 
-describe("instances list", () => {
-  const list = async (...argv: string[]) => {
-    const { code, stdout } = await desk.run(["instances", "list", "--json", ...argv]);
-    expect(code).toBe(0);
-    return records.parse(JSON.parse(stdout));
-  };
+const list = async (...argv: string[]) => {
+  const { code, stdout } = await desk.run(["instances", "list", "--json", ...argv]);
+  expect(code).toBe(0);
+  return records.parse(JSON.parse(stdout));
+};
 
+describe("instances list", () => {
   it("lists all with their machines' status", async () => {
     const instances = await list();
     expect(instances).toHaveLength(27);

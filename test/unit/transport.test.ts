@@ -1,0 +1,390 @@
+/** What goes over the wire, seen from the other end: real servers, real sockets. */
+import { createServer, type IncomingMessage, type RequestListener, type Server } from "node:http";
+import { createServer as createSocketServer, type AddressInfo, type Server as SocketServer } from "node:net";
+import { once } from "node:events";
+import { gzipSync } from "node:zlib";
+import { afterEach, describe, expect, it } from "vitest";
+import { ApiError } from "../../src/api/api-error.ts";
+import { Api } from "../../src/api/api.ts";
+import { parseOrigin } from "../../src/api/origin.ts";
+import { Transport, type ExchangeLog } from "../../src/api/transport.ts";
+import { admin } from "../../src/contract/procedures.ts";
+
+const TOKEN = "canary-token";
+const RUN = "11111111-1111-4111-8111-111111111111";
+const USER = "22222222-2222-4222-8222-222222222222";
+
+const opened: { close(): unknown }[] = [];
+afterEach(async () => {
+  await Promise.all(opened.splice(0).map((one) => one.close()));
+});
+
+async function listening<S extends Server | SocketServer>(server: S): Promise<string> {
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  opened.push({
+    close: () => {
+      if ("closeAllConnections" in server) server.closeAllConnections();
+      server.close();
+    },
+  });
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+const serving = (listener: RequestListener) => listening(createServer(listener));
+
+const options = (url: string, onExchange?: (exchange: ExchangeLog) => void) => ({
+  origin: parseOrigin(url, "test"),
+  token: TOKEN,
+  userAgent: "test",
+  env: {},
+  onExchange,
+});
+
+function transportTo(url: string): Transport {
+  const transport = new Transport(options(url));
+  opened.push(transport);
+  return transport;
+}
+
+function apiTo(url: string, onExchange?: (exchange: ExchangeLog) => void): Api {
+  const api = new Api(options(url, onExchange));
+  opened.push(api);
+  return api;
+}
+
+const exchange = (transport: Transport, more: object = {}) =>
+  transport.exchange({ method: "GET", path: "/x", procedure: "x", timeoutMs: 5_000, maxBytes: 1_000_000, ...more });
+const post = { method: "POST", body: "{}" };
+
+/** The error that a call ends with. */
+async function failureOf(call: Promise<unknown>): Promise<ApiError> {
+  const error = await call.then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+  if (error instanceof ApiError) return error;
+  throw new Error("it did not fail as an ApiError", { cause: error });
+}
+
+const batchOf = ({ url = "" }: IncomingMessage) => {
+  const { pathname, searchParams } = new URL(url, "http://x");
+  const procedures = pathname.replace("/api/trpc/", "").split(",");
+  return { procedures, inputs: JSON.parse(searchParams.get("input") ?? "{}") as Record<string, { userId?: string }> };
+};
+
+const STATUS = {
+  hasRun: true,
+  status: "completed",
+  output: "",
+  exitCode: 0,
+  startedAt: "2026-11-22T16:33:42.893Z",
+  completedAt: "2026-11-22 16:34:45.668+00",
+  prompt: "p",
+  initiatedBy: "admin",
+};
+
+describe("whether anything was sent", () => {
+  it("is certain that nothing was, without a connection", async () => {
+    const url = await serving(() => undefined);
+    await Promise.all(opened.splice(0).map((one) => one.close()));
+    expect(await failureOf(exchange(transportTo(url), post))).toMatchObject({
+      sent: false,
+      kind: "unreachable",
+      transient: true,
+      message: expect.stringContaining("ECONNREFUSED"),
+    });
+    expect(await failureOf(exchange(transportTo("https://no-such-host.invalid"), post))).toMatchObject({
+      sent: false,
+      kind: "unreachable",
+    });
+  });
+
+  it("is certain that nothing was, where TLS cannot be agreed on", async () => {
+    const url = await serving((_request, response) => response.end());
+    const failure = await failureOf(exchange(transportTo(url.replace("http:", "https:")), post));
+    expect(failure).toMatchObject({ sent: false, kind: "unreachable" });
+  });
+
+  it.each([
+    ["a reset", (socket: { resetAndDestroy(): void }) => socket.resetAndDestroy()],
+    ["a silent end", (socket: { destroy(): void }) => socket.destroy()],
+  ])("is not certain after %s", async (_what, cut) => {
+    let requests = 0;
+    const url = await serving((request) => {
+      requests += 1;
+      cut(request.socket);
+    });
+    expect(await failureOf(exchange(transportTo(url), post))).toMatchObject({ sent: true, kind: "unreachable" });
+    expect(requests).toBe(1);
+  });
+
+  it("is not certain after a time-out, or an answer that breaks off", async () => {
+    const silent = await serving(() => undefined);
+    expect(await failureOf(exchange(transportTo(silent), { ...post, timeoutMs: 200 }))).toMatchObject({
+      sent: true,
+      kind: "unreachable",
+      message: expect.stringContaining("within 0.2 s"),
+    });
+    const broken = await serving((_request, response) => {
+      response.writeHead(200, { "content-length": 100 });
+      response.write("half", () => response.destroy());
+    });
+    expect(await failureOf(exchange(transportTo(broken), post))).toMatchObject({ sent: true, kind: "unreachable" });
+  });
+
+  it("bounds the whole answer, however it trickles", async () => {
+    const url = await serving((_request, response) => {
+      const dripping = setInterval(() => response.write("."), 50);
+      response.on("close", () => clearInterval(dripping));
+    });
+    expect(await failureOf(exchange(transportTo(url), { timeoutMs: 300 }))).toMatchObject({ sent: true });
+  });
+
+  it("ends at once when the user wants it to", async () => {
+    const url = await serving(() => undefined);
+    const stop = new AbortController();
+    const call = failureOf(exchange(transportTo(url), { signal: stop.signal }));
+    setTimeout(() => stop.abort(), 50);
+    expect(await call).toMatchObject({ kind: "interrupted", transient: false });
+  });
+});
+
+describe("redirects", () => {
+  it.each([301, 302, 303, 307, 308])("%i is refused: the token goes to no other address", async (status) => {
+    let reached = 0;
+    const elsewhere = await serving((_request, response) => {
+      reached += 1;
+      response.end("{}");
+    });
+    const url = await serving((_request, response) => {
+      response.writeHead(status, { location: `${elsewhere}/x` }).end();
+    });
+    await failureOf(exchange(transportTo(url)));
+    await failureOf(exchange(transportTo(url), post));
+    expect(reached).toBe(0);
+  });
+});
+
+describe("answers", () => {
+  it("are taken up to the cap, counted as they are after decoding", async () => {
+    const bomb = gzipSync(Buffer.alloc(50 * 2 ** 20));
+    const url = await serving((request, response) => {
+      if (request.url === "/bomb") response.writeHead(200, { "content-encoding": "gzip" }).end(bomb);
+      else response.end("x".repeat(1_000));
+    });
+    const transport = transportTo(url);
+    expect((await exchange(transport, { maxBytes: 1_000 })).text).toHaveLength(1_000);
+    expect(await failureOf(exchange(transport, { maxBytes: 999 }))).toMatchObject({
+      kind: "incompatible",
+      sent: true,
+      transient: false,
+      message: expect.stringContaining("larger than"),
+    });
+    expect(bomb.length).toBeLessThan(100_000);
+    expect(await failureOf(exchange(transport, { path: "/bomb" }))).toMatchObject({ kind: "incompatible" });
+  });
+
+  it("are decoded, and characters split between chunks put together", async () => {
+    const text = "žluťoučký 🦀 日本語".repeat(1_000);
+    const url = await serving((request, response) => {
+      if (request.url === "/gzip") response.writeHead(200, { "content-encoding": "gzip" }).end(gzipSync(text));
+      else
+        for (const byte of [Buffer.from(text)].flatMap((all) => [all.subarray(0, 2), all.subarray(2)]))
+          response.write(byte);
+      response.end();
+    });
+    expect((await exchange(transportTo(url), { path: "/gzip" })).text).toBe(text);
+    expect((await exchange(transportTo(url), { path: "/plain" })).text).toBe(text);
+  });
+
+  it("say how long to wait", async () => {
+    const url = await serving((request, response) => {
+      const after = request.url === "/date" ? new Date(Date.now() + 5_000).toUTCString() : request.url?.slice(1);
+      response.writeHead(429, { "retry-after": after ?? "" }).end();
+    });
+    const wait = async (path: string) => (await exchange(transportTo(url), { path })).retryAfterMs;
+    expect(await wait("/3")).toBe(3_000);
+    expect(await wait("/0")).toBe(0);
+    expect(await wait("/soon")).toBeUndefined();
+    const byDate = await wait("/date");
+    expect(byDate).toBeGreaterThan(2_000);
+    expect(byDate).toBeLessThanOrEqual(5_000);
+  });
+});
+
+describe("queries", () => {
+  it("of one moment share requests, within what the platform takes", async () => {
+    const requests: { url: string; count: number }[] = [];
+    const url = await serving((request, response) => {
+      const { procedures, inputs } = batchOf(request);
+      requests.push({ url: request.url ?? "", count: procedures.length });
+      const entries = procedures.map((_, index) => ({ result: { data: [{ ...AUDIT, id: inputs[index]?.userId }] } }));
+      response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(entries));
+    });
+    const api = apiTo(url);
+    const users = Array.from({ length: 120 }, (_, index) => `user-${index}`);
+    const answers = await Promise.all(users.map((userId) => api.query(admin.adminAuditLogs, { userId })));
+    expect(answers.map(([row]) => row?.id)).toEqual(users);
+    expect(requests.length).toBeLessThan(12);
+    for (const request of requests) {
+      expect(request.count).toBeLessThanOrEqual(50);
+      expect(`${url}${request.url}`.length).toBeLessThan(8_100);
+    }
+  });
+
+  it("are tried three times on trouble that may pass, and on nothing else", async () => {
+    let requests = 0;
+    const url = await serving((_request, response) => {
+      requests += 1;
+      response.writeHead(503, { "retry-after": "0" }).end();
+    });
+    await failureOf(apiTo(url).query(admin.adminAuditLogs, { userId: USER }));
+    expect(requests).toBe(3);
+    await failureOf(apiTo(url).query(admin.adminAuditLogs, { userId: USER }, { retry: false }));
+    expect(requests).toBe(4);
+
+    let refused = 0;
+    const strict = await serving((_request, response) => {
+      refused += 1;
+      const error = { message: "no", code: -32001, data: { code: "UNAUTHORIZED", httpStatus: 401 } };
+      response.writeHead(401, { "content-type": "application/json" }).end(JSON.stringify([{ error }]));
+    });
+    expect(await failureOf(apiTo(strict).query(admin.adminAuditLogs, { userId: USER }))).toMatchObject({
+      kind: "auth",
+    });
+    expect(refused).toBe(1);
+  });
+
+  it("do not wait longer than a minute because the platform says so", async () => {
+    let requests = 0;
+    const url = await serving((_request, response) => {
+      requests += 1;
+      response.writeHead(429, { "retry-after": "61" }).end();
+    });
+    await failureOf(apiTo(url).query(admin.adminAuditLogs, { userId: USER }));
+    expect(requests).toBe(1);
+  });
+
+  it("fail one by one within a batch", async () => {
+    const url = await serving((request, response) => {
+      const error = { message: "not here", code: -32004, data: { code: "NOT_FOUND", httpStatus: 404 } };
+      const entries = batchOf(request).procedures.map((_, index) =>
+        index === 1 ? { error } : { result: { data: STATUS } },
+      );
+      response.writeHead(207, { "content-type": "application/json" }).end(JSON.stringify(entries));
+    });
+    const api = apiTo(url);
+    const ask = () => api.query(admin.getKiloCliRunStatus, { userId: USER, runId: RUN });
+    const [first, second, third] = await Promise.allSettled([ask(), ask(), ask()]);
+    expect([first.status, second.status, third.status]).toEqual(["fulfilled", "rejected", "fulfilled"]);
+    expect(second).toMatchObject({ reason: { kind: "not-found", message: "not here" } });
+  });
+
+  it("survive a kept connection that the platform is just closing", async () => {
+    let requests = 0;
+    const url = await serving((request, response) => {
+      requests += 1;
+      // The second one finds the connection of the first cut off.
+      if (requests === 2) return request.socket.resetAndDestroy();
+      const entries = batchOf(request).procedures.map(() => ({ result: { data: STATUS } }));
+      return response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(entries));
+    });
+    const api = apiTo(url);
+    for (let round = 0; round < 3; round += 1) {
+      const status = await api.query(admin.getKiloCliRunStatus, { userId: USER, runId: RUN });
+      expect(status.status).toBe("completed");
+    }
+    expect(requests).toBe(4);
+  });
+});
+
+/** Sends a start. */
+const start = (api: Api) => api.mutate(admin.startKiloCliRun, { userId: USER, prompt: "p" }, { timeoutMs: 1_000 });
+
+describe("mutations", () => {
+  it.each([
+    ["a reset", (request: IncomingMessage) => void request.socket.resetAndDestroy()],
+    ["an end without an answer", (request: IncomingMessage) => void request.socket.destroy()],
+    ["silence", () => undefined],
+  ])("are one request, also after reads and after %s", async (_what, cut) => {
+    const posts: (string | undefined)[] = [];
+    const url = await serving((request, response) => {
+      if (request.method === "POST") {
+        posts.push(request.headers.authorization);
+        return cut(request);
+      }
+      const entries = batchOf(request).procedures.map(() => ({ result: { data: STATUS } }));
+      return void response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(entries));
+    });
+    const api = apiTo(url);
+    await api.query(admin.getKiloCliRunStatus, { userId: USER, runId: RUN });
+    expect(await failureOf(start(api))).toMatchObject({ sent: true });
+    await api.query(admin.getKiloCliRunStatus, { userId: USER, runId: RUN });
+    expect(posts).toEqual([`Bearer ${TOKEN}`]);
+  });
+
+  it("never go out on a connection that was used before", async () => {
+    const ports: (number | undefined)[] = [];
+    const url = await serving((request, response) => {
+      ports.push(request.socket.remotePort);
+      const data = request.method === "POST" ? { ok: true, id: RUN, startedAt: STATUS.startedAt } : STATUS;
+      const body = request.method === "POST" ? { result: { data } } : [{ result: { data } }];
+      response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(body));
+    });
+    const api = apiTo(url);
+    await api.query(admin.getKiloCliRunStatus, { userId: USER, runId: RUN });
+    await api.query(admin.getKiloCliRunStatus, { userId: USER, runId: RUN });
+    await start(api);
+    await start(api);
+    const [read, readAgain, ...writes] = ports;
+    expect(readAgain).toBe(read);
+    expect(new Set([read, ...writes]).size).toBe(3);
+  });
+
+  it.each([
+    ["HTML", 502, "<h1>Bad gateway</h1>"],
+    ["nothing", 500, ""],
+    ["another shape", 200, '{"result":{"data":{"ok":true}}}'],
+    ["broken JSON", 200, '{"result":'],
+    ["an edge's own error", 429, '{"error":"slow down"}'],
+  ])("take %s for no definite answer", async (_what, status, body) => {
+    let requests = 0;
+    const url = await serving((_request, response) => {
+      requests += 1;
+      response.writeHead(status, { "content-type": "application/json" }).end(body);
+    });
+    expect(await failureOf(start(apiTo(url)))).toMatchObject({ sent: true, trpcCode: undefined });
+    expect(requests).toBe(1);
+  });
+});
+
+describe("the debug log", () => {
+  it("has neither the token nor what was asked", async () => {
+    const url = await serving((_request, response) => response.writeHead(500).end());
+    const seen: ExchangeLog[] = [];
+    const api = apiTo(url, (entry) => seen.push(entry));
+    await failureOf(api.query(admin.adminAuditLogs, { userId: "secret-user" }, { retry: false }));
+    expect(seen).toMatchObject([
+      { method: "GET", path: "/api/trpc/admin.kiloclawInstances.adminAuditLogs", outcome: "500" },
+    ]);
+    expect(JSON.stringify(seen)).not.toMatch(/secret-user|canary/);
+  });
+});
+
+describe("something that is no HTTP server", () => {
+  it("is told as out of reach", async () => {
+    const url = await listening(createSocketServer((socket) => socket.end("SSH-2.0-OpenSSH_9.6\r\n")));
+    expect(await failureOf(exchange(transportTo(url)))).toMatchObject({ kind: "unreachable", sent: true });
+  });
+});
+
+const AUDIT = {
+  action: "a",
+  actor_id: null,
+  actor_email: null,
+  target_user_id: "t",
+  message: "m",
+  metadata: null,
+  created_at: "2026-05-10 12:00:00.123456+00",
+};
