@@ -4,7 +4,7 @@ import { ApiError } from "./api-error.ts";
 const TRIES = 3;
 const FIRST_DELAY_MS = 500;
 /** A platform that asks for a longer wait than this is reported instead of waited for. */
-export const LONGEST_WAIT_MS = 60_000;
+const LONGEST_WAIT_MS = 60_000;
 
 /**
  * Runs `attempt` up to three times while `mayRetry` says so, with full jitter between tries, obeying Retry-After

@@ -12,7 +12,7 @@ export interface Credential {
 }
 
 /** The file that holds tokens, one for each exact origin, readable by its owner only. */
-export function credentialsPath(directory: string): string {
+function credentialsPath(directory: string): string {
   return join(directory, "credentials.json");
 }
 

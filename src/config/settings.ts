@@ -9,7 +9,7 @@ export interface Target {
   readonly hostSource: string;
 }
 
-export const DEFAULT_PROFILE = "default";
+const DEFAULT_PROFILE = "default";
 
 /**
  * Chooses profile and host: flag, then environment, then the settings file, then the default.

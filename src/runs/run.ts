@@ -1,7 +1,7 @@
 import type * as z from "zod";
 import { admin, UNKNOWN_OUTCOME_OUTPUTS, type RunStatus } from "../contract/procedures.ts";
 
-export type RunBucket = "pending" | "pass" | "fail" | "cancel" | "unknown";
+type RunBucket = "pending" | "pass" | "fail" | "cancel" | "unknown";
 
 /** A recovery run as the tool shows it. The names are the JSON output's: a public interface. */
 export interface Run {

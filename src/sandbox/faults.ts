@@ -47,7 +47,7 @@ export const WORKER_ANSWERS = [
   "controller-timeout",
 ] as const;
 
-export type WorkerAnswer = (typeof WORKER_ANSWERS)[number];
+type WorkerAnswer = (typeof WORKER_ANSWERS)[number];
 
 /** A fault to set. Without a scope it strikes every call; without a count, until it is cleared. */
 export interface FaultSpec {

@@ -61,6 +61,6 @@ function brief(prompt: string): string {
   return line.length > PROMPT_SHOWN ? `${line.slice(0, PROMPT_SHOWN)}…` : line;
 }
 
-void main(process.argv[2] ?? "").then((code) => {
-  process.exitCode = code;
-});
+void (async () => {
+  process.exitCode = await main(process.argv[2] ?? "");
+})();

@@ -17,7 +17,7 @@ export interface Services {
 }
 
 /** `user` is undefined whenever the credentials prove nobody, whatever the reason. */
-export interface RpcContext extends Services {
+interface RpcContext extends Services {
   readonly user: User | undefined;
 }
 

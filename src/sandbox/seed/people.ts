@@ -2,7 +2,7 @@
 import type { Breakage } from "../instance-directory.ts";
 
 /** The organization that the seeded organization instances belong to. */
-export const ORGANIZATION = "e0000000-0000-4000-8000-00000000000e";
+const ORGANIZATION = "e0000000-0000-4000-8000-00000000000e";
 
 export interface Person {
   /** Short name: part of the Stripe id, and how instances name their owner here. */

@@ -1,0 +1,35 @@
+import { readFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import { expect, test } from "vitest";
+import { EXIT_CODES } from "../../src/exit-codes.ts";
+import { NOUNS } from "../../src/program.ts";
+
+const README = fileURLToPath(new URL("../../README.md", import.meta.url));
+
+const PARTS = {
+  commands: [
+    "| command | |",
+    "|---|---|",
+    ...Object.entries(NOUNS).flatMap(([noun, { verbs }]) =>
+      Object.entries(verbs).map(([verb, { summary }]) => `| \`${noun} ${verb}\` | ${summary} |`),
+    ),
+  ],
+  "exit-codes": [
+    "| code | meaning |",
+    "|---|---|",
+    ...Object.entries(EXIT_CODES).map(([code, meaning]) => `| ${code} | ${meaning} |`),
+  ],
+};
+
+/** The page with its generated parts as they should be. */
+function withGeneratedParts(readme: string): string {
+  return Object.entries(PARTS).reduce((page, [name, lines]) => {
+    const part = new RegExp(`(<!-- ${name}:[^>]*-->\n)[^]*?(<!-- /${name} -->)`);
+    expect(page).toMatch(part);
+    return page.replace(part, (_, open: string, close: string) => `${open}${lines.join("\n")}\n${close}`);
+  }, readme);
+}
+
+test("the README's generated parts are up to date (npm run docs writes them)", async () => {
+  await expect(withGeneratedParts(await readFile(README, "utf8"))).toMatchFileSnapshot(README);
+});
