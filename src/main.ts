@@ -26,9 +26,10 @@ export async function main(argv: readonly string[], host: Host): Promise<number>
     // What was under way was cut off by the stop; that is not an error of its own.
     const cutOff = host.stop.aborted && (!(error instanceof CliError) || error.kind === "interrupted");
     if (cutOff) return code ?? 0;
+    const exitCode = code ?? exitCodeOf(error instanceof CliError ? error.kind : "unexpected");
     const { reportError } = await import("./terminal/report.ts");
-    reportError(host, argv, error);
-    return code ?? (error instanceof CliError ? exitCodeOf(error.kind) : exitCodeOf("unexpected"));
+    reportError(host, argv, error, exitCode);
+    return exitCode;
   } finally {
     await (await context.opened())?.close();
   }

@@ -9,7 +9,7 @@ export type OpenContext = () => Promise<Context>;
 interface Verb {
   readonly summary: string;
   /** Loads the command's module, only when the command is run or its help is asked for. */
-  readonly load: () => Promise<{ configure(command: Command, open: OpenContext): void }>;
+  readonly load: () => Promise<{ configure(command: Command, open: OpenContext): void | Promise<void> }>;
 }
 
 interface Noun {
@@ -114,7 +114,7 @@ export function createProgram(host: Host) {
   const addVerb = (parent: Command, name: string, { summary, load }: Verb) =>
     addCommand(parent, name, summary, async (command) => {
       const { configure } = await load();
-      configure(command, open(command));
+      await configure(command, open(command));
       command.optionsGroup("Options of every command:");
       addCommonOptions(command);
     });

@@ -34,7 +34,7 @@ export interface Result {
 }
 
 /** A command under way. */
-export interface Running {
+interface Running {
   readonly done: Promise<Result>;
   /** Waits until standard output and standard error together show it; fails if the command ends without. */
   waitFor(pattern: RegExp): Promise<RegExpExecArray>;
@@ -77,7 +77,7 @@ class Sink extends Writable {
 }
 
 /** Starts `kiloclaw-admin …argv` and hands it back while it runs. */
-export function begin(argv: readonly string[], options: RunOptions = {}): Running {
+function begin(argv: readonly string[], options: RunOptions = {}): Running {
   const waiting = new Set<() => void>();
   const written = () => {
     for (const look of waiting) look();

@@ -71,7 +71,7 @@ export async function sandboxOptions(dataDir: string): Promise<SandboxOptions> {
 let cached: Promise<Blob> | undefined;
 
 /** The dump of a seeded database, made once per version of the migrations and the seed. */
-export function template(): Promise<Blob> {
+function template(): Promise<Blob> {
   cached ??= loadTemplate();
   return cached;
 }

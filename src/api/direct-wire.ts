@@ -1,5 +1,5 @@
-import { Agent, request as httpRequest } from "node:http";
-import type * as https from "node:https";
+import http from "node:http";
+import type https from "node:https";
 import { CONNECT_TIMEOUT_MS, KEEP_ALIVE_MS, type Wire, type WireAnswer, type WireRequest } from "./wire.ts";
 
 /**
@@ -8,12 +8,12 @@ import { CONNECT_TIMEOUT_MS, KEEP_ALIVE_MS, type Wire, type WireAnswer, type Wir
  */
 export class DirectWire implements Wire {
   readonly #kept = { keepAlive: true, timeout: KEEP_ALIVE_MS };
-  #agent: Agent | undefined;
+  #agent: http.Agent | undefined;
 
   async send(request: WireRequest, onSent: () => void): Promise<WireAnswer> {
     const url = new URL(request.path, request.origin);
-    const secure = url.protocol === "https:" ? await import("node:https") : undefined;
-    this.#agent ??= secure ? new secure.Agent(this.#kept) : new Agent(this.#kept);
+    const secure = url.protocol === "https:" ? (await import("node:https")).default : undefined;
+    this.#agent ??= new (secure ?? http).Agent(this.#kept);
     return exchange(url, request, { secure, agent: request.ownConnection ? false : this.#agent, onSent });
   }
 
@@ -25,10 +25,10 @@ export class DirectWire implements Wire {
 function exchange(
   url: URL,
   { method, headers, body, signal }: WireRequest,
-  { secure, agent, onSent }: { secure: typeof https | undefined; agent: Agent | false; onSent: () => void },
+  { secure, agent, onSent }: { secure: typeof https | undefined; agent: http.Agent | false; onSent: () => void },
 ): Promise<WireAnswer> {
   return new Promise((resolve, reject) => {
-    const outgoing = (secure?.request ?? httpRequest)(url, { method, headers, signal, agent }, (answer) =>
+    const outgoing = (secure ?? http).request(url, { method, headers, signal, agent }, (answer) =>
       resolve({ status: answer.statusCode ?? 0, headers: answer.headers, body: answer }),
     );
     const slow = setTimeout(() => {

@@ -90,9 +90,13 @@ async function sendStart(
   stop: AbortSignal,
 ) {
   const { id, startedAt } = await withRetry(
-    // Not tied to `stop`: an answer that is under way is worth waiting for.
     () =>
-      api.mutate(admin.startKiloCliRun, { userId, instanceId: instance.id, prompt }, { timeoutMs: START_TIMEOUT_MS }),
+      api.mutate(
+        admin.startKiloCliRun,
+        { userId, instanceId: instance.id, prompt },
+        // A user who wants out does not wait two minutes for an answer: looking for the row takes five seconds.
+        { timeoutMs: START_TIMEOUT_MS, signal: stop },
+      ),
     (error) => !error.sent || (error.httpStatus === 429 && error.trpcCode !== undefined),
     stop,
   );

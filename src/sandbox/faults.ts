@@ -47,8 +47,6 @@ export const WORKER_ANSWERS = [
   "controller-timeout",
 ] as const;
 
-type WorkerAnswer = (typeof WORKER_ANSWERS)[number];
-
 /** A fault to set. Without a scope it strikes every call; without a count, until it is cleared. */
 export interface FaultSpec {
   readonly name: FaultName;

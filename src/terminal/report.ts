@@ -1,13 +1,12 @@
 import { CliError, messageOf } from "../errors.ts";
-import { exitCodeOf } from "../exit-codes.ts";
 import type { Host } from "./host.ts";
-import { wantsColor } from "./paint.ts";
+import { wantsColor, type ColorChoice } from "./paint.ts";
 import { sanitize, sanitizeJson } from "./sanitize.ts";
 
 const ISSUES = "https://github.com/Kilo-Org/kiloclaw-admin/issues";
 
 /** Tells the user, on standard error, what went wrong and what to type next; as JSON where JSON was asked for. */
-export function reportError(host: Host, argv: readonly string[], error: unknown): void {
+export function reportError(host: Host, argv: readonly string[], error: unknown, exitCode: number): void {
   if (error instanceof CliError && error.silent) return;
   const known = error instanceof CliError;
   const message = known ? error.message : `unexpected error: ${messageOf(error)}`;
@@ -16,13 +15,11 @@ export function reportError(host: Host, argv: readonly string[], error: unknown)
     const kind = known ? error.kind : "unexpected";
     const hint = hints.length > 0 ? hints.join("\n") : null;
     const retryable = known && error.retryable;
-    const report = { error: { kind, message, hint, retryable, exitCode: exitCodeOf(kind) } };
+    const report = { error: { kind, message, hint, retryable, exitCode } };
     host.stderr.write(`${sanitizeJson(JSON.stringify(report))}\n`);
     return;
   }
-  const [red, reset] = wantsColor(host.stderr, host.env, argv.includes("--no-color") ? "never" : "auto")
-    ? ["\u001b[31m", "\u001b[39m"]
-    : ["", ""];
+  const [red, reset] = wantsColor(host.stderr, host.env, colorChoice(argv)) ? ["\u001b[31m", "\u001b[39m"] : ["", ""];
   host.stderr.write(`${red}error:${reset} ${sanitize(message)}\n`);
   for (const hint of hints) host.stderr.write(`  ${sanitize(hint).replaceAll("\n", "\n  ")}\n`);
   if (!known && error instanceof Error && error.stack && debugging(host, argv)) {
@@ -43,6 +40,13 @@ function wantsJson({ env }: Host, argv: readonly string[]): boolean {
 
 function isJson(format: string | undefined): boolean {
   return format === "json" || format === "jsonl";
+}
+
+function colorChoice(argv: readonly string[]): ColorChoice {
+  if (argv.includes("--no-color") || argv.includes("--color=never")) return "never";
+  const next = argv[argv.indexOf("--color") + 1];
+  if (argv.includes("--color") && (next === "always" || next === "never")) return next;
+  return argv.includes("--color=always") ? "always" : "auto";
 }
 
 function debugging({ env }: Host, argv: readonly string[]): boolean {

@@ -1,4 +1,5 @@
 import { readFile, writeFile } from "node:fs/promises";
+import { resolve } from "node:path";
 import { Option, type Command } from "@commander-js/extra-typings";
 import type { Context } from "../../context.ts";
 import { CliError, messageOf } from "../../errors.ts";
@@ -24,7 +25,9 @@ export function configure(command: Command, open: OpenContext): void {
   command
     .argument("<run>", "run ID, a unique beginning of it, or @latest with --user")
     .addOption(userOption())
-    .option("-f, --follow", "go on as the output grows, to the run's end")
+    .addOption(
+      new Option("-f, --follow", "go on as the output grows, to the run's end").conflicts(["tail", "save", "raw"]),
+    )
     .addOption(new Option("-t, --tail <n>", "only the last n lines").argParser(wholeNumber(0, 10_000_000)))
     .option("--save <file>", "write the exact output to a file")
     .option("--raw", "print the exact output; not on a terminal")
@@ -58,8 +61,9 @@ async function logs(context: Context, id: string, options: LogsOptions): Promise
   }
   const text = lastLines(await outputOf(context, run), options.tail);
   if (options.save !== undefined) {
-    await save(options.save, text);
-    output.success(`saved ${text.length} characters to ${options.save}`);
+    const path = resolve(host.cwd, options.save);
+    await save(path, text);
+    output.success(`saved ${text.length} characters to ${path}`);
   } else if (options.raw) {
     output.raw(text);
   } else if (output.format === "table") {

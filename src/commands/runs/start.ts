@@ -1,5 +1,6 @@
 import { Option, type Command } from "@commander-js/extra-typings";
 import type { Context } from "../../context.ts";
+import { UPSTREAM_CODES } from "../../contract/procedures.ts";
 import { CliError } from "../../errors.ts";
 import type { OpenContext } from "../../program.ts";
 import { getInstance, type Instance } from "../../runs/instances.ts";
@@ -113,7 +114,11 @@ function startedOrThrow(outcome: StartOutcome, who: string, prompt: string): Run
         },
       );
     case "refused":
-      throw outcome.error;
+      throw outcome.error.upstreamCode === UPSTREAM_CODES.routeUnavailable
+        ? new CliError("conflict", `${outcome.error.message} (the instance of ${who}); nothing was started`, {
+            hint: "the controller on its machine is too old: redeploy the instance, then start again",
+          })
+        : outcome.error;
     case "conflict":
       throw conflict(outcome.inTheWay, outcome.sent, prompt);
     case "possible-orphan":

@@ -3,7 +3,6 @@ import type { Context } from "../../context.ts";
 import { CliError } from "../../errors.ts";
 import type { OpenContext } from "../../program.ts";
 import type { Fault, FaultName, FaultSpec } from "../../sandbox/remote.ts";
-import { FAULTS, WORKER_ANSWERS } from "../../sandbox/faults.ts";
 import type { View } from "../../terminal/output.ts";
 import { duration, examples, once, wholeNumber } from "../options.ts";
 import { dataDirOption, orderly, runningSandbox, type DataDirOptions } from "./shared.ts";
@@ -18,12 +17,12 @@ interface FaultOptions extends DataDirOptions {
   readonly value?: string | undefined;
 }
 
-const NAMES = Object.keys(FAULTS) as FaultName[];
-
-export function configure(command: Command, open: OpenContext): void {
+export async function configure(command: Command, open: OpenContext): Promise<void> {
+  const { FAULTS, WORKER_ANSWERS } = await import("../../sandbox/faults.ts");
+  const names = Object.keys(FAULTS) as FaultName[];
   command
     .addArgument(new Argument("<action>", "what to do").choices(["list", "set", "clear"] as const))
-    .addArgument(new Argument("[name]", "the fault to set").choices(NAMES))
+    .addArgument(new Argument("[name]", "the fault to set").choices(names))
     .addOption(dataDirOption())
     .addOption(new Option("--procedure <name>", "only this call, such as startKiloCliRun").argParser(once))
     .addOption(new Option("--user <user>", "only calls about or from this user (e-mail or ID)").argParser(once))
@@ -37,8 +36,8 @@ export function configure(command: Command, open: OpenContext): void {
       ),
     )
     .addHelpText("after", () => {
-      const width = Math.max(...NAMES.map((name) => name.length));
-      const faults = NAMES.map((name) => `  ${name.padEnd(width)}  ${FAULTS[name]}`).join("\n");
+      const width = Math.max(...names.map((name) => name.length));
+      const faults = names.map((name) => `  ${name.padEnd(width)}  ${FAULTS[name]}`).join("\n");
       return `\nFaults:\n${faults}\n${examples(
         "kiloclaw-admin sandbox fault set lost-answer --procedure startKiloCliRun --count 1",
         "kiloclaw-admin sandbox fault set instance-status --value stopped --user jane@example.com",
@@ -61,7 +60,7 @@ async function fault(
 ): Promise<void> {
   const { output } = context;
   if (action === "set" && name === undefined) {
-    throw new CliError("usage", "say which fault to set", { hint: `faults: ${NAMES.join(", ")}` });
+    throw new CliError("usage", "say which fault to set", { hint: "see: kiloclaw-admin sandbox fault --help" });
   }
   if (action !== "set" && name !== undefined) {
     throw new CliError("usage", `fault ${action} takes no fault's name; it is about all of them`);
