@@ -151,6 +151,18 @@ describe("no trace of the run", { timeout: 60_000 }, () => {
     expect(claims(result)).not.toMatch(DENIES);
   });
 
+  it("does not wait for an answer after Ctrl-C, and finds the run that it started", async () => {
+    const user = customer();
+    await desk.sandbox.remote.setFault({ name: "lost-answer", delayMs: 60_000, procedure: "startKiloCliRun", user });
+    const command = desk.begin(["runs", "start", "-u", user, "-p", PROMPT]);
+    await vi.waitFor(async () => expect(await rowsOf(user)).toHaveLength(1), { timeout: 10_000 });
+    command.stop("SIGINT");
+    const result = await command.done;
+    const [row] = await rowsOf(user);
+    expect(result.code).toBe(130);
+    expect(result.stdout).toBe(`${row?.id}\n`);
+  });
+
   it.each(TRACELESS.map((fault, index) => ({ ...fault, index })))(
     "$name $value: the outcome is unknown, and that is what is said",
     async ({ index }) => {

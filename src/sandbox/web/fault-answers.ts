@@ -33,13 +33,15 @@ const REASONS: Partial<Record<FaultName, string>> = {
 /** Answers a request as the fault says; `work` produces the usual answer and is only called by faults that do the work. */
 export async function strike(fault: Fault, outgoing: ServerResponse, work: () => Promise<Response>): Promise<Response> {
   if (fault.name === "hang") return hang(outgoing, fault.delayMs);
+  if (fault.name === "lost-answer") {
+    await (await work()).arrayBuffer();
+    await delay(fault.delayMs ?? 0);
+    return disconnect(outgoing);
+  }
   await delay(fault.delayMs ?? (fault.name === "slow" ? SLOW_MS : 0));
   switch (fault.name) {
     case "slow":
       return work();
-    case "lost-answer":
-      await (await work()).arrayBuffer();
-      return disconnect(outgoing);
     case "reset":
       return disconnect(outgoing);
     case "html-error":
