@@ -65,7 +65,9 @@ export async function openSandbox(options: Partial<SandboxOptions> = {}): Promis
 
 /** The options of a sandbox in `dataDir`, ready for {@link startSandbox}. */
 export async function sandboxOptions(dataDir: string): Promise<SandboxOptions> {
-  return { dataDir, assets: ASSETS, pid: process.pid, env: process.env, template: await template() };
+  // Newer Node warns on standard error, which is part of a run's output, when both of these are set.
+  const env = { ...process.env, NO_COLOR: undefined, FORCE_COLOR: undefined };
+  return { dataDir, assets: ASSETS, pid: process.pid, env, template: await template() };
 }
 
 let cached: Promise<Blob> | undefined;
