@@ -9,6 +9,13 @@ describe("the newest output", () => {
     expect(tail.text()).toBe("x".repeat(OUTPUT_LIMIT));
   });
 
+  test("up to the limit is everything also when it was read before there was any", () => {
+    const tail = new OutputTail();
+    expect(tail.text()).toBe("");
+    for (let half = 0; half < 2; half += 1) tail.append("x".repeat(OUTPUT_LIMIT / 2));
+    expect(tail.text()).toBe("x".repeat(OUTPUT_LIMIT));
+  });
+
   test("beyond the limit is exactly as long as the platform's, with one marker", () => {
     const tail = new OutputTail();
     for (let index = 0; index < 40; index += 1) tail.append("x".repeat(64_000));

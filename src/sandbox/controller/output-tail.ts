@@ -38,7 +38,7 @@ export class OutputTail {
       text = withoutHalfPair(text.slice(-OUTPUT_LIMIT));
     }
     // Kept joined, so that polling an unchanged megabyte does not join it again from its parts.
-    this.#chunks = [text];
+    this.#chunks = text === "" ? [] : [text];
     this.#first = 0;
     this.#length = text.length;
     return this.#truncated ? TRUNCATION_MARKER + text : text;
