@@ -7,6 +7,7 @@ import { listRuns } from "../../runs/list.ts";
 import { resolveRuns, resolveUser } from "../../runs/resolve.ts";
 import { initiator, type Run } from "../../runs/run.ts";
 import { formatAgo } from "../../terminal/time.ts";
+import { settleRuns } from "../../runs/settle.ts";
 import { examples, userOption, yesOption } from "../options.ts";
 import { runStatusWord, runTook, runView } from "./view.ts";
 
@@ -36,22 +37,27 @@ export function configure(command: Command, open: OpenContext): void {
 async function cancel(context: Context, ids: readonly string[], options: CancelOptions): Promise<void> {
   const { output, prompter } = context;
   output.expect(runView);
-  const runs = await chooseRuns(context, ids, options.user);
-  for (const run of runs) {
-    output.notes([
-      { label: "run", value: run.id },
-      { label: "user", value: run.userEmail ?? run.userId },
-      { label: "instance", value: run.instanceId ?? "-" },
-      { label: "started by", value: `${initiator(run)}, ${formatAgo(run.startedAt, new Date())}` },
-    ]);
+  // What has ended meanwhile needs no confirmation.
+  const { runs } = await settleRuns(await context.api(), await chooseRuns(context, ids, options.user));
+  const ended = runs.filter(({ status }) => status !== "running");
+  for (const run of ended) sayResult(output, { run, alreadyEnded: true });
+  const running = runs.filter(({ status }) => status === "running");
+  if (running.length > 0) {
+    for (const run of running) {
+      output.notes([
+        { label: "run", value: run.id },
+        { label: "user", value: run.userEmail ?? run.userId },
+        { label: "instance", value: run.instanceId ?? "-" },
+        { label: "started by", value: `${initiator(run)}, ${formatAgo(run.startedAt, new Date())}` },
+      ]);
+    }
+    if (options.dryRun) return output.note("dry run: nothing was sent");
+    await prompter.confirm(running.length === 1 ? "Cancel this run?" : `Cancel these ${running.length} runs?`, {
+      yes: options.yes ?? false,
+    });
   }
-  if (options.dryRun) return output.note("dry run: nothing was sent");
-  await prompter.confirm(runs.length === 1 ? "Cancel this run?" : `Cancel these ${runs.length} runs?`, {
-    yes: options.yes ?? false,
-  });
-  const ended: Run[] = [];
   const failures: unknown[] = [];
-  for (const run of runs) {
+  for (const run of running) {
     if (context.stop.aborted) break;
     try {
       ended.push(await cancelOne(context, run));
