@@ -41,6 +41,8 @@ export class Context {
   readonly prompter: Prompter;
   /** Aborted when the user or the system wants the tool to end. */
   readonly stop: AbortSignal;
+  /** Aborted when nobody reads standard output any more. */
+  readonly closed: AbortSignal;
   readonly #options: CommonOptions;
   #config: Promise<Config> | undefined;
   #connection: Promise<Connection> | undefined;
@@ -50,6 +52,7 @@ export class Context {
   private constructor(host: Host, options: CommonOptions, output: Output) {
     this.host = host;
     this.stop = host.stop;
+    this.closed = host.closed;
     this.paths = resolvePaths(host.env);
     this.output = output;
     const noInput = options.input === false || isOn(host.env.KILOCLAW_ADMIN_NO_INPUT);
@@ -147,6 +150,7 @@ export class Context {
       token: credential.token,
       userAgent: `kiloclaw-admin/${version}`,
       env,
+      signal: this.stop,
       onExchange: debug
         ? ({ method, path, outcome, ms, bytes }) =>
             stderr.write(`debug: ${method} ${path} -> ${outcome} (${ms.toFixed(0)} ms, ${bytes} characters)\n`)

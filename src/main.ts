@@ -2,11 +2,12 @@ import { CliError } from "./errors.ts";
 import { exitCodeOf } from "./exit-codes.ts";
 import { createProgram } from "./program.ts";
 import type { Host } from "./terminal/host.ts";
-import { leaveWith, systemHost, type Launch } from "./terminal/system.ts";
+import { systemHost, type Launch } from "./terminal/system.ts";
 
 /** Runs the command line on the real machine. */
 export async function run({ argv, ...launch }: Launch & { argv: readonly string[] }): Promise<void> {
-  leaveWith(await main(argv, systemHost(launch)));
+  const { host, leaveWith } = systemHost(launch);
+  leaveWith(await main(argv, host));
 }
 
 /**
@@ -35,7 +36,7 @@ export async function main(argv: readonly string[], host: Host): Promise<number>
   }
 }
 
-/** The exit code for the signal that ended the command, if one did. A closed pipe is nobody's error. */
+/** The exit code for the signal that ended the command, if one did. */
 function stopCode({ stop }: Host): number | undefined {
   switch (stop.aborted && stop.reason) {
     case "SIGINT":

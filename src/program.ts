@@ -102,7 +102,7 @@ export function createProgram(host: Host) {
       writeOut: (text) => host.stdout.write(text),
       // Usage errors are reported like all others, by `main`.
       writeErr: () => undefined,
-      getOutHelpWidth: () => host.stdout.columns ?? 100,
+      getOutHelpWidth: () => host.stdout.columns || 100,
     })
     .addHelpText("after", () => EPILOGUE);
   addCommonOptions(program);

@@ -40,6 +40,8 @@ interface Running {
   waitFor(pattern: RegExp): Promise<RegExpExecArray>;
   /** What a signal does. */
   stop(reason?: StopReason): void;
+  /** What happens when nobody reads standard output any more. */
+  closeOutput(): void;
   type(keys: string): void;
 }
 
@@ -89,6 +91,7 @@ function begin(argv: readonly string[], options: RunOptions = {}): Running {
   if (options.stdin !== undefined) stdin.write(options.stdin);
   if (!options.tty) stdin.end();
   const stopping = new AbortController();
+  const closing = new AbortController();
 
   let ended: Result | undefined;
   const work = async (): Promise<Result> => {
@@ -108,6 +111,7 @@ function begin(argv: readonly string[], options: RunOptions = {}): Running {
         root,
         version: "0.0.0-test",
         stop: stopping.signal,
+        closed: closing.signal,
       } satisfies Host);
       ended = { code, stdout: stdout.text, stderr: stderr.text };
       return ended;
@@ -134,6 +138,7 @@ function begin(argv: readonly string[], options: RunOptions = {}): Running {
         look();
       }),
     stop: (reason = "SIGINT") => stopping.abort(reason),
+    closeOutput: () => closing.abort(),
     type: (keys) => void stdin.write(keys),
   };
 }

@@ -27,7 +27,7 @@ const ENDPOINT = "/api/trpc";
 type Query = Procedure & { readonly kind: "query" };
 type Mutation = Procedure & { readonly kind: "mutation" };
 
-interface CallOptions {
+export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
   /** Try again on transient trouble. Default true. Watching decides for itself. */
   readonly retry?: boolean;
@@ -36,10 +36,12 @@ interface CallOptions {
 /** Typed calls to the platform. Queries made in the same tick share a request; a mutation is one request, sent once. */
 export class Api {
   readonly #transport: Transport;
+  readonly #signal: AbortSignal | undefined;
   readonly #client: ReturnType<typeof createTRPCUntypedClient<AnyRouter>>;
 
   constructor(options: TransportOptions) {
     this.#transport = new Transport(options);
+    this.#signal = options.signal;
     const link = (maxItems: number) =>
       httpBatchLink({
         url: ENDPOINT,
@@ -64,7 +66,7 @@ export class Api {
    * @throws ApiError
    */
   async query<P extends Query>(procedure: P, input: z.input<P["input"]>, options: CallOptions = {}) {
-    const { signal, retry = true } = options;
+    const { signal = this.#signal, retry = true } = options;
     const ask = async (): Promise<z.output<P["output"]>> => {
       try {
         const data = await this.#client.query(procedure.path, input, signal ? { signal } : {});
@@ -114,7 +116,7 @@ export class Api {
   async get<A extends z.ZodType>(
     route: Route<A> & { readonly method: "GET" },
     query: Record<string, string> = {},
-    { signal }: CallOptions = {},
+    { signal = this.#signal }: CallOptions = {},
   ): Promise<z.output<A>> {
     const search = new URLSearchParams(query).toString();
     const path = search ? `${route.path}?${search}` : route.path;

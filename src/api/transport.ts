@@ -17,6 +17,8 @@ export interface TransportOptions {
   readonly token: string | undefined;
   readonly userAgent: string;
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** Aborts reads that have no signal of their own. */
+  readonly signal?: AbortSignal | undefined;
   readonly onExchange?: ((exchange: ExchangeLog) => void) | undefined;
 }
 

@@ -21,7 +21,7 @@ export async function keepOutput(stateDirectory: string, runId: string, output: 
     await writeFile(path, output, { mode: 0o600 });
     return path;
   } catch (error) {
-    throw new CliError("local-state", `cannot keep the output in ${path}: ${messageOf(error)}; nothing was cancelled`, {
+    throw new CliError("local-state", `cannot keep the output in ${path}: ${messageOf(error)}`, {
       cause: error,
     });
   }

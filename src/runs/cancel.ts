@@ -2,6 +2,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { ApiError } from "../api/api-error.ts";
 import type { Api } from "../api/api.ts";
 import { admin } from "../contract/procedures.ts";
+import { CliError } from "../errors.ts";
+import { graceAfter } from "./grace.ts";
 import { runRef } from "./run-ref.ts";
 import type { Run } from "./run.ts";
 import { pollRun } from "./settle.ts";
@@ -13,6 +15,8 @@ export interface Cancellation {
   readonly alreadyEnded: boolean;
 }
 
+const ANSWER_AFTER_STOP_MS = 5_000;
+const LONGEST_WAIT_MS = 30_000;
 const ASK_AGAIN_AFTER_MS = [0, 500, 1_000, 2_000];
 
 /**
@@ -26,16 +30,19 @@ export async function cancelRun(
   api: Api,
   run: Run,
   keepOutput: (output: string) => Promise<void>,
+  stop: AbortSignal,
 ): Promise<Cancellation> {
-  const before = await pollRun(api, run);
+  // Once the request is out, what became of the run is worth a few seconds more.
+  const signal = graceAfter(stop, ANSWER_AFTER_STOP_MS);
+  const before = await pollRun(api, run, { signal: stop });
   if (before.run.status !== "running") return { run: before.run, alreadyEnded: true };
   await keepOutput(before.status.output ?? "");
   let current = before.run;
   let failure: ApiError | undefined;
   for (const pause of ASK_AGAIN_AFTER_MS) {
-    await sleep(pause);
+    await sleep(Math.max(pause, Math.min(failure?.retryAfterMs ?? 0, LONGEST_WAIT_MS)), undefined, { signal });
     try {
-      await api.mutate(admin.cancelKiloCliRun, runRef(run));
+      await api.mutate(admin.cancelKiloCliRun, runRef(run), { signal });
       failure = undefined;
     } catch (error) {
       // Sent or not, cancelling twice does no harm; what counts is the status.
@@ -43,9 +50,15 @@ export async function cancelRun(
       failure = error;
     }
     if (failure && !failure.sent) continue;
-    current = (await pollRun(api, run)).run;
+    current = (await pollRun(api, run, { signal })).run;
     if (current.status !== "running") return { run: current, alreadyEnded: false };
   }
-  if (failure) throw failure;
+  if (failure) {
+    throw new CliError("unreachable", `run ${run.id} was still running when last asked: ${failure.message}`, {
+      hint: `try again: kiloclaw-admin runs cancel ${run.id}`,
+      retryable: true,
+      cause: failure,
+    });
+  }
   return { run: current, alreadyEnded: false };
 }

@@ -56,8 +56,12 @@ export async function listInstances(
  *
  * @throws ApiError `not-found` when there is none with this ID.
  */
-export async function getInstance(api: Api, id: string): Promise<Instance & { machineStatusError: string | null }> {
-  const row = await api.query(admin.get, { id });
+export async function getInstance(
+  api: Api,
+  id: string,
+  signal?: AbortSignal,
+): Promise<Instance & { machineStatusError: string | null }> {
+  const row = await api.query(admin.get, { id }, { signal });
   return {
     ...instanceOfRow(row, row.workerStatus?.status ?? null),
     machineStatusError: row.workerStatusError,

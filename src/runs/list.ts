@@ -1,5 +1,5 @@
 import type * as z from "zod";
-import type { Api } from "../api/api.ts";
+import type { Api, CallOptions } from "../api/api.ts";
 import { admin, type RunStatus } from "../contract/procedures.ts";
 import { runOfRow, type Run } from "./run.ts";
 import type { Subject } from "./subject.ts";
@@ -17,12 +17,22 @@ export interface RunFilter {
 const PAGE_SIZE = 100;
 
 /** The newest `limit` runs that pass the filter, newest first. */
-export async function* listRuns(api: Api, filter: RunFilter, limit: number): AsyncGenerator<Run> {
+export async function* listRuns(
+  api: Api,
+  filter: RunFilter,
+  limit: number,
+  options: CallOptions = {},
+): AsyncGenerator<Run> {
+  const searched = filter.search?.toLowerCase();
   let count = 0;
-  for await (const run of scanRuns(api, filter, limit)) {
+  for await (const run of scanRuns(api, filter, limit, options)) {
     if (filter.since && run.startedAt < filter.since) return;
     if (filter.subject && run.userId !== filter.subject.userId) continue;
-    if (filter.instanceId && run.instanceId !== filter.instanceId) continue;
+    if (filter.instanceId) {
+      if (run.instanceId !== filter.instanceId) continue;
+      // The platform was asked for the instance, so the text is looked for here.
+      if (searched !== undefined && !`${run.userEmail}\n${run.prompt}`.toLowerCase().includes(searched)) continue;
+    }
     yield run;
     if (++count >= limit) return;
   }
@@ -34,13 +44,18 @@ export async function* listRuns(api: Api, filter: RunFilter, limit: number): Asy
  *
  * @param expected how many will be read, if that is known: keeps the first page small.
  */
-export async function* scanRuns(api: Api, filter: RunFilter, expected = PAGE_SIZE): AsyncGenerator<Run> {
+export async function* scanRuns(
+  api: Api,
+  filter: RunFilter,
+  expected = PAGE_SIZE,
+  options: CallOptions = {},
+): AsyncGenerator<Run> {
   const seen = new Set<string>();
   const input = searchInput(filter);
   // With a filter of our own on top, a page that is too small would only mean another one.
   const limit = filter.subject || filter.instanceId ? PAGE_SIZE : Math.min(PAGE_SIZE, expected);
   for (let offset = 0; ; offset += limit) {
-    const { runs, pagination } = await api.query(admin.listAllCliRuns, { ...input, offset, limit });
+    const { runs, pagination } = await api.query(admin.listAllCliRuns, { ...input, offset, limit }, options);
     for (const row of runs) {
       if (seen.has(row.id)) continue;
       seen.add(row.id);

@@ -8,7 +8,10 @@ import type { Run } from "./run.ts";
 import type { Subject } from "./subject.ts";
 import { searchUsers, type User } from "./users.ts";
 
-const isUuid = (text: string) => z.uuid().safeParse(text).success;
+/** Whether `text` is a UUID as the platform takes it. */
+export function isUuid(text: string): boolean {
+  return z.uuid().safeParse(text).success;
+}
 
 const MOST_LOOKALIKES = 5;
 const MOST_CANDIDATES = 10;
@@ -20,6 +23,7 @@ const ALL = Number.MAX_SAFE_INTEGER;
  * @throws CliError `not-found`
  */
 export async function resolveUser(api: Api, text: string): Promise<Subject> {
+  if (text.trim() === "") throw new CliError("usage", "the user's name is empty: is a variable not set?");
   if (isUuid(text)) {
     // The platform compares IDs letter by letter, and writes its own in lower case.
     const uuid = text.toLowerCase();

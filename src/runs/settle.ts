@@ -37,9 +37,11 @@ export async function settleRuns(api: Api, runs: readonly Run[]): Promise<Settle
   const unanswered: Run[] = [];
   const settled = await Promise.all(
     runs.map(async (run) => {
-      if (run.status !== "running") return run;
+      // Only the output of such a row tells whether the run failed or the machine lost it; asking changes nothing there.
+      const lost = run.status === "failed" && run.exitCode === null;
+      if (run.status !== "running" && !lost) return run;
       try {
-        if ((await machineOf(api, run)) === "down") {
+        if (!lost && (await machineOf(api, run)) === "down") {
           machineDown.push(run);
           return run;
         }
@@ -58,9 +60,13 @@ export async function settleRuns(api: Api, runs: readonly Run[]): Promise<Settle
  *
  * @throws ApiError
  */
-export async function machineOf(api: Api, { instanceId }: Pick<Run, "instanceId">): Promise<"up" | "down" | "unknown"> {
+export async function machineOf(
+  api: Api,
+  { instanceId }: Pick<Run, "instanceId">,
+  signal?: AbortSignal,
+): Promise<"up" | "down" | "unknown"> {
   if (instanceId === null) return "down";
-  const { machineStatus, machineStatusError } = await getInstance(api, instanceId);
+  const { machineStatus, machineStatusError } = await getInstance(api, instanceId, signal);
   if (machineStatusError !== null) return "unknown";
   return machineStatus === "running" ? "up" : "down";
 }

@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { ApiError } from "../api/api-error.ts";
-import type { Api } from "../api/api.ts";
+import type { Api, CallOptions } from "../api/api.ts";
 import { withRetry } from "../api/retry.ts";
 import { admin, UPSTREAM_CODES } from "../contract/procedures.ts";
+import { graceAfter } from "./grace.ts";
 import { getInstance, type Instance } from "./instances.ts";
 import { listRuns } from "./list.ts";
 import { startedRun, type Run } from "./run.ts";
@@ -133,14 +134,12 @@ async function reconcileStart(
   stop: AbortSignal,
 ): Promise<StartOutcome> {
   const sentAt = Date.now();
-  let giveUpAt = stop.aborted ? sentAt + LOOK_AFTER_STOP_MS : Infinity;
-  stop.addEventListener("abort", () => (giveUpAt = Date.now() + LOOK_AFTER_STOP_MS), { once: true });
+  const grace = graceAfter(stop, LOOK_AFTER_STOP_MS);
   let runs: Run[] | undefined;
   for (const seconds of LOOK_AFTER_S) {
-    const lookAt = sentAt + seconds * 1000;
-    if (lookAt > giveUpAt) break;
-    await sleepUntil(lookAt, stop);
-    runs = await runsOf(api, request.instance).catch(() => runs);
+    await sleepUntil(sentAt + seconds * 1000, stop, grace);
+    if (grace.aborted) break;
+    runs = await runsOf(api, request.instance, { signal: grace, retry: false }).catch(() => runs);
     const ours = runs?.filter((run) => !before.has(run.id) && isOurs(run, request)) ?? [];
     const running = runs?.find(({ status }) => status === "running");
     if (error.upstreamCode === UPSTREAM_CODES.alreadyActive) {
@@ -168,14 +167,14 @@ function isOurs(run: Run, { userId, instance, prompt, admin: me }: StartRequest)
 }
 
 /** The instance's newest runs. A hundred are enough to tell a new one from those that were there. */
-async function runsOf(api: Api, instance: Instance): Promise<Run[]> {
+async function runsOf(api: Api, instance: Instance, options: CallOptions = {}): Promise<Run[]> {
   const runs: Run[] = [];
-  for await (const run of listRuns(api, { instanceId: instance.id }, 100)) runs.push(run);
+  for await (const run of listRuns(api, { instanceId: instance.id }, 100, options)) runs.push(run);
   return runs;
 }
 
-/** Waits until `time`, or until the user wants the tool to end. After that, waits all the same. */
-async function sleepUntil(time: number, stop: AbortSignal): Promise<void> {
+/** Waits until `time`; a stop cuts the wait short once, the end of the grace after it for good. */
+async function sleepUntil(time: number, stop: AbortSignal, grace: AbortSignal): Promise<void> {
   const wait = Math.max(0, time - Date.now());
-  await sleep(wait, undefined, stop.aborted ? {} : { signal: stop }).catch(() => undefined);
+  await sleep(wait, undefined, { signal: stop.aborted ? grace : stop }).catch(() => undefined);
 }

@@ -30,6 +30,7 @@ const SLOW_POLL_MS = 10_000;
 const FIRST_BACKOFF_MS = 1_000;
 const LONGEST_BACKOFF_MS = 20_000;
 /** How long to go on without any answer. */
+const LONGEST_RETRY_AFTER_MS = 60_000;
 const PATIENCE_MS = 5 * 60_000;
 
 /**
@@ -39,9 +40,11 @@ const PATIENCE_MS = 5 * 60_000;
  *   known to be down (asking would mark the run failed); `auth` when the token is refused; `not-found`.
  */
 export async function* watchRun(api: Api, run: Run, options: WatchOptions): AsyncGenerator<WatchEvent> {
-  const { stop, timeoutMs = Infinity } = options;
-  if (run.status === "running") await refuseIfMachineIsDown(api, run);
+  const { stop, timeoutMs } = options;
+  const limit = timeoutMs === undefined ? undefined : AbortSignal.timeout(timeoutMs);
+  const signal = limit ? AbortSignal.any([stop, limit]) : stop;
   const began = Date.now();
+  if (run.status === "running") await refuseIfMachineIsDown(api, run, signal);
   const cursor = new OutputCursor();
   let lastGrowth = began;
   let lastAnswer = began;
@@ -50,7 +53,7 @@ export async function* watchRun(api: Api, run: Run, options: WatchOptions): Asyn
   while (!stop.aborted) {
     let pause: number;
     try {
-      const { run: polled, status } = await pollRun(api, current, { signal: stop, retry: false });
+      const { run: polled, status } = await pollRun(api, current, { signal, retry: false });
       if (!status.hasRun) throw new CliError("not-found", `the platform does not know run ${run.id} any more`);
       current = polled;
       failures = 0;
@@ -69,30 +72,39 @@ export async function* watchRun(api: Api, run: Run, options: WatchOptions): Asyn
       yield { type: "progress", run: current, silentMs, nextPollMs: pause };
     } catch (error) {
       if (stop.aborted) return;
-      if (!(error instanceof ApiError) || !error.transient) throw error;
+      if (limit?.aborted) throw gaveUp(run, "the time limit is reached");
+      if (!(error instanceof ApiError)) throw error;
+      if (error.kind === "auth") throw refused(run, error);
+      if (!error.transient) throw error;
       if (Date.now() - lastAnswer > PATIENCE_MS) throw gaveUp(run, "the platform does not answer", error);
       failures += 1;
-      pause = error.retryAfterMs ?? backoff(failures, FIRST_BACKOFF_MS, LONGEST_BACKOFF_MS);
+      pause = error.retryAfterMs === undefined ? 0 : Math.min(error.retryAfterMs, LONGEST_RETRY_AFTER_MS);
+      pause ||= backoff(failures, FIRST_BACKOFF_MS, LONGEST_BACKOFF_MS);
       yield { type: "trouble", error, nextPollMs: pause };
     }
-    const left = began + timeoutMs - Date.now();
-    if (left <= 0) throw gaveUp(run, "the time limit is reached");
-    await sleep(Math.min(pause, left), undefined, { signal: stop }).catch(() => undefined);
+    await sleep(pause, undefined, { signal }).catch(() => undefined);
+    if (limit?.aborted && !stop.aborted) throw gaveUp(run, "the time limit is reached");
   }
 }
 
 /**
  * @throws CliError `conflict`
  */
-export async function refuseIfMachineIsDown(api: Api, run: Run): Promise<void> {
+export async function refuseIfMachineIsDown(api: Api, run: Run, signal?: AbortSignal): Promise<void> {
   // Where the platform does not answer, watching has patience with it; this question has not.
-  const machine = await machineOf(api, run).catch(() => "unknown");
+  const machine = await machineOf(api, run, signal).catch(() => "unknown");
   if (machine !== "down") return;
   throw new CliError("conflict", `run ${run.id} cannot be followed: its instance is not running`, {
     hint: [
       "asking for its status now would mark the run failed for good; start the machine or destroy the instance first",
       `see the instance: kiloclaw-admin instances show ${run.instanceId ?? ""}`.trimEnd(),
     ],
+  });
+}
+
+function refused(run: Run, { message, hints }: ApiError): CliError {
+  return new CliError("auth", `stopped watching run ${run.id}: ${message}; the run goes on`, {
+    hint: [...hints, `then take it up again: kiloclaw-admin runs watch ${run.id}`],
   });
 }
 

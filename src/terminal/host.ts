@@ -10,8 +10,8 @@ export interface TextSink {
 
 export type TextSource = Readable & { readonly isTTY?: boolean | undefined };
 
-/** Why everything should stop: a signal, or nobody reads standard output any more. */
-export type StopReason = "SIGINT" | "SIGTERM" | "SIGHUP" | "EPIPE";
+/** The signal that asked everything to stop. */
+export type StopReason = "SIGINT" | "SIGTERM" | "SIGHUP";
 
 /** The machine under the tool, as far as the tool uses it. Tests hand in their own; `system.ts` is the real one. */
 export interface Host {
@@ -29,4 +29,6 @@ export interface Host {
   readonly version: string;
   /** Aborted, with a `StopReason` as its reason, when the user or the system wants the tool to end. */
   readonly stop: AbortSignal;
+  /** Aborted when nobody reads standard output any more: no reason to stop what changes something. */
+  readonly closed: AbortSignal;
 }

@@ -107,7 +107,8 @@ export class Output {
       case "table": {
         if (rows.length === 0) return this.note(empty);
         const columns = this.#columns(view);
-        const width = this.#host.stdout.isTTY ? this.#host.stdout.columns : undefined;
+        // A terminal that does not know its width says 0.
+        const width = this.#host.stdout.isTTY ? this.#host.stdout.columns || undefined : undefined;
         this.#data(`${await renderTable(rows, columns, this.#paint.stdout, width)}\n`);
       }
     }
@@ -189,7 +190,8 @@ export class Output {
    */
   async busy(text: string): Promise<{ show(text: string): void; stop(): void }> {
     const { stderr, env } = this.#host;
-    const redraws = stderr.isTTY === true && env.TERM !== "dumb" && !this.accessible && !this.quiet;
+    const redraws =
+      (stderr.columns ?? 0) > 0 && stderr.isTTY === true && env.TERM !== "dumb" && !this.accessible && !this.quiet;
     this.#progress ??= await Progress.create(this.#host, redraws);
     this.#progress.show(text);
     return this.#progress;

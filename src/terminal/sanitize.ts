@@ -13,7 +13,7 @@ const UNSAFE =
   /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]|\udb40[\udc00-\udc7f]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g;
 
 /** A colour sequence, bounded: real ones have a handful of parameters, and an endless one must not cost more than its length. */
-const SGR = /^\u001b\[[0-9;:]{0,48}m/; // oxlint-disable-line no-control-regex -- as above
+const SGR = /^\u001b\[([0-9;:]{0,48})m/; // oxlint-disable-line no-control-regex -- as above
 /** The beginning of a sequence that the next piece of text could complete to a colour sequence. */
 const SGR_START = /\u001b(?:\[[0-9;:]{0,48})?$/; // oxlint-disable-line no-control-regex -- as above
 const LONGEST_SGR = 52;
@@ -27,7 +27,10 @@ export interface SanitizeOptions {
 export function sanitize(text: string, { colors = false }: SanitizeOptions = {}): string {
   const unixLines = text.includes("\r\n") ? text.replaceAll("\r\n", "\n") : text;
   return unixLines.replace(UNSAFE, (match, at: number) => {
-    if (colors && match === "\u001b" && SGR.test(unixLines.slice(at, at + LONGEST_SGR))) return match;
+    if (colors && match === "\u001b") {
+      const [, parameters] = SGR.exec(unixLines.slice(at, at + LONGEST_SGR)) ?? [];
+      if (parameters !== undefined && isHarmless(parameters)) return match;
+    }
     return visible(match);
   });
 }
@@ -70,6 +73,18 @@ export class SanitizingStream {
     this.#held = "";
     return sanitize(rest, this.#options);
   }
+}
+
+/** Colours, bold, faint, italic, underline and what ends them; not blinking, inverse, concealed or other fonts. */
+function isHarmless(parameters: string): boolean {
+  const codes = parameters.split(/[;:]/).map(Number);
+  for (let at = 0; at < codes.length; at++) {
+    const code = codes[at] ?? 0;
+    // 38 and 48 choose a colour by index (5;n) or by its parts (2;r;g;b).
+    if (code === 38 || code === 48) at += codes[at + 1] === 5 ? 2 : 4;
+    else if (!(code <= 4 || (code >= 21 && code <= 49 && code !== 26) || (code >= 90 && code <= 107))) return false;
+  }
+  return true;
 }
 
 function heldBack(text: string): number {

@@ -6,6 +6,8 @@ export interface Launch {
 }
 
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+/** Local state could not be written. */
+const OUTPUT_FAILED = 12;
 const CODES = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 
 /**
@@ -13,26 +15,38 @@ const CODES = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
  *
  * The first signal asks the running command to end well; the second ends the process at once.
  */
-export function systemHost({ root, version }: Launch): Host {
+export function systemHost({ root, version }: Launch): { host: Host; leaveWith(code: number): void } {
   const stopping = new AbortController();
-  const stop = (reason: StopReason) => stopping.abort(reason);
+  const closing = new AbortController();
+  let failed = false;
   for (const signal of SIGNALS) {
     process.on(signal, () => {
       if (stopping.signal.aborted) process.exit(CODES[signal]);
-      stop(signal);
+      stopping.abort(signal satisfies StopReason);
     });
   }
-  return {
+  const guarded = once((stream: NodeJS.WriteStream) => {
+    stream.on("error", (error: NodeJS.ErrnoException) => {
+      if (stream === process.stdout) closing.abort(error);
+      // A reader that went away (`| head`) is nobody's error; a full disk is.
+      if (error.code === "EPIPE") return;
+      failed = true;
+      process.exitCode = OUTPUT_FAILED;
+    });
+  });
+  const host: Host = {
     env: process.env,
     // Opened when they are first used: opening a stream takes longer than printing a help text.
     get stdin() {
       return process.stdin;
     },
     get stdout() {
-      return guarded(process.stdout, stop);
+      guarded(process.stdout);
+      return process.stdout;
     },
     get stderr() {
-      return guarded(process.stderr, stop);
+      guarded(process.stderr);
+      return process.stderr;
     },
     cwd: process.cwd(),
     pid: process.pid,
@@ -42,24 +56,23 @@ export function systemHost({ root, version }: Launch): Host {
     root,
     version,
     stop: stopping.signal,
+    closed: closing.signal,
+  };
+  return {
+    host,
+    // Never `process.exit()` here: it cuts a pipe at 64 KiB. The process ends when everything has gone out.
+    leaveWith: (code) => {
+      process.exitCode = failed ? OUTPUT_FAILED : code;
+    },
   };
 }
 
-const guardedStreams = new WeakSet<NodeJS.WriteStream>();
-
-/** The stream, with a reader that went away (`| head`) taken for a wish to stop instead of an error. */
-function guarded(stream: NodeJS.WriteStream, stop: (reason: StopReason) => void): NodeJS.WriteStream {
-  if (!guardedStreams.has(stream)) {
-    guardedStreams.add(stream);
-    stream.on("error", (error: NodeJS.ErrnoException) => {
-      if (error.code !== "EPIPE") throw error;
-      stop("EPIPE");
-    });
-  }
-  return stream;
-}
-
-/** Leaves with `code` once everything that was written has gone out: never `process.exit()`, which cuts a pipe at 64 KiB. */
-export function leaveWith(code: number): void {
-  process.exitCode = code;
+/** Does something once for each of its arguments. */
+function once<T extends object>(act: (argument: T) => void): (argument: T) => void {
+  const seen = new WeakSet<T>();
+  return (argument) => {
+    if (seen.has(argument)) return;
+    seen.add(argument);
+    act(argument);
+  };
 }

@@ -15,6 +15,7 @@ interface CancelOptions {
   readonly user?: string | undefined;
   readonly yes?: true | undefined;
   readonly dryRun?: true | undefined;
+  readonly force?: true | undefined;
 }
 
 export function configure(command: Command, open: OpenContext): void {
@@ -22,6 +23,7 @@ export function configure(command: Command, open: OpenContext): void {
     .argument("[runs...]", "run IDs, unique beginnings of them, or @latest with --user")
     .addOption(userOption())
     .addOption(yesOption())
+    .option("--force", "also where the machine is down, which loses the run's outcome")
     .option("-n, --dry-run", "show what would be cancelled, and send nothing")
     .addHelpText(
       "after",
@@ -38,9 +40,16 @@ async function cancel(context: Context, ids: readonly string[], options: CancelO
   const { output, prompter } = context;
   output.expect(runView);
   // What has ended meanwhile needs no confirmation.
-  const { runs } = await settleRuns(await context.api(), await chooseRuns(context, ids, options.user));
+  const { runs, machineDown } = await settleRuns(await context.api(), await chooseRuns(context, ids, options.user));
   const ended = runs.filter(({ status }) => status !== "running");
   for (const run of ended) sayResult(output, { run, alreadyEnded: true });
+  if (machineDown.length > 0 && !options.force) {
+    throw new CliError(
+      "conflict",
+      `the machine of ${machineDown.map(({ id }) => id).join(", ")} is not running: a cancel now would mark the run failed for good`,
+      { hint: "start the machine first; or, if the run's outcome does not matter any more, add --force" },
+    );
+  }
   const running = runs.filter(({ status }) => status === "running");
   if (running.length > 0) {
     for (const run of running) {
@@ -58,7 +67,10 @@ async function cancel(context: Context, ids: readonly string[], options: CancelO
   }
   const failures: unknown[] = [];
   for (const run of running) {
-    if (context.stop.aborted) break;
+    if (context.stop.aborted) {
+      output.warn(`not cancelled any more: ${run.id}`);
+      continue;
+    }
     try {
       ended.push(await cancelOne(context, run));
     } catch (error) {
@@ -78,9 +90,19 @@ async function cancelOne(context: Context, run: Run): Promise<Run> {
   const progress = await output.busy(`cancelling ${run.id}`);
   let kept: string | undefined;
   const { keepOutput } = await import("../../journal/outputs.ts");
-  const cancelled = await cancelRun(await context.api(), run, async (text) => {
-    if (text !== "") kept = await keepOutput(paths.state, run.id, text);
-  }).finally(() => progress.stop());
+  const cancelled = await cancelRun(
+    await context.api(),
+    run,
+    async (text) => {
+      if (text === "") return;
+      // The customer's machine comes first: a full disk here is no reason to let the run go on.
+      kept = await keepOutput(paths.state, run.id, text).catch((error: unknown) => {
+        output.warn(messageOf(error));
+        return undefined;
+      });
+    },
+    context.stop,
+  ).finally(() => progress.stop());
   sayResult(output, cancelled);
   if (kept !== undefined) output.note(`its output is kept: kiloclaw-admin runs logs ${run.id}  (${kept})`);
   return cancelled.run;

@@ -20,14 +20,15 @@ const HEARTBEAT_MS = 30_000;
  * @throws CliError `still-running`, `conflict`, `auth`
  */
 export async function followRun(
-  { api, output, stop }: Pick<Context, "api" | "output" | "stop">,
+  { api, output, stop: asked, closed }: Pick<Context, "api" | "output" | "stop" | "closed">,
   run: Run,
   { interval, timeout }: FollowOptions,
 ): Promise<Run | undefined> {
+  const stop = AbortSignal.any([asked, closed]);
   const events = watchRun(await api(), run, { stop, intervalMs: interval, timeoutMs: timeout });
   const ended =
     output.format === "table" ? await showEvents(output, run, events) : await writeEvents(output, run, events);
-  if (!ended && stop.aborted) {
+  if (!ended && asked.aborted) {
     output.note(`stopped watching; the run goes on. Take it up again: kiloclaw-admin runs watch ${run.id}`);
   }
   return ended;
@@ -94,8 +95,9 @@ async function showEvents(
   } finally {
     clearInterval(ticking);
     line.stop();
+    // Whatever happened: the customer's colours end here.
+    text.end();
   }
-  text.end();
   return undefined;
 }
 

@@ -1,9 +1,10 @@
 import { Option, type Command } from "@commander-js/extra-typings";
 import type { Context } from "../../context.ts";
 import { runStatus, type RunStatus } from "../../contract/procedures.ts";
+import { CliError } from "../../errors.ts";
 import type { OpenContext } from "../../program.ts";
 import { listRuns } from "../../runs/list.ts";
-import { resolveUser } from "../../runs/resolve.ts";
+import { isUuid, resolveUser } from "../../runs/resolve.ts";
 import type { Run } from "../../runs/run.ts";
 import { settleRuns } from "../../runs/settle.ts";
 import { duration, examples, instanceOption, limitOption, userOption } from "../options.ts";
@@ -51,6 +52,9 @@ async function list(context: Pick<Context, "api" | "output">, options: ListOptio
   const api = await context.api();
   const subject = options.user === undefined ? undefined : await resolveUser(api, options.user);
   const { instance = subject?.instance?.id, status, initiatedBy, search, since, limit } = options;
+  if (options.instance !== undefined && !isUuid(options.instance)) {
+    throw new CliError("usage", `"${options.instance}" is not an instance ID (a UUID)`);
+  }
   const listed: Run[] = [];
   const filter = {
     subject,

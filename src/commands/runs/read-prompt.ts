@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
+import { addAbortSignal } from "node:stream";
 import { text as readAll } from "node:stream/consumers";
 import type { Context } from "../../context.ts";
 import { CliError, messageOf } from "../../errors.ts";
@@ -30,13 +31,18 @@ export async function readPrompt(
   const given = [prompt, promptFile, source].filter((value) => value !== undefined);
   if (given.length > 1) throw new CliError("usage", "give the prompt once: -p TEXT, --prompt-file FILE, or -");
   if (prompt !== undefined) return checkPrompt(prompt);
-  if (source === "-" || promptFile === "-") return checkPrompt(withoutLastLineEnd(await readAll(host.stdin)));
+  if (source === "-" || promptFile === "-") return checkPrompt(withoutLastLineEnd(await readStdin(host)));
   if (promptFile !== undefined)
     return checkPrompt(withoutLastLineEnd(await readPromptFile(resolve(host.cwd, promptFile))));
   if (prompter.canAsk) return checkPrompt(withoutLastLineEnd(await prompter.text("What should the agent repair?")));
   throw new CliError("usage", "there is no prompt", {
     hint: 'say what to repair: -p "gateway crash-loops since the config edit", --prompt-file FILE, or - for standard input',
   });
+}
+
+/** Standard input to its end, or until the user wants the tool to end. */
+function readStdin({ stdin, stop }: Context["host"]): Promise<string> {
+  return readAll(addAbortSignal(stop, stdin));
 }
 
 async function readPromptFile(path: string): Promise<string> {

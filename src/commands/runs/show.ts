@@ -31,11 +31,14 @@ async function show(context: Pick<Context, "api" | "output">, id: string, option
   const api = await context.api();
   const subject = options.user === undefined ? undefined : await resolveUser(api, options.user);
   const found = await resolveRuns(api, [id], { subject });
-  const { runs, machineDown } = options.refresh ? await settleRuns(api, found) : { runs: found, machineDown: [] };
+  const { runs, machineDown, unanswered } = options.refresh
+    ? await settleRuns(api, found)
+    : { runs: found, machineDown: [], unanswered: [] };
   for (const run of runs) await context.output.item(run, runView);
   if (machineDown.length > 0) {
     context.output.note("its machine is not running: asking would mark the run failed, so nobody asked");
   }
+  if (unanswered.length > 0) context.output.warn("the platform gave no answer about it: this is what is recorded");
   const [run] = runs;
   if (run && context.output.format === "table") context.output.note(`output: kiloclaw-admin runs logs ${run.id}`);
 }

@@ -45,6 +45,9 @@ export function configure(command: Command, open: OpenContext): void {
 async function start(context: Context, options: StartOptions): Promise<void> {
   const { output, stop } = context;
   output.expect(runView);
+  if (options.watch && output.format === "csv") {
+    throw new CliError("usage", "--watch shows a stream of events, which CSV has no form for: use -o jsonl");
+  }
   const prompt = await readPrompt(context, options);
   const api = await context.api();
   const [subject, me] = await Promise.all([resolveUser(api, options.user), context.me()]);
@@ -69,7 +72,8 @@ async function start(context: Context, options: StartOptions): Promise<void> {
   // Once it exists, its ID must reach the user whatever comes next.
   if (output.format === "table") {
     if (outcome.state === "started" && !outcome.answered) output.note("the run had started; it was found by its row");
-    output.success(`started a recovery run on instance ${instance.id} of ${who}`);
+    // On both streams: one of them may go nowhere.
+    output.success(`started recovery run ${run.id} on instance ${instance.id} of ${who}`);
     output.line(run.id);
     if (!options.watch) output.note(`follow it: kiloclaw-admin runs watch ${run.id}`);
   } else if (!options.watch || output.format === "id") {

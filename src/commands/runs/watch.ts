@@ -32,7 +32,7 @@ export function configure(command: Command, open: OpenContext): void {
 }
 
 async function watch(
-  context: Pick<Context, "api" | "output" | "stop">,
+  context: Pick<Context, "api" | "output" | "stop" | "closed">,
   id: string | undefined,
   options: WatchOptions,
 ): Promise<void> {
