@@ -24,6 +24,8 @@ export interface Outgoing {
   readonly method: string;
   /** Path and query, starting with `/`. */
   readonly path: string;
+  /** What debug output shows instead of `path`, when the path itself is a secret. */
+  readonly shownPath?: string | undefined;
   /** What is asked for, in words of the contract: names the call in errors. */
   readonly procedure: string;
   readonly body?: string | undefined;
@@ -63,7 +65,7 @@ export class Transport {
     const log = (outcome: string, bytes = 0) =>
       onExchange?.({
         method: outgoing.method,
-        path: outgoing.path.replace(/\?.*/s, ""),
+        path: (outgoing.shownPath ?? outgoing.path).replace(/\?.*/s, ""),
         outcome,
         bytes,
         ms: performance.now() - began,
@@ -94,7 +96,7 @@ export class Transport {
         response.body.destroy();
         throw notUnderstood(
           outgoing.procedure,
-          `a redirect to ${String(headers.location)}, and a token goes to no other address`,
+          `a redirect to ${outgoing.shownPath ? "another address" : String(headers.location)}, and a token goes to no other address`,
           { httpStatus: status },
         );
       }
