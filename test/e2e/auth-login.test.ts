@@ -194,6 +194,22 @@ describe("auth login", () => {
     expect((await terminal.done).code).toBe(4);
   });
 
+  it("offers the browser to whoever sits at one, and goes on without", async () => {
+    const env = { DISPLAY: ":0" };
+    const running = begin(login(), options({ tty: true, env }));
+    const [code] = await running.waitFor(CODE);
+    await running.waitFor(/Open the page in your browser\?/);
+    running.type("n\r");
+    await running.waitFor(/the code expires in/);
+    await approve(code, desk.sandbox.adminToken);
+    expect((await running.done).code).toBe(0);
+
+    const interrupted = begin(login(), options({ tty: true, env }));
+    await interrupted.waitFor(/Open the page in your browser\?/);
+    interrupted.stop();
+    expect((await interrupted.done).code).toBe(130);
+  });
+
   it("denied: 4", async () => {
     const running = begin(login(), options());
     await deny((await running.waitFor(CODE))[0]);
