@@ -52,7 +52,7 @@ export async function findCredential(
   }
   const { tokens, keyring } = await read(directory);
   if (keyring.includes(origin)) {
-    const secret = await withKeyring(openKeyring, `the token for ${origin}`, (ring) => ring.get(origin));
+    const secret = await withKeyring(openKeyring, origin, (ring) => ring.get(origin));
     return secret === null ? undefined : { token: secret, source: IN_KEYRING };
   }
   const token = tokens[origin];
@@ -103,7 +103,7 @@ export async function saveTokenInKeyring(
   openKeyring: OpenKeyring,
 ): Promise<string> {
   const { tokens, keyring } = await read(directory);
-  await withKeyring(openKeyring, "the token", (ring) => ring.set(origin, token));
+  await withKeyring(openKeyring, origin, (ring) => ring.set(origin, token));
   const { [origin]: _replaced, ...others } = tokens;
   await write(directory, { tokens: others, keyring: [...keyring.filter((stored) => stored !== origin), origin] });
   return IN_KEYRING;
@@ -124,23 +124,27 @@ export async function removeToken(
   const inKeyring = keyring.includes(origin);
   const { [origin]: inFile, ...others } = tokens;
   if (!inKeyring && inFile === undefined) return undefined;
-  if (inKeyring) await withKeyring(openKeyring, `the token for ${origin}`, (ring) => ring.delete(origin));
+  if (inKeyring) await withKeyring(openKeyring, origin, (ring) => ring.delete(origin));
   await write(directory, { tokens: others, keyring: keyring.filter((stored) => stored !== origin) });
   return inKeyring ? IN_KEYRING : fileWords(directory);
 }
 
-/** @throws CliError `local-state` when the keyring cannot be reached, with what it was wanted for. */
-async function withKeyring<T>(open: OpenKeyring, what: string, use: (keyring: Keyring) => Promise<T>): Promise<T> {
+/** @throws CliError `local-state` when the keyring cannot be reached, with the way around it. */
+async function withKeyring<T>(open: OpenKeyring, origin: string, use: (keyring: Keyring) => Promise<T>): Promise<T> {
   try {
     return await use(await open());
   } catch (error) {
-    throw new CliError("local-state", `${what} belongs in ${IN_KEYRING}, which cannot be used: ${messageOf(error)}`, {
-      hint: [
-        "unlock the keyring and try again, or put the token into KILOCLAW_ADMIN_TOKEN",
-        "or log in anew, with the token in a file: kiloclaw-admin auth login --insecure-storage",
-      ],
-      cause: error,
-    });
+    throw new CliError(
+      "local-state",
+      `the token for ${origin} belongs in ${IN_KEYRING}, which cannot be used: ${messageOf(error)}`,
+      {
+        hint: [
+          "unlock the keyring and try again, or put the token into KILOCLAW_ADMIN_TOKEN",
+          `or log in anew, with the token in a file: kiloclaw-admin auth login --host ${origin} --insecure-storage`,
+        ],
+        cause: error,
+      },
+    );
   }
 }
 

@@ -383,7 +383,7 @@ describe("storage", () => {
     const result = await at(["runs", "list"], { root: folder });
     expect(result).toMatchObject({ code: 12, stdout: "" });
     expect(result.stderr).toContain("it is locked");
-    expect(result.stderr).toContain("auth login --insecure-storage");
+    expect(result.stderr).toContain(`auth login --host ${desk.sandbox.url} --insecure-storage`);
   });
 
   it.runIf(userInfo().uid === 0)("in another user's file is not trusted: 12", async () => {
