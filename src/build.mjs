@@ -9,10 +9,10 @@ const dist = at("../dist");
 
 await rm(dist, { recursive: true, force: true });
 const bundle = await rolldown({
-  input: { main: at("main.ts"), agent: at("sandbox/agent/main.ts") },
+  input: { main: at("main.ts"), agent: at("sandbox/agent/main.ts"), keyring: at("config/keyring-program.ts") },
   platform: "node",
-  // WebAssembly and data files that must stay where npm puts them.
-  external: ["@electric-sql/pglite", "pg-native"],
+  // WebAssembly, data files and native code that must stay where npm puts them.
+  external: ["@electric-sql/pglite", "@napi-rs/keyring", "pg-native"],
   transform: { target: "node20.19" },
   plugins: [
     {

@@ -1,7 +1,10 @@
 import { DEFAULT_HOST, parseOrigin, type Origin } from "./api/origin.ts";
 import type { Api } from "./api/api.ts";
+import type { DeviceLogin } from "./api/device-login.ts";
+import type { TransportOptions } from "./api/transport.ts";
 import type { Config } from "./config/config-file.ts";
 import type { Credential } from "./config/credentials.ts";
+import type { Keyring } from "./config/keyring.ts";
 import { resolvePaths, type Paths } from "./config/paths.ts";
 import { resolveTarget, type Target } from "./config/settings.ts";
 import { CliError } from "./errors.ts";
@@ -30,6 +33,10 @@ export interface Connection extends Target {
   readonly credential: Credential | undefined;
 }
 
+interface Closable {
+  close(): Promise<void>;
+}
+
 /**
  * Everything a command may need, each made when it is first asked for. The composition root: the only module that knows how
  * the parts fit together. What commands call is bound to it, so that they can take the parts they need out of it.
@@ -47,6 +54,8 @@ export class Context {
   #config: Promise<Config> | undefined;
   #connection: Promise<Connection> | undefined;
   #api: Promise<Api> | undefined;
+  #keyring: Promise<Keyring> | undefined;
+  readonly #opened: Closable[] = [];
   #stopHandled = false;
 
   private constructor(host: Host, options: CommonOptions, output: Output) {
@@ -79,6 +88,12 @@ export class Context {
     return this.#config;
   };
 
+  /** Which platform is meant. Looks at no token. */
+  readonly target = async (): Promise<Target & { readonly origin: Origin }> => {
+    const target = resolveTarget(this.#options, this.host.env, await this.config(), DEFAULT_HOST);
+    return { ...target, origin: parseOrigin(target.host, target.hostSource) };
+  };
+
   /** Which platform is meant, and with which token. Works without a token, and without asking anybody. */
   readonly connection = (): Promise<Connection> => {
     this.#connection ??= this.#connect();
@@ -94,6 +109,35 @@ export class Context {
     this.#api ??= this.#openApi();
     return this.#api;
   };
+
+  /** The platform as a token that is being tried out sees it. */
+  readonly apiAs = async (token: string): Promise<Api> => {
+    const [{ Api }, { origin }] = await Promise.all([import("./api/api.ts"), this.target()]);
+    return this.#closing(new Api(this.#transportTo(origin, token)));
+  };
+
+  /** The platform's device login, which needs no token. */
+  readonly deviceLogin = async (): Promise<DeviceLogin> => {
+    const [{ DeviceLogin }, { origin }] = await Promise.all([import("./api/device-login.ts"), this.target()]);
+    return this.#closing(new DeviceLogin(this.#transportTo(origin, undefined)));
+  };
+
+  /** The system's keyring. Slow; nothing is asked of it here. */
+  readonly keyring = (): Promise<Keyring> => {
+    const { root, nodePath, env } = this.host;
+    this.#keyring ??= import("./config/keyring.ts").then(({ Keyring }) => new Keyring({ root, nodePath, env }));
+    return this.#keyring;
+  };
+
+  /** What to type to log in to the platform that is meant. */
+  get loginCommand(): string {
+    const { host, profile } = this.#options;
+    return [
+      "kiloclaw-admin auth login",
+      ...(profile === undefined ? [] : [`--profile ${profile}`]),
+      ...(host === undefined ? [] : [`--host ${host}`]),
+    ].join(" ");
+  }
 
   /** Who we are to the platform, to recognise our own rows. The e-mail address is `null` when it cannot be asked. */
   readonly me = async (): Promise<{ userId: string | undefined; email: string | null }> => {
@@ -121,15 +165,15 @@ export class Context {
   }
 
   async close(): Promise<void> {
-    const api = await this.#api?.catch(() => undefined);
-    await api?.close();
+    await this.#api?.catch(() => undefined);
+    await Promise.all(this.#opened.map((opened) => opened.close()));
   }
 
   async #connect(): Promise<Connection> {
-    const target = resolveTarget(this.#options, this.host.env, await this.config(), DEFAULT_HOST);
-    const origin = parseOrigin(target.host, target.hostSource);
+    const target = await this.target();
     const { findCredential } = await import("./config/credentials.ts");
-    return { ...target, origin, credential: await findCredential(this.paths.config, origin, this.host.env) };
+    const { config } = this.paths;
+    return { ...target, credential: await findCredential(config, target.origin, this.host.env, this.keyring) };
   }
 
   async #openApi(): Promise<Api> {
@@ -137,17 +181,27 @@ export class Context {
     if (!credential) {
       throw new CliError("auth", `not logged in to ${origin} (profile "${profile}")`, {
         hint: [
-          "put an admin's token into KILOCLAW_ADMIN_TOKEN",
+          `log in: ${this.loginCommand}`,
+          "or put an admin's token into KILOCLAW_ADMIN_TOKEN",
           ...(profile === "sandbox" ? [] : ["or try everything on a sandbox: kiloclaw-admin sandbox start"]),
         ],
       });
     }
     const { Api } = await import("./api/api.ts");
+    return this.#closing(new Api(this.#transportTo(origin, credential.token)));
+  }
+
+  #closing<T extends Closable>(opened: T): T {
+    this.#opened.push(opened);
+    return opened;
+  }
+
+  #transportTo(origin: Origin, token: string | undefined): TransportOptions {
     const { env, stderr, version } = this.host;
     const debug = this.#options.debug ?? isOn(env.KILOCLAW_ADMIN_DEBUG);
-    return new Api({
+    return {
       origin,
-      token: credential.token,
+      token,
       userAgent: `kiloclaw-admin/${version}`,
       env,
       signal: this.stop,
@@ -155,7 +209,7 @@ export class Context {
         ? ({ method, path, outcome, ms, bytes }) =>
             stderr.write(`debug: ${method} ${path} -> ${outcome} (${ms.toFixed(0)} ms, ${bytes} characters)\n`)
         : undefined,
-    });
+    };
   }
 }
 

@@ -52,6 +52,8 @@ export const NOUNS: Readonly<Record<string, Noun>> = {
   auth: {
     summary: "your login",
     verbs: {
+      login: { summary: "log in to the platform", load: () => import("./commands/auth/login.ts") },
+      logout: { summary: "remove the stored token", load: () => import("./commands/auth/logout.ts") },
       status: {
         summary: "show who you are to the platform, and why not",
         load: () => import("./commands/auth/status.ts"),
@@ -85,7 +87,11 @@ export const NOUNS: Readonly<Record<string, Noun>> = {
 };
 
 /** Short names for commands that are typed often. */
-const ALIASES: Readonly<Record<string, readonly [noun: string, verb: string]>> = { whoami: ["auth", "status"] };
+const ALIASES: Readonly<Record<string, readonly [noun: string, verb: string]>> = {
+  login: ["auth", "login"],
+  logout: ["auth", "logout"],
+  whoami: ["auth", "status"],
+};
 
 /** Builds the command line. `context.opened` gives the context that the command ran in, if it came that far. */
 export function createProgram(host: Host) {

@@ -25,6 +25,8 @@ export interface RunOptions {
   readonly columns?: number;
   /** Settings and state; a directory of its own, deleted at the end, unless told. */
   readonly configDir?: string | undefined;
+  /** The package's folder; this one unless told. */
+  readonly root?: string;
 }
 
 export interface Result {
@@ -79,7 +81,7 @@ class Sink extends Writable {
 }
 
 /** Starts `kiloclaw-admin …argv` and hands it back while it runs. */
-function begin(argv: readonly string[], options: RunOptions = {}): Running {
+export function begin(argv: readonly string[], options: RunOptions = {}): Running {
   const waiting = new Set<() => void>();
   const written = () => {
     for (const look of waiting) look();
@@ -108,7 +110,7 @@ function begin(argv: readonly string[], options: RunOptions = {}): Running {
         platform: process.platform,
         nodePath: process.execPath,
         nodeVersion: process.version,
-        root,
+        root: options.root ?? root,
         version: "0.0.0-test",
         stop: stopping.signal,
         closed: closing.signal,

@@ -228,7 +228,7 @@ function readable(message: string): string {
 }
 
 /** HTML from an edge, an empty body, JSON that is neither result nor error. */
-function unexpectedAnswer(answer: Answer, procedure: string): ApiError {
+export function unexpectedAnswer(answer: Answer, procedure: string): ApiError {
   if (answer.status >= 400) {
     const start = answer.text.trim().slice(0, 120).replaceAll(/\s+/g, " ");
     return refusal(answer.status, start || "an empty answer", { procedure, retryAfterMs: answer.retryAfterMs });
@@ -239,7 +239,7 @@ function unexpectedAnswer(answer: Answer, procedure: string): ApiError {
   });
 }
 
-function parseJson(answer: Answer, procedure: string): unknown {
+export function parseJson(answer: Answer, procedure: string): unknown {
   const body = tryJson(answer.text);
   if (body !== undefined) return body;
   if (answer.status >= 400) throw unexpectedAnswer(answer, procedure);
@@ -254,7 +254,7 @@ function tryJson(text: string): unknown {
   }
 }
 
-function parse<T extends z.ZodType>(procedure: string, schema: T, data: unknown): z.output<T> {
+export function parse<T extends z.ZodType>(procedure: string, schema: T, data: unknown): z.output<T> {
   const parsed = schema.safeParse(data);
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;

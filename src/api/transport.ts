@@ -26,6 +26,8 @@ export interface Outgoing {
   readonly method: string;
   /** Path and query, starting with `/`. */
   readonly path: string;
+  /** What debug output shows instead of `path`, when the path itself is a secret. */
+  readonly shownPath?: string | undefined;
   /** What is asked for, in words of the contract: names the call in errors. */
   readonly procedure: string;
   readonly body?: string | undefined;
@@ -65,7 +67,7 @@ export class Transport {
     const log = (outcome: string, bytes = 0) =>
       onExchange?.({
         method: outgoing.method,
-        path: outgoing.path.replace(/\?.*/s, ""),
+        path: (outgoing.shownPath ?? outgoing.path).replace(/\?.*/s, ""),
         outcome,
         bytes,
         ms: performance.now() - began,
@@ -96,7 +98,7 @@ export class Transport {
         response.body.destroy();
         throw notUnderstood(
           outgoing.procedure,
-          `a redirect to ${String(headers.location)}, and a token goes to no other address`,
+          `a redirect to ${outgoing.shownPath ? "another address" : String(headers.location)}, and a token goes to no other address`,
           { httpStatus: status },
         );
       }

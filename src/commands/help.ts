@@ -16,6 +16,8 @@ KILOCLAW_ADMIN_OUTPUT       the output format: table, json, jsonl, csv, id
 KILOCLAW_ADMIN_NO_INPUT     1: never ask anything
 KILOCLAW_ADMIN_DEBUG        1: show each request and what went wrong
 KILOCLAW_ADMIN_ACCESSIBLE   1: static lines instead of redrawing
+KILOCLAW_ADMIN_INSECURE_STORAGE
+                            1: auth login may keep the token in a file instead of the system's keyring
 NO_COLOR, FORCE_COLOR       no colour; colour also off a terminal
 HTTPS_PROXY, NO_PROXY       proxy for the platform
 NODE_EXTRA_CA_CERTS         further certificate authorities

@@ -1,9 +1,20 @@
 import { lstat, mkdir, readFile } from "node:fs/promises";
+import { userInfo } from "node:os";
 import { join } from "node:path";
 import * as z from "zod";
 import { CliError, messageOf } from "../errors.ts";
+import type { Keyring } from "./keyring.ts";
 
-const file = z.strictObject({ tokens: z.record(z.string(), z.string()) });
+const file = z.strictObject({
+  tokens: z.record(z.string(), z.string()).default({}),
+  /** The origins whose tokens are in the system's keyring: it is slow, and asked only for these. */
+  keyring: z.array(z.string()).default([]),
+});
+
+type Stored = z.output<typeof file>;
+
+/** Makes the system's keyring, which is loaded only where it is needed. */
+type OpenKeyring = () => Promise<Keyring>;
 
 export interface Credential {
   readonly token: string;
@@ -11,61 +22,163 @@ export interface Credential {
   readonly source: string;
 }
 
+const IN_KEYRING = "the system's keyring";
+
 /** The file that holds tokens, one for each exact origin, readable by its owner only. */
 function credentialsPath(directory: string): string {
   return join(directory, "credentials.json");
 }
 
+/** Whether a text can be sent as a token. */
+export function isToken(text: string): boolean {
+  return /^[\x21-\x7e]+$/.test(text);
+}
+
 /**
- * The token for an origin: `KILOCLAW_ADMIN_TOKEN` first, then the credentials file.
+ * The token for an origin: `KILOCLAW_ADMIN_TOKEN` first, then where it was stored at login, the keyring or the file.
  *
- * @throws CliError `auth` when the variable is not a token; `local-state` when the file cannot be trusted or read.
+ * @throws CliError `auth` when the variable is not a token; `local-state` when file or keyring cannot be trusted or read.
  */
 export async function findCredential(
   directory: string,
   origin: string,
   env: Readonly<Record<string, string | undefined>>,
+  openKeyring: OpenKeyring,
 ): Promise<Credential | undefined> {
   const fromEnv = env.KILOCLAW_ADMIN_TOKEN?.trim();
   if (fromEnv) {
-    if (/^[\x21-\x7e]+$/.test(fromEnv)) return { token: fromEnv, source: "environment (KILOCLAW_ADMIN_TOKEN)" };
+    if (isToken(fromEnv)) return { token: fromEnv, source: "environment (KILOCLAW_ADMIN_TOKEN)" };
     throw new CliError("auth", "KILOCLAW_ADMIN_TOKEN is not a token: it has spaces or characters outside ASCII");
   }
-  const token = (await readTokens(directory))[origin];
-  return token === undefined ? undefined : { token, source: `file (${credentialsPath(directory)})` };
+  const { tokens, keyring } = await read(directory);
+  if (keyring.includes(origin)) {
+    const secret = await withKeyring(openKeyring, origin, (ring) => ring.get(origin));
+    return secret === null ? undefined : { token: secret, source: IN_KEYRING };
+  }
+  const token = tokens[origin];
+  return token === undefined ? undefined : { token, source: fileWords(directory) };
 }
 
 /**
- * Stores a token for one exact origin. Atomic: a crash leaves the old file or the new one.
+ * Checks that the file of stored tokens, if there is one, can be trusted and read.
  *
  * @throws CliError `local-state`
  */
-export async function saveToken(directory: string, origin: string, token: string): Promise<void> {
-  const tokens = await readTokens(directory);
+export async function checkCredentials(directory: string): Promise<void> {
+  await read(directory);
+}
+
+/**
+ * Stores a token for one exact origin in the file. Atomic: a crash leaves the old file or the new one.
+ *
+ * @returns where it is, in words for the user.
+ * @throws CliError `local-state`
+ */
+export async function saveToken(
+  directory: string,
+  origin: string,
+  token: string,
+  openKeyring?: OpenKeyring,
+): Promise<string> {
+  const { tokens, keyring } = await read(directory);
+  await write(directory, {
+    tokens: { ...tokens, [origin]: token },
+    keyring: keyring.filter((stored) => stored !== origin),
+  });
+  // The older token is of no use any more; a keyring that is out of reach may keep it.
+  if (keyring.includes(origin)) await (await openKeyring?.())?.delete(origin).catch(() => undefined);
+  return fileWords(directory);
+}
+
+/**
+ * Stores a token for one exact origin in the system's keyring. A crash leaves the old token or the new one.
+ *
+ * @returns where it is, in words for the user.
+ * @throws CliError `local-state`
+ */
+export async function saveTokenInKeyring(
+  directory: string,
+  origin: string,
+  token: string,
+  openKeyring: OpenKeyring,
+): Promise<string> {
+  const { tokens, keyring } = await read(directory);
+  await withKeyring(openKeyring, origin, (ring) => ring.set(origin, token));
+  const { [origin]: _replaced, ...others } = tokens;
+  await write(directory, { tokens: others, keyring: [...keyring.filter((stored) => stored !== origin), origin] });
+  return IN_KEYRING;
+}
+
+/**
+ * Removes the stored token of one exact origin.
+ *
+ * @returns where it was, in words for the user; `undefined` when there was none.
+ * @throws CliError `local-state`
+ */
+export async function removeToken(
+  directory: string,
+  origin: string,
+  openKeyring: OpenKeyring,
+): Promise<string | undefined> {
+  const { tokens, keyring } = await read(directory);
+  const inKeyring = keyring.includes(origin);
+  const { [origin]: inFile, ...others } = tokens;
+  if (!inKeyring && inFile === undefined) return undefined;
+  if (inKeyring) await withKeyring(openKeyring, origin, (ring) => ring.delete(origin));
+  await write(directory, { tokens: others, keyring: keyring.filter((stored) => stored !== origin) });
+  return inKeyring ? IN_KEYRING : fileWords(directory);
+}
+
+/** @throws CliError `local-state` when the keyring cannot be reached, with the way around it. */
+async function withKeyring<T>(open: OpenKeyring, origin: string, use: (keyring: Keyring) => Promise<T>): Promise<T> {
+  try {
+    return await use(await open());
+  } catch (error) {
+    throw new CliError(
+      "local-state",
+      `the token for ${origin} belongs in ${IN_KEYRING}, which cannot be used: ${messageOf(error)}`,
+      {
+        hint: [
+          "unlock the keyring and try again, or put the token into KILOCLAW_ADMIN_TOKEN",
+          `or log in anew, with the token in a file: kiloclaw-admin auth login --host ${origin} --insecure-storage`,
+        ],
+        cause: error,
+      },
+    );
+  }
+}
+
+function fileWords(directory: string): string {
+  return `file (${credentialsPath(directory)})`;
+}
+
+async function write(directory: string, stored: Stored): Promise<void> {
   const path = credentialsPath(directory);
   try {
     await mkdir(directory, { recursive: true, mode: 0o700 });
     const { default: writeFileAtomic } = await import("write-file-atomic");
-    await writeFileAtomic(path, `${JSON.stringify({ tokens: { ...tokens, [origin]: token } }, null, 2)}\n`, {
-      mode: 0o600,
-    });
+    const content = { tokens: stored.tokens, ...(stored.keyring.length > 0 ? { keyring: stored.keyring } : {}) };
+    await writeFileAtomic(path, `${JSON.stringify(content, null, 2)}\n`, { mode: 0o600 });
   } catch (error) {
     throw new CliError("local-state", `cannot write ${path}: ${messageOf(error)}`, { cause: error });
   }
 }
 
-async function readTokens(directory: string): Promise<Record<string, string>> {
+async function read(directory: string): Promise<Stored> {
   const path = credentialsPath(directory);
   const untrusted = (why: string, cause?: unknown) =>
     new CliError("local-state", `the credentials file ${path} cannot be used: ${why}`, { cause });
   try {
     const stats = await lstat(path);
     if (!stats.isFile()) throw untrusted("it is not a plain file (symbolic links are not followed)");
+    const { uid } = userInfo();
+    // -1: a system without user numbers.
+    if (uid !== -1 && stats.uid !== uid) throw untrusted("it belongs to another user");
     if ((stats.mode & 0o077) !== 0) throw untrusted(`others may read it; run: chmod 600 ${path}`);
-    return file.parse(JSON.parse(await readFile(path, "utf8"))).tokens;
+    return file.parse(JSON.parse(await readFile(path, "utf8")));
   } catch (error) {
     if (error instanceof CliError) throw error;
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return {};
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return { tokens: {}, keyring: [] };
     throw untrusted(error instanceof z.ZodError ? "its content is not tokens" : messageOf(error), error);
   }
 }

@@ -44,7 +44,12 @@ export const deviceCode = {
   answer: z.object({ code: z.string(), verificationUrl: z.url(), expiresIn: z.number() }),
 } as const satisfies Route;
 
-/** Device login, step 2: the state of a code, with HTTP 202, 200, 403 or 410. The token is handed out once. */
+/** Device login, step 2: where a code's state is asked for. Whoever knows the code can fetch the token: it is a secret. */
+export function devicePollPath(code: string): string {
+  return `${deviceCode.path}/${encodeURIComponent(code)}`;
+}
+
+/** The state of a code, with HTTP 202, 200, 403 or 410. The token is handed out once. */
 export const devicePoll = z.discriminatedUnion("status", [
   z.object({ status: z.literal("pending") }),
   z.object({ status: z.literal("approved"), token: z.string(), userId: z.string(), userEmail: z.string() }),

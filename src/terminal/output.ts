@@ -174,9 +174,12 @@ export class Output {
     this.#message(`${this.#paint.stderr("yellow", "warning:")} ${sanitize(text)}`);
   }
 
-  /** A block of labelled values on standard error: what is about to happen, or what is in the way. */
-  notes(details: readonly Detail[]): void {
-    if (!this.quiet) this.#message(this.#detailLines(details, this.#paint.stderr).trimEnd());
+  /**
+   * A block of labelled values on standard error: what is about to happen, or what is in the way. Left out when quiet,
+   * unless the user cannot go on without it.
+   */
+  notes(details: readonly Detail[], { needed = false } = {}): void {
+    if (needed || !this.quiet) this.#message(this.#detailLines(details, this.#paint.stderr).trimEnd());
   }
 
   /** One line with a coloured head, on standard error. Left out when quiet. */

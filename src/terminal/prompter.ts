@@ -30,6 +30,17 @@ export class Prompter {
   }
 
   /**
+   * Offers the user something; nobody to ask is a no.
+   *
+   * @throws CliError `interrupted` on Ctrl-C.
+   */
+  async offer(question: string): Promise<boolean> {
+    if (!this.canAsk) return false;
+    const { confirm } = await import("@inquirer/prompts");
+    return this.#ask((context) => confirm({ message: question, default: true }, context));
+  }
+
+  /**
    * Has the user write a text, in their editor if they have named one.
    *
    * @throws CliError `interrupted`

@@ -1,0 +1,157 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type * as z from "zod";
+import { deviceCode, devicePoll, devicePollPath } from "../contract/rest.ts";
+import { CliError } from "../errors.ts";
+import { ApiError } from "./api-error.ts";
+import { parse, parseJson, unexpectedAnswer } from "./api.ts";
+import { DEFAULT_HOST } from "./origin.ts";
+import { Transport, type TransportOptions } from "./transport.ts";
+
+const TIMEOUT_MS = 30_000;
+const MAX_BYTES = 2 ** 20;
+const LONGEST_DELAY_MS = 30_000;
+
+/** Names the poll in errors and debug output: its path carries the code, which is as secret as the token. */
+const POLL = `${deviceCode.path}/{code}`;
+
+/** A code that waits for somebody to approve it in a browser. */
+export interface DeviceCode {
+  readonly code: string;
+  readonly verificationUrl: string;
+  readonly expiresAt: Date;
+}
+
+export interface AwaitOptions {
+  /** Time between polls, in milliseconds; longer while the platform is in trouble. */
+  readonly intervalMs: number;
+  readonly signal: AbortSignal;
+  /** Told about polls that failed, and `undefined` once one is answered again. */
+  readonly onTrouble: (trouble: ApiError | undefined) => void;
+}
+
+type PollAnswer = z.output<typeof devicePoll>;
+type Approved = Extract<PollAnswer, { status: "approved" }>;
+
+const POLL_STATUS = { pending: 202, approved: 200, denied: 403, expired: 410 } as const;
+
+/** Login through a browser: a code, somebody who approves it, a token that is handed out once. */
+export class DeviceLogin {
+  readonly #transport: Transport;
+  readonly #trusted: readonly string[];
+
+  constructor(options: TransportOptions) {
+    this.#transport = new Transport({ ...options, token: undefined });
+    this.#trusted = [options.origin, DEFAULT_HOST];
+  }
+
+  /**
+   * Asks for a code. Sent once: a code whose answer is lost counts as pending.
+   *
+   * @throws ApiError; CliError `auth` when the page to approve at is neither the platform's nor the published one.
+   */
+  async requestCode(signal: AbortSignal): Promise<DeviceCode> {
+    const procedure = deviceCode.path;
+    const answer = await this.#transport.exchange({
+      method: "POST",
+      path: deviceCode.path,
+      procedure,
+      body: "{}",
+      signal,
+      timeoutMs: TIMEOUT_MS,
+      maxBytes: MAX_BYTES,
+    });
+    // The platform's way to say that five codes are pending for this address.
+    if (answer.status === 500 && answer.text === "") {
+      throw new ApiError(
+        "unreachable",
+        "the platform gives out no code: too many logins from this address are pending",
+        {
+          procedure,
+          sent: true,
+          httpStatus: 500,
+          transient: true,
+          hint: [
+            "approve or deny those that are open in a browser, or wait ten minutes until they have expired",
+            "or log in with a token: kiloclaw-admin auth login --with-token",
+          ],
+        },
+      );
+    }
+    if (answer.status !== 200) throw unexpectedAnswer(answer, procedure);
+    const { code, verificationUrl, expiresIn } = parse(procedure, deviceCode.answer, parseJson(answer, procedure));
+    return {
+      code,
+      verificationUrl: this.#checked(verificationUrl),
+      expiresAt: new Date(Date.now() + expiresIn * 1_000),
+    };
+  }
+
+  /**
+   * Waits until somebody has approved the code, and takes its token.
+   *
+   * @throws CliError `auth` when it was denied, has expired or was used; `interrupted`.
+   */
+  async awaitApproval(code: DeviceCode, { intervalMs, signal, onTrouble }: AwaitOptions): Promise<Approved> {
+    let delay = intervalMs;
+    let answerLost = false;
+    for (;;) {
+      await sleep(Math.max(0, Math.min(delay, code.expiresAt.getTime() - Date.now())), undefined, { signal }).catch(
+        (error: unknown) => {
+          throw new CliError("interrupted", "interrupted; nothing was stored", { cause: error });
+        },
+      );
+      // One more look after the end: the approval may just have come.
+      const last = Date.now() >= code.expiresAt.getTime();
+      try {
+        const answer = await this.#poll(code.code, signal);
+        onTrouble(undefined);
+        delay = intervalMs;
+        if (answer.status === "approved") return answer;
+        if (answer.status === "denied") throw new CliError("auth", "the login was denied in the browser");
+        if (answer.status === "expired") throw usedOrExpired(answerLost || !last);
+      } catch (error) {
+        if (!(error instanceof ApiError) || !error.transient || last) throw error;
+        // The answer that was lost may have been the one with the token, which is handed out once.
+        answerLost ||= error.sent;
+        onTrouble(error);
+        delay = Math.min(LONGEST_DELAY_MS, Math.max(delay * 2, error.retryAfterMs ?? 0));
+      }
+      if (last) throw usedOrExpired(answerLost);
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#transport.close();
+  }
+
+  async #poll(code: string, signal: AbortSignal): Promise<PollAnswer> {
+    const raw = await this.#transport.exchange({
+      method: "GET",
+      path: devicePollPath(code),
+      shownPath: POLL,
+      procedure: POLL,
+      signal,
+      timeoutMs: TIMEOUT_MS,
+      maxBytes: MAX_BYTES,
+    });
+    // An error page may repeat the address that was asked for, and its text may end up on the screen.
+    const answer = { ...raw, text: raw.text.replaceAll(code, "{code}") };
+    if (!Object.values<number>(POLL_STATUS).includes(answer.status)) throw unexpectedAnswer(answer, POLL);
+    const polled = parse(POLL, devicePoll, parseJson(answer, POLL));
+    if (POLL_STATUS[polled.status] !== answer.status) throw unexpectedAnswer({ ...answer, text: "" }, POLL);
+    return polled;
+  }
+
+  /** Whoever approves types a password there: it must be the platform's page. */
+  #checked(verificationUrl: string): string {
+    const { origin, username, password, href } = new URL(verificationUrl);
+    if (this.#trusted.includes(origin) && !username && !password) return href;
+    throw new CliError("auth", `the platform names a page at ${origin} to approve the login, which is not its own`, {
+      hint: "the login was given up; check --host, and ask the platform's owner before you log in",
+    });
+  }
+}
+
+function usedOrExpired(maybeUsed: boolean): CliError {
+  return new CliError("auth", maybeUsed ? "code used or expired: log in again" : "the code has expired: log in again");
+}

@@ -1,0 +1,19 @@
+import type { Context } from "../../context.ts";
+
+/** Offers to open a page in the user's browser, where there is a user and a browser. */
+export async function offerBrowser(
+  { host, output, prompter }: Pick<Context, "host" | "output" | "prompter">,
+  url: string,
+): Promise<void> {
+  const { DISPLAY, WAYLAND_DISPLAY, WSL_DISTRO_NAME } = host.env;
+  if (host.platform === "linux" && !DISPLAY && !WAYLAND_DISPLAY && !WSL_DISTRO_NAME) return;
+  if (!(await prompter.offer("Open the page in your browser?"))) return;
+  const failed = () => output.warn("the browser cannot be started; open the page yourself");
+  try {
+    const { default: open } = await import("open");
+    const browser = await open(url);
+    browser.once("error", failed);
+  } catch {
+    failed();
+  }
+}

@@ -1,0 +1,23 @@
+import type { Command } from "@commander-js/extra-typings";
+import { removeToken } from "../../config/credentials.ts";
+import type { Context } from "../../context.ts";
+import type { OpenContext } from "../../program.ts";
+import { examples } from "../options.ts";
+
+export function configure(command: Command, open: OpenContext): void {
+  command
+    .addHelpText("after", examples("kiloclaw-admin auth logout", "kiloclaw-admin auth logout --profile sandbox"))
+    .action(async () => logout(await open()));
+}
+
+async function logout(context: Pick<Context, "host" | "keyring" | "output" | "paths" | "target">): Promise<void> {
+  const { host, keyring, output, paths } = context;
+  const { origin } = await context.target();
+  const where = await removeToken(paths.config, origin, keyring);
+  if (where === undefined) output.note(`no token is stored for ${origin}`);
+  else {
+    output.success(`logged out of ${origin}; its token was removed from ${where}`);
+    output.note("the token itself stays valid until it expires or is revoked on the platform");
+  }
+  if (host.env.KILOCLAW_ADMIN_TOKEN) output.warn("KILOCLAW_ADMIN_TOKEN is set and goes on being used");
+}
