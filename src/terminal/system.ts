@@ -30,6 +30,7 @@ export function systemHost({ root, version }: Launch): { host: Host; leaveWith(c
       if (stream === process.stdout) closing.abort(error);
       // A reader that went away (`| head`) is nobody's error; a full disk is.
       if (error.code === "EPIPE") return;
+      if (stream === process.stdout) process.stderr.write(`error: standard output cannot be written (${error.code})\n`);
       failed = true;
       process.exitCode = OUTPUT_FAILED;
     });

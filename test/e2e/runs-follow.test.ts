@@ -89,6 +89,15 @@ describe("watch", () => {
     expect((await command.done).code).toBe(0);
   });
 
+  it("and a start whose output nobody reads still names its run", async () => {
+    const command = desk.begin(["runs", "start", "-u", "fleet12@fleet.example.com", "-p", "[rehearse lines=1]", "-q"]);
+    command.closeOutput();
+    const { code, stdout, stderr } = await command.done;
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^[0-9a-f-]{36}\n$/);
+    expect(stderr).toContain(stdout.trim());
+  });
+
   it("stops at the time limit with 8; the run goes on", async () => {
     const id = await running();
     const { code, stderr } = await desk.run(["runs", "watch", id, ...FAST, "--timeout", "300ms"]);

@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import { Option, type Command } from "@commander-js/extra-typings";
 import type { Context } from "../../context.ts";
 import { UPSTREAM_CODES } from "../../contract/procedures.ts";
@@ -81,6 +82,9 @@ async function start(context: Context, options: StartOptions): Promise<void> {
   } else {
     output.event({ type: "start", runId: run.id, at: new Date(), run });
   }
+  // A stream says only afterwards that it could not be written.
+  await setImmediate();
+  if (context.closed.aborted) output.warn(`standard output is closed; the run that was started: ${run.id}`);
   if (!options.watch) return;
   const ended = await followRun(context, run, options);
   if (ended) exitWithResult(ended);
