@@ -1,9 +1,9 @@
 import { spawn, type ChildProcess } from "node:child_process";
-import { mkdir, open, readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdir, open, readFile, type FileHandle } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Context } from "../../context.ts";
-import { CliError } from "../../errors.ts";
+import { CliError, messageOf } from "../../errors.ts";
 import { orderly, SANDBOX_PROFILE } from "./shared.ts";
 
 export interface DetachedOptions {
@@ -39,8 +39,7 @@ export async function startDetached(
   try {
     // Beside the data, not in it: an empty data directory is what a new sandbox starts from.
     const logPath = `${dataDir}.log`;
-    await mkdir(join(dataDir, ".."), { recursive: true, mode: 0o700 });
-    const log = await open(logPath, "w", 0o600);
+    const log = await openLog(logPath);
     const child = spawn(host.nodePath, [join(host.root, "bin", "kiloclaw-admin.js"), ...argumentsFor(options)], {
       detached: true,
       stdio: ["ignore", log.fd, log.fd],
@@ -58,6 +57,15 @@ export async function startDetached(
     output.note("stop it: kiloclaw-admin sandbox stop");
   } finally {
     progress.stop();
+  }
+}
+
+async function openLog(path: string): Promise<FileHandle> {
+  try {
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    return await open(path, "w", 0o600);
+  } catch (error) {
+    throw new CliError("local-state", `cannot write ${path}: ${messageOf(error)}`, { cause: error });
   }
 }
 
