@@ -46,8 +46,6 @@ export type When = (instant: Date | null) => string;
 export class Output {
   readonly format: Format;
   readonly quiet: boolean;
-  /** Whether a person reads standard output as a table on a terminal. */
-  readonly interactive: boolean;
   /** Static lines instead of redrawing. */
   readonly accessible: boolean;
   readonly #host: Host;
@@ -64,7 +62,6 @@ export class Output {
     this.quiet = options.quiet;
     this.accessible = host.env.KILOCLAW_ADMIN_ACCESSIBLE === "1";
     this.format = options.quiet ? "id" : options.format;
-    this.interactive = host.stdout.isTTY === true && this.format === "table";
   }
 
   static async create(host: Host, options: OutputOptions): Promise<Output> {
