@@ -33,7 +33,7 @@ export async function cancelRun(
   stop: AbortSignal,
 ): Promise<Cancellation> {
   // Once the request is out, what became of the run is worth a few seconds more.
-  const signal = graceAfter(stop, ANSWER_AFTER_STOP_MS);
+  const { signal } = graceAfter(stop, ANSWER_AFTER_STOP_MS);
   const before = await pollRun(api, run, { signal: stop });
   if (before.run.status !== "running") return { run: before.run, alreadyEnded: true };
   await keepOutput(before.status.output ?? "");

@@ -41,6 +41,19 @@ export class Prompter {
   }
 
   /**
+   * Has the user choose one of several answers; the first is the proposed one.
+   *
+   * @throws CliError `interrupted` on Ctrl-C.
+   */
+  async choose<T extends string>(
+    question: string,
+    choices: readonly { readonly value: T; readonly name: string }[],
+  ): Promise<T> {
+    const { select } = await import("@inquirer/prompts");
+    return this.#ask((context) => select<T>({ message: question, choices: [...choices] }, context));
+  }
+
+  /**
    * Has the user write a text, in their editor if they have named one.
    *
    * @throws CliError `interrupted`

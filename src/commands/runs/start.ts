@@ -6,19 +6,20 @@ import { CliError } from "../../errors.ts";
 import type { OpenContext } from "../../program.ts";
 import { getInstance, type Instance } from "../../runs/instances.ts";
 import { resolveInstance, resolveUser } from "../../runs/resolve.ts";
-import { initiator, type Run } from "../../runs/run.ts";
-import { startRun, type StartOutcome } from "../../runs/start.ts";
-import { formatAgo } from "../../terminal/time.ts";
+import type { Run } from "../../runs/run.ts";
+import { startRun, type StartOutcome, type StartRequest } from "../../runs/start.ts";
 import { examples, instanceOption, intervalOption, once, timeoutOption, userOption } from "../options.ts";
 import { exitWithResult, followRun, type FollowOptions } from "./follow.ts";
+import { conflict, decide, ON_CONFLICT, waitForEnd, type OnConflict } from "./in-the-way.ts";
 import { readPrompt, type PromptSources } from "./read-prompt.ts";
-import { promptLine, runView } from "./view.ts";
+import { runView } from "./view.ts";
 
 interface StartOptions extends FollowOptions, PromptSources {
   readonly user: string;
   readonly instance?: string | undefined;
   readonly watch?: true | undefined;
   readonly dryRun?: true | undefined;
+  readonly onConflict?: OnConflict | undefined;
 }
 
 export function configure(command: Command, open: OpenContext): void {
@@ -29,6 +30,11 @@ export function configure(command: Command, open: OpenContext): void {
     .addOption(new Option("-p, --prompt <text>", "what to repair, up to 10,000 characters").argParser(once))
     .addOption(new Option("--prompt-file <file>", "read the prompt from a file").argParser(once))
     .option("-w, --watch", "follow the run to its end, and exit with its result")
+    .addOption(
+      new Option("--on-conflict <what>", "a run is in progress: fail, attach to it, or wait for its end").choices(
+        ON_CONFLICT,
+      ),
+    )
     .addOption(intervalOption())
     .addOption(timeoutOption())
     .option("-n, --dry-run", "show what would be started, and send nothing")
@@ -44,7 +50,7 @@ export function configure(command: Command, open: OpenContext): void {
 }
 
 async function start(context: Context, options: StartOptions): Promise<void> {
-  const { output, stop } = context;
+  const { output } = context;
   output.expect(runView);
   if (options.watch && output.format === "csv") {
     throw new CliError("usage", "--watch shows a stream of events, which CSV has no form for: use -o jsonl");
@@ -56,25 +62,47 @@ async function start(context: Context, options: StartOptions): Promise<void> {
   const who = subject.email ?? subject.userId;
   if (options.dryRun) return dryRun(context, who, instance, prompt);
 
-  const progress = await output.busy(`starting a recovery run for ${who}`);
-  const outcome = await startRun(
-    api,
-    { userId: subject.userId, userEmail: subject.email, instance, prompt, admin: me },
-    {
-      stop,
-      onSearching: (error) => {
-        output.warn(`${error.message}; that does not say whether the run started`);
-        progress.show("looking for the run");
-      },
-    },
-  ).finally(() => progress.stop());
-  const run = startedOrThrow(outcome, who, prompt);
+  const request = { userId: subject.userId, userEmail: subject.email, instance, prompt, admin: me };
+  for (;;) {
+    const outcome = await send(context, request);
+    if (outcome.state !== "conflict") {
+      const run = startedOrThrow(outcome, who);
+      if (outcome.state === "found") output.note("the run had started; it was found by its row");
+      return handOver(context, run, `started recovery run ${run.id} on instance ${instance.id} of ${who}`, options);
+    }
+    const inTheWay = { run: outcome.inTheWay, sent: outcome.sent, prompt };
+    switch (await decide(context, inTheWay, options.onConflict)) {
+      case "fail":
+        throw conflict(inTheWay);
+      case "attach":
+        return handOver(context, inTheWay.run, `attached to run ${inTheWay.run.id}, which was already in progress`, {
+          ...options,
+          watch: true,
+        });
+      case "wait":
+        await waitForEnd(context, api, inTheWay.run, options);
+    }
+  }
+}
 
-  // Once it exists, its ID must reach the user whatever comes next.
+async function send(context: Context, request: StartRequest): Promise<StartOutcome> {
+  const { output, stop } = context;
+  const progress = await output.busy(`starting a recovery run for ${request.userEmail ?? request.userId}`);
+  return startRun(await context.api(), request, {
+    stop,
+    onSearching: (error) => {
+      output.warn(`${error.message}; that does not say whether the run started`);
+      progress.show("looking for the run");
+    },
+  }).finally(() => progress.stop());
+}
+
+/** Gives the run's ID to the user, whatever comes next, and follows the run if that was asked for. */
+async function handOver(context: Context, run: Run, done: string, options: StartOptions): Promise<void> {
+  const { output } = context;
   if (output.format === "table") {
-    if (outcome.state === "started" && !outcome.answered) output.note("the run had started; it was found by its row");
     // On both streams: one of them may go nowhere.
-    output.success(`started recovery run ${run.id} on instance ${instance.id} of ${who}`);
+    output.success(done);
     output.line(run.id);
     if (!options.watch) output.note(`follow it: kiloclaw-admin runs watch ${run.id}`);
   } else if (!options.watch || output.format === "id") {
@@ -84,7 +112,7 @@ async function start(context: Context, options: StartOptions): Promise<void> {
   }
   // A stream says only afterwards that it could not be written.
   await setImmediate();
-  if (context.closed.aborted) output.warn(`standard output is closed; the run that was started: ${run.id}`);
+  if (context.closed.aborted) output.warn(`standard output is closed; the run: ${run.id}`);
   if (!options.watch) return;
   const ended = await followRun(context, run, options);
   if (ended) exitWithResult(ended);
@@ -107,19 +135,19 @@ async function dryRun(
 }
 
 /** The started run, or the error that says exactly as much as can be known. */
-function startedOrThrow(outcome: StartOutcome, who: string, prompt: string): Run {
-  const look = [`see what there is: kiloclaw-admin runs list --user ${who}`];
+function startedOrThrow(outcome: Exclude<StartOutcome, { state: "conflict" }>, who: string): Run {
+  const look = `see what there is: kiloclaw-admin runs list --user ${who}`;
   switch (outcome.state) {
     case "started":
+    case "found":
       return outcome.run;
     case "machine-down":
       throw new CliError(
         "conflict",
-        `the instance of ${who} is not running (${outcome.machineStatus ?? "no machine"}); nothing was started`,
-        {
-          hint: "start the machine first",
-          retryable: true,
-        },
+        outcome.sent
+          ? `the platform refused the start: the instance of ${who} is not running; no record of a run was found`
+          : `the instance of ${who} is not running (${outcome.machineStatus ?? "no machine"}); nothing was started`,
+        { hint: "start the machine first", retryable: true },
       );
     case "refused":
       throw outcome.error.upstreamCode === UPSTREAM_CODES.routeUnavailable
@@ -127,8 +155,6 @@ function startedOrThrow(outcome: StartOutcome, who: string, prompt: string): Run
             hint: "the controller on its machine is too old: redeploy the instance, then start again",
           })
         : outcome.error;
-    case "conflict":
-      throw conflict(outcome.inTheWay, outcome.sent, prompt);
     case "possible-orphan":
       throw new CliError(
         "outcome-unknown",
@@ -136,7 +162,7 @@ function startedOrThrow(outcome: StartOutcome, who: string, prompt: string): Run
         {
           hint: [
             "it cannot be watched or cancelled from here and ends by itself; do not start another one before",
-            ...look,
+            look,
           ],
         },
       );
@@ -144,7 +170,7 @@ function startedOrThrow(outcome: StartOutcome, who: string, prompt: string): Run
       throw new CliError(
         "outcome-unknown",
         `no record of the run was found for ${who}; that is not proof that it did not start (${outcome.error.message})`,
-        { hint: ["look again before you start another one", ...look] },
+        { hint: ["look again before you start another one: kiloclaw-admin runs reconcile", look] },
       );
     case "alarm":
       throw new CliError(
@@ -158,21 +184,4 @@ function startedOrThrow(outcome: StartOutcome, who: string, prompt: string): Run
         },
       );
   }
-}
-
-function conflict(inTheWay: Run, sent: boolean, prompt: string): CliError {
-  const since = formatAgo(inTheWay.startedAt, new Date());
-  const same =
-    inTheWay.prompt === prompt ? "with the same prompt" : `with another prompt: "${promptLine(inTheWay).slice(0, 80)}"`;
-  return new CliError(
-    "conflict",
-    `${sent ? "another run is active" : "a run is already in progress; nothing was sent"}: ${inTheWay.id}`,
-    {
-      hint: [
-        `started by ${initiator(inTheWay)} ${since}, ${same}`,
-        `follow it: kiloclaw-admin runs watch ${inTheWay.id}`,
-      ],
-      retryable: true,
-    },
-  );
 }
