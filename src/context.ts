@@ -7,7 +7,8 @@ import type { Credential } from "./config/credentials.ts";
 import type { Keyring } from "./config/keyring.ts";
 import { resolvePaths, type Paths } from "./config/paths.ts";
 import { resolveTarget, type Target } from "./config/settings.ts";
-import { CliError } from "./errors.ts";
+import { CliError, messageOf } from "./errors.ts";
+import type { Ledger } from "./journal/ledger.ts";
 import type { Host } from "./terminal/host.ts";
 import { FORMATS, Output, type Format } from "./terminal/output.ts";
 import { type ColorChoice } from "./terminal/paint.ts";
@@ -33,6 +34,12 @@ export interface Connection extends Target {
   readonly credential: Credential | undefined;
 }
 
+/** Why something is changed, for the record. */
+export interface Why {
+  readonly ticket: string | null;
+  readonly reason: string | null;
+}
+
 interface Closable {
   close(): Promise<void>;
 }
@@ -55,6 +62,7 @@ export class Context {
   #connection: Promise<Connection> | undefined;
   #api: Promise<Api> | undefined;
   #keyring: Promise<Keyring> | undefined;
+  #me: ReturnType<Context["me"]> | undefined;
   readonly #opened: Closable[] = [];
   #stopHandled = false;
 
@@ -140,7 +148,12 @@ export class Context {
   }
 
   /** Who we are to the platform, to recognise our own rows. The e-mail address is `null` when it cannot be asked. */
-  readonly me = async (): Promise<{ userId: string | undefined; email: string | null }> => {
+  readonly me = (): Promise<{ userId: string | undefined; email: string | null }> => {
+    this.#me ??= this.#askWhoIAm();
+    return this.#me;
+  };
+
+  async #askWhoIAm(): Promise<{ userId: string | undefined; email: string | null }> {
     const [api, { credential }, { readClaims }, { profile }] = await Promise.all([
       this.api(),
       this.connection(),
@@ -153,6 +166,18 @@ export class Context {
     } catch {
       return { userId: credential && readClaims(credential.token)?.userId, email: null };
     }
+  }
+
+  /** Where what this command changes is written down. */
+  readonly ledger = async (action: string, why: Why): Promise<Ledger> => {
+    const [{ Ledger }, { origin, profile }, me] = await Promise.all([
+      import("./journal/ledger.ts"),
+      this.target(),
+      this.me(),
+    ]);
+    const { version: tool, pid } = this.host;
+    const adminId = me.userId ?? null;
+    return this.#closing(new Ledger(this.paths.state, { action, profile, origin, adminId, ...why, tool, pid }));
   };
 
   /** Says that being stopped is how this command ends well: the exit code is then its own. */
@@ -166,7 +191,10 @@ export class Context {
 
   async close(): Promise<void> {
     await this.#api?.catch(() => undefined);
-    await Promise.all(this.#opened.map((opened) => opened.close()));
+    for (const opened of this.#opened) {
+      // The command is over, and has said what it had to say.
+      await opened.close().catch((error: unknown) => this.output.warn(messageOf(error)));
+    }
   }
 
   async #connect(): Promise<Connection> {

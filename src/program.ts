@@ -28,6 +28,10 @@ export const NOUNS: Readonly<Record<string, Noun>> = {
       watch: { summary: "follow a run's output to its end", load: () => import("./commands/runs/watch.ts") },
       logs: { summary: "show a run's output", load: () => import("./commands/runs/logs.ts") },
       cancel: { summary: "stop runs that have not ended", load: () => import("./commands/runs/cancel.ts") },
+      reconcile: {
+        summary: "find out what became of starts whose answer was lost",
+        load: () => import("./commands/runs/reconcile.ts"),
+      },
     },
   },
   instances: {

@@ -3,12 +3,23 @@ import { Option, type Command } from "@commander-js/extra-typings";
 import type { Context } from "../../context.ts";
 import { UPSTREAM_CODES } from "../../contract/procedures.ts";
 import { CliError } from "../../errors.ts";
+import type { Ledger } from "../../journal/ledger.ts";
 import type { OpenContext } from "../../program.ts";
 import { getInstance, type Instance } from "../../runs/instances.ts";
 import { resolveInstance, resolveUser } from "../../runs/resolve.ts";
 import type { Run } from "../../runs/run.ts";
-import { startRun, type StartOutcome, type StartRequest } from "../../runs/start.ts";
-import { examples, instanceOption, intervalOption, once, timeoutOption, userOption } from "../options.ts";
+import type { StartRequest } from "../../runs/start.ts";
+import { startOnRecord, type RecordedOutcome } from "../../runs/start-on-record.ts";
+import {
+  examples,
+  instanceOption,
+  intervalOption,
+  once,
+  reasonOption,
+  ticketOption,
+  timeoutOption,
+  userOption,
+} from "../options.ts";
 import { exitWithResult, followRun, type FollowOptions } from "./follow.ts";
 import { conflict, decide, ON_CONFLICT, waitForEnd, type OnConflict } from "./in-the-way.ts";
 import { readPrompt, type PromptSources } from "./read-prompt.ts";
@@ -20,6 +31,9 @@ interface StartOptions extends FollowOptions, PromptSources {
   readonly watch?: true | undefined;
   readonly dryRun?: true | undefined;
   readonly onConflict?: OnConflict | undefined;
+  readonly ticket?: string | undefined;
+  readonly reason?: string | undefined;
+  readonly resendUnknown?: true | undefined;
 }
 
 export function configure(command: Command, open: OpenContext): void {
@@ -37,6 +51,9 @@ export function configure(command: Command, open: OpenContext): void {
     )
     .addOption(intervalOption())
     .addOption(timeoutOption())
+    .addOption(ticketOption())
+    .addOption(reasonOption())
+    .option("--resend-unknown", "start although an earlier start on the instance may have happened")
     .option("-n, --dry-run", "show what would be started, and send nothing")
     .addHelpText(
       "after",
@@ -62,12 +79,17 @@ async function start(context: Context, options: StartOptions): Promise<void> {
   const who = subject.email ?? subject.userId;
   if (options.dryRun) return dryRun(context, who, instance, prompt);
 
+  const ledger = await context.ledger("start", { ticket: options.ticket ?? null, reason: options.reason ?? null });
   const request = { userId: subject.userId, userEmail: subject.email, instance, prompt, admin: me };
   for (;;) {
-    const outcome = await send(context, request);
+    const outcome = await send(context, request, ledger, options.resendUnknown ?? false);
     if (outcome.state !== "conflict") {
       const run = startedOrThrow(outcome, who);
       if (outcome.state === "found") output.note("the run had started; it was found by its row");
+      if (outcome.state === "found-earlier") {
+        const { at } = outcome.earlier;
+        output.note(`this start was sent before, at ${at}, and its answer lost: here is its run, nothing was sent now`);
+      }
       return handOver(context, run, `started recovery run ${run.id} on instance ${instance.id} of ${who}`, options);
     }
     const inTheWay = { run: outcome.inTheWay, sent: outcome.sent, prompt };
@@ -85,15 +107,22 @@ async function start(context: Context, options: StartOptions): Promise<void> {
   }
 }
 
-async function send(context: Context, request: StartRequest): Promise<StartOutcome> {
+async function send(
+  context: Context,
+  request: StartRequest,
+  ledger: Ledger,
+  resendUnknown: boolean,
+): Promise<RecordedOutcome> {
   const { output, stop } = context;
   const progress = await output.busy(`starting a recovery run for ${request.userEmail ?? request.userId}`);
-  return startRun(await context.api(), request, {
+  return startOnRecord(await context.api(), request, ledger, {
     stop,
+    resendUnknown,
     onSearching: (error) => {
       output.warn(`${error.message}; that does not say whether the run started`);
       progress.show("looking for the run");
     },
+    onUnrecorded: (why) => output.warn(`${why}; the run's start is on record, but not what became of it`),
   }).finally(() => progress.stop());
 }
 
@@ -135,11 +164,12 @@ async function dryRun(
 }
 
 /** The started run, or the error that says exactly as much as can be known. */
-function startedOrThrow(outcome: Exclude<StartOutcome, { state: "conflict" }>, who: string): Run {
+function startedOrThrow(outcome: Exclude<RecordedOutcome, { state: "conflict" }>, who: string): Run {
   const look = `see what there is: kiloclaw-admin runs list --user ${who}`;
   switch (outcome.state) {
     case "started":
     case "found":
+    case "found-earlier":
       return outcome.run;
     case "machine-down":
       throw new CliError(
@@ -155,6 +185,21 @@ function startedOrThrow(outcome: Exclude<StartOutcome, { state: "conflict" }>, w
             hint: "the controller on its machine is too old: redeploy the instance, then start again",
           })
         : outcome.error;
+    case "unsettled":
+      throw new CliError(
+        "outcome-unknown",
+        `an earlier start on the instance of ${who} may have happened; nothing was sent now`,
+        {
+          hint: [
+            ...outcome.intents.map(
+              ({ op, at, ticket }) =>
+                `it was sent at ${at}${ticket === null ? "" : ` for ${ticket}`}, as operation ${op}`,
+            ),
+            ...outcome.intents.map(({ op }) => `look for its run: kiloclaw-admin runs reconcile ${op}`),
+            "to start another one all the same, add --resend-unknown: that is written down as your decision",
+          ],
+        },
+      );
     case "possible-orphan":
       throw new CliError(
         "outcome-unknown",
