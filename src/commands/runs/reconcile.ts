@@ -74,7 +74,9 @@ async function reconcile(context: Context, ids: readonly string[], options: Reco
       "nothing is open",
     );
 
-  const done = await Promise.all(chosen.map((open) => reconcileOne(context, api, ledger, open)));
+  // Who has decided to close what is not found does not wait for it.
+  const lookAfterMs = options.close ? [] : LOOK_LONGER_MS;
+  const done = await Promise.all(chosen.map((open) => reconcileOne(context, api, ledger, open, lookAfterMs)));
   let rows = done.map(({ row }) => row);
   const left = done.filter(({ row: { result } }) => result === "open" || result === "alarm");
   if (options.close && left.length > 0) {
@@ -96,6 +98,7 @@ async function reconcileOne(
   api: Api,
   ledger: Ledger,
   open: OpenIntent,
+  lookAfterMs: readonly number[],
 ): Promise<{ open: OpenIntent; row: Reconciled }> {
   const row = asWas(open);
   if (row.result === "under-way") return { open, row };
@@ -105,7 +108,7 @@ async function reconcileOne(
   }
   const progress = await output.busy(`looking for the run of ${open.intent.op}`);
   try {
-    const finding = await reconcileStart(api, ledger, open, { stop, lookAfterMs: LOOK_LONGER_MS });
+    const finding = await reconcileStart(api, ledger, open, { stop, lookAfterMs });
     stop.throwIfAborted();
     switch (finding.state) {
       case "found":
