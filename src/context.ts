@@ -170,14 +170,15 @@ export class Context {
   async explained(failure: unknown): Promise<unknown> {
     const { ApiError } = await import("./api/api-error.ts");
     if (!(failure instanceof ApiError) || failure.kind !== "auth") return failure;
-    const hint = [`see why: ${this.#here("kiloclaw-admin auth status")}`, ...(await this.advice())];
     const [{ expiredWords }, { origin, credential }] = await Promise.all([import("./api/token.ts"), this.connection()]);
-    // The platform has one message for whatever is wrong with a token.
-    const expired = failure.httpStatus === 401 && credential && expiredWords(credential.token);
-    return new CliError("auth", expired ? `the token for ${origin} ${expired}` : failure.message, {
-      hint,
-      cause: failure,
-    });
+    // Device login asks without a token.
+    if (!credential) return failure;
+    const hint = [`see why: ${this.#here("kiloclaw-admin auth status")}`, ...(await this.advice())];
+    if (failure.httpStatus !== 401) return new CliError("auth", failure.message, { hint, cause: failure });
+    // The platform has one message for whatever is wrong with a token; the token may know better.
+    const expired = expiredWords(credential.token);
+    const refused = expired ? `the token for ${origin} ${expired}` : `${origin} refuses the token: ${failure.message}`;
+    return new CliError("auth", refused, { hint, cause: failure });
   }
 
   /** Who we are to the platform, to recognise our own rows. The e-mail address is `null` when it cannot be asked. */
