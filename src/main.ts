@@ -29,7 +29,7 @@ export async function main(argv: readonly string[], host: Host): Promise<number>
     if (cutOff) return code ?? 0;
     const exitCode = code ?? exitCodeOf(error instanceof CliError ? error.kind : "unexpected");
     const { reportError } = await import("./terminal/report.ts");
-    const explained = await (await context.opened())?.explained(error);
+    const explained = await (await context.opened())?.explained(error).catch(() => undefined);
     reportError(host, argv, explained ?? error, exitCode);
     return exitCode;
   } finally {
