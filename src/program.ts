@@ -93,6 +93,9 @@ const ALIASES: Readonly<Record<string, readonly [noun: string, verb: string]>> =
   whoami: ["auth", "status"],
 };
 
+/** Logs in on the way to something else. */
+const logIn = async (context: Context): Promise<void> => (await import("./commands/auth/login.ts")).logInFirst(context);
+
 /** Builds the command line. `context.opened` gives the context that the command ran in, if it came that far. */
 export function createProgram(host: Host) {
   let context: Promise<Context> | undefined;
@@ -114,7 +117,7 @@ export function createProgram(host: Host) {
   addCommonOptions(program);
 
   const open = (command: Command) => async () => {
-    context ??= import("./context.ts").then(({ Context }) => Context.create(host, commonOptionsOf(command)));
+    context ??= import("./context.ts").then(({ Context }) => Context.create(host, commonOptionsOf(command), { logIn }));
     return context;
   };
   const addVerb = (parent: Command, name: string, { summary, load }: Verb) =>

@@ -8,7 +8,7 @@ const TOPICS: Readonly<Record<string, () => string>> = {
     Object.entries(EXIT_CODES)
       .map(([code, meaning]) => `${code.padStart(3)}  ${meaning}`)
       .join("\n"),
-  environment: () => `KILOCLAW_ADMIN_TOKEN        the admin's token (before any stored one)
+  environment: () => `KILOCLAW_ADMIN_TOKEN        the admin's token (before any stored one, except a sandbox's)
 KILOCLAW_ADMIN_HOST         the platform's address, such as https://app.kilo.ai
 KILOCLAW_ADMIN_PROFILE      the profile to use
 KILOCLAW_ADMIN_CONFIG_DIR   where settings, credentials and state are kept
