@@ -28,6 +28,14 @@ export const NOUNS: Readonly<Record<string, Noun>> = {
       watch: { summary: "follow a run's output to its end", load: () => import("./commands/runs/watch.ts") },
       logs: { summary: "show a run's output", load: () => import("./commands/runs/logs.ts") },
       cancel: { summary: "stop runs that have not ended", load: () => import("./commands/runs/cancel.ts") },
+      settle: {
+        summary: "record the outcome of runs that ended unnoticed",
+        load: () => import("./commands/runs/settle.ts"),
+      },
+      diagnose: {
+        summary: "find out what is going on with a run, and what to do",
+        load: () => import("./commands/runs/diagnose.ts"),
+      },
     },
   },
   instances: {
