@@ -6,7 +6,7 @@ import type { Config } from "./config/config-file.ts";
 import type { Credential } from "./config/credentials.ts";
 import type { Keyring } from "./config/keyring.ts";
 import { resolvePaths, type Paths } from "./config/paths.ts";
-import { resolveTarget, type Target } from "./config/settings.ts";
+import { DEFAULT_PROFILE, resolveTarget, type Target } from "./config/settings.ts";
 import { CliError, messageOf } from "./errors.ts";
 import type { Ledger } from "./journal/ledger.ts";
 import type { Host } from "./terminal/host.ts";
@@ -40,6 +40,12 @@ export interface Why {
   readonly reason: string | null;
 }
 
+/** What commands do for the context, which knows no command. */
+export interface ContextServices {
+  /** Has the user log in to the platform that is meant, with nothing on standard output. */
+  readonly logIn: (context: Context) => Promise<void>;
+}
+
 interface Closable {
   close(): Promise<void>;
 }
@@ -58,6 +64,7 @@ export class Context {
   /** Aborted when nobody reads standard output any more. */
   readonly closed: AbortSignal;
   readonly #options: CommonOptions;
+  readonly #services: ContextServices;
   #config: Promise<Config> | undefined;
   #connection: Promise<Connection> | undefined;
   #api: Promise<Api> | undefined;
@@ -66,7 +73,7 @@ export class Context {
   readonly #opened: Closable[] = [];
   #stopHandled = false;
 
-  private constructor(host: Host, options: CommonOptions, output: Output) {
+  private constructor(host: Host, options: CommonOptions, services: ContextServices, output: Output) {
     this.host = host;
     this.stop = host.stop;
     this.closed = host.closed;
@@ -75,12 +82,13 @@ export class Context {
     const noInput = options.input === false || isOn(host.env.KILOCLAW_ADMIN_NO_INPUT);
     this.prompter = new Prompter(host, { input: !noInput });
     this.#options = options;
+    this.#services = services;
   }
 
   /**
    * @throws CliError `usage` when an option or environment variable has a value it cannot have.
    */
-  static async create(host: Host, options: CommonOptions): Promise<Context> {
+  static async create(host: Host, options: CommonOptions, services: ContextServices): Promise<Context> {
     const output = await Output.create(host, {
       format: options.json ? "json" : (options.output ?? formatFrom(host.env.KILOCLAW_ADMIN_OUTPUT) ?? "table"),
       quiet: options.quiet ?? false,
@@ -88,7 +96,7 @@ export class Context {
       color: options.color === false ? "never" : options.color === true ? "always" : (options.color ?? "auto"),
       utc: options.utc ?? false,
     });
-    return new Context(host, options, output);
+    return new Context(host, options, services, output);
   }
 
   readonly config = (): Promise<Config> => {
@@ -102,6 +110,19 @@ export class Context {
     return { ...target, origin: parseOrigin(target.host, target.hostSource) };
   };
 
+  /**
+   * The platforms of all profiles, the one that is meant as {@link target} has it. Where that was named on the command line,
+   * it is the only one.
+   */
+  readonly targets = async (): Promise<readonly Target[]> => {
+    const [meant, config] = await Promise.all([this.target(), this.config()]);
+    if (this.#options.profile !== undefined || this.#options.host !== undefined) return [meant];
+    const names = new Set([DEFAULT_PROFILE, ...Object.keys(config.profiles), meant.profile]);
+    return [...names].map((profile) =>
+      profile === meant.profile ? meant : resolveTarget({ profile }, {}, config, DEFAULT_HOST),
+    );
+  };
+
   /** Which platform is meant, and with which token. Works without a token, and without asking anybody. */
   readonly connection = (): Promise<Connection> => {
     this.#connection ??= this.#connect();
@@ -109,7 +130,7 @@ export class Context {
   };
 
   /**
-   * The platform, logged in.
+   * The platform, logged in. Without a token, whoever sits at a terminal is offered to log in first.
    *
    * @throws CliError `auth` when there is no token for it.
    */
@@ -118,10 +139,10 @@ export class Context {
     return this.#api;
   };
 
-  /** The platform as a token that is being tried out sees it. */
-  readonly apiAs = async (token: string): Promise<Api> => {
-    const [{ Api }, { origin }] = await Promise.all([import("./api/api.ts"), this.target()]);
-    return this.#closing(new Api(this.#transportTo(origin, token)));
+  /** A platform as a token that is being tried out sees it; reads end when `signal` is aborted. */
+  readonly apiAs = async (token: string, origin: Origin, signal: AbortSignal = this.stop): Promise<Api> => {
+    const { Api } = await import("./api/api.ts");
+    return this.#closing(new Api({ ...this.#transportTo(origin, token), signal }));
   };
 
   /** The platform's device login, which needs no token. */
@@ -139,12 +160,33 @@ export class Context {
 
   /** What to type to log in to the platform that is meant. */
   get loginCommand(): string {
-    const { host, profile } = this.#options;
+    return this.#here("kiloclaw-admin auth login");
+  }
+
+  /** What to do when the platform that is meant refuses the token. */
+  readonly advice = async (): Promise<readonly string[]> => {
+    const { credential, profile } = await this.connection();
+    if (credential?.fromEnvironment) return [(await import("./config/credentials.ts")).REPLACE_VARIABLE];
     return [
-      "kiloclaw-admin auth login",
-      ...(profile === undefined ? [] : [`--profile ${profile}`]),
-      ...(host === undefined ? [] : [`--host ${host}`]),
-    ].join(" ");
+      profile === "sandbox"
+        ? "the sandbox makes a new token when it starts: kiloclaw-admin sandbox start"
+        : `log in as an admin: ${this.loginCommand}`,
+    ];
+  };
+
+  /** What went wrong; a refused token comes with what to do about it here, which the call that was refused cannot know. */
+  async explained(failure: unknown): Promise<unknown> {
+    const { ApiError } = await import("./api/api-error.ts");
+    if (!(failure instanceof ApiError) || failure.kind !== "auth") return failure;
+    const [{ expiredWords }, { origin, credential }] = await Promise.all([import("./api/token.ts"), this.connection()]);
+    // Device login asks without a token.
+    if (!credential) return failure;
+    const hint = [`see why: ${this.#here("kiloclaw-admin auth status")}`, ...(await this.advice())];
+    if (failure.httpStatus !== 401) return new CliError("auth", failure.message, { hint, cause: failure });
+    // The platform has one message for whatever is wrong with a token; the token may know better.
+    const expired = expiredWords(credential.token);
+    const refused = expired ? `the token for ${origin} ${expired}` : `${origin} refuses the token: ${failure.message}`;
+    return new CliError("auth", refused, { hint, cause: failure });
   }
 
   /** Who we are to the platform, to recognise our own rows. The e-mail address is `null` when it cannot be asked. */
@@ -154,12 +196,13 @@ export class Context {
   };
 
   async #askWhoIAm(): Promise<{ userId: string | undefined; email: string | null }> {
-    const [api, { credential }, { readClaims }, { profile }] = await Promise.all([
+    const [api, { readClaims }, { profile }] = await Promise.all([
       this.api(),
-      this.connection(),
       import("./api/token.ts"),
       import("./contract/rest.ts"),
     ]);
+    // Not before: it may be a login that makes the connection.
+    const { credential } = await this.connection();
     try {
       const { user } = await api.get(profile);
       return { userId: user.id, email: user.email };
@@ -200,11 +243,16 @@ export class Context {
   async #connect(): Promise<Connection> {
     const target = await this.target();
     const { findCredential } = await import("./config/credentials.ts");
-    const { config } = this.paths;
-    return { ...target, credential: await findCredential(config, target.origin, this.host.env, this.keyring) };
+    const { env } = this.host;
+    const credential = await findCredential(this.paths.config, target.origin, env, this.keyring);
+    if (env.KILOCLAW_ADMIN_TOKEN?.trim() && credential && !credential.fromEnvironment) {
+      this.output.note(`KILOCLAW_ADMIN_TOKEN is not sent to ${target.origin}, which has a token of its own`);
+    }
+    return { ...target, credential };
   }
 
   async #openApi(): Promise<Api> {
+    await this.#offerLogin();
     const { origin, credential, profile } = await this.connection();
     if (!credential) {
       throw new CliError("auth", `not logged in to ${origin} (profile "${profile}")`, {
@@ -217,6 +265,30 @@ export class Context {
     }
     const { Api } = await import("./api/api.ts");
     return this.#closing(new Api(this.#transportTo(origin, credential.token)));
+  }
+
+  /** Offers to log in to whoever has no token, or one that has expired by what is written in it. */
+  async #offerLogin(): Promise<void> {
+    const { origin, credential } = await this.connection();
+    if (!this.prompter.canAsk || credential?.fromEnvironment) return;
+    const { expiredWords } = await import("./api/token.ts");
+    const expired = credential && expiredWords(credential.token);
+    if (credential && !expired) return;
+    const why = expired ? `The token for ${origin} ${expired}` : `Not logged in to ${origin}`;
+    // A no with an expired token: the platform's clock is the one that counts.
+    if (!(await this.prompter.offer(`${why}. Log in now?`))) return;
+    await this.#services.logIn(this);
+    this.#connection = undefined;
+  }
+
+  /** A command, for the platform that was named on this one's command line. */
+  #here(command: string): string {
+    const { host, profile } = this.#options;
+    return [
+      command,
+      ...(profile === undefined ? [] : [`--profile ${profile}`]),
+      ...(host === undefined ? [] : [`--host ${host}`]),
+    ].join(" ");
   }
 
   #closing<T extends Closable>(opened: T): T {

@@ -29,7 +29,8 @@ export async function main(argv: readonly string[], host: Host): Promise<number>
     if (cutOff) return code ?? 0;
     const exitCode = code ?? exitCodeOf(error instanceof CliError ? error.kind : "unexpected");
     const { reportError } = await import("./terminal/report.ts");
-    reportError(host, argv, error, exitCode);
+    const explained = await (await context.opened())?.explained(error).catch(() => undefined);
+    reportError(host, argv, explained ?? error, exitCode);
     return exitCode;
   } finally {
     await (await context.opened())?.close();

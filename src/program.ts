@@ -28,6 +28,14 @@ export const NOUNS: Readonly<Record<string, Noun>> = {
       watch: { summary: "follow a run's output to its end", load: () => import("./commands/runs/watch.ts") },
       logs: { summary: "show a run's output", load: () => import("./commands/runs/logs.ts") },
       cancel: { summary: "stop runs that have not ended", load: () => import("./commands/runs/cancel.ts") },
+      settle: {
+        summary: "record the outcome of runs that ended unnoticed",
+        load: () => import("./commands/runs/settle.ts"),
+      },
+      diagnose: {
+        summary: "find out what is going on with a run, and what to do",
+        load: () => import("./commands/runs/diagnose.ts"),
+      },
       reconcile: {
         summary: "find out what became of starts whose answer was lost",
         load: () => import("./commands/runs/reconcile.ts"),
@@ -97,6 +105,9 @@ const ALIASES: Readonly<Record<string, readonly [noun: string, verb: string]>> =
   whoami: ["auth", "status"],
 };
 
+/** Logs in on the way to something else. */
+const logIn = async (context: Context): Promise<void> => (await import("./commands/auth/login.ts")).logInFirst(context);
+
 /** Builds the command line. `context.opened` gives the context that the command ran in, if it came that far. */
 export function createProgram(host: Host) {
   let context: Promise<Context> | undefined;
@@ -118,7 +129,7 @@ export function createProgram(host: Host) {
   addCommonOptions(program);
 
   const open = (command: Command) => async () => {
-    context ??= import("./context.ts").then(({ Context }) => Context.create(host, commonOptionsOf(command)));
+    context ??= import("./context.ts").then(({ Context }) => Context.create(host, commonOptionsOf(command), { logIn }));
     return context;
   };
   const addVerb = (parent: Command, name: string, { summary, load }: Verb) =>

@@ -66,7 +66,9 @@ export class Api {
    * @throws ApiError
    */
   async query<P extends Query>(procedure: P, input: z.input<P["input"]>, options: CallOptions = {}) {
-    const { signal = this.#signal, retry = true } = options;
+    const { signal: given = this.#signal, retry = true } = options;
+    // Its own for each query: whoever listens to it for as long as the tool runs must not become ever more.
+    const signal = given && AbortSignal.any([given]);
     const ask = async (): Promise<z.output<P["output"]>> => {
       try {
         const data = await this.#client.query(procedure.path, input, signal ? { signal } : {});

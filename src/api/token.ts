@@ -21,3 +21,13 @@ export function readClaims(token: string): TokenClaims | undefined {
     return undefined;
   }
 }
+
+/**
+ * `expired on …` for a token that has expired by what is written in it and by this machine's clock, else `undefined`. The
+ * platform's clock is the one that counts.
+ */
+export function expiredWords(token: string): string | undefined {
+  const expiresAt = readClaims(token)?.expiresAt;
+  if (!expiresAt || expiresAt.getTime() > Date.now()) return undefined;
+  return `expired on ${expiresAt.toISOString().slice(0, 16).replace("T", " ")} UTC`;
+}

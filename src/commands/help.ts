@@ -8,7 +8,7 @@ const TOPICS: Readonly<Record<string, () => string>> = {
     Object.entries(EXIT_CODES)
       .map(([code, meaning]) => `${code.padStart(3)}  ${meaning}`)
       .join("\n"),
-  environment: () => `KILOCLAW_ADMIN_TOKEN        the admin's token (before any stored one)
+  environment: () => `KILOCLAW_ADMIN_TOKEN        the admin's token (before any stored one, except a sandbox's)
 KILOCLAW_ADMIN_HOST         the platform's address, such as https://app.kilo.ai
 KILOCLAW_ADMIN_PROFILE      the profile to use
 KILOCLAW_ADMIN_CONFIG_DIR   where settings, credentials and state are kept
@@ -44,6 +44,8 @@ or even a conflict can hide a live run. Then the tool looks for the row for 30 s
 
 A finished run stays "running" until somebody asks for its status; a new start would lose its outcome. So start asks first,
 and lists ask about what they show as running. A run whose machine is down is never asked about: that would mark it failed.
+
+What nobody watches is recorded by \`runs settle --all\`, from cron. What is going on with a run, and what to do: runs diagnose.
 
 Cancel keeps the run's output on this machine first, because the platform does not. Ctrl-C in watch never touches the run.`,
 };

@@ -1,9 +1,10 @@
-import { lstat, mkdir, readFile } from "node:fs/promises";
+import { lstat, readdir, readFile, rm } from "node:fs/promises";
 import { userInfo } from "node:os";
 import { join } from "node:path";
 import * as z from "zod";
 import { CliError, messageOf } from "../errors.ts";
 import type { Keyring } from "./keyring.ts";
+import { withLock } from "./lock.ts";
 
 const file = z.strictObject({
   tokens: z.record(z.string(), z.string()).default({}),
@@ -20,7 +21,12 @@ export interface Credential {
   readonly token: string;
   /** Where it comes from, in words for the user. */
   readonly source: string;
+  /** It was not stored by a login: logging in again does not replace it. */
+  readonly fromEnvironment: boolean;
 }
+
+/** Where the token of an origin is stored. */
+export type Storage = "keyring" | "file";
 
 const IN_KEYRING = "the system's keyring";
 
@@ -37,6 +43,9 @@ export function isToken(text: string): boolean {
 /**
  * The token for an origin: `KILOCLAW_ADMIN_TOKEN` first, then where it was stored at login, the keyring or the file.
  *
+ * A platform on this machine that has a stored token is a sandbox, and gets that one: the variable may well hold a token of
+ * the real platform.
+ *
  * @throws CliError `auth` when the variable is not a token; `local-state` when file or keyring cannot be trusted or read.
  */
 export async function findCredential(
@@ -46,17 +55,40 @@ export async function findCredential(
   openKeyring: OpenKeyring,
 ): Promise<Credential | undefined> {
   const fromEnv = env.KILOCLAW_ADMIN_TOKEN?.trim();
-  if (fromEnv) {
-    if (isToken(fromEnv)) return { token: fromEnv, source: "environment (KILOCLAW_ADMIN_TOKEN)" };
-    throw new CliError("auth", "KILOCLAW_ADMIN_TOKEN is not a token: it has spaces or characters outside ASCII");
+  if (fromEnv && !(isOnThisMachine(origin) && (await storageOf(directory, origin)))) {
+    if (isToken(fromEnv)) {
+      return { token: fromEnv, source: "environment (KILOCLAW_ADMIN_TOKEN)", fromEnvironment: true };
+    }
+    throw new CliError("auth", "KILOCLAW_ADMIN_TOKEN is not a token: it has spaces or characters outside ASCII", {
+      hint: REPLACE_VARIABLE,
+    });
   }
   const { tokens, keyring } = await read(directory);
   if (keyring.includes(origin)) {
     const secret = await withKeyring(openKeyring, origin, (ring) => ring.get(origin));
-    return secret === null ? undefined : { token: secret, source: IN_KEYRING };
+    return secret === null ? undefined : { token: secret, source: IN_KEYRING, fromEnvironment: false };
   }
   const token = tokens[origin];
-  return token === undefined ? undefined : { token, source: fileWords(directory) };
+  return token === undefined ? undefined : { token, source: fileWords(directory), fromEnvironment: false };
+}
+
+/** Whether an origin is this machine's own: no other may be reached without TLS. */
+export function isOnThisMachine(origin: string): boolean {
+  return origin.startsWith("http:");
+}
+
+/** What to do about a token in the environment that is of no use. */
+export const REPLACE_VARIABLE = "unset KILOCLAW_ADMIN_TOKEN, or put an admin's token into it";
+
+/**
+ * Where the token of an origin is stored, as the file says; `undefined` when none is. Does not ask the keyring.
+ *
+ * @throws CliError `local-state`
+ */
+export async function storageOf(directory: string, origin: string): Promise<Storage | undefined> {
+  const { tokens, keyring } = await read(directory);
+  if (keyring.includes(origin)) return "keyring";
+  return tokens[origin] === undefined ? undefined : "file";
 }
 
 /**
@@ -80,13 +112,13 @@ export async function saveToken(
   token: string,
   openKeyring?: OpenKeyring,
 ): Promise<string> {
-  const { tokens, keyring } = await read(directory);
-  await write(directory, {
-    tokens: { ...tokens, [origin]: token },
-    keyring: keyring.filter((stored) => stored !== origin),
+  let leftover = false;
+  await edit(directory, async ({ tokens, keyring }) => {
+    leftover = keyring.includes(origin);
+    return { tokens: { ...tokens, [origin]: token }, keyring: without(keyring, origin) };
   });
   // The older token is of no use any more; a keyring that is out of reach may keep it.
-  if (keyring.includes(origin)) await (await openKeyring?.())?.delete(origin).catch(() => undefined);
+  if (leftover) await (await openKeyring?.())?.delete(origin).catch(() => undefined);
   return fileWords(directory);
 }
 
@@ -102,10 +134,11 @@ export async function saveTokenInKeyring(
   token: string,
   openKeyring: OpenKeyring,
 ): Promise<string> {
-  const { tokens, keyring } = await read(directory);
-  await withKeyring(openKeyring, origin, (ring) => ring.set(origin, token));
-  const { [origin]: _replaced, ...others } = tokens;
-  await write(directory, { tokens: others, keyring: [...keyring.filter((stored) => stored !== origin), origin] });
+  await edit(directory, async ({ tokens, keyring }) => {
+    await withKeyring(openKeyring, origin, (ring) => ring.set(origin, token));
+    const { [origin]: _replaced, ...others } = tokens;
+    return { tokens: others, keyring: [...without(keyring, origin), origin] };
+  });
   return IN_KEYRING;
 }
 
@@ -120,13 +153,34 @@ export async function removeToken(
   origin: string,
   openKeyring: OpenKeyring,
 ): Promise<string | undefined> {
-  const { tokens, keyring } = await read(directory);
-  const inKeyring = keyring.includes(origin);
-  const { [origin]: inFile, ...others } = tokens;
-  if (!inKeyring && inFile === undefined) return undefined;
-  if (inKeyring) await withKeyring(openKeyring, origin, (ring) => ring.delete(origin));
-  await write(directory, { tokens: others, keyring: keyring.filter((stored) => stored !== origin) });
-  return inKeyring ? IN_KEYRING : fileWords(directory);
+  const storage = await storageOf(directory, origin);
+  if (storage === undefined) return undefined;
+  await edit(directory, async ({ tokens, keyring }) => {
+    if (keyring.includes(origin)) await withKeyring(openKeyring, origin, (ring) => ring.delete(origin));
+    const { [origin]: _removed, ...others } = tokens;
+    return { tokens: others, keyring: without(keyring, origin) };
+  });
+  return storage === "keyring" ? IN_KEYRING : fileWords(directory);
+}
+
+function without(origins: readonly string[], origin: string): string[] {
+  return origins.filter((stored) => stored !== origin);
+}
+
+/** Changes the file while no other process does, so that of two logins at once none is lost. */
+async function edit(directory: string, change: (stored: Stored) => Promise<Stored>): Promise<void> {
+  await withLock(credentialsPath(directory), async (check) => {
+    await removeOrphans(directory);
+    const changed = await change(await read(directory));
+    check();
+    await write(directory, changed);
+  });
+}
+
+/** Removes what processes that were killed while they wrote have left: it has tokens in it. Only under the lock. */
+async function removeOrphans(directory: string): Promise<void> {
+  const orphans = (await readdir(directory)).filter((name) => /^credentials\.json\.\d+$/.test(name));
+  await Promise.all(orphans.map((name) => rm(join(directory, name), { force: true })));
 }
 
 /** @throws CliError `local-state` when the keyring cannot be reached, with the way around it. */
@@ -155,7 +209,6 @@ function fileWords(directory: string): string {
 async function write(directory: string, stored: Stored): Promise<void> {
   const path = credentialsPath(directory);
   try {
-    await mkdir(directory, { recursive: true, mode: 0o700 });
     const { default: writeFileAtomic } = await import("write-file-atomic");
     const content = { tokens: stored.tokens, ...(stored.keyring.length > 0 ? { keyring: stored.keyring } : {}) };
     await writeFileAtomic(path, `${JSON.stringify(content, null, 2)}\n`, { mode: 0o600 });

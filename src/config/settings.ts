@@ -9,7 +9,8 @@ export interface Target {
   readonly hostSource: string;
 }
 
-const DEFAULT_PROFILE = "default";
+/** The profile that is there without being in the settings file. */
+export const DEFAULT_PROFILE = "default";
 
 /**
  * Chooses profile and host: flag, then environment, then the settings file, then the default.

@@ -6,7 +6,7 @@ import { CliError } from "../errors.ts";
 import { graceAfter } from "./grace.ts";
 import { runRef } from "./run-ref.ts";
 import type { Run } from "./run.ts";
-import { pollRun } from "./settle.ts";
+import { machineOf, pollRun } from "./settle.ts";
 
 export interface Cancellation {
   /** What the platform says of the run now: not every cancel cancels. */
@@ -15,50 +15,96 @@ export interface Cancellation {
   readonly alreadyEnded: boolean;
 }
 
+export interface CancelOptions {
+  /** Is given the output so far, right before the request goes out. It may throw to prevent that. */
+  readonly keepOutput: (output: string) => Promise<void>;
+  /** Cancel also where the machine is known to be down, which marks the run failed for good. */
+  readonly force: boolean;
+  /** Aborted: send nothing more; what is under way gets a few seconds to come to a known end. */
+  readonly stop: AbortSignal;
+}
+
 const ANSWER_AFTER_STOP_MS = 5_000;
 const LONGEST_WAIT_MS = 30_000;
 const ASK_AGAIN_AFTER_MS = [0, 500, 1_000, 2_000];
 
 /**
  * Cancels a run and reports what became of it: `ok` from the platform only means that the row does not say `running` any
- * more, and a cancelled run's output is not kept there.
+ * more, `ok: false` that it still does (somebody else's cancel may be under way), and a cancelled run's output is not kept
+ * there.
  *
- * @param keepOutput is given the output so far, right before the request goes out. It may throw to prevent that.
- * @throws ApiError when the platform cannot be asked, or the run cannot be found.
+ * @throws ApiError before anything was sent: the platform cannot be asked, or the run cannot be found.
+ * @throws CliError `conflict` when the machine is down; `unreachable` when the run is known to go on; `outcome-unknown` when
+ *   a request was sent and the platform does not say what became of the run.
  */
-export async function cancelRun(
-  api: Api,
-  run: Run,
-  keepOutput: (output: string) => Promise<void>,
-  stop: AbortSignal,
-): Promise<Cancellation> {
-  // Once the request is out, what became of the run is worth a few seconds more.
-  const { signal } = graceAfter(stop, ANSWER_AFTER_STOP_MS);
+export async function cancelRun(api: Api, run: Run, { keepOutput, force, stop }: CancelOptions): Promise<Cancellation> {
+  // The machine may have stopped while the user was looking at the question.
+  if (!force && (await machineOf(api, run, stop)) === "down") throw machineDown([run]);
   const before = await pollRun(api, run, { signal: stop });
   if (before.run.status !== "running") return { run: before.run, alreadyEnded: true };
   await keepOutput(before.status.output ?? "");
-  let current = before.run;
+  stop.throwIfAborted();
+  return { run: await sendCancel(api, before.run, stop), alreadyEnded: false };
+}
+
+/** Cancelling twice does no harm, so whatever is not an answer is followed by a look and another try. */
+async function sendCancel(api: Api, run: Run, stop: AbortSignal): Promise<Run> {
+  // Once the request is out, what became of the run is worth a few seconds more.
+  const { signal, release } = graceAfter(stop, ANSWER_AFTER_STOP_MS);
   let failure: ApiError | undefined;
-  for (const pause of ASK_AGAIN_AFTER_MS) {
-    await sleep(Math.max(pause, Math.min(failure?.retryAfterMs ?? 0, LONGEST_WAIT_MS)), undefined, { signal });
-    try {
-      await api.mutate(admin.cancelKiloCliRun, runRef(run), { signal });
-      failure = undefined;
-    } catch (error) {
-      // Sent or not, cancelling twice does no harm; what counts is the status.
-      if (!(error instanceof ApiError) || !error.transient) throw error;
-      failure = error;
+  let sent = false;
+  let known = true;
+  const note = (error: unknown) => {
+    if (!(error instanceof ApiError) || (!error.transient && !(sent && error.kind === "interrupted"))) throw error;
+    failure = error;
+  };
+  try {
+    for (const pause of ASK_AGAIN_AFTER_MS) {
+      const wait = Math.max(pause, Math.min(failure?.retryAfterMs ?? 0, LONGEST_WAIT_MS));
+      await sleep(wait, undefined, { signal }).catch(() => undefined);
+      if (signal.aborted) break;
+      try {
+        await api.mutate(admin.cancelKiloCliRun, runRef(run), { signal });
+        sent = true;
+        failure = undefined;
+      } catch (error) {
+        sent ||= error instanceof ApiError && error.sent;
+        note(error);
+        if (failure && !failure.sent) continue;
+      }
+      known = false;
+      try {
+        const { run: current } = await pollRun(api, run, { signal });
+        if (current.status !== "running") return current;
+        known = true;
+      } catch (error) {
+        note(error);
+      }
     }
-    if (failure && !failure.sent) continue;
-    current = (await pollRun(api, run, { signal })).run;
-    if (current.status !== "running") return { run: current, alreadyEnded: false };
+  } finally {
+    release();
   }
-  if (failure) {
-    throw new CliError("unreachable", `run ${run.id} was still running when last asked: ${failure.message}`, {
-      hint: `try again: kiloclaw-admin runs cancel ${run.id}`,
-      retryable: true,
-      cause: failure,
-    });
+  if (!known) {
+    throw new CliError(
+      "outcome-unknown",
+      `a cancel of run ${run.id} was sent, but the platform does not say what became of it${failure ? `: ${failure.message}` : ""}`,
+      { hint: `see what did: kiloclaw-admin runs show ${run.id}`, retryable: true, cause: failure },
+    );
   }
-  return { run: current, alreadyEnded: false };
+  if (!failure) return run;
+  throw new CliError("unreachable", `run ${run.id} was still running when last asked: ${failure.message}`, {
+    hint: `try again: kiloclaw-admin runs cancel ${run.id}`,
+    retryable: true,
+    cause: failure,
+  });
+}
+
+/** Why runs on machines that do not run are not cancelled. */
+export function machineDown(runs: readonly Pick<Run, "id">[]): CliError {
+  const ids = runs.map(({ id }) => id).join(", ");
+  return new CliError(
+    "conflict",
+    `the machine of ${ids} is not running: a cancel now would mark the run failed for good`,
+    { hint: "start the machine first; or, if the run's outcome does not matter any more, add --force" },
+  );
 }

@@ -9,6 +9,8 @@ export interface RunFilter {
   readonly instanceId?: string | undefined;
   readonly status?: RunStatus | undefined;
   readonly initiatedBy?: "admin" | "user" | undefined;
+  /** Only runs that this admin started. */
+  readonly adminId?: string | undefined;
   /** Text in the customer's e-mail address, the prompt or the instance ID. */
   readonly search?: string | undefined;
   readonly since?: Date | undefined;
@@ -28,6 +30,7 @@ export async function* listRuns(
   for await (const run of scanRuns(api, filter, limit, options)) {
     if (filter.since && run.startedAt < filter.since) return;
     if (filter.subject && run.userId !== filter.subject.userId) continue;
+    if (filter.adminId !== undefined && run.initiatedByAdminId !== filter.adminId) continue;
     if (filter.instanceId) {
       if (run.instanceId !== filter.instanceId) continue;
       // The platform was asked for the instance, so the text is looked for here.
@@ -53,7 +56,7 @@ export async function* scanRuns(
   const seen = new Set<string>();
   const input = searchInput(filter);
   // With a filter of our own on top, a page that is too small would only mean another one.
-  const limit = filter.subject || filter.instanceId ? PAGE_SIZE : Math.min(PAGE_SIZE, expected);
+  const limit = filter.subject || filter.instanceId || filter.adminId ? PAGE_SIZE : Math.min(PAGE_SIZE, expected);
   for (let offset = 0; ; offset += limit) {
     const { runs, pagination } = await api.query(admin.listAllCliRuns, { ...input, offset, limit }, options);
     for (const row of runs) {

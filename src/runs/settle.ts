@@ -1,6 +1,8 @@
+import { ApiError } from "../api/api-error.ts";
 import type { Api } from "../api/api.ts";
 import { admin } from "../contract/procedures.ts";
 import { getInstance } from "./instances.ts";
+import { CONCURRENCY, pooled } from "./pool.ts";
 import { runRef } from "./run-ref.ts";
 import { withStatus, type Run, type Status } from "./run.ts";
 
@@ -19,6 +21,55 @@ export async function pollRun(
   return { run: withStatus(run, status), status };
 }
 
+/**
+ * What asking about one run brought.
+ *
+ * - `ended`, `running`: the platform's answer; an end is now on record.
+ * - `machine-down`: left alone, because the platform would mark it failed whatever became of it.
+ * - `unanswered`: the platform, or the part of it that knows the machine, gave no answer.
+ * - `unasked`: its machine runs, and nobody wanted to ask.
+ */
+export interface Settlement {
+  readonly run: Run;
+  readonly state: "ended" | "running" | "machine-down" | "unanswered" | "unasked";
+  /** Why there is no answer. */
+  readonly problem: string | null;
+  readonly error?: ApiError;
+}
+
+export interface SettleOptions {
+  /** Ask also where the machine is known to be down, which marks the run failed for good. */
+  readonly force?: boolean;
+  /** False: look at the machine only. */
+  readonly ask?: boolean;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Brings a run that is shown as running up to date, as far as that destroys nothing. The machine may still stop between the
+ * look at it and the question: the platform has no call for both.
+ *
+ * @throws ApiError `auth` only: everything else that goes wrong is an answer by itself.
+ */
+export async function settleRun(api: Api, run: Run, options: SettleOptions = {}): Promise<Settlement> {
+  const { force = false, ask = true, signal } = options;
+  try {
+    if (run.status === "running" && !force) {
+      const machine = await machineOf(api, run, signal);
+      if (machine === "down") return { run, state: "machine-down", problem: "its machine is not running" };
+      if (machine === "unknown")
+        return { run, state: "unanswered", problem: "nobody can tell whether its machine runs" };
+    }
+    if (!ask) return { run, state: "unasked", problem: null };
+    const { run: polled, status } = await pollRun(api, run, { signal });
+    if (!status.hasRun) return { run, state: "unanswered", problem: "the platform does not find it any more" };
+    return { run: polled, state: polled.status === "running" ? "running" : "ended", problem: null };
+  } catch (error) {
+    if (!(error instanceof ApiError) || error.kind === "auth") throw error;
+    return { run, state: "unanswered", problem: error.message, error };
+  }
+}
+
 export interface Settled {
   /** The runs in their order, those that were shown as running brought up to date. */
   readonly runs: Run[];
@@ -29,30 +80,25 @@ export interface Settled {
 }
 
 /**
- * Brings runs that a list shows as running up to date, as far as that destroys nothing: a run whose instance is not running
- * is left alone, because the platform would mark it failed whatever became of it.
+ * Brings the runs of a list up to date, a few at a time: those shown as running, and those of which only the output tells
+ * whether they failed or the machine lost them (asking changes nothing there).
+ *
+ * @throws ApiError `auth`
  */
 export async function settleRuns(api: Api, runs: readonly Run[]): Promise<Settled> {
-  const machineDown: Run[] = [];
-  const unanswered: Run[] = [];
-  const settled = await Promise.all(
-    runs.map(async (run) => {
-      // Only the output of such a row tells whether the run failed or the machine lost it; asking changes nothing there.
-      const lost = run.status === "failed" && run.exitCode === null;
-      if (run.status !== "running" && !lost) return run;
-      try {
-        if (!lost && (await machineOf(api, run)) === "down") {
-          machineDown.push(run);
-          return run;
-        }
-        return (await pollRun(api, run)).run;
-      } catch {
-        unanswered.push(run);
-        return run;
-      }
-    }),
+  const unclear = runs.filter(
+    ({ status, exitCode }) => status === "running" || (status === "failed" && exitCode === null),
   );
-  return { runs: settled, machineDown, unanswered };
+  const settlements = new Map<string, Settlement>();
+  for await (const settlement of pooled(unclear, CONCURRENCY, (run) => settleRun(api, run))) {
+    settlements.set(settlement.run.id, settlement);
+  }
+  const left = (state: Settlement["state"]) => unclear.filter(({ id }) => settlements.get(id)?.state === state);
+  return {
+    runs: runs.map((run) => settlements.get(run.id)?.run ?? run),
+    machineDown: left("machine-down"),
+    unanswered: left("unanswered"),
+  };
 }
 
 /**
@@ -66,7 +112,17 @@ export async function machineOf(
   signal?: AbortSignal,
 ): Promise<"up" | "down" | "unknown"> {
   if (instanceId === null) return "down";
-  const { machineStatus, machineStatusError } = await getInstance(api, instanceId, signal);
+  return machineState(await getInstance(api, instanceId, signal));
+}
+
+/** What an instance says about its machine: an unreachable worker says nothing. */
+export function machineState({
+  machineStatus,
+  machineStatusError,
+}: {
+  readonly machineStatus: string | null;
+  readonly machineStatusError: string | null;
+}): "up" | "down" | "unknown" {
   if (machineStatusError !== null) return "unknown";
   return machineStatus === "running" ? "up" : "down";
 }

@@ -32,12 +32,21 @@ export class Prompter {
   /**
    * Offers the user something; nobody to ask is a no.
    *
+   * @param withdrawn takes the question back when it is aborted: a no, too.
    * @throws CliError `interrupted` on Ctrl-C.
    */
-  async offer(question: string): Promise<boolean> {
-    if (!this.canAsk) return false;
+  async offer(question: string, withdrawn?: AbortSignal): Promise<boolean> {
+    if (!this.canAsk || withdrawn?.aborted) return false;
     const { confirm } = await import("@inquirer/prompts");
-    return this.#ask((context) => confirm({ message: question, default: true }, context));
+    try {
+      return await this.#ask((context) => {
+        const signal = withdrawn ? AbortSignal.any([context.signal, withdrawn]) : context.signal;
+        return confirm({ message: question, default: true }, { ...context, signal });
+      });
+    } catch (error) {
+      if (withdrawn?.aborted && !this.#host.stop.aborted) return false;
+      throw error;
+    }
   }
 
   /**

@@ -1,4 +1,3 @@
-import { createHmac } from "node:crypto";
 import { chmod, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { once } from "node:events";
@@ -28,67 +27,6 @@ const loggedIn = async () => {
   await settings("config.json", { profiles: { sandbox: { host: desk.sandbox.url } } });
   await settings("credentials.json", { tokens: { [desk.sandbox.url]: desk.sandbox.adminToken } });
 };
-/** A token like the one that is used, but with other claims, signed with a key that the platform does not have. */
-const forged = (claims: object) => {
-  const [head = "", payload = ""] = desk.sandbox.adminToken.split(".");
-  const known: unknown = JSON.parse(Buffer.from(payload, "base64url").toString());
-  const body = `${head}.${Buffer.from(JSON.stringify({ ...z.object({}).loose().parse(known), ...claims })).toString("base64url")}`;
-  return `${body}.${createHmac("sha256", "not the key").update(body).digest("base64url")}`;
-};
-
-describe("auth status", () => {
-  it("says who and where, and where the token is from; whoami is short for it", async () => {
-    const { code, stdout, stderr } = await desk.run(["auth", "status", "--json"]);
-    expect(code).toBe(0);
-    expect(stderr).toBe("");
-    expect(JSON.parse(stdout)).toMatchObject({
-      profile: "default",
-      host: desk.sandbox.url,
-      usable: true,
-      email: "ada.admin@kilocode.ai",
-      isAdmin: true,
-      tokenSource: "environment (KILOCLAW_ADMIN_TOKEN)",
-      expiresAt: expect.stringMatching(/^20\d\d-.*Z$/),
-      reason: null,
-    });
-    expect((await desk.run(["whoami", "--json"])).stdout).toBe(stdout);
-  });
-
-  it("gives the platform's reason, which other commands cannot see", async () => {
-    const plain = await desk.sandbox.remote.token("plain@example.com");
-    const blocked = await desk.sandbox.remote.token("blocked@example.com");
-    for (const [token, reason] of [
-      [plain, "this account is not an admin"],
-      [blocked, "the account is blocked"],
-      [forged({ exp: 1 }), "the token is expired, damaged or not from this platform"],
-      ["garbage", "the token is expired, damaged or not from this platform"],
-    ] as const) {
-      const env = { KILOCLAW_ADMIN_TOKEN: token };
-      const { code, stdout, stderr } = await desk.run(["auth", "status"], { env });
-      expect(stderr).toContain(reason);
-      expect(stdout).toContain("token    environment (KILOCLAW_ADMIN_TOKEN)");
-      expect(code).toBe(4);
-      const listed = await desk.run(["runs", "list"], { env });
-      expect(listed).toMatchObject({ code: 4, stdout: "" });
-      expect(listed.stderr).toContain("kiloclaw-admin auth status");
-      expect(`${stdout}${stderr}${listed.stderr}`).not.toContain(token);
-    }
-  });
-
-  it("says that there is no token, and what to do", async () => {
-    const { code, stdout, stderr } = await run(["auth", "status", "--json"], { configDir: directory });
-    expect(code).toBe(4);
-    expect(JSON.parse(stdout)).toMatchObject({
-      host: "https://app.kilo.ai",
-      usable: false,
-      reason: "there is no token",
-    });
-    expect(JSON.parse(stderr)).toMatchObject({ error: { kind: "auth", exitCode: 4 } });
-    const listed = await run(["runs", "list"], { configDir: directory });
-    expect(listed.code).toBe(4);
-    expect(listed.stderr).toContain("KILOCLAW_ADMIN_TOKEN");
-  });
-});
 
 describe("profiles", () => {
   it("lead to their platform with its token", async () => {
@@ -99,7 +37,7 @@ describe("profiles", () => {
     ]) {
       const { code, stdout } = await run([...argv, "--json"], { configDir: directory });
       expect(code).toBe(0);
-      expect(JSON.parse(stdout)).toMatchObject({ profile: "sandbox", host: desk.sandbox.url, usable: true });
+      expect(JSON.parse(stdout)).toMatchObject([{ profile: "sandbox", host: desk.sandbox.url, usable: true }]);
     }
     const env = { KILOCLAW_ADMIN_PROFILE: "sandbox" };
     expect((await run(["runs", "list", "-q"], { configDir: directory, env })).code).toBe(0);

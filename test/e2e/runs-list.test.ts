@@ -71,7 +71,7 @@ describe("filters", () => {
 
   it.each([
     [["--status", "lost"], "Allowed choices are running, completed, failed, cancelled"],
-    [["--initiated-by", "me"], "Allowed choices are admin, user"],
+    [["--initiated-by", "nobody"], "Allowed choices are admin, user, me"],
     [["--since", "yesterday"], "Give a length of time"],
     [["--since", "0s"], "Give a length of time"],
     [["--limit", "0"], "whole number from 1"],

@@ -1,18 +1,17 @@
 import { text } from "node:stream/consumers";
 import { Option, type Command } from "@commander-js/extra-typings";
-import type { Api } from "../../api/api.ts";
-import type { DeviceCode } from "../../api/device-login.ts";
 import { readClaims } from "../../api/token.ts";
-import { isToken } from "../../config/credentials.ts";
+import { isOnThisMachine, isToken } from "../../config/credentials.ts";
 import type { Context } from "../../context.ts";
 import { CliError } from "../../errors.ts";
 import type { OpenContext } from "../../program.ts";
 import type { View } from "../../terminal/output.ts";
-import { formatDuration } from "../../terminal/time.ts";
 import { duration, examples } from "../options.ts";
-import { offerBrowser } from "./browser.ts";
+import { tokenFromBrowser } from "./approval.ts";
 import { openStorage } from "./storage.ts";
 import { whoAmI } from "./who-am-i.ts";
+
+const POLL_MS = 2_000;
 
 interface LoginOptions {
   readonly withToken?: true | undefined;
@@ -35,7 +34,7 @@ export function configure(command: Command, open: OpenContext): void {
     .option("--with-token", "read a token from standard input instead of asking for approval in a browser")
     .option("--insecure-storage", "keep the token in a file that only you can read, not in the system's keyring")
     .option("--no-browser", "never offer to open the browser")
-    .addOption(new Option("--interval <time>", "time between polls").argParser(duration).default(2_000).hideHelp())
+    .addOption(new Option("--interval <time>", "time between polls").argParser(duration).default(POLL_MS).hideHelp())
     .addHelpText(
       "after",
       examples(
@@ -50,27 +49,41 @@ export function configure(command: Command, open: OpenContext): void {
 async function login(context: Context, options: LoginOptions): Promise<void> {
   const { host, output } = context;
   output.expect(loginView);
+  const done = await logIn(context, options);
+  output.success(`logged in to ${done.host}`);
+  await output.item(done, loginView);
+  if (!host.env.KILOCLAW_ADMIN_TOKEN) return;
+  output.warn(
+    isOnThisMachine(done.host)
+      ? `KILOCLAW_ADMIN_TOKEN is set, and is not sent to ${done.host} from now on`
+      : "KILOCLAW_ADMIN_TOKEN is set and goes before the stored token",
+  );
+}
+
+/**
+ * Logs in on the way to something else: everything it says goes to standard error.
+ *
+ * @throws as `auth login` does.
+ */
+export async function logInFirst(context: Context): Promise<void> {
+  const { host, email, userId, stored } = await logIn(context, { browser: true, interval: POLL_MS });
+  context.output.success(`logged in to ${host} as ${email ?? userId ?? "-"}; the token is in ${stored}`);
+}
+
+/** Gets a token, makes sure that it is an admin's, and only then stores it. */
+async function logIn(context: Context, options: LoginOptions): Promise<Login> {
   const { profile, origin } = await context.target();
   const store = await openStorage(context, options.insecureStorage ?? false);
   const token = options.withToken ? await tokenFromInput(context) : await tokenFromBrowser(context, options);
-  const identity = await adminOf(await context.apiAs(token));
-  host.stop.throwIfAborted();
+  const { usable, email, userId, reason } = await whoAmI(await context.apiAs(token, origin), token);
+  if (!usable) {
+    throw new CliError("auth", `not logged in${email === null ? "" : ` as ${email}`}: ${reason ?? "refused"}`, {
+      hint: `nothing was stored; log in with an admin's account: ${context.loginCommand}`,
+    });
+  }
+  context.stop.throwIfAborted();
   const stored = await store(origin, token);
-  output.success(`logged in to ${origin}`);
-  await output.item(
-    { profile, host: origin, ...identity, expiresAt: readClaims(token)?.expiresAt ?? null, stored },
-    loginView,
-  );
-  if (host.env.KILOCLAW_ADMIN_TOKEN) output.warn("KILOCLAW_ADMIN_TOKEN is set and goes before the stored token");
-}
-
-/** @throws CliError `auth` unless the platform takes the token for an admin's. */
-async function adminOf(api: Api): Promise<{ email: string | null; userId: string | null }> {
-  const { usable, email, userId, reason } = await whoAmI(api);
-  if (usable) return { email, userId };
-  throw new CliError("auth", `not logged in${email === null ? "" : ` as ${email}`}: ${reason ?? "refused"}`, {
-    hint: "nothing was stored; log in with an admin's account",
-  });
+  return { profile, host: origin, email, userId, expiresAt: readClaims(token)?.expiresAt ?? null, stored };
 }
 
 async function tokenFromInput({ host }: Pick<Context, "host">): Promise<string> {
@@ -82,57 +95,6 @@ async function tokenFromInput({ host }: Pick<Context, "host">): Promise<string> 
   const token = (await text(host.stdin)).trim();
   if (isToken(token)) return token;
   throw new CliError("usage", token ? "standard input is not one token" : "there is no token on standard input");
-}
-
-async function tokenFromBrowser(context: Context, options: LoginOptions): Promise<string> {
-  const { output, stop } = context;
-  const device = await context.deviceLogin();
-  const code = await device.requestCode(stop);
-  output.notes(
-    [
-      { label: "code", value: code.code, color: "cyan" },
-      { label: "approve it at", value: code.verificationUrl },
-    ],
-    { needed: true },
-  );
-  output.note("check that the page shows this code, and approve it there as an admin");
-  try {
-    if (options.browser) await offerBrowser(context, code.verificationUrl);
-    return await counted(context, code, (onTrouble) =>
-      device.awaitApproval(code, { intervalMs: options.interval, signal: stop, onTrouble }),
-    );
-  } catch (error) {
-    if (stop.aborted) output.note("the code was dropped; nothing was stored");
-    if (error instanceof CliError && error.kind === "auth") {
-      throw new CliError("auth", error.message, { hint: context.loginCommand, cause: error });
-    }
-    throw error;
-  }
-}
-
-/** Shows how long the code is still good for while `wait` runs. */
-async function counted(
-  { output }: Pick<Context, "output">,
-  { expiresAt }: DeviceCode,
-  wait: (onTrouble: (trouble: CliError | undefined) => void) => Promise<{ token: string }>,
-): Promise<string> {
-  let trouble: string | undefined;
-  const words = () => {
-    const left = formatDuration(Math.max(0, expiresAt.getTime() - Date.now()));
-    return `waiting for the approval; the code expires in ${left}${trouble === undefined ? "" : ` (${trouble})`}`;
-  };
-  const progress = await output.busy(words());
-  const ticking = setInterval(() => progress.show(words()), 1_000);
-  try {
-    const { token } = await wait((problem) => {
-      trouble = problem?.message;
-      progress.show(words());
-    });
-    return token;
-  } finally {
-    clearInterval(ticking);
-    progress.stop();
-  }
 }
 
 const loginView: View<Login> = {

@@ -19,5 +19,5 @@ async function logout(context: Pick<Context, "host" | "keyring" | "output" | "pa
     output.success(`logged out of ${origin}; its token was removed from ${where}`);
     output.note("the token itself stays valid until it expires or is revoked on the platform");
   }
-  if (host.env.KILOCLAW_ADMIN_TOKEN) output.warn("KILOCLAW_ADMIN_TOKEN is set and goes on being used");
+  if (host.env.KILOCLAW_ADMIN_TOKEN) output.warn("KILOCLAW_ADMIN_TOKEN is set, and is the token that is used now");
 }

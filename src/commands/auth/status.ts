@@ -1,5 +1,8 @@
 import type { Command } from "@commander-js/extra-typings";
+import { parseOrigin } from "../../api/origin.ts";
 import { readClaims } from "../../api/token.ts";
+import { findCredential, storageOf, type Storage } from "../../config/credentials.ts";
+import type { Target } from "../../config/settings.ts";
 import type { Context } from "../../context.ts";
 import { CliError } from "../../errors.ts";
 import type { OpenContext } from "../../program.ts";
@@ -7,61 +10,151 @@ import type { View } from "../../terminal/output.ts";
 import { examples } from "../options.ts";
 import { whoAmI } from "./who-am-i.ts";
 
+/** How long to wait for a platform that is not the one that is meant. */
+const OTHERS_MS = 5_000;
+
 interface AuthStatus {
   readonly profile: string;
+  /** Whether commands use this one when none is named. */
+  readonly current: boolean;
   readonly host: string;
-  readonly usable: boolean;
+  /** `null` when nobody could be asked. */
+  readonly usable: boolean | null;
   readonly email: string | null;
   readonly userId: string | null;
   readonly isAdmin: boolean | null;
+  /** Where the token that is used comes from, in words. */
   readonly tokenSource: string | null;
+  /** Where a token is stored, be it used or not. */
+  readonly storage: Storage | null;
   readonly expiresAt: Date | null;
-  /** Why the token is of no use; `null` when it is. */
+  /** Why the token is of no use, or not known to be; `null` when it is good. */
   readonly reason: string | null;
 }
 
+type Needs = Pick<
+  Context,
+  "advice" | "apiAs" | "connection" | "keyring" | "output" | "paths" | "stop" | "target" | "targets"
+>;
+
 export function configure(command: Command, open: OpenContext): void {
   command
-    .addHelpText("after", examples("kiloclaw-admin auth status", "kiloclaw-admin auth status --profile sandbox --json"))
+    .addHelpText(
+      "after",
+      examples("kiloclaw-admin auth status", "kiloclaw-admin auth status --profile sandbox --json") +
+        "\n\nShows every profile; with --profile or --host only that one. The exit code is about the current one. A token in" +
+        "\nKILOCLAW_ADMIN_TOKEN is tried out on that one only.",
+    )
     .action(async () => status(await open()));
 }
 
-async function status(context: Pick<Context, "api" | "connection" | "loginCommand" | "output">): Promise<void> {
-  const { profile, origin, credential } = await context.connection();
-  const claims = credential && readClaims(credential.token);
-  const common = {
-    profile,
-    host: origin,
-    tokenSource: credential?.source ?? null,
-    expiresAt: claims?.expiresAt ?? null,
-  };
-  const found: AuthStatus = credential
-    ? { ...common, ...(await whoAmI(await context.api())) }
-    : { ...common, usable: false, email: null, userId: null, isAdmin: null, reason: "there is no token" };
-  await context.output.item(found, authView);
-  if (found.usable) return;
-  throw new CliError("auth", `not usable: ${found.reason ?? "refused"}`, {
-    hint: [
-      profile === "sandbox"
-        ? "the sandbox makes a new token when it starts: kiloclaw-admin sandbox start"
-        : `log in as an admin: ${context.loginCommand}`,
-    ],
-  });
+async function status(context: Needs): Promise<void> {
+  const { output } = context;
+  output.expect(authView);
+  const [meant, targets] = await Promise.all([context.target(), context.targets()]);
+  const looks = await Promise.all(targets.map((target) => look(context, target, target.profile === meant.profile)));
+  const rows = looks.map(({ row }) => row);
+  const [only, ...others] = rows;
+  if (only && others.length === 0 && output.format === "table") await output.item(only, authView);
+  else await output.list(rows, authView, "");
+
+  const current = looks.find(({ row }) => row.current);
+  if (current?.error) throw current.error;
+  if (!current || current.row.usable) return;
+  throw new CliError("auth", `not usable: ${current.row.reason ?? "refused"}`, { hint: await context.advice() });
 }
 
+interface Look {
+  readonly row: AuthStatus;
+  /** Why nobody could be asked. */
+  readonly error?: CliError;
+}
+
+async function look(context: Needs, target: Target, current: boolean): Promise<Look> {
+  const { apiAs, keyring, paths, stop } = context;
+  const late = AbortSignal.timeout(OTHERS_MS);
+  let row: AuthStatus = { ...UNKNOWN, profile: target.profile, current, host: target.host };
+  try {
+    const origin = parseOrigin(target.host, target.hostSource);
+    row = { ...row, host: origin, storage: (await storageOf(paths.config, origin)) ?? null };
+    // A token in the environment is meant for the current one.
+    const credential = current
+      ? (await context.connection()).credential
+      : await findCredential(paths.config, origin, {}, keyring);
+    if (!credential) return { row: { ...row, usable: false, reason: "there is no token" } };
+    const { source, token } = credential;
+    row = { ...row, tokenSource: source, expiresAt: readClaims(token)?.expiresAt ?? null };
+    const api = await apiAs(token, origin, current ? stop : AbortSignal.any([stop, late]));
+    return { row: { ...row, ...(await whoAmI(api, token)) } };
+  } catch (error) {
+    if (!(error instanceof CliError) || stop.aborted) throw error;
+    const reason = late.aborted && !current ? `no answer within ${OTHERS_MS / 1_000} s` : error.message;
+    const unreachable = error.kind === "unreachable" || error.kind === "interrupted";
+    return { row: { ...row, reason: unreachable ? `unreachable: ${reason}` : reason }, error };
+  }
+}
+
+const UNKNOWN = {
+  usable: null,
+  email: null,
+  userId: null,
+  isAdmin: null,
+  tokenSource: null,
+  storage: null,
+  expiresAt: null,
+  reason: null,
+} as const;
+
 const authView: View<AuthStatus> = {
-  fields: ["profile", "host", "usable", "email", "userId", "isAdmin", "tokenSource", "expiresAt", "reason"],
-  id: ({ userId }) => userId ?? "-",
+  fields: [
+    "profile",
+    "current",
+    "host",
+    "usable",
+    "email",
+    "userId",
+    "isAdmin",
+    "tokenSource",
+    "storage",
+    "expiresAt",
+    "reason",
+  ],
+  id: ({ profile }) => profile,
+  columns: () => [
+    { header: "PROFILE", value: ({ profile, current }) => `${current ? "*" : " "} ${profile}`, rank: 0 },
+    { header: "HOST", value: ({ host }) => host, rank: 3, shrinkTo: 16 },
+    { header: "ACCOUNT", value: ({ email, userId }) => email ?? userId ?? "-", rank: 2, shrinkTo: 12 },
+    { header: "ADMIN", value: adminWord, color: adminColor, rank: 4 },
+    { header: "TOKEN", value: tokenWord, rank: 5 },
+    { header: "EXPIRES", value: ({ expiresAt }) => expiresAt?.toISOString().slice(0, 10) ?? "-", rank: 6 },
+    {
+      header: "STATUS",
+      value: ({ usable, reason }) => (usable ? "ok" : (reason ?? "refused")),
+      color: ({ usable }) => (usable ? "green" : usable === null ? "yellow" : "red"),
+      rank: 1,
+      shrinkTo: 20,
+    },
+  ],
   details: (auth) => [
     { label: "profile", value: auth.profile },
     { label: "host", value: auth.host },
     { label: "account", value: auth.email ?? "-" },
-    {
-      label: "admin",
-      value: auth.isAdmin === null ? "-" : auth.isAdmin ? "yes" : "no",
-      color: auth.isAdmin === true ? "green" : auth.isAdmin === false ? "red" : undefined,
-    },
+    { label: "admin", value: adminWord(auth), color: adminColor(auth) },
     { label: "token", value: auth.tokenSource ?? "none" },
+    { label: "stored in", value: auth.storage ?? "-" },
     { label: "expires", value: auth.expiresAt ? auth.expiresAt.toISOString() : "-" },
   ],
 };
+
+function adminWord({ isAdmin }: AuthStatus): string {
+  return isAdmin === null ? "-" : isAdmin ? "yes" : "no";
+}
+
+function adminColor({ isAdmin }: AuthStatus) {
+  return isAdmin === null ? undefined : isAdmin ? "green" : "red";
+}
+
+function tokenWord({ tokenSource, storage }: AuthStatus): string {
+  if (tokenSource === null) return "none";
+  return tokenSource.startsWith("environment") ? "environment" : (storage ?? tokenSource);
+}

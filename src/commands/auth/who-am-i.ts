@@ -1,5 +1,6 @@
 import { ApiError } from "../../api/api-error.ts";
 import type { Api } from "../../api/api.ts";
+import { expiredWords } from "../../api/token.ts";
 import { admin } from "../../contract/procedures.ts";
 import { profile as profileRoute } from "../../contract/rest.ts";
 
@@ -13,8 +14,12 @@ export interface Identity {
   readonly reason: string | null;
 }
 
-/** Asks both APIs: REST says who, and why not; tRPC says whether an admin. */
-export async function whoAmI(api: Api): Promise<Identity> {
+/**
+ * Asks both APIs who `token`, which they are called with, is: REST says who, and why not; tRPC says whether an admin.
+ *
+ * @throws ApiError when there is no answer to that.
+ */
+export async function whoAmI(api: Api, token: string): Promise<Identity> {
   const nobody = { usable: false, email: null, userId: null, isAdmin: null };
   try {
     const { user } = await api.get(profileRoute);
@@ -27,14 +32,18 @@ export async function whoAmI(api: Api): Promise<Identity> {
       return { ...known, usable: false, isAdmin: false, reason: "this account is not an admin" };
     }
   } catch (error) {
-    if (error instanceof ApiError && error.kind === "auth") return { ...nobody, reason: meaningOf(error.message) };
+    if (error instanceof ApiError && error.kind === "auth")
+      return { ...nobody, reason: meaningOf(error.message, token) };
     throw error;
   }
 }
 
 /** The platform's reasons in plain words (its own text goes along). */
-function meaningOf(reason: string): string {
+function meaningOf(reason: string, token: string): string {
   const says = `the platform says "${reason}"`;
+  // The platform does not tell an expired token from a damaged one; the token does.
+  const expired = expiredWords(token);
+  if (reason.startsWith("Invalid token") && expired) return `the token ${expired}; ${says}`;
   if (reason.startsWith("Invalid token")) return `the token is expired, damaged or not from this platform; ${says}`;
   if (reason.startsWith("Invalid API token")) return `the token was revoked; ${says}`;
   if (reason.startsWith("Token version outdated")) return `the token is of an old version; ${says}`;

@@ -1,19 +1,23 @@
 import type { Command } from "@commander-js/extra-typings";
+import type { Api } from "../../api/api.ts";
 import type { Context } from "../../context.ts";
 import { CliError, messageOf } from "../../errors.ts";
 import type { OpenContext } from "../../program.ts";
-import { cancelRun, type Cancellation } from "../../runs/cancel.ts";
+import { cancelRun, machineDown, type Cancellation } from "../../runs/cancel.ts";
 import { listRuns } from "../../runs/list.ts";
+import { CONCURRENCY, pooled, whileGoing } from "../../runs/pool.ts";
 import { resolveRuns, resolveUser } from "../../runs/resolve.ts";
-import { initiator, type Run } from "../../runs/run.ts";
-import { formatAgo } from "../../terminal/time.ts";
+import type { Run } from "../../runs/run.ts";
 import { settleRuns } from "../../runs/settle.ts";
-import { examples, userOption, yesOption } from "../options.ts";
-import { runStatusWord, runTook, runView } from "./view.ts";
+import { examples, instanceOption, userOption, yesOption } from "../options.ts";
+import { confirmMany, expectCountOption } from "./confirm-many.ts";
+import { initiatedByOption, resolveFilter, searchOption, sinceOption, type FilterOptions } from "./filter.ts";
+import { runCount, runStatusWord, runTook, runView, targetLines } from "./view.ts";
 
-interface CancelOptions {
-  readonly user?: string | undefined;
+interface CancelOptions extends FilterOptions {
+  readonly running?: true | undefined;
   readonly yes?: true | undefined;
+  readonly expectCount?: number | undefined;
   readonly dryRun?: true | undefined;
   readonly force?: true | undefined;
 }
@@ -22,15 +26,23 @@ export function configure(command: Command, open: OpenContext): void {
   command
     .argument("[runs...]", "run IDs, unique beginnings of them, or @latest with --user")
     .addOption(userOption())
+    .addOption(instanceOption())
+    .option("--running", "all runs in progress that pass the filters")
+    .addOption(initiatedByOption())
+    .addOption(searchOption())
+    .addOption(sinceOption())
     .addOption(yesOption())
+    .addOption(expectCountOption())
     .option("--force", "also where the machine is down, which loses the run's outcome")
-    .option("-n, --dry-run", "show what would be cancelled, and send nothing")
+    .option("-n, --dry-run", "show what would be cancelled, and cancel nothing")
     .addHelpText(
       "after",
       examples(
         "kiloclaw-admin runs cancel 3f2a91c4",
         "kiloclaw-admin runs cancel --user jane@example.com     the run in progress",
         "kiloclaw-admin runs cancel 3f2a91c4 77b0e1d2 --yes",
+        "kiloclaw-admin runs cancel --running --initiated-by me --since 1h --dry-run",
+        "kiloclaw-admin runs cancel --running --search 'bad prompt' --yes --expect-count 40",
       ) + "\n\nThe output so far is kept on this machine: the platform does not keep that of a cancelled run.",
     )
     .action(async (ids, options) => cancel(await open(), ids, options));
@@ -39,61 +51,103 @@ export function configure(command: Command, open: OpenContext): void {
 async function cancel(context: Context, ids: readonly string[], options: CancelOptions): Promise<void> {
   const { output, prompter } = context;
   output.expect(runView);
+  const api = await context.api();
   // What has ended meanwhile needs no confirmation.
-  const { runs, machineDown } = await settleRuns(await context.api(), await chooseRuns(context, ids, options.user));
+  const { runs, machineDown: down } = await settleRuns(api, await chooseRuns(context, api, ids, options));
   const ended = runs.filter(({ status }) => status !== "running");
   for (const run of ended) sayResult(output, { run, alreadyEnded: true });
-  if (machineDown.length > 0 && !options.force) {
-    throw new CliError(
-      "conflict",
-      `the machine of ${machineDown.map(({ id }) => id).join(", ")} is not running: a cancel now would mark the run failed for good`,
-      { hint: "start the machine first; or, if the run's outcome does not matter any more, add --force" },
-    );
+  const leftAlone = options.force ? [] : down;
+  const running = runs.filter((run) => run.status === "running" && !leftAlone.includes(run));
+  if (running.length === 0) {
+    if (leftAlone.length > 0) throw machineDown(leftAlone);
+    return showAsData(context, runs, ended);
   }
-  const running = runs.filter(({ status }) => status === "running");
-  if (running.length > 0) {
-    for (const run of running) {
-      output.notes([
-        { label: "run", value: run.id },
-        { label: "user", value: run.userEmail ?? run.userId },
-        { label: "instance", value: run.instanceId ?? "-" },
-        { label: "started by", value: `${initiator(run)}, ${formatAgo(run.startedAt, new Date())}` },
-      ]);
-    }
-    if (options.dryRun) return output.note("dry run: nothing was sent");
-    await prompter.confirm(running.length === 1 ? "Cancel this run?" : `Cancel these ${running.length} runs?`, {
-      yes: options.yes ?? false,
+  for (const { id } of leftAlone) output.warn(`${id} is left alone: its machine is not running`);
+  output.notes(targetLines(running), { needed: prompter.canAsk && options.yes !== true });
+  if (options.dryRun) {
+    await showAsData(context, runs, running);
+    return output.note(`dry run: ${runCount(running.length)} would be cancelled; no cancel was sent`);
+  }
+  const question = running.length === 1 ? "Cancel this run?" : `Cancel these ${running.length} runs?`;
+  await confirmMany(context, question, running.length, options);
+
+  const { results, failures, untouched, refusal } = await cancelAll(context, api, running, options.force ?? false);
+  await showAsData(context, runs, [...ended, ...results]);
+  if (untouched.length > 0) sayUntouched(output, untouched, running.length);
+  if (refusal && (runs.length === 1 || untouched.length > 0)) throw refusal;
+  if (context.stop.aborted) return;
+  const failed = failures.length + leftAlone.length;
+  if (runs.length === 1 && failures[0]) throw failures[0];
+  if (failed > 0) {
+    throw new CliError("partial", `${failed} of ${runCount(runs.length)} could not be cancelled`, {
+      hint: "each is named above; look at one: kiloclaw-admin runs diagnose RUN",
     });
-  }
-  const failures: unknown[] = [];
-  for (const run of running) {
-    if (context.stop.aborted) {
-      output.warn(`not cancelled any more: ${run.id}`);
-      continue;
-    }
-    try {
-      ended.push(await cancelOne(context, run));
-    } catch (error) {
-      if (runs.length === 1) throw error;
-      failures.push(error);
-      output.warn(`${run.id}: ${messageOf(error)}`);
-    }
-  }
-  if (output.format !== "table") await output.list(ended, runView, "");
-  if (failures.length > 0) {
-    throw new CliError("partial", `${failures.length} of ${runs.length} runs could not be cancelled`);
   }
 }
 
-async function cancelOne(context: Context, run: Run): Promise<Run> {
-  const { output, paths } = context;
-  const progress = await output.busy(`cancelling ${run.id}`);
+interface Outcome {
+  /** Runs that are known to have ended, cancelled or otherwise. */
+  readonly results: Run[];
+  readonly failures: CliError[];
+  /** Runs to which nothing was sent, because the user wanted out or the platform refused. */
+  readonly untouched: Run[];
+  /** Why the platform takes no cancel from this user. */
+  readonly refusal: CliError | undefined;
+}
+
+/**
+ * Cancels runs, a few at a time: one machine that hangs must not hold up the others for minutes. Within a run the order
+ * stays: its output is kept, then it is cancelled, then it is looked at.
+ */
+async function cancelAll(context: Context, api: Api, running: readonly Run[], force: boolean): Promise<Outcome> {
+  const { output, stop } = context;
+  const several = running.length > 1;
+  const cancelled = new Map<string, Run>();
+  const failures: CliError[] = [];
+  const done = new Set<string>();
+  let refusal: CliError | undefined;
+  const progress = await output.busy(several ? `cancelling ${running.length} runs` : `cancelling ${running[0]?.id}`);
+  const going = () => !stop.aborted && !refusal;
+  const attempt = async (run: Run) => {
+    try {
+      const result = await cancelOne(context, api, run, force);
+      done.add(run.id);
+      cancelled.set(run.id, result);
+    } catch (error) {
+      // Stopped before anything was sent.
+      if (stop.aborted && (!(error instanceof CliError) || error.kind === "interrupted")) return;
+      if (!(error instanceof CliError)) throw error;
+      if (error.kind === "auth") {
+        refusal ??= error;
+        return;
+      }
+      done.add(run.id);
+      failures.push(error);
+      if (several || stop.aborted)
+        output.warn(error.message.includes(run.id) ? error.message : `${run.id}: ${error.message}`);
+    }
+  };
+  try {
+    for await (const _ of pooled(whileGoing(running, going), CONCURRENCY, attempt)) {
+      if (several) progress.show(`cancelled ${cancelled.size} of ${running.length} runs`);
+    }
+  } finally {
+    progress.stop();
+  }
+  return {
+    results: running.flatMap(({ id }) => cancelled.get(id) ?? []),
+    failures,
+    untouched: running.filter(({ id }) => !done.has(id)),
+    refusal,
+  };
+}
+
+async function cancelOne(context: Context, api: Api, run: Run, force: boolean): Promise<Run> {
+  const { output, paths, stop } = context;
   let kept: string | undefined;
   const { keepOutput } = await import("../../journal/outputs.ts");
-  const cancelled = await cancelRun(
-    await context.api(),
-    run,
-    async (text) => {
+  const cancelled = await cancelRun(api, run, {
+    keepOutput: async (text) => {
       if (text === "") return;
       // The customer's machine comes first: a full disk here is no reason to let the run go on.
       kept = await keepOutput(paths.state, run.id, text).catch((error: unknown) => {
@@ -101,8 +155,10 @@ async function cancelOne(context: Context, run: Run): Promise<Run> {
         return undefined;
       });
     },
-    context.stop,
-  ).finally(() => progress.stop());
+    force,
+    // Its own for each run: however many there are, nothing piles up on the one that they share.
+    stop: AbortSignal.any([stop]),
+  });
   sayResult(output, cancelled);
   if (kept !== undefined) output.note(`its output is kept: kiloclaw-admin runs logs ${run.id}  (${kept})`);
   return cancelled.run;
@@ -113,7 +169,10 @@ function sayResult(output: Context["output"], { run, alreadyEnded }: Cancellatio
   if (alreadyEnded) return output.note(`run ${run.id} had already ended: ${became}`);
   if (run.status === "running") {
     throw new CliError("still-running", `run ${run.id} is still running: the platform did not cancel it`, {
-      hint: `try again: kiloclaw-admin runs cancel ${run.id}`,
+      hint: [
+        `try again: kiloclaw-admin runs cancel ${run.id}`,
+        `or see what is going on: kiloclaw-admin runs diagnose ${run.id}`,
+      ],
       retryable: true,
     });
   }
@@ -121,26 +180,55 @@ function sayResult(output: Context["output"], { run, alreadyEnded }: Cancellatio
   output.note(`run ${run.id} ended before the cancel reached it: ${became}`);
 }
 
+/** The runs as data, in the order in which they were named; people have been told line by line. */
+async function showAsData({ output }: Context, order: readonly Run[], shown: readonly Run[]): Promise<void> {
+  if (output.format === "table") return;
+  const places = new Map(order.map(({ id }, place) => [id, place]));
+  const place = ({ id }: Run) => places.get(id) ?? 0;
+  await output.list(
+    shown.toSorted((a, b) => place(a) - place(b)),
+    runView,
+    "",
+  );
+}
+
+function sayUntouched(output: Context["output"], untouched: readonly Run[], total: number): void {
+  output.warn(`${untouched.length} of ${runCount(total)} ${untouched.length === 1 ? "was" : "were"} not cancelled:`);
+  output.notes(targetLines(untouched), { needed: true });
+}
+
 async function chooseRuns(
-  { api: open }: Pick<Context, "api">,
+  context: Context,
+  api: Api,
   ids: readonly string[],
-  user: string | undefined,
+  { running: all, ...filter }: CancelOptions,
 ): Promise<Run[]> {
-  const api = await open();
-  const subject = user === undefined ? undefined : await resolveUser(api, user);
+  const { user, instance, initiatedBy, search, since } = filter;
+  const narrowed = [instance, initiatedBy, search, since].some((value) => value !== undefined);
   if (ids.length > 0) {
+    if (all || narrowed) {
+      throw new CliError("usage", "name runs, or pick them with --running and filters, not both");
+    }
+    const subject = user === undefined ? undefined : await resolveUser(api, user);
     const runs = await resolveRuns(api, ids, { subject });
     return [...new Map(runs.map((run) => [run.id, run])).values()];
   }
-  if (!subject) {
-    throw new CliError("usage", "say which run to cancel", {
-      hint: ["kiloclaw-admin runs cancel RUN", "kiloclaw-admin runs cancel --user USER"],
+  if (!all && user === undefined && instance === undefined) {
+    throw new CliError("usage", "say which runs to cancel", {
+      hint: [
+        "kiloclaw-admin runs cancel RUN",
+        "kiloclaw-admin runs cancel --user USER",
+        ...(narrowed ? ["or all that pass the filters, of every customer: add --running"] : []),
+      ],
     });
   }
   const running: Run[] = [];
-  for await (const run of listRuns(api, { subject, status: "running" }, 100)) running.push(run);
+  const resolved = await resolveFilter(context, api, { ...filter, status: "running" });
+  for await (const run of listRuns(api, resolved, Number.MAX_SAFE_INTEGER)) running.push(run);
   if (running.length > 0) return running;
-  throw new CliError("not-found", `${subject.email ?? subject.userId} has no run in progress`, {
-    hint: `see the runs there were: kiloclaw-admin runs list --user ${user ?? ""}`,
+  const { subject } = resolved;
+  const who = subject && !narrowed ? `${subject.email ?? subject.userId} has no run in progress` : undefined;
+  throw new CliError("not-found", who ?? "no run in progress passes the filters", {
+    hint: `see the runs there were: kiloclaw-admin runs list${user === undefined ? "" : ` --user ${user}`}`,
   });
 }

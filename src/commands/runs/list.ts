@@ -1,22 +1,15 @@
 import { Option, type Command } from "@commander-js/extra-typings";
 import type { Context } from "../../context.ts";
-import { runStatus, type RunStatus } from "../../contract/procedures.ts";
-import { CliError } from "../../errors.ts";
+import { runStatus } from "../../contract/procedures.ts";
 import type { OpenContext } from "../../program.ts";
 import { listRuns } from "../../runs/list.ts";
-import { isUuid, resolveUser } from "../../runs/resolve.ts";
 import type { Run } from "../../runs/run.ts";
 import { settleRuns } from "../../runs/settle.ts";
-import { duration, examples, instanceOption, limitOption, userOption } from "../options.ts";
-import { runView } from "./view.ts";
+import { examples, instanceOption, limitOption, userOption } from "../options.ts";
+import { initiatedByOption, resolveFilter, searchOption, sinceOption, type FilterOptions } from "./filter.ts";
+import { runCount, runView } from "./view.ts";
 
-interface ListOptions {
-  readonly user?: string | undefined;
-  readonly instance?: string | undefined;
-  readonly status?: RunStatus | undefined;
-  readonly initiatedBy?: "admin" | "user" | undefined;
-  readonly search?: string | undefined;
-  readonly since?: number | undefined;
+interface ListOptions extends FilterOptions {
   readonly limit: number;
   readonly refresh: boolean;
 }
@@ -26,14 +19,9 @@ export function configure(command: Command, open: OpenContext): void {
     .addOption(userOption())
     .addOption(instanceOption())
     .addOption(new Option("-s, --status <status>", "only runs with this status").choices(runStatus.options))
-    .addOption(
-      new Option("--initiated-by <who>", "only runs started by an admin, or by the customer").choices([
-        "admin",
-        "user",
-      ] as const),
-    )
-    .option("-S, --search <text>", "only runs with this text in e-mail, prompt or instance ID")
-    .addOption(new Option("--since <time>", "only runs started in the last 30m, 2h, 1d …").argParser(duration))
+    .addOption(initiatedByOption())
+    .addOption(searchOption())
+    .addOption(sinceOption())
     .addOption(limitOption(30))
     .option("--no-refresh", "show what is recorded, without asking about runs that are shown as running")
     .addHelpText(
@@ -47,38 +35,23 @@ export function configure(command: Command, open: OpenContext): void {
     .action(async (options) => list(await open(), options));
 }
 
-async function list(context: Pick<Context, "api" | "output">, options: ListOptions): Promise<void> {
+async function list(context: Pick<Context, "api" | "me" | "output">, options: ListOptions): Promise<void> {
   const { output } = context;
+  const { limit, status } = options;
   const api = await context.api();
-  const subject = options.user === undefined ? undefined : await resolveUser(api, options.user);
-  const { instance = subject?.instance?.id, status, initiatedBy, search, since, limit } = options;
-  if (options.instance !== undefined && !isUuid(options.instance)) {
-    throw new CliError("usage", `"${options.instance}" is not an instance ID (a UUID)`);
-  }
   const listed: Run[] = [];
-  const filter = {
-    subject,
-    instanceId: instance?.toLowerCase(),
-    status,
-    initiatedBy,
-    search,
-    since: since === undefined ? undefined : new Date(Date.now() - since),
-  };
-  for await (const run of listRuns(api, filter, limit)) listed.push(run);
+  for await (const run of listRuns(api, await resolveFilter(context, api, options), limit)) listed.push(run);
   if (!options.refresh) return output.list(listed, runView, "no runs");
 
   const { runs, machineDown, unanswered } = await settleRuns(api, listed);
   const shown = status === undefined ? runs : runs.filter((run) => run.status === status);
   await output.list(shown, runView, "no runs");
-  if (shown.length < runs.length) output.note(`${count(runs.length - shown.length)} had ended; this is now recorded`);
+  if (shown.length < runs.length)
+    output.note(`${runCount(runs.length - shown.length)} had ended; this is now recorded`);
   if (machineDown.length > 0) {
     output.note(
-      `${count(machineDown.length)} shown as running on a machine that is not: asking would mark them failed, so nobody asked`,
+      `${runCount(machineDown.length)} shown as running on a machine that is not: asking would mark them failed, so nobody asked`,
     );
   }
-  if (unanswered.length > 0) output.warn(`${count(unanswered.length)} could not be brought up to date`);
-}
-
-function count(n: number): string {
-  return n === 1 ? "1 run" : `${n} runs`;
+  if (unanswered.length > 0) output.warn(`${runCount(unanswered.length)} could not be brought up to date`);
 }

@@ -1,7 +1,7 @@
 import { initiator, RUN_FIELDS, type Run } from "../../runs/run.ts";
-import type { View, When } from "../../terminal/output.ts";
+import type { Detail, View, When } from "../../terminal/output.ts";
 import type { Color } from "../../terminal/paint.ts";
-import { formatDuration } from "../../terminal/time.ts";
+import { formatAgo, formatDuration } from "../../terminal/time.ts";
 
 const COLORS = {
   pending: "cyan",
@@ -29,6 +29,32 @@ export function runTook({ durationMs, startedAt }: Run): string {
 /** The run's prompt in one line. */
 export function promptLine({ prompt }: Run): string {
   return prompt.replaceAll(/\s+/g, " ").trim();
+}
+
+/** A number of runs in words. */
+export function runCount(n: number): string {
+  return n === 1 ? "1 run" : `${n} runs`;
+}
+
+function startedBy(run: Run): string {
+  return `${initiator(run)}, ${formatAgo(run.startedAt, new Date())}`;
+}
+
+/** Runs that are about to be changed: whose they are and who started them. One at length, several a line each. */
+export function targetLines(runs: readonly Run[]): Detail[] {
+  const [run] = runs;
+  if (run && runs.length === 1) {
+    return [
+      { label: "run", value: run.id },
+      { label: "user", value: run.userEmail ?? run.userId },
+      { label: "instance", value: run.instanceId ?? "-" },
+      { label: "started by", value: startedBy(run) },
+    ];
+  }
+  return runs.map((each) => ({
+    label: each.id,
+    value: `${each.userEmail ?? each.userId}, instance ${each.instanceId ?? "-"}, started by ${startedBy(each)}`,
+  }));
 }
 
 export const runView: View<Run> = {

@@ -1,0 +1,207 @@
+import { Option, type Command } from "@commander-js/extra-typings";
+import type { Api } from "../../api/api.ts";
+import type { Context } from "../../context.ts";
+import { CliError } from "../../errors.ts";
+import type { OpenContext } from "../../program.ts";
+import { verdictOf, type Evidence, type Judgement, type Look, type Verdict } from "../../runs/diagnose.ts";
+import { gatherEvidence, type Question } from "../../runs/evidence.ts";
+import { getInstance } from "../../runs/instances.ts";
+import { listRuns } from "../../runs/list.ts";
+import { instancesOf, isUuid, resolveRuns, resolveUser } from "../../runs/resolve.ts";
+import { initiator, type Run } from "../../runs/run.ts";
+import type { Detail, View, When } from "../../terminal/output.ts";
+import type { Color } from "../../terminal/paint.ts";
+import { formatAgo, formatDuration } from "../../terminal/time.ts";
+import { duration, examples, instanceOption, userOption } from "../options.ts";
+import { promptLine, runColor, runStatusWord } from "./view.ts";
+
+interface DiagnoseOptions {
+  readonly user?: string | undefined;
+  readonly instance?: string | undefined;
+  readonly interval: number;
+  readonly startRefused?: true | undefined;
+}
+
+const LOOKS = 3;
+const INTERVAL_MS = 2_000;
+const MOST_NAMED = 10;
+
+export function configure(command: Command, open: OpenContext): void {
+  command
+    .argument("[run]", "run ID, a unique beginning of it, or @latest with --user")
+    .addOption(userOption())
+    .addOption(instanceOption())
+    .addOption(
+      new Option("--interval <time>", `time between the ${LOOKS} looks at a run in progress`)
+        .argParser(duration)
+        .default(INTERVAL_MS, formatDuration(INTERVAL_MS)),
+    )
+    .option("--start-refused", "a start was just refused as busy: the platform keeps no record of that")
+    .addHelpText(
+      "after",
+      examples(
+        "kiloclaw-admin runs diagnose 3f2a91c4",
+        "kiloclaw-admin runs diagnose --user jane@example.com     the run in progress, or the latest",
+        "kiloclaw-admin runs diagnose --user jane@example.com --start-refused",
+        "kiloclaw-admin runs diagnose 3f2a91c4 --json | jq -r '.next[].command'",
+      ) +
+        "\n\nStarts, cancels and destroys nothing; asking does record an end that nobody had asked about. Exits with 0 whatever the" +
+        "\nverdict, with 11 when the platform gave no answer to judge by.",
+    )
+    .action(async (id, options) => diagnose(await open(), id, options));
+}
+
+/** The names are the JSON output's. */
+interface Diagnosis extends Judgement {
+  readonly runId: string | null;
+  readonly evidence: Evidence;
+}
+
+async function diagnose(context: Context, id: string | undefined, options: DiagnoseOptions): Promise<void> {
+  const { output, stop } = context;
+  output.expect(diagnosisView);
+  const api = await context.api();
+  const question = await ask(api, id, options);
+  const progress = await output.busy("looking");
+  const evidence = await gatherEvidence(api, question, {
+    looks: LOOKS,
+    intervalMs: options.interval,
+    startRefusedAt: options.startRefused ? new Date() : null,
+    stop,
+    onLook: (number) => progress.show(`looking, ${number} of ${LOOKS}`),
+  }).finally(() => progress.stop());
+  const judgement = verdictOf(evidence, formatDuration);
+  const runId = evidence.run?.id ?? null;
+  if (output.format !== "id" || runId !== null) {
+    await output.item<Diagnosis>({ runId, ...judgement, evidence }, diagnosisView);
+  }
+  if (judgement.verdict === "no-answer") throw new CliError("unreachable", judgement.summary, { silent: true });
+}
+
+/** The run that is meant: the one that was named, else the customer's run in progress, else the latest. */
+async function ask(api: Api, id: string | undefined, { user, instance }: DiagnoseOptions): Promise<Question> {
+  if (instance !== undefined && !isUuid(instance)) {
+    throw new CliError("usage", `"${instance}" is not an instance ID (a UUID)`);
+  }
+  const subject = user === undefined ? undefined : await resolveUser(api, user);
+  if (id !== undefined) {
+    if (instance !== undefined) throw new CliError("usage", "a run has its own instance: leave --instance out");
+    const [run] = await resolveRuns(api, [id], { subject });
+    if (run) return about(run);
+  }
+  if (!subject) {
+    throw new CliError("usage", "say which run to diagnose", {
+      hint: ["kiloclaw-admin runs diagnose RUN", "kiloclaw-admin runs diagnose --user USER"],
+    });
+  }
+  const { userId, email } = subject;
+  const who = email ?? userId;
+  const on = instance?.toLowerCase() ?? subject.instance?.id;
+  // A mistyped ID has no runs, which would look like none was started.
+  if (instance !== undefined && (await getInstance(api, instance.toLowerCase())).userId !== userId) {
+    throw new CliError("not-found", `instance ${instance} does not belong to ${who}`);
+  }
+  const running: Run[] = [];
+  for await (const run of listRuns(api, { subject, instanceId: on, status: "running" }, MOST_NAMED)) running.push(run);
+  if (running.length > 1) {
+    throw new CliError("ambiguous", `${who} has several runs that are shown as running; name one`, {
+      hint: running.map(
+        (run) =>
+          `kiloclaw-admin runs diagnose ${run.id}  (${formatAgo(run.startedAt, new Date())}, ${promptLine(run).slice(0, 40)})`,
+      ),
+    });
+  }
+  if (running[0]) return about(running[0]);
+  for await (const run of listRuns(api, { subject, instanceId: on }, 1)) return about(run);
+  const active = (await instancesOf(api, subject)).filter(({ destroyedAt }) => destroyedAt === null);
+  const only = active.length === 1 ? active[0]?.id : undefined;
+  return { userId, userEmail: email, run: null, instanceId: on ?? only ?? null };
+}
+
+function about(run: Run): Question {
+  return { userId: run.userId, userEmail: run.userEmail, run, instanceId: run.instanceId };
+}
+
+const COLORS = {
+  working: "green",
+  silent: "yellow",
+  "finished-unrecorded": "green",
+  "outcome-unknown": "magenta",
+  "possible-orphan": "red",
+  "cancel-ignored": "red",
+  "machine-down": "red",
+  "controller-too-old": "red",
+  "output-unstorable": "red",
+  "no-answer": "red",
+  completed: "green",
+  failed: "red",
+  cancelled: "yellow",
+  "no-run": "yellow",
+} as const satisfies Record<Verdict, Color>;
+
+const diagnosisView: View<Diagnosis> = {
+  fields: ["runId", "verdict", "summary", "next", "evidence"] as const satisfies readonly (keyof Diagnosis)[],
+  id: ({ runId }) => runId ?? "",
+  details: ({ verdict, summary, next, evidence }, when) => [
+    ...evidenceLines(evidence, when),
+    { label: "verdict", value: `${verdict.replaceAll("-", " ")}: ${summary}`, color: COLORS[verdict] },
+    // A command on a line of its own fits 80 columns with the ID in it.
+    { label: "next", value: next.map(({ what, command }) => `${what}:\n${command}`).join("\n") },
+  ],
+};
+
+function evidenceLines(evidence: Evidence, when: When): Detail[] {
+  const { run, userId, userEmail, instanceId, machine, machineStatus, ageMs, recordedStatus } = evidence;
+  const lines: Detail[] = [{ label: "user", value: userEmail ? `${userEmail} (${userId})` : userId }];
+  if (run) {
+    lines.unshift({ label: "run", value: run.id });
+    lines.push(
+      { label: "started", value: `${when(run.startedAt)} by ${initiator(run)}` },
+      { label: "age", value: formatDuration(ageMs ?? 0) },
+      { label: "row said", value: recordedStatus ?? "-" },
+      { label: "now", value: runStatusWord(run), color: runColor(run) },
+      { label: "output", value: outputLine(evidence.looks) },
+    );
+  }
+  lines.push(
+    {
+      label: "instance",
+      value: instanceId === null ? "-" : `${instanceId}${evidence.instanceDestroyed ? " (destroyed)" : ""}`,
+    },
+    {
+      label: "machine",
+      value: machineStatus ?? (machine === "unknown" ? "unknown: the platform cannot tell" : "no machine"),
+      color: machine === "up" ? "green" : "red",
+    },
+    { label: "audit", value: auditLines(evidence, when) },
+  );
+  if (evidence.otherRunning)
+    lines.push({ label: "also", value: `run ${evidence.otherRunning.id} is shown as running` });
+  if (evidence.startRefusedAt) lines.push({ label: "start", value: "refused as busy, as you say" });
+  return lines;
+}
+
+function outputLine(looks: readonly Look[]): string {
+  if (looks.length === 0) return "not asked for";
+  return looks
+    .map(({ outputLength, grewBy, problem }) =>
+      outputLength === null
+        ? `no answer (${problem ?? "?"})`
+        : grewBy === null
+          ? `${outputLength} characters`
+          : `+${grewBy}`,
+    )
+    .join(", ");
+}
+
+function auditLines({ audit, run }: Evidence, when: When): string {
+  if (!audit) return "could not be read";
+  const about = run ? audit : audit.slice(0, 3);
+  if (about.length === 0) return run?.initiatedBy === "user" ? "none: customers' own starts leave no record" : "none";
+  return about
+    .map(
+      ({ createdAt, action, actorEmail, actorId }) =>
+        `${when(createdAt)} ${action.replace(/^kiloclaw\./, "")} by ${actorEmail ?? actorId ?? "-"}`,
+    )
+    .join("\n");
+}

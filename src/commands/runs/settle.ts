@@ -1,0 +1,153 @@
+import { Option, type Command } from "@commander-js/extra-typings";
+import type { Api } from "../../api/api.ts";
+import type { Context } from "../../context.ts";
+import { CliError } from "../../errors.ts";
+import type { OpenContext } from "../../program.ts";
+import { getInstance } from "../../runs/instances.ts";
+import { listRuns } from "../../runs/list.ts";
+import { CONCURRENCY } from "../../runs/pool.ts";
+import type { Run } from "../../runs/run.ts";
+import { sweepRuns } from "../../runs/sweep.ts";
+import { examples, instanceOption, userOption, wholeNumber, yesOption } from "../options.ts";
+import { confirmMany, expectCountOption } from "./confirm-many.ts";
+import { resolveFilter } from "./filter.ts";
+import { settledView, SettleReport } from "./settle-report.ts";
+import { runCount, targetLines } from "./view.ts";
+
+interface SettleOptions {
+  readonly user?: string | undefined;
+  readonly instance?: string | undefined;
+  readonly all?: true | undefined;
+  readonly concurrency: number;
+  readonly force?: true | undefined;
+  readonly yes?: true | undefined;
+  readonly expectCount?: number | undefined;
+  readonly dryRun?: true | undefined;
+}
+
+export function configure(command: Command, open: OpenContext): void {
+  command
+    .addOption(userOption())
+    .addOption(instanceOption())
+    .option("-a, --all", "every run that is shown as running, of all customers")
+    .addOption(
+      new Option("--concurrency <n>", "how many to ask about at a time")
+        .argParser(wholeNumber(1, 64))
+        .default(CONCURRENCY),
+    )
+    .option("--force", "also where the machine is not running: the platform marks such a run failed for good")
+    .addOption(yesOption())
+    .addOption(expectCountOption())
+    .option("-n, --dry-run", "show which runs would be asked about, and ask about none")
+    .addHelpText(
+      "after",
+      examples(
+        "kiloclaw-admin runs settle --all",
+        "kiloclaw-admin runs settle --user jane@example.com",
+        "*/5 * * * *  kiloclaw-admin runs settle --all -q     in a crontab: prints the IDs of runs that had ended",
+      ) +
+        "\n\nA run that has ended leaves `running` only when somebody asks; a new start would lose its outcome. Exits with 0 when" +
+        "\nevery run could be asked about, 9 when some could not or were left alone, 11 when the platform is unreachable.",
+    )
+    .action(async (options) => settle(await open(), options));
+}
+
+async function settle(context: Context, options: SettleOptions): Promise<void> {
+  const { output, prompter, stop } = context;
+  output.expect(settledView);
+  const { force = false, dryRun = false, concurrency } = options;
+  checkSelection(options);
+  if (force && !dryRun && options.yes !== true && !prompter.canAsk) {
+    throw new CliError("usage", "--force needs a confirmation, and there is no terminal to ask on", {
+      hint: "look at what it would do with --dry-run, then add --yes",
+    });
+  }
+  const api = await context.api();
+  const runs = await shownAsRunning(context, api, options);
+  const report = new SettleReport(output, runs.length);
+  const progress = await output.busy(`asking about ${runCount(runs.length)}`);
+  const abandoned: Run[] = [];
+  try {
+    for await (const settlement of sweepRuns(api, runs, { concurrency, ask: !dryRun, stop })) {
+      // With --force these are asked about in the end, when it is known how many they are.
+      if (settlement.state === "machine-down" && force) abandoned.push(settlement.run);
+      else await report.add(settlement);
+      progress.show(`asked about ${report.done} of ${runCount(runs.length)}`);
+    }
+    progress.stop();
+    if (abandoned.length > 0 && !stop.aborted) {
+      if (dryRun) for (const run of abandoned) await report.add({ run, state: "unasked", problem: null });
+      else await giveUp(context, api, abandoned, options, report);
+    }
+  } finally {
+    progress.stop();
+    await report.show();
+  }
+  if (stop.aborted) {
+    output.warn(`stopped after ${report.done} of ${runCount(runs.length)}; the others are as they were`);
+    return;
+  }
+  if (dryRun) return output.note("dry run: nobody was asked");
+  report.throwIfPartial(selection(options));
+}
+
+/** Asks about runs that the platform will mark failed for it. */
+async function giveUp(
+  context: Context,
+  api: Api,
+  runs: readonly Run[],
+  options: SettleOptions,
+  report: SettleReport,
+): Promise<void> {
+  const { output, prompter, stop } = context;
+  output.notes(targetLines(runs), { needed: prompter.canAsk && options.yes !== true });
+  try {
+    await confirmMany(
+      context,
+      `Have ${runs.length === 1 ? "this run" : `these ${runs.length} runs`} marked failed for good? The machine is not running.`,
+      runs.length,
+      options,
+    );
+  } catch (error) {
+    for (const run of runs) await report.add({ run, state: "machine-down", problem: "its machine is not running" });
+    throw error;
+  }
+  for await (const settlement of sweepRuns(api, runs, { concurrency: options.concurrency, force: true, stop })) {
+    await report.add(settlement);
+  }
+}
+
+function checkSelection({ user, instance, all }: SettleOptions): void {
+  if (all !== undefined && (user !== undefined || instance !== undefined)) {
+    throw new CliError("usage", "--all is every run there is: leave it out, or --user and --instance");
+  }
+  if (all === undefined && user === undefined && instance === undefined) {
+    throw new CliError("usage", "say whose runs to settle", {
+      hint: [
+        "kiloclaw-admin runs settle --user USER",
+        "kiloclaw-admin runs settle --instance INSTANCE",
+        "kiloclaw-admin runs settle --all",
+      ],
+    });
+  }
+}
+
+/** The options that say whose runs are meant, as they are typed. */
+function selection({ user, instance }: SettleOptions): string {
+  if (user === undefined && instance === undefined) return "--all";
+  return [
+    ...(user === undefined ? [] : [`--user ${user}`]),
+    ...(instance === undefined ? [] : [`--instance ${instance}`]),
+  ].join(" ");
+}
+
+/** All of them before the first is asked about: a run that is settled drops out of the list, and its pages would shift. */
+async function shownAsRunning(context: Context, api: Api, { user, instance }: SettleOptions): Promise<Run[]> {
+  const filter = await resolveFilter(context, api, { user, instance, status: "running" });
+  // A mistyped ID has no runs, which would look like all is well.
+  if (instance !== undefined) await getInstance(api, instance.toLowerCase());
+  const runs: Run[] = [];
+  // Nobody looks at the prompts here, and each can be 10,000 characters.
+  for await (const run of listRuns(api, filter, Number.MAX_SAFE_INTEGER)) runs.push({ ...run, prompt: "" });
+  return runs;
+}

@@ -1,0 +1,195 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { ApiError } from "../api/api-error.ts";
+import type { Api } from "../api/api.ts";
+import { UNKNOWN_OUTCOME_OUTPUTS } from "../contract/procedures.ts";
+import { listAudit, MOST_AUDIT_RECORDS, type AuditRecord } from "./audit.ts";
+import type { Evidence, Look } from "./diagnose.ts";
+import { getInstance } from "./instances.ts";
+import { listRuns } from "./list.ts";
+import { OutputCursor } from "./output-cursor.ts";
+import type { Run, Status } from "./run.ts";
+import { machineOf, machineState, pollRun } from "./settle.ts";
+
+/** Whom or what to look at. */
+export interface Question {
+  readonly userId: string;
+  readonly userEmail: string | null;
+  /** `null`: the customer has no run. */
+  readonly run: Run | null;
+  /** The run's instance, or the one of the customer without a run. */
+  readonly instanceId: string | null;
+}
+
+export interface LookOptions {
+  /** How often to look at a run in progress. */
+  readonly looks: number;
+  /** Milliseconds between the looks. */
+  readonly intervalMs: number;
+  /** Whoever asks has just seen a start refused as busy. */
+  readonly startRefusedAt: Date | null;
+  readonly stop: AbortSignal;
+  /** Told before each look. */
+  readonly onLook?: (number: number) => void;
+}
+
+const LONGEST_WAIT_MS = 60_000;
+const START_ACTION = "kiloclaw.cli_run.start";
+
+/**
+ * Gathers what can be seen of a run without destroying anything: its status is asked for only while its machine runs (or when
+ * its row has its end already). Asking records an end that nobody had asked about. Nothing is ever started to find out more.
+ *
+ * @throws ApiError when the platform's lists cannot be read. Trouble with the machine is evidence.
+ */
+export async function gatherEvidence(api: Api, question: Question, options: LookOptions): Promise<Evidence> {
+  const { run, instanceId, userId, userEmail } = question;
+  const [instance, rows, audit] = await Promise.all([
+    instanceId === null ? null : instanceEvidence(api, instanceId, options.stop),
+    instanceId === null ? [] : rowsOf(api, instanceId),
+    listAudit(api, userId, MOST_AUDIT_RECORDS).catch(orNull),
+  ]);
+  const looked = run ? await lookAt(api, run, instance?.machine ?? null, options) : undefined;
+  const others = rows.filter(({ id }) => id !== run?.id);
+  const at = new Date();
+  return {
+    at,
+    userId,
+    userEmail,
+    run: looked?.run ?? null,
+    recordedStatus: run?.status ?? null,
+    ageMs: run ? at.getTime() - run.startedAt.getTime() : null,
+    instanceId,
+    instanceDestroyed: instance?.destroyed ?? false,
+    machine: looked?.machine ?? instance?.machine ?? null,
+    machineStatus: instance?.machineStatus ?? null,
+    looks: looked?.looks ?? [],
+    silentMs: looked ? silenceIn(looked.looks, looked.run, at) : null,
+    lost: looked?.lost ?? null,
+    // Newest first: the last one that is newer.
+    newerRun: run ? (others.findLast(({ startedAt }) => startedAt > run.startedAt) ?? null) : null,
+    otherRunning: others.find(({ status }) => status === "running") ?? null,
+    audit: audit && run ? audit.filter(({ runId }) => runId === run.id) : audit,
+    unrecordedStart: audit && instanceId !== null ? unrecordedStart(audit, rows, instanceId, run) : null,
+    // What this machine remembers of its own starts belongs here too: see src/journal.
+    startRefusedAt: options.startRefusedAt,
+  };
+}
+
+function orNull(error: unknown): null {
+  if (error instanceof ApiError && error.kind !== "auth" && error.kind !== "interrupted") return null;
+  throw error;
+}
+
+async function instanceEvidence(api: Api, id: string, signal: AbortSignal) {
+  const instance = await getInstance(api, id, signal).catch(orNull);
+  if (!instance) return { machine: "unknown" as const, machineStatus: null, destroyed: false };
+  const { machineStatus, destroyedAt } = instance;
+  return { machine: machineState(instance), machineStatus, destroyed: destroyedAt !== null };
+}
+
+/** The instance's newest runs: as many as the audit log goes back, and more. */
+async function rowsOf(api: Api, instanceId: string): Promise<Run[]> {
+  const rows: Run[] = [];
+  for await (const row of listRuns(api, { instanceId }, 2 * MOST_AUDIT_RECORDS)) rows.push(row);
+  return rows;
+}
+
+function unrecordedStart(
+  audit: readonly AuditRecord[],
+  rows: readonly Run[],
+  instanceId: string,
+  run: Run | null,
+): AuditRecord | null {
+  const recorded = new Set([...rows.map(({ id }) => id), ...(run ? [run.id] : [])]);
+  const unrecorded = audit.find(
+    ({ action, runId, instanceId: on, createdAt }) =>
+      action === START_ACTION &&
+      on === instanceId &&
+      runId !== null &&
+      !recorded.has(runId) &&
+      (!run || createdAt > run.startedAt),
+  );
+  return unrecorded ?? null;
+}
+
+interface Looked {
+  readonly run: Run;
+  readonly looks: Look[];
+  readonly lost: Evidence["lost"];
+  readonly machine?: Evidence["machine"];
+}
+
+async function lookAt(api: Api, run: Run, machine: Evidence["machine"], options: LookOptions): Promise<Looked> {
+  // Only the output of such a row tells whether the run failed or the machine lost it; asking changes nothing there.
+  const unclear = run.status === "failed" && run.exitCode === null;
+  if (run.status !== "running" && !unclear) return { run, looks: [], lost: null };
+  if (!unclear && machine !== "up") return { run, looks: [], lost: null };
+  const { stop, intervalMs } = options;
+  const cursor = new OutputCursor();
+  const looks: Look[] = [];
+  let answered = false;
+  let wait = 0;
+  for (let number = 1; number <= options.looks; number++) {
+    if (number > 1) {
+      await sleep(Math.max(intervalMs, wait), undefined, { signal: stop });
+      // It may have stopped meanwhile.
+      const now = unclear ? "up" : await machineOf(api, run, stop).catch(orNull);
+      if (now === "down") return { run, looks, lost: null, machine: "down" };
+    }
+    options.onLook?.(number);
+    try {
+      const { run: polled, status } = await pollRun(api, run, { signal: stop, retry: false });
+      looks.push(lookOf(status, cursor, answered));
+      answered = true;
+      if (!status.hasRun) return { run, looks, lost: null };
+      if (polled.status !== "running") return { run: polled, looks, lost: reasonOf(status) };
+    } catch (error) {
+      if (!(error instanceof ApiError) || error.kind === "auth" || error.kind === "interrupted") throw error;
+      wait = Math.min(error.retryAfterMs ?? 0, LONGEST_WAIT_MS);
+      looks.push(troubleOf(error));
+    }
+  }
+  return { run, looks, lost: null };
+}
+
+function lookOf(status: Status, cursor: OutputCursor, answered: boolean): Look {
+  const output = status.output ?? "";
+  const fresh = cursor.next(output).text.length;
+  return {
+    at: new Date(),
+    answer: !status.hasRun ? "not-found" : status.status === "running" ? "running" : "ended",
+    outputLength: output.length,
+    grewBy: answered ? fresh : null,
+    problem: null,
+    controllerFailed: false,
+  };
+}
+
+function troubleOf(error: ApiError): Look {
+  return {
+    at: new Date(),
+    answer: "trouble",
+    outputLength: null,
+    grewBy: null,
+    problem: error.message,
+    controllerFailed: error.trpcCode !== undefined && /KiloClaw API error \((404|500)\)/.test(error.message),
+  };
+}
+
+/** The platform's two notes in place of the output of a run whose outcome is unknown. */
+function reasonOf({ output }: Status): Evidence["lost"] {
+  const [lost, superseded] = UNKNOWN_OUTCOME_OUTPUTS;
+  const note = output?.trim();
+  if (note === lost) return "controller-lost-it";
+  return note === superseded ? "superseded" : null;
+}
+
+/** From the first look at an output that has not grown since, or from the start where there is none. */
+function silenceIn(looks: readonly Look[], run: Run, now: Date): number | null {
+  const seen = looks.filter(({ answer }) => answer === "running");
+  const last = seen.at(-1);
+  if (!last || run.status !== "running") return null;
+  if (last.outputLength === 0) return now.getTime() - run.startedAt.getTime();
+  const grown = seen.findLastIndex(({ grewBy }) => grewBy !== null && grewBy > 0);
+  return last.at.getTime() - (seen[Math.max(0, grown)] ?? last).at.getTime();
+}
