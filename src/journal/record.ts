@@ -1,7 +1,10 @@
 import { createHash } from "node:crypto";
 import * as z from "zod";
 
-/** The number of this format. A reader refuses files of a higher one. */
+/**
+ * The number of this format. A reader refuses files of any other one: whatever changes, a line begins with it and ends with
+ * its hash.
+ */
 export const FORMAT = 1;
 /** What the first record of a file has in the place of a previous record's hash. */
 export const GENESIS = "0".repeat(64);
