@@ -134,9 +134,11 @@ export function seal(unsealed: Unsealed): { readonly line: Buffer; readonly reco
   return { line, record: { ...parsed, hash } };
 }
 
+/** What every format says of itself. */
+const origins = z.object({ format: z.number(), tool: z.string().optional() });
+
 /** A line whose own hash is right. */
-export interface Sealed {
-  readonly format: number;
+export interface Sealed extends z.output<typeof origins> {
   readonly json: unknown;
 }
 
@@ -148,8 +150,7 @@ export function unseal(bytes: Buffer): Sealed | undefined {
   const sealed = bytes.toString("latin1", at + HASH_FIELD.length);
   if (`${createHash("sha256").update(bytes.subarray(0, at)).update("}").digest("hex")}"}` !== sealed) return undefined;
   const json: unknown = JSON.parse(bytes.toString("utf8"));
-  const { format } = z.object({ format: z.number() }).parse(json);
-  return { format, json };
+  return { ...origins.parse(json), json };
 }
 
 /** The record that a damaged line may end with: what it lost may have been the line break before it. */
@@ -161,9 +162,4 @@ export function unsealTail(bytes: Buffer): Sealed | undefined {
 /** Reads a sealed line as a record; `undefined` when this version does not know its kind or shape. */
 export function toRecord({ json }: Sealed): JournalRecord | undefined {
   return record.safeParse(json).data;
-}
-
-/** The version of kiloclaw-admin that wrote a line, if it says. */
-export function toolOf({ json }: Sealed): string | undefined {
-  return z.object({ tool: z.string() }).safeParse(json).data?.tool;
 }

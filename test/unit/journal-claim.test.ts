@@ -5,6 +5,7 @@ import { platform, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { claimInstance, HeldError } from "../../src/journal/claim.ts";
+import { systemFiles, type FileLayer } from "../../src/journal/file-layer.ts";
 
 const ALICE = { instanceId: "11111111-1111-4111-8111-111111111111" };
 const BOB = { instanceId: "22222222-2222-4222-8222-222222222222" };
@@ -50,6 +51,29 @@ describe("an instance's claim", () => {
       expect(won).toHaveLength(1);
       await won[0]?.release();
     }
+  });
+
+  it("is not won in a file that its holder removes at the same moment", async () => {
+    const earlier = await claimInstance(state, target, { pid: process.pid, op: randomUUID() });
+    const op = randomUUID();
+    let meanwhile = true;
+    const files: FileLayer = {
+      ...systemFiles,
+      // Between the opening and the first line, the earlier one lets go and ends, and another claims anew.
+      open: async (path, mode) => {
+        const file = await systemFiles.open(path, mode);
+        if (meanwhile) {
+          meanwhile = false;
+          const gone = (await readFile(path, "utf8")).replaceAll(/"pid":\d+/g, `"pid":${2 ** 22 + 1}`);
+          await writeFile(path, gone);
+          await earlier.release();
+          await claimInstance(state, target, { pid: process.pid, op });
+        }
+        return file;
+      },
+    };
+    const late = claimInstance(state, target, { pid: process.pid, op: randomUUID() }, files);
+    await expect(late).rejects.toMatchObject({ kind: "conflict", holder: { op } });
   });
 
   // Only Linux tells boots and beginnings apart.
