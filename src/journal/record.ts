@@ -94,7 +94,6 @@ const record = z.discriminatedUnion("kind", [
 /** One line of a journal. */
 export type JournalRecord = z.output<typeof record>;
 export type IntentRecord = Extract<JournalRecord, { kind: "intent" }>;
-export type EndingRecord = Extract<JournalRecord, { kind: "outcome" | "reconcile" }>;
 
 /** A field that a record gets from its journal. */
 type Stamp = Exclude<keyof typeof common, "op" | "action">;

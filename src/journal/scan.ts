@@ -23,6 +23,9 @@ export interface IntentFilter {
 /**
  * What is open, oldest first. Costs nothing for journals that were closed. Changes nothing.
  *
+ * To settle it: `Journal.open` its journal, append a record of kind `reconcile` for the operation, `end`. The intent and what
+ * became of it so stand in one file, and no other has to be read to know what is open in it.
+ *
  * @throws CliError `local-state` when a journal is damaged or cannot be read: what it holds open cannot be known.
  */
 export async function* openIntents(

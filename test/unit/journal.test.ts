@@ -267,7 +267,7 @@ describe("all records", () => {
   it("come in the order of their times, from open and closed journals that overlap", async () => {
     const clock = clockFrom("2026-11-22T10:00:00.000Z");
     const job = await Journal.create(state, invocation({ action: "job" }), { clock });
-    await job.append({ kind: "job", op: job.id, total: 2, settings: { concurrency: 4 } } as Entry);
+    await job.append({ kind: "job", total: 2, settings: { concurrency: 4 } });
     for (let index = 0; index < 3; index++) {
       const [inJob, alone] = [randomUUID(), randomUUID()];
       await job.append(intent(inJob));
