@@ -50,18 +50,24 @@ function begin(what: string, heard: (line: string) => void = () => undefined) {
   return { child, first, closed: once(lines, "close") };
 }
 
-it("of many processes that want an instance one wins; when it is killed, the next one does", async () => {
-  for (let round = 0; round < 3; round++) {
-    const racers = Array.from({ length: 8 }, () => begin("claim"));
-    const said = await Promise.all(racers.map(({ first }) => first));
-    const winner = racers[said.findIndex((line) => line.startsWith("won"))];
-    expect(said.filter((line) => line.startsWith("won"))).toHaveLength(1);
-    for (const line of said.filter((line) => !line.startsWith("won"))) {
-      expect(line).toContain(`failed another command is at work on instance ${INSTANCE}: process ${winner?.child.pid}`);
+it(
+  "of many processes that want an instance one wins; when it is killed, the next one does",
+  { timeout: 60_000 },
+  async () => {
+    for (let round = 0; round < 2; round++) {
+      const racers = Array.from({ length: 8 }, () => begin("claim"));
+      const said = await Promise.all(racers.map(({ first }) => first));
+      const winner = racers[said.findIndex((line) => line.startsWith("won"))];
+      expect(said.filter((line) => line.startsWith("won"))).toHaveLength(1);
+      for (const line of said.filter((line) => !line.startsWith("won"))) {
+        expect(line).toContain(
+          `failed another command is at work on instance ${INSTANCE}: process ${winner?.child.pid}`,
+        );
+      }
+      await Promise.all(racers.map(({ child }) => kill(child)));
     }
-    await Promise.all(racers.map(({ child }) => kill(child)));
-  }
-});
+  },
+);
 
 it("no two processes are ever in at once, however often they take turns", { timeout: 60_000 }, async () => {
   // All write to one pipe of the shell, in the order in which they write.
@@ -84,7 +90,7 @@ it("no two processes are ever in at once, however often they take turns", { time
   expect(await readdir(join(state, "claims"))).toEqual([]);
 });
 
-it("what a process had been promised is there after it was killed", async () => {
+it("what a process had been promised is there after it was killed", { timeout: 60_000 }, async () => {
   const safe = new Set<string>();
   const writers = Array.from({ length: 3 }, () => begin("write", (line) => safe.add(line.split(" ")[1] ?? "")));
   await Promise.all(writers.map(({ first }) => first));
@@ -105,21 +111,25 @@ it("what a process had been promised is there after it was killed", async () => 
   expect((await Promise.all(states)).map((one) => one.state)).toEqual(["not-ended", "not-ended", "not-ended"]);
 });
 
-it("a journal is taken up by one process at a time, and by the next when that was killed", async () => {
-  const writer = begin("write");
-  await writer.first;
-  const early = await begin("resume").first;
-  expect(early).toContain("is being written: process ");
-  expect(early).toContain(String(writer.child.pid));
-  await kill(writer.child);
-  const [journal] = await allJournals(state, systemFiles);
-  await appendFile(journal?.path ?? "", "torn");
+it(
+  "a journal is taken up by one process at a time, and by the next when that was killed",
+  { timeout: 60_000 },
+  async () => {
+    const writer = begin("write");
+    await writer.first;
+    const early = await begin("resume").first;
+    expect(early).toContain("is being written: process ");
+    expect(early).toContain(String(writer.child.pid));
+    await kill(writer.child);
+    const [journal] = await allJournals(state, systemFiles);
+    await appendFile(journal?.path ?? "", "torn");
 
-  const racers = Array.from({ length: 4 }, () => begin("resume"));
-  const said = await Promise.all(racers.map(({ first }) => first));
-  const winner = racers[said.findIndex((line) => line.startsWith("opened"))];
-  expect(said.filter((line) => line.startsWith("opened"))).toHaveLength(1);
-  expect(said.filter((line) => line.includes(`is being written: process ${winner?.child.pid}`))).toHaveLength(3);
-  if (winner) await kill(winner.child);
-  expect(await begin("resume").first).toBe(said.find((line) => line.startsWith("opened")));
-});
+    const racers = Array.from({ length: 4 }, () => begin("resume"));
+    const said = await Promise.all(racers.map(({ first }) => first));
+    const winner = racers[said.findIndex((line) => line.startsWith("opened"))];
+    expect(said.filter((line) => line.startsWith("opened"))).toHaveLength(1);
+    expect(said.filter((line) => line.includes(`is being written: process ${winner?.child.pid}`))).toHaveLength(3);
+    if (winner) await kill(winner.child);
+    expect(await begin("resume").first).toBe(said.find((line) => line.startsWith("opened")));
+  },
+);

@@ -111,7 +111,7 @@ async function expectKept(disk: Disk, { promised }: Account): Promise<void> {
       (await recordsOf(disk)).flatMap((one) => ("settled" in one && one.settled ? [one.op] : [])),
     );
     const open = new Set<string>();
-    for await (const { intent: found } of openIntents(STATE, {}, disk)) open.add(found.op);
+    for await (const { intent: found } of openIntents(STATE, {}, { files: disk })) open.add(found.op);
     const intents = promised.flatMap(({ kind, op }) => (kind === "intent" ? [op] : []));
     expect(intents.filter((op) => !open.has(op) && !settled.has(op))).toEqual([]);
   };

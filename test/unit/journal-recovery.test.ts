@@ -81,7 +81,7 @@ function lines(): string[] {
 }
 
 describe("cut at any byte", () => {
-  it("a journal goes on after its longest valid part, and the rest is kept aside", async () => {
+  it("a journal goes on after its longest valid part, and the rest is kept aside", { timeout: 120_000 }, async () => {
     for (let length = 0; length <= bytes.length; length++) {
       const content = bytes.subarray(0, length);
       // Written down anew: as many records as there are line breaks.

@@ -339,6 +339,10 @@ describe("what cannot be trusted is refused", () => {
     const path = await start(op, null);
     await appendFile(path, '{"format":1,"to');
     expect(await open()).toEqual([op]);
+    const torn: unknown[] = [];
+    const records = allRecords(state, { onTorn: (journal, { length }) => torn.push([journal.path, length]) });
+    for await (const { record } of records) expect(record.seq).toBeLessThan(2);
+    expect(torn).toEqual([[path, 15]]);
     expect(await verify()).toMatchObject([{ state: "not-ended", records: 2, open: 1, torn: { length: 15 } }]);
   });
 });
