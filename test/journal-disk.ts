@@ -77,15 +77,11 @@ export class Disk implements FileLayer {
     return {
       read: async (into, position) => this.#step("look", () => content.bytes.copy(into, 0, position)),
       write: async (bytes) => {
-        const append = (part: Uint8Array) => {
-          content.bytes = Buffer.concat([content.bytes, part]);
-          return part.length;
-        };
         const half = bytes.subarray(0, Math.floor(bytes.length / 2));
         return this.#step(
           "write",
-          () => append(bytes),
-          () => append(half),
+          () => append(content, bytes),
+          () => append(content, half),
         );
       },
       sync: async () =>
@@ -173,6 +169,11 @@ export class Disk implements FileLayer {
     }
     return work();
   }
+}
+
+function append(content: Content, bytes: Uint8Array): number {
+  content.bytes = Buffer.concat([content.bytes, bytes]);
+  return bytes.length;
 }
 
 function survivor(bytes: Buffer, synced: Buffer, random: () => number): Buffer {

@@ -21,7 +21,7 @@ export function journalName(at: Date, action: string, id: string): string {
 }
 
 /** The ID in a journal's file name. */
-export function journalId(name: string): string | undefined {
+function journalId(name: string): string | undefined {
   return NAME.exec(name)?.[3];
 }
 

@@ -5,7 +5,6 @@ import {
   FORMAT,
   GENESIS,
   LONGEST_LINE,
-  toolOf,
   toRecord,
   unseal,
   unsealTail,
@@ -99,10 +98,9 @@ export async function* readRecords(
 function understood(sealed: Sealed, path: string): JournalRecord {
   const record = sealed.format === FORMAT ? toRecord(sealed) : undefined;
   if (record) return record;
-  const tool = toolOf(sealed);
   throw new CliError(
     "local-state",
-    `the journal ${path} was written by a newer kiloclaw-admin${tool === undefined ? "" : ` (${tool})`}, in format ${sealed.format}; this one reads format ${FORMAT}`,
+    `the journal ${path} was written by a newer kiloclaw-admin${sealed.tool === undefined ? "" : ` (${sealed.tool})`}, in format ${sealed.format}; this one reads format ${FORMAT}`,
     { hint: "use the newer one" },
   );
 }

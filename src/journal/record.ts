@@ -1,7 +1,10 @@
 import { createHash } from "node:crypto";
 import * as z from "zod";
 
-/** The number of this format. A reader refuses files of a higher one. */
+/**
+ * The number of this format. A reader refuses files of any other one: whatever changes, a line begins with it and ends with
+ * its hash.
+ */
 export const FORMAT = 1;
 /** What the first record of a file has in the place of a previous record's hash. */
 export const GENESIS = "0".repeat(64);
@@ -91,7 +94,6 @@ const record = z.discriminatedUnion("kind", [
 /** One line of a journal. */
 export type JournalRecord = z.output<typeof record>;
 export type IntentRecord = Extract<JournalRecord, { kind: "intent" }>;
-export type EndingRecord = Extract<JournalRecord, { kind: "outcome" | "reconcile" }>;
 
 /** A field that a record gets from its journal. */
 type Stamp = Exclude<keyof typeof common, "op" | "action">;
@@ -131,9 +133,11 @@ export function seal(unsealed: Unsealed): { readonly line: Buffer; readonly reco
   return { line, record: { ...parsed, hash } };
 }
 
+/** What every format says of itself. */
+const origins = z.object({ format: z.number(), tool: z.string().optional() });
+
 /** A line whose own hash is right. */
-export interface Sealed {
-  readonly format: number;
+export interface Sealed extends z.output<typeof origins> {
   readonly json: unknown;
 }
 
@@ -145,8 +149,7 @@ export function unseal(bytes: Buffer): Sealed | undefined {
   const sealed = bytes.toString("latin1", at + HASH_FIELD.length);
   if (`${createHash("sha256").update(bytes.subarray(0, at)).update("}").digest("hex")}"}` !== sealed) return undefined;
   const json: unknown = JSON.parse(bytes.toString("utf8"));
-  const { format } = z.object({ format: z.number() }).parse(json);
-  return { format, json };
+  return { ...origins.parse(json), json };
 }
 
 /** The record that a damaged line may end with: what it lost may have been the line break before it. */
@@ -158,9 +161,4 @@ export function unsealTail(bytes: Buffer): Sealed | undefined {
 /** Reads a sealed line as a record; `undefined` when this version does not know its kind or shape. */
 export function toRecord({ json }: Sealed): JournalRecord | undefined {
   return record.safeParse(json).data;
-}
-
-/** The version of kiloclaw-admin that wrote a line, if it says. */
-export function toolOf({ json }: Sealed): string | undefined {
-  return z.object({ tool: z.string() }).safeParse(json).data?.tool;
 }

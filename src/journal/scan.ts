@@ -20,21 +20,31 @@ export interface IntentFilter {
   readonly instanceId?: string | undefined;
 }
 
+export interface ScanOptions {
+  readonly files?: FileLayer;
+  /** Told of a journal with a torn end, which is left out. Where a process is writing it, that is only how far it has come. */
+  readonly onTorn?: (journal: JournalFile, torn: Torn) => void;
+}
+
 /**
  * What is open, oldest first. Costs nothing for journals that were closed. Changes nothing.
+ *
+ * To settle it: `Journal.open` its journal, append a record of kind `reconcile` for the operation, `end`. The intent and what
+ * became of it so stand in one file, and no other has to be read to know what is open in it.
  *
  * @throws CliError `local-state` when a journal is damaged or cannot be read: what it holds open cannot be known.
  */
 export async function* openIntents(
   stateDirectory: string,
   filter: IntentFilter = {},
-  files: FileLayer = systemFiles,
+  { files = systemFiles, onTorn }: ScanOptions = {},
 ): AsyncGenerator<OpenIntent, void, undefined> {
   for (const journal of await openJournals(stateDirectory, files)) {
     // Asked first: what a process finished before it let go is then read, not taken for abandoned.
     const writer = await writerOf(journal.path, files);
     const open = new Map<string, IntentRecord>();
-    for await (const record of readJournal(journal, { files })) noteOpen(open, record);
+    const records = readJournal(journal, { files, onTorn: (torn) => onTorn?.(journal, torn) });
+    for await (const record of records) noteOpen(open, record);
     for (const intent of open.values()) {
       if (filter.origin !== undefined && intent.origin !== filter.origin) continue;
       if (filter.userId !== undefined && intent.userId !== filter.userId) continue;
@@ -58,7 +68,7 @@ export interface Located {
  */
 export async function* allRecords(
   stateDirectory: string,
-  files: FileLayer = systemFiles,
+  { files = systemFiles, onTorn }: ScanOptions = {},
 ): AsyncGenerator<Located, void, undefined> {
   interface Source extends Located {
     readonly rest: AsyncGenerator<JournalRecord, void, undefined>;
@@ -78,7 +88,7 @@ export async function* allRecords(
       // A journal holds nothing older than its own name.
       if (journal && (!first || journal.name.slice(0, 19) <= compact(first.record.at))) {
         next += 1;
-        await advance(journal, readJournal(journal, { files }));
+        await advance(journal, readJournal(journal, { files, onTorn: (torn) => onTorn?.(journal, torn) }));
       } else if (first) {
         active.splice(active.indexOf(first), 1);
         yield first;
@@ -103,7 +113,7 @@ export interface Verification {
    * - `ended`: whole, and its last invocation ended in order.
    * - `under-way`: a process is writing it.
    * - `not-ended`: whole as far as it goes, but its last invocation crashed, or was told to stop. Its end may have been removed.
-   * - `damaged`: not as it was written.
+   * - `damaged`: not as it was written, or not to be read at all; `damage` says which.
    */
   readonly state: "ended" | "under-way" | "not-ended" | "damaged";
   readonly records: number;
@@ -112,7 +122,6 @@ export interface Verification {
   readonly writer: Holder | null;
   /** The rest of a write that did not get to its end. */
   readonly torn: Torn | null;
-  /** What is wrong with it, if it is damaged. */
   readonly damage: string | null;
 }
 
