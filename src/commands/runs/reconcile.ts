@@ -9,6 +9,7 @@ import { isStart, reconcileCancel, reconcileStart } from "../../runs/open-intent
 import { LOOK_LONGER_MS } from "../../runs/reconcile.ts";
 import type { View, When } from "../../terminal/output.ts";
 import { examples, reasonOption, ticketOption, yesOption } from "../options.ts";
+import { whyOf } from "../why.ts";
 
 interface ReconcileOptions {
   readonly close?: true | undefined;
@@ -65,7 +66,7 @@ async function reconcile(context: Context, ids: readonly string[], options: Reco
   const { output, prompter } = context;
   output.expect(reconciledView);
   const api = await context.api();
-  const ledger = await context.ledger("reconcile", { ticket: options.ticket ?? null, reason: options.reason ?? null });
+  const ledger = await context.ledger("reconcile", await whyOf(context, options));
   const chosen = await choose(context, ledger, ids);
   if (options.dryRun)
     return output.list(

@@ -22,6 +22,7 @@ import {
 } from "../options.ts";
 import { exitWithResult, followRun, type FollowOptions } from "./follow.ts";
 import { conflict, decide, ON_CONFLICT, waitForEnd, type OnConflict } from "./in-the-way.ts";
+import { whyOf } from "../why.ts";
 import { readPrompt, type PromptSources } from "./read-prompt.ts";
 import { runView } from "./view.ts";
 
@@ -79,7 +80,7 @@ async function start(context: Context, options: StartOptions): Promise<void> {
   const who = subject.email ?? subject.userId;
   if (options.dryRun) return dryRun(context, who, instance, prompt);
 
-  const ledger = await context.ledger("start", { ticket: options.ticket ?? null, reason: options.reason ?? null });
+  const ledger = await context.ledger("start", await whyOf(context, options));
   const request = { userId: subject.userId, userEmail: subject.email, instance, prompt, admin: me };
   for (;;) {
     const outcome = await send(context, request, ledger, options.resendUnknown ?? false);
