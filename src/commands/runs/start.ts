@@ -9,7 +9,7 @@ import { resolveInstance, resolveUser } from "../../runs/resolve.ts";
 import { initiator, type Run } from "../../runs/run.ts";
 import { startRun, type StartOutcome } from "../../runs/start.ts";
 import { formatAgo } from "../../terminal/time.ts";
-import { examples, instanceOption, intervalOption, once, timeoutOption, userOption } from "../options.ts";
+import { examples, instanceOption, intervalOption, once, timeoutOption, userOption, yesOption } from "../options.ts";
 import { exitWithResult, followRun, type FollowOptions } from "./follow.ts";
 import { readPrompt, type PromptSources } from "./read-prompt.ts";
 import { promptLine, runView } from "./view.ts";
@@ -18,6 +18,7 @@ interface StartOptions extends FollowOptions, PromptSources {
   readonly user: string;
   readonly instance?: string | undefined;
   readonly watch?: true | undefined;
+  readonly yes?: true | undefined;
   readonly dryRun?: true | undefined;
 }
 
@@ -31,6 +32,7 @@ export function configure(command: Command, open: OpenContext): void {
     .option("-w, --watch", "follow the run to its end, and exit with its result")
     .addOption(intervalOption())
     .addOption(timeoutOption())
+    .addOption(yesOption())
     .option("-n, --dry-run", "show what would be started, and send nothing")
     .addHelpText(
       "after",
@@ -44,7 +46,7 @@ export function configure(command: Command, open: OpenContext): void {
 }
 
 async function start(context: Context, options: StartOptions): Promise<void> {
-  const { output, stop } = context;
+  const { output, prompter, stop } = context;
   output.expect(runView);
   if (options.watch && output.format === "csv") {
     throw new CliError("usage", "--watch shows a stream of events, which CSV has no form for: use -o jsonl");
@@ -55,6 +57,11 @@ async function start(context: Context, options: StartOptions): Promise<void> {
   const instance = await resolveInstance(api, subject, options.instance);
   const who = subject.email ?? subject.userId;
   if (options.dryRun) return dryRun(context, who, instance, prompt);
+  const place = await context.target();
+  if (place.confirm === "always") {
+    const question = `Start a recovery run on instance ${instance.id} of ${who}?`;
+    await prompter.confirm(question, { yes: options.yes ?? false, place });
+  }
 
   const progress = await output.busy(`starting a recovery run for ${who}`);
   const outcome = await startRun(
