@@ -2,15 +2,14 @@ import { DEFAULT_HOST, parseOrigin, type Origin } from "./api/origin.ts";
 import type { Api } from "./api/api.ts";
 import type { DeviceLogin } from "./api/device-login.ts";
 import type { TransportOptions } from "./api/transport.ts";
-import type { Config } from "./config/config-file.ts";
 import type { Credential } from "./config/credentials.ts";
 import type { Keyring } from "./config/keyring.ts";
 import { resolvePaths, type Paths } from "./config/paths.ts";
-import { DEFAULT_PROFILE, resolveTarget, type Target } from "./config/settings.ts";
+import { Settings, type Config, type Given, type Key, type Target } from "./config/settings.ts";
 import { CliError, messageOf } from "./errors.ts";
 import type { Ledger } from "./journal/ledger.ts";
 import type { Host } from "./terminal/host.ts";
-import { FORMATS, Output, type Format } from "./terminal/output.ts";
+import { Output, type Format } from "./terminal/output.ts";
 import { type ColorChoice } from "./terminal/paint.ts";
 import { Prompter } from "./terminal/prompter.ts";
 
@@ -64,8 +63,8 @@ export class Context {
   /** Aborted when nobody reads standard output any more. */
   readonly closed: AbortSignal;
   readonly #options: CommonOptions;
+  readonly #settings: Promise<Settings>;
   readonly #services: ContextServices;
-  #config: Promise<Config> | undefined;
   #connection: Promise<Connection> | undefined;
   #api: Promise<Api> | undefined;
   #keyring: Promise<Keyring> | undefined;
@@ -73,14 +72,21 @@ export class Context {
   readonly #opened: Closable[] = [];
   #stopHandled = false;
 
-  private constructor(host: Host, options: CommonOptions, services: ContextServices, output: Output) {
+  private constructor(
+    host: Host,
+    options: CommonOptions,
+    services: ContextServices,
+    settings: Promise<Settings>,
+    output: Output,
+  ) {
     this.host = host;
+    this.#settings = settings;
     this.stop = host.stop;
     this.closed = host.closed;
     this.paths = resolvePaths(host.env);
     this.output = output;
     const noInput = options.input === false || isOn(host.env.KILOCLAW_ADMIN_NO_INPUT);
-    this.prompter = new Prompter(host, { input: !noInput });
+    this.prompter = new Prompter(host, output, { input: !noInput });
     this.#options = options;
     this.#services = services;
   }
@@ -89,24 +95,45 @@ export class Context {
    * @throws CliError `usage` when an option or environment variable has a value it cannot have.
    */
   static async create(host: Host, options: CommonOptions, services: ContextServices): Promise<Context> {
+    const { config } = resolvePaths(host.env);
+    const { configPath, NO_CONFIG, readConfig } = await import("./config/config-file.ts");
+    const sources = {
+      flags: flagsOf(options),
+      env: host.env,
+      path: configPath(config),
+      defaultHost: DEFAULT_HOST,
+      isPublished,
+    };
+    const settings = readConfig(config).then((read) => new Settings({ ...sources, config: read }));
+    // A file that cannot be used ends the commands that need it, when they do; the others go on with the defaults.
+    const usable = await settings.catch(() => new Settings({ ...sources, config: NO_CONFIG }));
     const output = await Output.create(host, {
-      format: options.json ? "json" : (options.output ?? formatFrom(host.env.KILOCLAW_ADMIN_OUTPUT) ?? "table"),
+      format: usable.get("output").value,
       quiet: options.quiet ?? false,
       fields: options.fields?.split(",").map((field) => field.trim()),
-      color: options.color === false ? "never" : options.color === true ? "always" : (options.color ?? "auto"),
-      utc: options.utc ?? false,
+      color: usable.get("color").value,
+      utc: usable.get("utc").value,
     });
-    return new Context(host, options, services, output);
+    return new Context(host, options, services, settings, output);
   }
 
-  readonly config = (): Promise<Config> => {
-    this.#config ??= import("./config/config-file.ts").then(({ readConfig }) => readConfig(this.paths.config));
-    return this.#config;
-  };
+  /**
+   * The settings in force, each with its origin.
+   *
+   * @throws CliError `local-state` when the file cannot be used.
+   */
+  readonly settings = (): Promise<Settings> => this.#settings;
+
+  /**
+   * What the settings file says.
+   *
+   * @throws CliError `local-state` when the file cannot be used.
+   */
+  readonly config = async (): Promise<Config> => (await this.#settings).config;
 
   /** Which platform is meant. Looks at no token. */
   readonly target = async (): Promise<Target & { readonly origin: Origin }> => {
-    const target = resolveTarget(this.#options, this.host.env, await this.config(), DEFAULT_HOST);
+    const target = (await this.#settings).target();
     return { ...target, origin: parseOrigin(target.host, target.hostSource) };
   };
 
@@ -115,12 +142,9 @@ export class Context {
    * it is the only one.
    */
   readonly targets = async (): Promise<readonly Target[]> => {
-    const [meant, config] = await Promise.all([this.target(), this.config()]);
+    const [meant, settings] = await Promise.all([this.target(), this.settings()]);
     if (this.#options.profile !== undefined || this.#options.host !== undefined) return [meant];
-    const names = new Set([DEFAULT_PROFILE, ...Object.keys(config.profiles), meant.profile]);
-    return [...names].map((profile) =>
-      profile === meant.profile ? meant : resolveTarget({ profile }, {}, config, DEFAULT_HOST),
-    );
+    return settings.profiles.map((profile) => (profile === meant.profile ? meant : settings.of(profile).target()));
   };
 
   /** Which platform is meant, and with which token. Works without a token, and without asking anybody. */
@@ -253,7 +277,8 @@ export class Context {
 
   async #openApi(): Promise<Api> {
     await this.#offerLogin();
-    const { origin, credential, profile } = await this.connection();
+    const connection = await this.connection();
+    const { origin, credential, profile } = connection;
     if (!credential) {
       throw new CliError("auth", `not logged in to ${origin} (profile "${profile}")`, {
         hint: [
@@ -263,6 +288,7 @@ export class Context {
         ],
       });
     }
+    this.output.announce(connection);
     const { Api } = await import("./api/api.ts");
     return this.#closing(new Api(this.#transportTo(origin, credential.token)));
   }
@@ -317,9 +343,27 @@ function isOn(value: string | undefined): boolean {
   return value !== undefined && value !== "" && value !== "0" && value !== "false";
 }
 
-function formatFrom(value: string | undefined): Format | undefined {
-  if (!value) return undefined;
-  const format = FORMATS.find((known) => known === value);
-  if (format) return format;
-  throw new CliError("usage", `KILOCLAW_ADMIN_OUTPUT is "${value}"; it can be ${FORMATS.join(", ")}`);
+/** What the options say about settings, each with the flag as it was given. */
+function flagsOf({ profile, host, output, json, quiet, color, utc }: CommonOptions): Partial<Record<Key, Given>> {
+  const flags: Partial<Record<Key, Given>> = {};
+  const give = (key: Key, flag: string, value: string | boolean | undefined) => {
+    if (value !== undefined) flags[key] = { flag, value };
+  };
+  give("profile", "--profile", profile);
+  give("host", "--host", host);
+  if (quiet) give("output", "--quiet", "id");
+  else if (json) give("output", "--json", "json");
+  else give("output", "--output", output);
+  if (color === false) give("color", "--no-color", "never");
+  else give("color", "--color", color === true ? "always" : color);
+  give("utc", "--utc", utc);
+  return flags;
+}
+
+function isPublished(host: string): boolean {
+  try {
+    return parseOrigin(host, "host") === DEFAULT_HOST;
+  } catch {
+    return false;
+  }
 }

@@ -29,8 +29,9 @@ export async function main(argv: readonly string[], host: Host): Promise<number>
     if (cutOff) return code ?? 0;
     const exitCode = code ?? exitCodeOf(error instanceof CliError ? error.kind : "unexpected");
     const { reportError } = await import("./terminal/report.ts");
-    const explained = await (await context.opened())?.explained(error).catch(() => undefined);
-    reportError(host, argv, explained ?? error, exitCode);
+    const opened = await context.opened();
+    const explained = await opened?.explained(error).catch(() => undefined);
+    reportError(host, argv, explained ?? error, exitCode, opened?.output);
     return exitCode;
   } finally {
     await (await context.opened())?.close();

@@ -73,8 +73,15 @@ export const NOUNS: Readonly<Record<string, Noun>> = {
     },
   },
   config: {
-    summary: "settings",
+    summary: "settings and profiles",
     verbs: {
+      list: {
+        summary: "list the settings in force, and where each comes from",
+        load: () => import("./commands/config/list.ts"),
+      },
+      get: { summary: "print a setting's value", load: () => import("./commands/config/get.ts") },
+      set: { summary: "change a setting, or make a profile", load: () => import("./commands/config/set.ts") },
+      unset: { summary: "remove a setting, or a profile", load: () => import("./commands/config/unset.ts") },
       path: { summary: "print the settings file's path", load: () => import("./commands/config/path.ts") },
     },
   },

@@ -22,7 +22,8 @@ NO_COLOR, FORCE_COLOR       no colour; colour also off a terminal
 HTTPS_PROXY, NO_PROXY       proxy for the platform
 NODE_EXTRA_CA_CERTS         further certificate authorities
 
-A flag comes before the environment, the environment before the profile, the profile before the default.`,
+A flag comes before the environment, the environment before the profile, the profile before the default. What is in force, and
+where it comes from: kiloclaw-admin config list --show-origin`,
   output: () => `Data goes to standard output, everything else to standard error.
 
 -o table    columns for people: relative times, cut to the terminal; off a terminal nothing is cut and times are exact
@@ -47,7 +48,10 @@ and lists ask about what they show as running. A run whose machine is down is ne
 
 What nobody watches is recorded by \`runs settle --all\`, from cron. What is going on with a run, and what to do: runs diagnose.
 
-Cancel keeps the run's output on this machine first, because the platform does not. Ctrl-C in watch never touches the run.`,
+Cancel keeps the run's output on this machine first, because the platform does not. Ctrl-C in watch never touches the run.
+
+Production is marked above what a command shows on a terminal and in its questions, and a confirmation there asks for the host's
+name. What counts as production, and how to be asked always: kiloclaw-admin config set --help`,
 };
 
 /** `help`, `help TOPIC`, `help NOUN [VERB]`. */

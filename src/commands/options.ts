@@ -42,17 +42,15 @@ export const timeoutOption = () =>
   new Option("--timeout <time>", "stop watching after this long; the run goes on").argParser(duration);
 
 export const ticketOption = () =>
-  new Option("--ticket <id>", "the ticket that this is for, for the record").argParser(oneLine(200));
+  new Option("--ticket <id>", "the ticket that this is for, for the record").argParser(oneLine);
 
-export const reasonOption = () => new Option("--reason <text>", "why, for the record").argParser(oneLine(1_000));
+export const reasonOption = () => new Option("--reason <text>", "why, for the record").argParser(oneLine);
 
-/** A short text that fits a record. */
-function oneLine(most: number) {
-  return (text: string, previous: string | undefined): string => {
-    const line = once(text, previous).trim();
-    if (line !== "" && line.length <= most && !/\p{Cc}/u.test(line)) return line;
-    throw new InvalidArgumentError(`Give one line of 1 to ${most} characters.`);
-  };
+/** A text that fits a record. */
+function oneLine(text: string, previous: string | undefined): string {
+  const line = once(text, previous).trim();
+  if (!/\p{Cc}/u.test(line)) return line;
+  throw new InvalidArgumentError("Give one line, without control characters.");
 }
 
 /** Examples below a command's help. */

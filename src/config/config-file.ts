@@ -1,17 +1,35 @@
-import { mkdir, readFile } from "node:fs/promises";
+import { access, readFile, rename } from "node:fs/promises";
 import { join } from "node:path";
 import * as z from "zod";
 import { CliError, messageOf } from "../errors.ts";
+import { jsonError } from "./json-error.ts";
+import { withLock } from "./lock.ts";
+import {
+  DEFAULT_PROFILE,
+  isGlobal,
+  KEYS,
+  PROFILE_NAME,
+  PROFILE_NAME_WORDS,
+  SETTINGS,
+  type Config,
+  type KeyOf,
+  type Profile,
+} from "./settings.ts";
 
-const profile = z.strictObject({ host: z.string() });
-const config = z.strictObject({
-  /** The profile that is used when none is named. */
-  profile: z.string().optional(),
-  profiles: z.record(z.string().regex(/^[\w.-]+$/, "a profile's name has letters, digits, - _ ."), profile).default({}),
+type Shape<S extends "global" | "profile"> = { [K in KeyOf<S>]: z.ZodOptional<(typeof SETTINGS)[K]["schema"]> };
+
+function shapeOf<S extends "global" | "profile">(scope: S): Shape<S> {
+  const keys = KEYS.filter((key) => SETTINGS[key].scope === scope);
+  return Object.fromEntries(keys.map((key) => [key, (SETTINGS[key].schema as z.ZodType).optional()])) as Shape<S>;
+}
+
+const fileSchema = z.strictObject({
+  ...shapeOf("global"),
+  profiles: z.record(z.string().regex(PROFILE_NAME, PROFILE_NAME_WORDS), z.strictObject(shapeOf("profile"))).optional(),
 });
 
-export type Profile = z.output<typeof profile>;
-export type Config = z.output<typeof config>;
+/** What no file says. */
+export const NO_CONFIG: Config = { profiles: {} };
 
 /** The settings file's path. */
 export function configPath(directory: string): string {
@@ -21,54 +39,168 @@ export function configPath(directory: string): string {
 /**
  * Reads the settings; a missing file is an empty one.
  *
- * @throws CliError `local-state` with the file's path when it is not readable, not JSON or not settings. It is never
- *   overwritten.
+ * @throws CliError `local-state` with the file's path, and what is wrong with it where, when it is not readable, not JSON or
+ *   not settings. It is never overwritten.
  */
 export async function readConfig(directory: string): Promise<Config> {
   const path = configPath(directory);
   const broken = (why: string, cause?: unknown) =>
     new CliError("local-state", `the settings file ${path} cannot be used: ${why}`, {
-      hint: "mend it or move it away; it is left as it is",
+      hint: [
+        "mend it, or let this show what can be done: kiloclaw-admin doctor",
+        "until then it is left as it is, and no command changes it",
+      ],
       cause,
     });
   let text: string;
   try {
     text = await readFile(path, "utf8");
   } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return config.parse({});
+    if (isMissing(error)) return NO_CONFIG;
     throw broken(messageOf(error), error);
   }
   let json: unknown;
   try {
     json = JSON.parse(text);
   } catch (error) {
-    throw broken(messageOf(error), error);
+    throw broken(`it is not JSON: ${jsonError(text) ?? messageOf(error)}`, error);
   }
-  const parsed = config.safeParse(json);
-  if (parsed.success) return parsed.data;
-  const [issue] = parsed.error.issues;
-  throw broken(`${issue?.path.join(".") || "settings"}: ${issue?.message ?? "invalid"}`);
+  const why = schemaError(json);
+  if (why !== undefined) throw broken(why);
+  const { profiles = {}, ...globals } = fileSchema.parse(json);
+  return { ...globals, profiles };
 }
 
 /**
- * Creates or changes a profile, leaving everything else in the file as it is.
+ * Changes the settings in the file and leaves the rest as it is. Atomic, and one process after the other: a crash leaves the
+ * old file or the new one, and nobody's change is lost to somebody else's.
+ *
+ * @param change gives the new settings from the current ones; what it throws ends this with the file untouched.
+ * @throws CliError `local-state`
+ */
+export async function changeConfig(directory: string, change: (config: Config) => Config): Promise<void> {
+  const path = configPath(directory);
+  const cannotWrite = (why: string, cause?: unknown) =>
+    new CliError("local-state", `cannot write ${path}: ${why}`, { cause });
+  await withLock(path, async (check) => {
+    const changed: unknown = JSON.parse(JSON.stringify(change(await readConfig(directory))));
+    const why = schemaError(changed);
+    if (why !== undefined) throw cannotWrite(`it would not be usable any more: ${why}`);
+    check();
+    try {
+      // Loaded only to write: it brings a schema compiler along.
+      const { default: Conf } = await import("conf");
+      const { properties, additionalProperties } = z.toJSONSchema(fileSchema, { io: "input" });
+      const file = new Conf<Record<string, unknown>>({
+        cwd: directory,
+        configName: "config",
+        configFileMode: 0o600,
+        accessPropertiesByDotNotation: false,
+        schema: properties as Record<string, object>,
+        serialize: (settings) => `${JSON.stringify(settings, null, 2)}\n`,
+        rootSchema: { additionalProperties: additionalProperties === true },
+      });
+      file.store = changed as Record<string, unknown>;
+    } catch (error) {
+      throw cannotWrite(messageOf(error), error);
+    }
+  });
+}
+
+/**
+ * Creates a profile or changes some of its settings, leaving everything else as it is. `undefined` removes a setting; a
+ * profile without any is removed too.
+ */
+export function withProfile(config: Config, name: string, settings: Profile): Config {
+  const current = Object.hasOwn(config.profiles, name) ? config.profiles[name] : {};
+  const merged = Object.entries({ ...current, ...settings }).filter(([, value]) => value !== undefined);
+  const { [name]: _replaced, ...others } = config.profiles;
+  return {
+    ...config,
+    profiles: merged.length === 0 ? others : { ...others, [name]: Object.fromEntries(merged) as Profile },
+  };
+}
+
+/**
+ * Creates a profile or changes some of its settings in the file.
  *
  * @throws CliError `local-state`
  */
 export async function saveProfile(directory: string, name: string, settings: Profile): Promise<void> {
-  const { profiles } = await readConfig(directory);
+  await changeConfig(directory, (config) => withProfile(config, name, settings));
+}
+
+/**
+ * Moves the settings file, whatever is in it, to a name with the date beside it, so that the tool can go on with the defaults
+ * and nothing is lost.
+ *
+ * @returns the new path.
+ * @throws CliError `local-state`
+ */
+export async function setConfigAside(directory: string, now: Date): Promise<string> {
+  const path = configPath(directory);
+  const dated = `${path}.broken-${now.toISOString().replaceAll(":", "-")}`;
+  let aside = dated;
   try {
-    await mkdir(directory, { recursive: true, mode: 0o700 });
-    // Loaded only to write: it brings a schema compiler along.
-    const { default: Conf } = await import("conf");
-    const file = new Conf<{ profiles: Record<string, Profile> }>({
-      cwd: directory,
-      configName: "config",
-      configFileMode: 0o600,
-      accessPropertiesByDotNotation: false,
-    });
-    file.set("profiles", { ...profiles, [name]: settings });
+    for (let n = 2; await exists(aside); n++) aside = `${dated}-${n}`;
+    await rename(path, aside);
   } catch (error) {
-    throw new CliError("local-state", `cannot write ${configPath(directory)}: ${messageOf(error)}`, { cause: error });
+    throw new CliError("local-state", `cannot move ${path} aside: ${messageOf(error)}`, { cause: error });
   }
+  return aside;
+}
+
+/** What is wrong with the file's content, in words that name what would be right; `undefined` when nothing is. */
+function schemaError(json: unknown): string | undefined {
+  const issue = fileSchema.safeParse(json).error?.issues[0];
+  if (issue) {
+    const place = issue.path.length > 0 ? `${issue.path.join(".")}: ` : "";
+    return place + issueWords(issue);
+  }
+  const { profiles = {} } = fileSchema.parse(json);
+  const homeless = Object.keys(profiles).find((name) => name !== DEFAULT_PROFILE && profiles[name]?.host === undefined);
+  if (homeless !== undefined) return `profiles.${homeless}: it has no host`;
+  // The schema does not see this one.
+  return hasOwnProto(json) ? 'profiles: "__proto__" is no profile\'s name' : undefined;
+}
+
+function issueWords(issue: z.core.$ZodIssue): string {
+  switch (issue.code) {
+    case "unrecognized_keys": {
+      const valid =
+        issue.path.length === 0
+          ? [...KEYS.filter((key) => isGlobal(key)), "profiles"]
+          : KEYS.filter((key) => !isGlobal(key));
+      return `unknown key ${issue.keys.map((key) => `"${key}"`).join(", ")}; valid keys: ${valid.join(", ")}`;
+    }
+    case "invalid_value":
+      return `it can be ${issue.values.join(", ")}`;
+    case "invalid_type":
+      return issue.expected === "boolean"
+        ? "it can be true, false (without quotes)"
+        : `it must be ${issue.expected === "string" ? "a text" : "an object"}`;
+    case "invalid_key":
+      return issue.issues[0]?.message ?? issue.message;
+    default:
+      return issue.message;
+  }
+}
+
+function hasOwnProto(json: unknown): boolean {
+  const profiles: unknown = z.object({ profiles: z.unknown() }).safeParse(json).data?.profiles;
+  return typeof profiles === "object" && profiles !== null && Object.hasOwn(profiles, "__proto__");
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await access(path);
+    return true;
+  } catch (error) {
+    if (isMissing(error)) return false;
+    throw error;
+  }
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "ENOENT";
 }

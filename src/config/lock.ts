@@ -1,5 +1,6 @@
 import { mkdir } from "node:fs/promises";
 import { dirname } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { CliError, messageOf } from "../errors.ts";
 
 /** A lock that was not renewed for this long belongs to a process that was killed. */
@@ -25,18 +26,30 @@ export async function withLock<T>(path: string, work: (check: () => void) => Pro
     });
   let lost = false;
   let release: () => Promise<void>;
+  const acquire = async (): Promise<() => Promise<void>> => {
+    const { lock } = await import("proper-lockfile");
+    const deadline = Date.now() + PATIENCE_MS;
+    for (;;) {
+      try {
+        return await lock(path, {
+          realpath: false,
+          stale: STALE_MS,
+          update: RENEW_MS,
+          onCompromised: () => (lost = true),
+        });
+      } catch (error) {
+        // The library's own retries would also wait for what does not change, such as a directory that is not ours.
+        if (!(error instanceof Error && "code" in error && error.code === "ELOCKED")) throw error;
+        if (Date.now() >= deadline) throw inUse(error);
+        await setTimeout(RETRY_MS);
+      }
+    }
+  };
   try {
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-    const { lock } = await import("proper-lockfile");
-    release = await lock(path, {
-      realpath: false,
-      stale: STALE_MS,
-      update: RENEW_MS,
-      retries: { retries: PATIENCE_MS / RETRY_MS, factor: 1, minTimeout: RETRY_MS, maxTimeout: RETRY_MS },
-      onCompromised: () => (lost = true),
-    });
+    release = await acquire();
   } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ELOCKED") throw inUse(error);
+    if (error instanceof CliError) throw error;
     throw new CliError("local-state", `cannot write ${path}: ${messageOf(error)}`, { cause: error });
   }
   try {

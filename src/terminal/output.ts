@@ -7,8 +7,7 @@ import { sanitize, sanitizeJson, sanitizeLine, SanitizingStream } from "./saniti
 import { renderTable, type Column } from "./table.ts";
 import { formatAgo } from "./time.ts";
 
-export const FORMATS = ["table", "json", "jsonl", "csv", "id"] as const;
-export type Format = (typeof FORMATS)[number];
+export type Format = "table" | "json" | "jsonl" | "csv" | "id";
 
 export interface OutputOptions {
   readonly format: Format;
@@ -37,6 +36,13 @@ export interface Detail {
   readonly color?: Color | undefined;
 }
 
+/** The platform that a command is about, as far as it changes what a person is shown. */
+export interface Place {
+  readonly profile: string;
+  readonly origin: string;
+  readonly production: boolean;
+}
+
 export type When = (instant: Date | null) => string;
 
 /**
@@ -46,12 +52,14 @@ export type When = (instant: Date | null) => string;
 export class Output {
   readonly format: Format;
   readonly quiet: boolean;
+  readonly color: ColorChoice;
   /** Static lines instead of redrawing. */
   readonly accessible: boolean;
   readonly #host: Host;
   readonly #options: OutputOptions;
   readonly #paint: { stdout: Paint; stderr: Paint };
   readonly #colored: boolean;
+  #announced = false;
   #progress: Progress | undefined;
 
   private constructor(host: Host, options: OutputOptions, paint: { stdout: Paint; stderr: Paint }, colored: boolean) {
@@ -60,6 +68,7 @@ export class Output {
     this.#paint = paint;
     this.#colored = colored;
     this.quiet = options.quiet;
+    this.color = options.color;
     this.accessible = host.env.KILOCLAW_ADMIN_ACCESSIBLE === "1";
     this.format = options.quiet ? "id" : options.format;
   }
@@ -156,6 +165,22 @@ export class Output {
     this.#data(text);
   }
 
+  /** What a confirmation or a question about this place begins with; empty where it is not production. */
+  mark({ origin, production }: Place): string {
+    return production ? `${this.#paint.stderr("alarm", `PRODUCTION ${hostOf(origin)}`)} ` : "";
+  }
+
+  /**
+   * Says once, above all else, that what follows is production. To a person who looks at a terminal only: machine formats
+   * and `--quiet` stay as they are.
+   */
+  announce(place: Place): void {
+    const { stdout, stderr } = this.#host;
+    if (this.#announced || !place.production || this.format !== "table" || !stdout.isTTY || !stderr.isTTY) return;
+    this.#announced = true;
+    this.#message(`${this.mark(place)}profile "${sanitizeLine(place.profile)}"`);
+  }
+
   /** Tells the user something, on standard error. Left out when quiet. */
   note(text: string): void {
     if (!this.quiet) this.#message(sanitize(text));
@@ -245,6 +270,11 @@ export class Output {
     if (this.#progress) this.#progress.around(text, write);
     else write();
   }
+}
+
+/** What a person knows a platform by: its host name, and the port where there is one. */
+export function hostOf(origin: string): string {
+  return sanitizeLine(new URL(origin).host);
 }
 
 function asDetail<Row>(row: Row) {

@@ -1,13 +1,16 @@
 import type { TextSink } from "./host.ts";
 
-export type Color = "red" | "green" | "yellow" | "blue" | "cyan" | "magenta" | "dim" | "bold";
+export type Color = "red" | "green" | "yellow" | "blue" | "cyan" | "magenta" | "dim" | "bold" | "alarm";
 
-/** Colours a text that is already safe for a terminal, or gives it back as it is where there is no colour. */
+/**
+ * Colours a text that is already safe for a terminal, or gives it back as it is where there is no colour. `alarm` stands out
+ * everywhere: on red, or in brackets.
+ */
 export type Paint = (color: Color, text: string) => string;
 
 export type ColorChoice = "auto" | "always" | "never";
 
-const plain: Paint = (_color, text) => text;
+const plain: Paint = (color, text) => (color === "alarm" ? `[${text}]` : text);
 
 /**
  * Whether `sink` takes colour. `--color` decides, then NO_COLOR and FORCE_COLOR (https://no-color.org,
@@ -29,5 +32,5 @@ export async function createPaint(colored: boolean): Promise<Paint> {
   if (!colored) return plain;
   const { Chalk } = await import("chalk");
   const chalk = new Chalk({ level: 1 });
-  return (color, text) => chalk[color](text);
+  return (color, text) => (color === "alarm" ? chalk.bold.white.bgRed(` ${text} `) : chalk[color](text));
 }

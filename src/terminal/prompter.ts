@@ -1,31 +1,49 @@
 import { CliError } from "../errors.ts";
 import type { Host } from "./host.ts";
+import { hostOf, type Output, type Place } from "./output.ts";
+
+/** What a confirmation is about. */
+export interface ConfirmOptions {
+  /** The user's `--yes`. */
+  readonly yes: boolean;
+  /** The platform that would be changed; absent for what is on this machine only. */
+  readonly place?: (Place & { readonly confirm: "auto" | "always" }) | undefined;
+}
 
 /** Asks the user. Everything it shows goes to standard error. */
 export class Prompter {
   /** Whether there is a user to ask. */
   readonly canAsk: boolean;
   readonly #host: Host;
+  readonly #output: Pick<Output, "mark">;
 
-  constructor(host: Host, { input }: { input: boolean }) {
+  constructor(host: Host, output: Pick<Output, "mark">, { input }: { input: boolean }) {
     this.#host = host;
+    this.#output = output;
     this.canAsk = input && host.stdin.isTTY === true && host.stderr.isTTY === true;
   }
 
   /**
-   * Has the user confirm. `yes` stands for the answer.
+   * Has the user confirm; on production, by typing the host's name. `yes` stands for the answer, except at a place where
+   * `confirm` is `always` and there is a user to ask.
    *
    * @throws CliError `usage` when there is nobody to ask; `interrupted` when the user says no or Ctrl-C.
    */
-  async confirm(question: string, { yes }: { yes: boolean }): Promise<void> {
-    if (yes) return;
+  async confirm(question: string, { yes, place }: ConfirmOptions): Promise<void> {
+    if (yes && !(place?.confirm === "always" && this.canAsk)) return;
     if (!this.canAsk) {
       throw new CliError("usage", "this needs a confirmation, and there is no terminal to ask on", {
         hint: "look at what it would do, then add --yes",
       });
     }
-    const { confirm } = await import("@inquirer/prompts");
-    const confirmed = await this.#ask((context) => confirm({ message: question, default: false }, context));
+    const { confirm, input } = await import("@inquirer/prompts");
+    const mark = place ? this.#output.mark(place) : "";
+    const name = place?.production ? hostOf(place.origin) : undefined;
+    const confirmed = await this.#ask(async (context) => {
+      if (name === undefined) return confirm({ message: `${mark}${question}`, default: false }, context);
+      const typed = await input({ message: `${mark}${question} Type ${name} to go on:` }, context);
+      return typed.trim() === name;
+    });
     if (!confirmed) throw new CliError("interrupted", "not confirmed; nothing was changed");
   }
 
@@ -50,30 +68,46 @@ export class Prompter {
   }
 
   /**
-   * Has the user choose one of several answers; the first is the proposed one.
+   * Has the user choose one of several answers; the first is the proposed one. `place`: the platform that it is about.
    *
    * @throws CliError `interrupted` on Ctrl-C.
    */
   async choose<T extends string>(
     question: string,
+    place: Place,
     choices: readonly { readonly value: T; readonly name: string }[],
   ): Promise<T> {
     const { select } = await import("@inquirer/prompts");
-    return this.#ask((context) => select<T>({ message: question, choices: [...choices] }, context));
+    const message = `${this.#output.mark(place)}${question}`;
+    return this.#ask((context) => select<T>({ message, choices: [...choices] }, context));
   }
 
   /**
-   * Has the user write a text, in their editor if they have named one.
+   * Has the user write one line.
+   *
+   * @param check whether the line will do, or why not.
+   * @throws CliError `interrupted`
+   */
+  async line(question: string, place: Place, check: (line: string) => true | string): Promise<string> {
+    const { input } = await import("@inquirer/prompts");
+    const message = `${this.#output.mark(place)}${question}`;
+    const line = await this.#ask((context) => input({ message, validate: (text) => check(text.trim()) }, context));
+    return line.trim();
+  }
+
+  /**
+   * Has the user write a text, in their editor if they have named one. `place`: the platform that it is for.
    *
    * @throws CliError `interrupted`
    */
-  async text(question: string): Promise<string> {
+  async text(question: string, place: Place): Promise<string> {
     const { editor, input } = await import("@inquirer/prompts");
+    const message = `${this.#output.mark(place)}${question}`;
     const { VISUAL, EDITOR } = this.#host.env;
     if (VISUAL || EDITOR) {
-      return this.#ask((context) => editor({ message: question, waitForUserInput: false }, context));
+      return this.#ask((context) => editor({ message, waitForUserInput: false }, context));
     }
-    return this.#ask((context) => input({ message: question, required: true }, context));
+    return this.#ask((context) => input({ message, required: true }, context));
   }
 
   async #ask<T>(

@@ -1,17 +1,28 @@
 import { CliError, messageOf } from "../errors.ts";
 import type { Host } from "./host.ts";
+import type { Output } from "./output.ts";
 import { wantsColor, type ColorChoice } from "./paint.ts";
 import { sanitize, sanitizeJson } from "./sanitize.ts";
 
 const ISSUES = "https://github.com/Kilo-Org/kiloclaw-admin/issues";
 
-/** Tells the user, on standard error, what went wrong and what to type next; as JSON where JSON was asked for. */
-export function reportError(host: Host, argv: readonly string[], error: unknown, exitCode: number): void {
+/**
+ * Tells the user, on standard error, what went wrong and what to type next; as JSON where JSON was asked for.
+ *
+ * @param output what the command used, if it came that far: it knows the profile's format and colour.
+ */
+export function reportError(
+  host: Host,
+  argv: readonly string[],
+  error: unknown,
+  exitCode: number,
+  output?: Pick<Output, "color" | "format">,
+): void {
   if (error instanceof CliError && error.silent) return;
   const known = error instanceof CliError;
   const message = known ? error.message : `unexpected error: ${messageOf(error)}`;
   const hints = known ? error.hints : [`this is a bug in kiloclaw-admin; please report it: ${ISSUES}`];
-  if (wantsJson(host, argv)) {
+  if (wantsJson(host, argv) || isJson(output?.format)) {
     const kind = known ? error.kind : "unexpected";
     const hint = hints.length > 0 ? hints.join("\n") : null;
     const retryable = known && error.retryable;
@@ -19,7 +30,8 @@ export function reportError(host: Host, argv: readonly string[], error: unknown,
     host.stderr.write(`${sanitizeJson(JSON.stringify(report))}\n`);
     return;
   }
-  const [red, reset] = wantsColor(host.stderr, host.env, colorChoice(argv)) ? ["\u001b[31m", "\u001b[39m"] : ["", ""];
+  const colored = wantsColor(host.stderr, host.env, output?.color ?? colorChoice(argv));
+  const [red, reset] = colored ? ["\u001b[31m", "\u001b[39m"] : ["", ""];
   host.stderr.write(`${red}error:${reset} ${sanitize(message)}\n`);
   for (const hint of hints) host.stderr.write(`  ${sanitize(hint).replaceAll("\n", "\n  ")}\n`);
   if (!known && error instanceof Error && error.stack && debugging(host, argv)) {

@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
+import { KEYS, settingOf } from "../../src/config/settings.ts";
 import { EXIT_CODES } from "../../src/exit-codes.ts";
 import { NOUNS } from "../../src/program.ts";
 
@@ -14,12 +15,26 @@ const PARTS = {
       Object.entries(verbs).map(([verb, { summary }]) => `| \`${noun} ${verb}\` | ${summary} |`),
     ),
   ],
+  settings: [
+    "| setting | | values | default | what goes before it |",
+    "|---|---|---|---|---|",
+    ...KEYS.map((key) => {
+      const { summary, values = [], preset, presetWords, flag, env = {} } = settingOf(key);
+      const before = [flag, ...Object.keys(env)].filter((source) => source !== undefined);
+      const cells = [`\`${key}\``, summary, values.join(", "), presetWords ?? String(preset), code(before)];
+      return `| ${cells.join(" | ")} |`;
+    }),
+  ],
   "exit-codes": [
     "| code | meaning |",
     "|---|---|",
     ...Object.entries(EXIT_CODES).map(([code, meaning]) => `| ${code} | ${meaning} |`),
   ],
 };
+
+function code(words: readonly string[]): string {
+  return words.map((word) => `\`${word}\``).join(", ");
+}
 
 /** The page with its generated parts as they should be. */
 function withGeneratedParts(readme: string): string {

@@ -59,7 +59,6 @@ async function cancel(context: Context, ids: readonly string[], options: CancelO
   const { output, prompter } = context;
   output.expect(runView);
   const api = await context.api();
-  const ledger = await context.ledger("cancel", await whyOf(context, options));
   // What has ended meanwhile needs no confirmation.
   const { runs, machineDown: down } = await settleRuns(api, await chooseRuns(context, api, ids, options));
   const ended = runs.filter(({ status }) => status !== "running");
@@ -76,6 +75,7 @@ async function cancel(context: Context, ids: readonly string[], options: CancelO
     await showAsData(context, runs, running);
     return output.note(`dry run: ${runCount(running.length)} would be cancelled; no cancel was sent`);
   }
+  const ledger = await context.ledger("cancel", await whyOf(context, options));
   const question = running.length === 1 ? "Cancel this run?" : `Cancel these ${running.length} runs?`;
   await confirmMany(context, question, running.length, options);
 

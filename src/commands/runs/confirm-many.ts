@@ -16,7 +16,7 @@ export const expectCountOption = () =>
  * @throws CliError `usage`, `interrupted`
  */
 export async function confirmMany(
-  { prompter }: Pick<Context, "prompter">,
+  { prompter, target }: Pick<Context, "prompter" | "target">,
   question: string,
   count: number,
   { yes = false, expectCount }: { readonly yes?: true | undefined | false; readonly expectCount?: number | undefined },
@@ -32,5 +32,5 @@ export async function confirmMany(
       hint: `look at them with --dry-run; if they are the right ones, add --expect-count ${count}`,
     });
   }
-  await prompter.confirm(question, { yes });
+  await prompter.confirm(question, { yes, place: await target() });
 }

@@ -22,7 +22,7 @@ export interface InTheWay {
 
 /** Shows what is in the way and decides what to do about it: as the flag says, else as the user says, else fail. */
 export async function decide(
-  { output, prompter }: Pick<Context, "output" | "prompter">,
+  { output, prompter, target }: Pick<Context, "output" | "prompter" | "target">,
   inTheWay: InTheWay,
   asked: OnConflict | undefined,
 ): Promise<OnConflict> {
@@ -35,7 +35,7 @@ export async function decide(
     { label: "prompt", value: promptWords(inTheWay) },
   ]);
   if (asked === undefined) {
-    return prompter.choose("A run is already in progress on this instance.", [
+    return prompter.choose("A run is already in progress on this instance.", await target(), [
       { value: "attach", name: "watch that run" },
       ...(sent ? [] : [{ value: "wait", name: "wait for its end, then start" } as const]),
       { value: "fail", name: "leave it" },

@@ -20,7 +20,7 @@ export interface PromptSources {
  * @throws CliError `usage`
  */
 export async function readPrompt(
-  { host, prompter }: Pick<Context, "host" | "prompter">,
+  { host, prompter, target }: Pick<Context, "host" | "prompter" | "target">,
   { prompt, promptFile, source }: PromptSources,
 ): Promise<string> {
   if (source !== undefined && source !== "-") {
@@ -34,7 +34,9 @@ export async function readPrompt(
   if (source === "-" || promptFile === "-") return checkPrompt(withoutLastLineEnd(await readStdin(host)));
   if (promptFile !== undefined)
     return checkPrompt(withoutLastLineEnd(await readPromptFile(resolve(host.cwd, promptFile))));
-  if (prompter.canAsk) return checkPrompt(withoutLastLineEnd(await prompter.text("What should the agent repair?")));
+  if (prompter.canAsk) {
+    return checkPrompt(withoutLastLineEnd(await prompter.text("What should the agent repair?", await target())));
+  }
   throw new CliError("usage", "there is no prompt", {
     hint: 'say what to repair: -p "gateway crash-loops since the config edit", --prompt-file FILE, or - for standard input',
   });

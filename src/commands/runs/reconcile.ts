@@ -11,6 +11,9 @@ import type { View, When } from "../../terminal/output.ts";
 import { examples, reasonOption, ticketOption, yesOption } from "../options.ts";
 import { whyOf } from "../why.ts";
 
+/** Looking needs none. */
+const NO_REASON = { ticket: null, reason: null };
+
 interface ReconcileOptions {
   readonly close?: true | undefined;
   readonly yes?: true | undefined;
@@ -66,7 +69,7 @@ async function reconcile(context: Context, ids: readonly string[], options: Reco
   const { output, prompter } = context;
   output.expect(reconciledView);
   const api = await context.api();
-  const ledger = await context.ledger("reconcile", await whyOf(context, options));
+  const ledger = await context.ledger("reconcile", options.close ? await whyOf(context, options) : NO_REASON);
   const chosen = await choose(context, ledger, ids);
   if (options.dryRun)
     return output.list(
@@ -82,9 +85,10 @@ async function reconcile(context: Context, ids: readonly string[], options: Reco
   const left = done.filter(({ row: { result } }) => result === "open" || result === "alarm");
   if (options.close && left.length > 0) {
     for (const { row } of left) output.notes(reconciledView.details?.(row, (at) => at?.toISOString() ?? "-") ?? []);
+    const place = await context.target();
     await prompter.confirm(
       `Close ${left.length === 1 ? "this operation" : `these ${left.length} operations`} although nobody knows what became of it?`,
-      { yes: options.yes ?? false },
+      { yes: options.yes ?? false, place },
     );
     for (const { open } of left) await ledger.settle(open, { runId: null, result: "closed", decision: "close" });
     rows = rows.map((row) => (left.some((one) => one.row === row) ? { ...row, result: "closed" as const } : row));

@@ -19,6 +19,7 @@ import {
   ticketOption,
   timeoutOption,
   userOption,
+  yesOption,
 } from "../options.ts";
 import { exitWithResult, followRun, type FollowOptions } from "./follow.ts";
 import { conflict, decide, ON_CONFLICT, waitForEnd, type OnConflict } from "./in-the-way.ts";
@@ -30,6 +31,7 @@ interface StartOptions extends FollowOptions, PromptSources {
   readonly user: string;
   readonly instance?: string | undefined;
   readonly watch?: true | undefined;
+  readonly yes?: true | undefined;
   readonly dryRun?: true | undefined;
   readonly onConflict?: OnConflict | undefined;
   readonly ticket?: string | undefined;
@@ -55,6 +57,7 @@ export function configure(command: Command, open: OpenContext): void {
     .addOption(ticketOption())
     .addOption(reasonOption())
     .option("--resend-unknown", "start although an earlier start on the instance may have happened")
+    .addOption(yesOption())
     .option("-n, --dry-run", "show what would be started, and send nothing")
     .addHelpText(
       "after",
@@ -68,7 +71,7 @@ export function configure(command: Command, open: OpenContext): void {
 }
 
 async function start(context: Context, options: StartOptions): Promise<void> {
-  const { output } = context;
+  const { output, prompter } = context;
   output.expect(runView);
   if (options.watch && output.format === "csv") {
     throw new CliError("usage", "--watch shows a stream of events, which CSV has no form for: use -o jsonl");
@@ -79,6 +82,11 @@ async function start(context: Context, options: StartOptions): Promise<void> {
   const instance = await resolveInstance(api, subject, options.instance);
   const who = subject.email ?? subject.userId;
   if (options.dryRun) return dryRun(context, who, instance, prompt);
+  const place = await context.target();
+  if (place.confirm === "always") {
+    const question = `Start a recovery run on instance ${instance.id} of ${who}?`;
+    await prompter.confirm(question, { yes: options.yes ?? false, place });
+  }
 
   const ledger = await context.ledger("start", await whyOf(context, options));
   const request = { userId: subject.userId, userEmail: subject.email, instance, prompt, admin: me };

@@ -1,0 +1,46 @@
+import type { Command } from "@commander-js/extra-typings";
+import { KEYS, type Effective } from "../../config/settings.ts";
+import type { Context } from "../../context.ts";
+import type { OpenContext } from "../../program.ts";
+import type { View } from "../../terminal/output.ts";
+import { examples } from "../options.ts";
+
+interface Listed extends Pick<Effective, "key" | "origin"> {
+  readonly value: Effective["value"] | null;
+}
+
+export function configure(command: Command, open: OpenContext): void {
+  command
+    .option("--show-origin", "also where each value comes from; machine formats always say it")
+    .addHelpText(
+      "after",
+      examples(
+        "kiloclaw-admin config list --show-origin",
+        "kiloclaw-admin config list --profile staging",
+        "kiloclaw-admin config list --json",
+      ),
+    )
+    .action(async (options) => list(await open(), options.showOrigin ?? false));
+}
+
+async function list(context: Pick<Context, "output" | "settings">, showOrigin: boolean): Promise<void> {
+  const { output } = context;
+  const settings = await context.settings();
+  settings.existingProfile();
+  const listed = KEYS.map((key): Listed => {
+    const { value, origin } = settings.get(key);
+    return { key, value: value ?? null, origin };
+  });
+  await output.list(listed, settingsView(showOrigin), "");
+  if (output.format === "table") output.note(`profiles: ${settings.profiles.join(", ")}`);
+}
+
+const settingsView = (showOrigin: boolean): View<Listed> => ({
+  fields: ["key", "value", "origin"],
+  id: ({ key }) => key,
+  columns: () => [
+    { header: "KEY", rank: 0, value: ({ key }) => key },
+    { header: "VALUE", rank: 1, value: ({ value }) => String(value ?? "-") },
+    ...(showOrigin ? [{ header: "ORIGIN", rank: 2, value: ({ origin }: Listed) => origin }] : []),
+  ],
+});

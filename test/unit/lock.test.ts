@@ -1,0 +1,34 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { beforeEach, expect, it } from "vitest";
+import { withLock } from "../../src/config/lock.ts";
+
+let directory: string;
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), "kiloclaw-lock-"));
+  return () => rm(directory, { recursive: true });
+});
+
+it("lets one after the other in", async () => {
+  const path = join(directory, "file");
+  const seen: string[] = [];
+  const work = (name: string) =>
+    withLock(path, async () => {
+      seen.push(`${name} in`);
+      await new Promise(setImmediate);
+      seen.push(`${name} out`);
+    });
+  await Promise.all(["a", "b", "c"].map(work));
+  expect(seen).toHaveLength(6);
+  for (let n = 0; n < 6; n += 2) expect(seen[n + 1]).toBe(seen[n]?.replace(" in", " out"));
+});
+
+it("does not wait for a place that no lock can be made in", async () => {
+  // Too long a name once the lock's ending is added: a failure that does not pass.
+  const began = performance.now();
+  await expect(withLock(join(directory, "x".repeat(252)), async () => undefined)).rejects.toMatchObject({
+    kind: "local-state",
+  });
+  expect(performance.now() - began).toBeLessThan(5_000);
+});
