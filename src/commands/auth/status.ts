@@ -1,6 +1,7 @@
 import type { Command } from "@commander-js/extra-typings";
 import { parseOrigin } from "../../api/origin.ts";
 import { readClaims } from "../../api/token.ts";
+import { whoAmI } from "../../api/who-am-i.ts";
 import { findCredential, storageOf, type Storage } from "../../config/credentials.ts";
 import type { Target } from "../../config/settings.ts";
 import type { Context } from "../../context.ts";
@@ -8,7 +9,6 @@ import { CliError } from "../../errors.ts";
 import type { OpenContext } from "../../program.ts";
 import type { View } from "../../terminal/output.ts";
 import { examples } from "../options.ts";
-import { whoAmI } from "./who-am-i.ts";
 
 /** How long to wait for a platform that is not the one that is meant. */
 const OTHERS_MS = 5_000;
