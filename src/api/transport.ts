@@ -83,7 +83,8 @@ export class Transport {
         ms: performance.now() - began,
       });
     try {
-      if (!checksCertificates(env) && !isLoopback(new URL(origin).hostname)) throw unchecked(outgoing.procedure, origin);
+      if (!checksCertificates(env) && !isLoopback(new URL(origin).hostname))
+        throw unchecked(outgoing.procedure, origin);
       this.#wire ??= openWire(origin, env);
       const wire = await this.#wire;
       const response = await wire.send(

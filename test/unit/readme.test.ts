@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { EXIT_CODES } from "../../src/exit-codes.ts";
-import { NOUNS } from "../../src/program.ts";
+import { NOUNS, PLAIN_COMMANDS } from "../../src/program.ts";
 
 const README = fileURLToPath(new URL("../../README.md", import.meta.url));
 
@@ -13,6 +13,7 @@ const PARTS = {
     ...Object.entries(NOUNS).flatMap(([noun, { verbs }]) =>
       Object.entries(verbs).map(([verb, { summary }]) => `| \`${noun} ${verb}\` | ${summary} |`),
     ),
+    ...Object.entries(PLAIN_COMMANDS).map(([name, { summary }]) => `| \`${name}\` | ${summary} |`),
   ],
   "exit-codes": [
     "| code | meaning |",

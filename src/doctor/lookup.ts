@@ -1,0 +1,40 @@
+import { spawn } from "node:child_process";
+import type { LookupAddress } from "node:dns";
+import { text } from "node:stream/consumers";
+import * as z from "zod";
+import { CliError } from "../errors.ts";
+
+const PROGRAM = `require("node:dns").lookup(process.argv[1], { all: true }, (error, addresses) =>
+  console.log(JSON.stringify(error ? { code: error.code } : { addresses })));`;
+
+const answer = z.union([
+  z.object({ addresses: z.array(z.object({ address: z.string(), family: z.number() })) }),
+  z.object({ code: z.string() }),
+]);
+
+/**
+ * Asks the system for a host's addresses, as every program does. In a process of its own: the system's call cannot be given
+ * up, and a process that waits in it for half a minute does not end.
+ *
+ * @throws CliError `unreachable`
+ */
+export async function lookup(
+  hostname: string,
+  { env, nodePath }: { env: Readonly<Record<string, string | undefined>>; nodePath: string },
+  signal: AbortSignal,
+): Promise<LookupAddress[]> {
+  const { KILOCLAW_ADMIN_TOKEN: _unneeded, NODE_OPTIONS: _unwanted, ...childEnv } = env;
+  const child = spawn(nodePath, ["-e", PROGRAM, "--", hostname], {
+    env: childEnv,
+    stdio: ["ignore", "pipe", "ignore"],
+    signal,
+    killSignal: "SIGKILL",
+    windowsHide: true,
+  });
+  const failed = new Promise<never>((_resolve, reject) => child.once("error", reject));
+  const said = answer.parse(JSON.parse(await Promise.race([text(child.stdout), failed])));
+  if ("addresses" in said) return said.addresses;
+  throw new CliError("unreachable", `the name ${hostname} cannot be resolved (${said.code})`, {
+    hint: "check the network, the VPN and the address",
+  });
+}
