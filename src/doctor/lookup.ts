@@ -4,7 +4,7 @@ import { text } from "node:stream/consumers";
 import * as z from "zod";
 import { CliError } from "../errors.ts";
 
-const PROGRAM = `require("node:dns").lookup(process.argv[1], { all: true }, (error, addresses) =>
+const PROGRAM = `require("node:dns").lookup(require("node:fs").readFileSync(0, "utf8"), { all: true }, (error, addresses) =>
   console.log(JSON.stringify(error ? { code: error.code } : { addresses })));`;
 
 const answer = z.union([
@@ -24,13 +24,15 @@ export async function lookup(
   signal: AbortSignal,
 ): Promise<LookupAddress[]> {
   const { KILOCLAW_ADMIN_TOKEN: _unneeded, NODE_OPTIONS: _unwanted, ...childEnv } = env;
-  const child = spawn(nodePath, ["-e", PROGRAM, "--", hostname], {
+  const child = spawn(nodePath, ["-e", PROGRAM], {
     env: childEnv,
-    stdio: ["ignore", "pipe", "ignore"],
+    stdio: ["pipe", "pipe", "ignore"],
     signal,
     killSignal: "SIGKILL",
     windowsHide: true,
   });
+  child.stdin.on("error", () => undefined);
+  child.stdin.end(hostname);
   const failed = new Promise<never>((_resolve, reject) => child.once("error", reject));
   const said = answer.parse(JSON.parse(await Promise.race([text(child.stdout), failed])));
   if ("addresses" in said) return said.addresses;
