@@ -56,10 +56,9 @@ export const NETWORK: readonly Check[] = [
     look: async (examined, signal) => {
       const route = await examined.route();
       const { host } = route.first;
-      const began = performance.now();
-      const addresses = await route.resolve(signal);
+      const { addresses, ms } = await route.resolve(signal);
       if (isIP(host)) return skipped(`${host} is an address`);
-      return ok(`${host} is ${addresses.map(({ address }) => address).join(", ")} (${since(began)})`);
+      return ok(`${host} is ${addresses.map(({ address }) => address).join(", ")} (${Math.round(ms)} ms)`);
     },
   },
   {

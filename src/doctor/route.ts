@@ -4,7 +4,7 @@ import { connect, isIP, type LookupFunction, type Socket } from "node:net";
 import type { Origin } from "../api/origin.ts";
 import type { Proxy } from "../api/proxy.ts";
 import { CliError, messageOf } from "../errors.ts";
-import { lookup } from "./lookup.ts";
+import { lookup, type Resolved } from "./lookup.ts";
 
 /** One end of a connection. */
 export interface Endpoint {
@@ -73,11 +73,14 @@ export class Route {
   }
 
   /** @throws CliError `unreachable` */
-  async resolve(signal: AbortSignal): Promise<readonly LookupAddress[]> {
+  async resolve(signal: AbortSignal): Promise<Resolved> {
     const { host } = this.first;
     const family = isIP(host);
-    this.#addresses = family ? [{ address: host, family }] : await lookup(host, this.#options, signal);
-    return this.#addresses;
+    const resolved = family
+      ? { addresses: [{ address: host, family }], ms: 0 }
+      : await lookup(host, this.#options, signal);
+    this.#addresses = resolved.addresses;
+    return resolved;
   }
 
   /** Connects to the first end and hangs up. */
