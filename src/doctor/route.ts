@@ -111,6 +111,8 @@ export class Route {
     });
     asking.end();
     const [answer, socket] = (await once(asking, "connect", { signal })) as [{ statusCode?: number }, Socket];
+    // A proxy may hang up once more when it is hung up on.
+    socket.on("error", () => undefined);
     signal.addEventListener("abort", () => socket.destroy(), { once: true });
     return { status: answer.statusCode ?? 0, socket };
   }
