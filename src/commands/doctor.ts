@@ -40,9 +40,9 @@ async function doctor(context: Context, { fix = false }: DoctorOptions): Promise
   await repairConfig(context, fix);
   const results: CheckResult[] = [];
   const show = output.format === "table" && !output.hasFields ? shownAsTheyCome(context) : () => undefined;
-  const progress = await output.busy("looking");
+  const progress = await output.busy("checking");
   try {
-    for await (const result of examine(context, ({ name }) => progress.show(words(name)))) {
+    for await (const result of examine(context, ({ name }) => progress.show(`checking: ${words(name)}`))) {
       results.push(result);
       show(result);
     }

@@ -16,6 +16,8 @@ export const CHECKS: readonly Check[] = [...TOOL, ...SETTINGS, ...LOGIN, ...STOR
 /** How long all of them together may take, however slow the network is. */
 const TOTAL_LIMIT_MS = 18_000;
 
+const SEE_MORE = "see each request: kiloclaw-admin doctor --debug";
+
 export interface CheckResult extends Finding {
   readonly stage: Stage;
   readonly name: string;
@@ -68,6 +70,6 @@ async function limited(check: Check, examined: Examined, whole: AbortSignal): Pr
 }
 
 function asFinding(error: unknown): Finding {
-  if (error instanceof CliError) return fail(error.message, ...error.hints);
+  if (error instanceof CliError) return fail(error.message, ...(error.hints.length > 0 ? error.hints : [SEE_MORE]));
   throw error;
 }

@@ -1,6 +1,6 @@
 import { lstat } from "node:fs/promises";
 import { readClaims } from "../api/token.ts";
-import { checkCredentials, credentialsPath } from "../config/credentials.ts";
+import { checkCredentials, credentialsPath, type Credential } from "../config/credentials.ts";
 import { KeyringUnavailable } from "../config/keyring.ts";
 import { CliError } from "../errors.ts";
 import { fail, ok, warn, type Check, type Setup } from "./check.ts";
@@ -23,12 +23,11 @@ export const LOGIN: readonly Check[] = [
         await checkCredentials(setup.paths.config);
       } catch (error) {
         if (!(error instanceof CliError)) throw error;
-        const remedy =
-          stats?.isFile() && (stats.mode & 0o077) !== 0
-            ? `chmod 600 ${typed(path)}`
-            : `mv ${typed(path)} ${typed(`${path}.broken`)}`;
+        const open = stats?.isFile() && (stats.mode & 0o077) !== 0;
+        const found = open ? `others may read ${path}` : error.message;
+        const remedy = open ? `chmod 600 ${typed(path)}` : `mv ${typed(path)} ${typed(`${path}.broken`)}`;
         // The variable goes before the file, which is then not even looked at.
-        return (setup.host.env.KILOCLAW_ADMIN_TOKEN ? warn : fail)(error.message, remedy);
+        return (setup.host.env.KILOCLAW_ADMIN_TOKEN ? warn : fail)(found, remedy);
       }
       return ok(stats ? `${path}, yours alone` : "none");
     },
@@ -38,9 +37,14 @@ export const LOGIN: readonly Check[] = [
     name: "token",
     needs: ["address", "credentials-file"],
     look: async (examined) => {
-      const { setup } = examined;
-      const credential = await examined.credential();
-      const anew = await howToLogIn(setup);
+      const anew = await howToLogIn(examined.setup);
+      let credential: Credential | undefined;
+      try {
+        credential = await examined.credential();
+      } catch (error) {
+        if (!(error instanceof CliError)) throw error;
+        return fail(error.message, ...(error.hints.length > 0 ? error.hints : anew));
+      }
       if (!credential) return fail("there is none for this platform", ...anew);
       const { source, token } = credential;
       const expiresAt = readClaims(token)?.expiresAt;
@@ -55,6 +59,7 @@ export const LOGIN: readonly Check[] = [
   {
     stage: "login",
     name: "keyring",
+    needs: ["address", "credentials-file"],
     look: async (examined) => {
       try {
         await (await examined.setup.keyring()).get(NOBODY);

@@ -2,6 +2,8 @@ import { homedir } from "node:os";
 import { sep } from "node:path";
 import type { Finding } from "./check.ts";
 
+/** What is shorter also stands for itself in ordinary words. */
+const SHORTEST_SECRET = 5;
 const HIDDEN = "[hidden]";
 /** A JSON Web Token, or what is left of one. */
 const TOKEN = /\beyJ[\w-]{8,}(?:\.[\w-]*){0,2}/g;
@@ -19,7 +21,8 @@ export function presentable(
   const secrets = [token, env.KILOCLAW_ADMIN_TOKEN?.trim(), ...PROXIES.flatMap((name) => passwordsIn(env[name]))];
   const present = (text: string) => {
     let clean = text;
-    for (const secret of secrets) if (secret) clean = clean.replaceAll(secret, HIDDEN);
+    for (const secret of secrets)
+      if (secret && secret.length >= SHORTEST_SECRET) clean = clean.replaceAll(secret, HIDDEN);
     return withoutHome(clean.replaceAll(TOKEN, HIDDEN).replaceAll(USER_INFO, `//${HIDDEN}@`));
   };
   return {

@@ -77,6 +77,7 @@ const examine = async (host: string, env: RunOptions["env"] = {}) => {
   });
   expect(`${stdout}${stderr}`).not.toMatch(/canary|p@ss/);
   const list = results.parse(JSON.parse(stdout));
+  expect(list.filter(({ result, remedy }) => result === "fail" && !remedy)).toEqual([]);
   const named = (result: string) => list.filter((one) => one.result === result).map(({ name }) => name);
   return {
     code,
@@ -134,6 +135,13 @@ describe("a step of the way that does not work", () => {
     expect(seen).toEqual([]);
   });
 
+  it("a request is answered by hanging up", async () => {
+    const port = await listening(createHttpServer(({ socket }) => socket.resetAndDestroy()));
+    const { failed, by } = await examine(`http://127.0.0.1:${port}`);
+    expect(failed).toEqual(["answer"]);
+    expect(by.answer?.found).toContain("broke before the answer");
+  });
+
   it("a request is never answered: given up after six seconds", async () => {
     const { failed, skipped, by } = await examine(`http://127.0.0.1:${await silent()}`);
     expect(failed).toEqual(["answer"]);
@@ -178,7 +186,8 @@ describe("a proxy", () => {
     expect(failed).toEqual(["tls"]);
     expect(by.tls?.found).toContain("does not trust");
     const login = `Basic ${Buffer.from("jane:p@ss-canary").toString("base64")}`;
-    expect(proxy.asked).toEqual(Array(2).fill({ target: "kiloclaw.test:443", authorization: login }));
+    const asked = { target: "kiloclaw.test:443", authorization: login };
+    expect(proxy.asked).toEqual([asked, asked]);
     expect(seen).toEqual([]);
   });
 

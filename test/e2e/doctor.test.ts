@@ -46,6 +46,7 @@ afterEach(() => {
 const examine = async (options: RunOptions = {}, argv: readonly string[] = []) => {
   const { code, stdout, stderr } = await desk.run(["doctor", "--json", ...argv], { configDir, ...options });
   const list = results.parse(JSON.parse(stdout));
+  expect(list.filter(({ result, remedy }) => result === "fail" && !remedy)).toEqual([]);
   return { code, stderr, list, by: Object.fromEntries(list.map((result) => [result.name, result])) };
 };
 
@@ -81,6 +82,8 @@ const forged = (expiresIn: number) => {
   const body = `${head}.${Buffer.from(JSON.stringify({ ...known, exp })).toString("base64url")}`;
   return `${body}.${createHmac("sha256", "not the key").update(body).digest("base64url")}`;
 };
+
+const at = (...argv: string[]) => desk.run(["doctor", ...argv], { configDir });
 
 describe("where nothing is wrong", () => {
   it("every check is ok or does not apply, and reads nothing from the keyring", async () => {
@@ -119,7 +122,6 @@ describe("where nothing is wrong", () => {
 
   it("every format has them", async () => {
     const names = CHECKS.map(({ name }) => name);
-    const at = (...argv: string[]) => desk.run(["doctor", ...argv], { configDir });
     expect((await at("-q")).stdout).toBe(`${names.join("\n")}\n`);
     const csv = (await at("-o", "csv", "--fields", "name,result")).stdout.split("\n");
     expect([csv[0], csv[1], csv.length]).toEqual(["name,result", "version,ok", names.length + 2]);
@@ -191,13 +193,13 @@ describe("the settings file", () => {
   });
 });
 
+const store = (mode: number) =>
+  writeFile(credentials, JSON.stringify({ tokens: { [desk.sandbox.url]: desk.sandbox.adminToken } })).then(() =>
+    chmod(credentials, mode),
+  );
+
 describe("the credentials", () => {
   const fromFile = { env: { KILOCLAW_ADMIN_TOKEN: "" } };
-  const store = (mode: number) =>
-    writeFile(credentials, JSON.stringify({ tokens: { [desk.sandbox.url]: desk.sandbox.adminToken } })).then(() =>
-      chmod(credentials, mode),
-    );
-
   it("that others may read fail, until the remedy is typed", async () => {
     await store(0o644);
     const { code, by } = await examine(fromFile);
@@ -247,6 +249,24 @@ describe("the token", () => {
     expect(seen).toEqual([undefined]);
   });
 
+  it("that is none fails without being shown", async () => {
+    const { code, stderr, list, by } = await examine({ env: { KILOCLAW_ADMIN_TOKEN: "canary of two words" } });
+    expect(code).toBe(1);
+    expect(by.token).toMatchObject({ result: "fail", found: expect.stringContaining("is not a token") });
+    expect(by.token?.remedy).toBe("put an admin's new token into KILOCLAW_ADMIN_TOKEN");
+    expect(`${stderr}${JSON.stringify(list)}`).not.toContain("canary");
+  });
+
+  it("in a keyring that is locked: says so, and how to go on", async () => {
+    await writeFile(credentials, JSON.stringify({ keyring: [desk.sandbox.url] }), { mode: 0o600 });
+    const { folder } = await withKeyring({ error: "it is locked" });
+    const { code, by } = await examine({ root: folder, env: { KILOCLAW_ADMIN_TOKEN: "" } });
+    expect(code).toBe(1);
+    expect(by.token).toMatchObject({ result: "fail", remedy: expect.stringContaining("unlock the keyring") });
+    expect(by.keyring).toMatchObject({ result: "fail", found: "not usable: it is locked" });
+    expect(by.admin?.found).toBe("not tried, because this failed: token");
+  });
+
   it("that expires soon is warned about; the platform says whether it is good", async () => {
     const { code, by } = await examine({ env: { KILOCLAW_ADMIN_TOKEN: forged(3.5 * DAY_S) } });
     expect(by.token).toMatchObject({ result: "warn", found: expect.stringContaining("it expires in 3 days, on 20") });
@@ -269,19 +289,17 @@ describe("the token", () => {
 
 describe("the platform's clock", () => {
   it.each([
-    [0, "ok"],
-    [-45, "warn"],
-    [3_600, "fail"],
-  ] as const)("that is %d s off: %s", async (seconds, result) => {
+    [0, "ok", "right", false],
+    [-45, "warn", "ahead of the platform's", true],
+    [3_600, "fail", "60 min behind the platform's", true],
+  ])("that is %d s off: %s", async (seconds, result, found, hasRemedy) => {
     const host = await serve((_request, response) => {
       response.setHeader("date", new Date(Date.now() + seconds * 1000).toUTCString());
       response.writeHead(401).end(unauthorized);
     });
     const { by } = await examine({ env: { KILOCLAW_ADMIN_HOST: host } });
-    expect(by.clock?.result).toBe(result);
-    if (seconds < 0) expect(by.clock?.found).toContain("ahead of");
-    if (seconds > 0) expect(by.clock?.found).toContain("60 min behind");
-    if (result !== "ok") expect(by.clock?.remedy).not.toBeNull();
+    expect(by.clock).toMatchObject({ result, found: expect.stringContaining(found) });
+    expect(by.clock?.remedy !== null).toBe(hasRemedy);
   });
 });
 
