@@ -63,7 +63,7 @@ export function clockSkew(aheadMs: number, platform: string): Finding {
   const seconds = Math.round(off / SECOND_MS);
   const amount = seconds < 120 ? `${seconds} s` : seconds < 7200 ? `${Math.round(seconds / 60)} min` : hours(seconds);
   const found = `this machine's clock is ${amount} ${aheadMs > 0 ? "ahead of" : "behind"} the platform's`;
-  if (off > 5 * MINUTE_MS) return fail(`${found}: tokens are taken for expired`, setClock(platform));
+  if (off > 5 * MINUTE_MS) return fail(`${found}, too far to tell when a token expires`, setClock(platform));
   return off > 30 * SECOND_MS ? warn(found, setClock(platform)) : ok(found);
 }
 
