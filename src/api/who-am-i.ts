@@ -1,7 +1,7 @@
 import { admin } from "../contract/procedures.ts";
 import { profile as profileRoute } from "../contract/rest.ts";
 import { ApiError } from "./api-error.ts";
-import type { Api, CallOptions } from "./api.ts";
+import type { Api } from "./api.ts";
 import { expiredWords } from "./token.ts";
 
 /** Who a token is to the platform. */
@@ -19,13 +19,13 @@ export interface Identity {
  *
  * @throws ApiError when there is no answer to that.
  */
-export async function whoAmI(api: Api, token: string, options: CallOptions = {}): Promise<Identity> {
+export async function whoAmI(api: Api, token: string): Promise<Identity> {
   const nobody = { usable: false, email: null, userId: null, isAdmin: null };
   try {
-    const { user } = await api.get(profileRoute, {}, options);
+    const { user } = await api.get(profileRoute);
     const known = { email: user.email, userId: user.id };
     try {
-      await api.query(admin.adminAuditLogs, { userId: user.id, limit: 1 }, options);
+      await api.query(admin.adminAuditLogs, { userId: user.id, limit: 1 });
       return { ...known, usable: true, isAdmin: true, reason: null };
     } catch (error) {
       if (!(error instanceof ApiError) || error.httpStatus !== 403) throw error;

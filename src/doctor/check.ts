@@ -29,7 +29,10 @@ export interface Setup {
   keyring(): Promise<Keyring>;
   /** The way that every call takes, without a token. */
   transport(): Promise<Transport>;
-  api(): Promise<Api>;
+  /** The platform as a token sees it; reads end when `signal` is aborted. */
+  apiAs(token: string, origin: Origin, signal: AbortSignal): Promise<Api>;
+  /** What to do when the platform refuses the token. */
+  advice(): Promise<readonly string[]>;
 }
 
 export type Result = "ok" | "warn" | "fail" | "skipped";

@@ -1,6 +1,6 @@
 import { lstat } from "node:fs/promises";
 import { readClaims } from "../api/token.ts";
-import { checkCredentials, credentialsPath, type Credential } from "../config/credentials.ts";
+import { checkCredentials, credentialsPath, isOnThisMachine } from "../config/credentials.ts";
 import { KeyringUnavailable } from "../config/keyring.ts";
 import { CliError } from "../errors.ts";
 import { fail, ok, warn, type Check, type Setup } from "./check.ts";
@@ -26,8 +26,7 @@ export const LOGIN: readonly Check[] = [
         const open = stats?.isFile() && (stats.mode & 0o077) !== 0;
         const found = open ? `others may read ${path}` : error.message;
         const remedy = open ? `chmod 600 ${typed(path)}` : `mv ${typed(path)} ${typed(`${path}.broken`)}`;
-        // The variable goes before the file, which is then not even looked at.
-        return (setup.host.env.KILOCLAW_ADMIN_TOKEN ? warn : fail)(found, remedy);
+        return ((await isPassedOver(setup)) ? warn : fail)(found, remedy);
       }
       return ok(stats ? `${path}, yours alone` : "none");
     },
@@ -37,14 +36,8 @@ export const LOGIN: readonly Check[] = [
     name: "token",
     needs: ["address", "credentials-file"],
     look: async (examined) => {
-      const anew = await howToLogIn(examined.setup);
-      let credential: Credential | undefined;
-      try {
-        credential = await examined.credential();
-      } catch (error) {
-        if (!(error instanceof CliError)) throw error;
-        return fail(error.message, ...(error.hints.length > 0 ? error.hints : anew));
-      }
+      const credential = await examined.credential();
+      const anew = await examined.setup.advice();
       if (!credential) return fail("there is none for this platform", ...anew);
       const { source, token } = credential;
       const expiresAt = readClaims(token)?.expiresAt;
@@ -79,9 +72,11 @@ export const LOGIN: readonly Check[] = [
   },
 ];
 
-/** What to do for a token that is good. */
-export async function howToLogIn({ host, loginCommand, target }: Setup): Promise<readonly string[]> {
-  if (host.env.KILOCLAW_ADMIN_TOKEN) return ["put an admin's new token into KILOCLAW_ADMIN_TOKEN"];
-  if ((await target()).profile === "sandbox") return ["kiloclaw-admin sandbox start --detach"];
-  return [loginCommand];
+/** The variable goes before the file, which is not even looked at then; not so on this machine, where a sandbox may be. */
+async function isPassedOver({ host, target }: Setup): Promise<boolean> {
+  if (!host.env.KILOCLAW_ADMIN_TOKEN) return false;
+  return target().then(
+    ({ origin }) => !isOnThisMachine(origin),
+    () => false,
+  );
 }

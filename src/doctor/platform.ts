@@ -1,7 +1,6 @@
 import { whoAmI } from "../api/who-am-i.ts";
 import { profile, restError } from "../contract/rest.ts";
 import { fail, ok, skipped, warn, type Check, type Finding } from "./check.ts";
-import { howToLogIn } from "./login.ts";
 
 const SECOND_MS = 1_000;
 const MINUTE_MS = 60 * SECOND_MS;
@@ -43,11 +42,15 @@ export const PLATFORM: readonly Check[] = [
     name: "admin",
     needs: ["token", "answer"],
     limitMs: 8_000,
-    look: async ({ setup }, signal) => {
-      const { usable, email, reason } = await whoAmI(await setup.api(), { signal });
+    look: async (examined, signal) => {
+      const { setup } = examined;
+      const [{ origin }, credential] = await Promise.all([setup.target(), examined.credential()]);
+      if (!credential) return skipped("there is no token");
+      const { token } = credential;
+      const { usable, email, reason } = await whoAmI(await setup.apiAs(token, origin, signal), token);
       const who = email ?? "the account";
       if (usable) return ok(`${who} is an admin`);
-      return fail(reason === null ? `${who} is not accepted` : `${who}: ${reason}`, ...(await howToLogIn(setup)));
+      return fail(reason === null ? `${who} is not accepted` : `${who}: ${reason}`, ...(await setup.advice()));
     },
   },
 ];
