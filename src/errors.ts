@@ -2,6 +2,7 @@
 export type ErrorKind =
   | "unexpected"
   | "incompatible"
+  | "unhealthy"
   | "usage"
   | "run-failed"
   | "auth"
