@@ -1,6 +1,7 @@
 import { pipeline, type Readable } from "node:stream";
 import { ApiError, notUnderstood } from "./api-error.ts";
 import type { Origin } from "./origin.ts";
+import { tokenRemover } from "./token.ts";
 import { CONNECT_TIMEOUT_MS, openWire, type Wire, type WireAnswer } from "./wire.ts";
 
 /** What went over the wire, for `--debug`: never a header, never a body. */
@@ -47,10 +48,13 @@ export interface Answer {
 /** Requests to one origin, each sent at most once, and its whole answer. */
 export class Transport {
   readonly #options: TransportOptions;
+  /** Nothing that comes back carries the token any further. */
+  readonly #withoutToken: (text: string) => string;
   #wire: Promise<Wire> | undefined;
 
   constructor(options: TransportOptions) {
     this.#options = options;
+    this.#withoutToken = tokenRemover(options.token);
   }
 
   /**
@@ -98,11 +102,11 @@ export class Transport {
         response.body.destroy();
         throw notUnderstood(
           outgoing.procedure,
-          `a redirect to ${outgoing.shownPath ? "another address" : String(headers.location)}, and a token goes to no other address`,
+          `a redirect to ${outgoing.shownPath ? "another address" : this.#withoutToken(String(headers.location))}, and a token goes to no other address`,
           { httpStatus: status },
         );
       }
-      const text = await readCapped(await decoded(response), outgoing, status);
+      const text = this.#withoutToken(await readCapped(await decoded(response), outgoing, status));
       log(String(status), text.length);
       return { status, text, retryAfterMs: parseRetryAfter(headers["retry-after"]) };
     } catch (error) {
@@ -146,7 +150,7 @@ export class Transport {
             "if your company inspects TLS, name its certificate in NODE_EXTRA_CA_CERTS",
           );
         }
-        return fail(`the call ${procedure} to ${origin} failed (${code ?? rootMessage(error)})`);
+        return fail(`the call ${procedure} to ${origin} failed (${code ?? this.#withoutToken(rootMessage(error))})`);
     }
   }
 }

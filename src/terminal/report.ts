@@ -1,4 +1,4 @@
-import { CliError, messageOf } from "../errors.ts";
+import { CliError, messageOf, withoutTokens } from "../errors.ts";
 import type { Host } from "./host.ts";
 import { wantsColor, type ColorChoice } from "./paint.ts";
 import { sanitize, sanitizeJson } from "./sanitize.ts";
@@ -23,7 +23,7 @@ export function reportError(host: Host, argv: readonly string[], error: unknown,
   host.stderr.write(`${red}error:${reset} ${sanitize(message)}\n`);
   for (const hint of hints) host.stderr.write(`  ${sanitize(hint).replaceAll("\n", "\n  ")}\n`);
   if (!known && error instanceof Error && error.stack && debugging(host, argv)) {
-    host.stderr.write(`${sanitize(error.stack)}\n`);
+    host.stderr.write(`${sanitize(withoutTokens(error.stack))}\n`);
   }
 }
 
