@@ -40,6 +40,7 @@ export function parseOrigin(text: string, source: string): Origin {
   return url.origin as Origin;
 }
 
-function isLoopback(hostname: string): boolean {
+/** Whether a URL's host name means this machine. */
+export function isLoopback(hostname: string): boolean {
   return hostname === "localhost" || hostname === "[::1]" || /^127(\.\d{1,3}){3}$/.test(hostname);
 }

@@ -1,37 +1,22 @@
-import { type Dispatcher, EnvHttpProxyAgent } from "undici";
+import { type Dispatcher, ProxyAgent } from "undici";
+import type { Proxy } from "./proxy.ts";
 import { CONNECT_TIMEOUT_MS, KEEP_ALIVE_MS, type Wire, type WireAnswer, type WireRequest } from "./wire.ts";
 
-export interface ProxySettings {
-  readonly httpProxy: string | undefined;
-  readonly httpsProxy: string | undefined;
-  /** Hosts that are reached without a proxy. */
-  readonly noProxy: string | undefined;
-}
-
-/** This machine is never behind a proxy. */
-const LOOPBACK = "localhost,127.0.0.1,[::1]";
-
-/** Through the proxy that the environment names (HTTPS_PROXY, HTTP_PROXY, NO_PROXY). */
+/** Through a proxy, which sees where the connection goes and nothing of what is said. */
 export class ProxyWire implements Wire {
   readonly #kept: Dispatcher;
   readonly #own: Dispatcher;
 
-  constructor({ httpProxy, httpsProxy, noProxy }: ProxySettings) {
+  constructor({ url }: Proxy) {
     const options = {
-      ...(httpProxy ? { httpProxy } : {}),
-      ...(httpsProxy ? { httpsProxy } : {}),
-      noProxy: noProxy ? `${noProxy},${LOOPBACK}` : LOOPBACK,
+      uri: url,
       connect: { timeout: CONNECT_TIMEOUT_MS },
       // The request's own signal decides how long to wait.
       headersTimeout: 0,
       bodyTimeout: 0,
     };
-    this.#kept = new EnvHttpProxyAgent({
-      ...options,
-      keepAliveTimeout: KEEP_ALIVE_MS,
-      keepAliveMaxTimeout: KEEP_ALIVE_MS,
-    });
-    this.#own = new EnvHttpProxyAgent({ ...options, pipelining: 0 });
+    this.#kept = new ProxyAgent({ ...options, keepAliveTimeout: KEEP_ALIVE_MS, keepAliveMaxTimeout: KEEP_ALIVE_MS });
+    this.#own = new ProxyAgent({ ...options, pipelining: 0 });
   }
 
   async send({ origin, path, method, headers, body, signal, ownConnection }: WireRequest, onSent: () => void) {

@@ -1,6 +1,6 @@
 import { pipeline, type Readable } from "node:stream";
 import { ApiError, notUnderstood } from "./api-error.ts";
-import type { Origin } from "./origin.ts";
+import { isLoopback, type Origin } from "./origin.ts";
 import { tokenRemover } from "./token.ts";
 import { CONNECT_TIMEOUT_MS, openWire, type Wire, type WireAnswer } from "./wire.ts";
 
@@ -43,6 +43,16 @@ export interface Answer {
   readonly status: number;
   readonly text: string;
   readonly retryAfterMs: number | undefined;
+  /** What time it was on the platform's clock, to the second. */
+  readonly date: Date | undefined;
+}
+
+/**
+ * Whether Node checks who answers at the other end of TLS: `NODE_TLS_REJECT_UNAUTHORIZED=0` turns that off for the whole
+ * process.
+ */
+export function checksCertificates(env: Readonly<Record<string, string | undefined>>): boolean {
+  return env.NODE_TLS_REJECT_UNAUTHORIZED !== "0";
 }
 
 /** Requests to one origin, each sent at most once, and its whole answer. */
@@ -77,7 +87,8 @@ export class Transport {
         ms: performance.now() - began,
       });
     try {
-      this.#wire ??= openWire(env);
+      if (!checksCertificates(env) && !isLoopback(new URL(origin).hostname)) throw unchecked(outgoing.procedure, origin);
+      this.#wire ??= openWire(origin, env);
       const wire = await this.#wire;
       const response = await wire.send(
         {
@@ -108,7 +119,12 @@ export class Transport {
       }
       const text = this.#withoutToken(await readCapped(await decoded(response), outgoing, status));
       log(String(status), text.length);
-      return { status, text, retryAfterMs: parseRetryAfter(headers["retry-after"]) };
+      return {
+        status,
+        text,
+        retryAfterMs: parseRetryAfter(headers["retry-after"]),
+        date: parseDate(headers.date),
+      };
     } catch (error) {
       const failure = error instanceof ApiError ? error : this.#failure(error, outgoing, sent, timeout);
       log(failure.message);
@@ -191,6 +207,31 @@ function parseRetryAfter(header: string | string[] | undefined): number | undefi
   if (/^\d+$/.test(header)) return Number(header) * 1000;
   const at = Date.parse(header);
   return Number.isNaN(at) ? undefined : Math.max(0, at - Date.now());
+}
+
+function parseDate(header: string | string[] | undefined): Date | undefined {
+  const date = new Date(String(header));
+  return Number.isNaN(date.getTime()) ? undefined : date;
+}
+
+/**
+ * Anybody on the way could read a token that is sent, or hand out one at login. A `usage` error: what is wrong is how the tool
+ * was called, and logging in again would not help.
+ */
+function unchecked(procedure: string, origin: Origin): ApiError {
+  return new ApiError(
+    "usage",
+    `NODE_TLS_REJECT_UNAUTHORIZED=0 turns off the check of who answers at ${origin}: nothing was sent there`,
+    {
+      procedure,
+      sent: false,
+      transient: false,
+      hint: [
+        "unset NODE_TLS_REJECT_UNAUTHORIZED",
+        "if your company inspects TLS, name its certificate in NODE_EXTRA_CA_CERTS",
+      ],
+    },
+  );
 }
 
 function networkCode(error: unknown): string | undefined {
