@@ -3,7 +3,7 @@ import type https from "node:https";
 import { CONNECT_TIMEOUT_MS, KEEP_ALIVE_MS, type Wire, type WireAnswer, type WireRequest } from "./wire.ts";
 
 /**
- * Straight to the platform with Node's own client. undici would do, but its parser is WebAssembly: compiling it takes longer
+ * Straight to the platform with Node's own client. `fetch` would do, but its parser is WebAssembly: compiling it takes longer
  * than everything else that a short command does.
  */
 export class DirectWire implements Wire {
@@ -14,7 +14,12 @@ export class DirectWire implements Wire {
     const url = new URL(request.path, request.origin);
     const secure = url.protocol === "https:" ? (await import("node:https")).default : undefined;
     this.#agent ??= new (secure ?? http).Agent(this.#kept);
-    return exchange(url, request, { secure, agent: request.ownConnection ? false : this.#agent, onSent });
+    return exchange(url, request, {
+      http: secure ?? http,
+      agent: request.ownConnection ? false : this.#agent,
+      connectedAt: secure ? "secureConnect" : "connect",
+      onSent,
+    });
   }
 
   async close(): Promise<void> {
@@ -22,29 +27,45 @@ export class DirectWire implements Wire {
   }
 }
 
-function exchange(
+interface ExchangeOptions {
+  readonly http: typeof http | typeof https;
+  readonly agent: http.Agent | false;
+  /** The event that says that a new socket is connected; absent when the agent hands over connected ones, in its own time. */
+  readonly connectedAt?: "connect" | "secureConnect";
+  readonly onSent: () => void;
+}
+
+/** One request and its answer. */
+export function exchange(
   url: URL,
   { method, headers, body, signal }: WireRequest,
-  { secure, agent, onSent }: { secure: typeof https | undefined; agent: http.Agent | false; onSent: () => void },
+  { http, agent, connectedAt, onSent }: ExchangeOptions,
 ): Promise<WireAnswer> {
   return new Promise((resolve, reject) => {
-    const outgoing = (secure ?? http).request(url, { method, headers, signal, agent }, (answer) =>
+    const outgoing = http.request(url, { method, headers, signal, agent }, (answer) =>
       resolve({ status: answer.statusCode ?? 0, headers: answer.headers, body: answer }),
     );
-    const slow = setTimeout(() => {
-      outgoing.destroy(Object.assign(new Error("no connection"), { code: "ETIMEDOUT" }));
-    }, CONNECT_TIMEOUT_MS);
+    // A request that waits for its socket does not say that it was aborted.
+    const aborted = () => reject(new Error("aborted", { cause: signal.reason }));
+    signal.addEventListener("abort", aborted, { once: true });
+    const slow =
+      connectedAt &&
+      setTimeout(() => {
+        outgoing.destroy(Object.assign(new Error("no connection"), { code: "ETIMEDOUT" }));
+      }, CONNECT_TIMEOUT_MS);
     const connected = () => {
       clearTimeout(slow);
       onSent();
     };
     outgoing.once("socket", (socket) => {
+      signal.removeEventListener("abort", aborted);
       // What is written before the connection stands is kept back until then.
-      if (outgoing.reusedSocket) connected();
-      else socket.once(secure ? "secureConnect" : "connect", connected);
+      if (outgoing.reusedSocket || !connectedAt) connected();
+      else socket.once(connectedAt, connected);
     });
     outgoing.once("error", (error) => {
       clearTimeout(slow);
+      signal.removeEventListener("abort", aborted);
       reject(error);
     });
     outgoing.end(body);

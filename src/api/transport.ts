@@ -2,7 +2,7 @@ import { pipeline, type Readable } from "node:stream";
 import { ApiError, notUnderstood } from "./api-error.ts";
 import { isLoopback, type Origin } from "./origin.ts";
 import { tokenRemover } from "./token.ts";
-import { CONNECT_TIMEOUT_MS, openWire, type Wire, type WireAnswer } from "./wire.ts";
+import { CONNECT_TIMEOUT_MS, openWire, ProxyTrouble, type Wire, type WireAnswer } from "./wire.ts";
 
 /** What went over the wire, for `--debug`: never a header, never a body. */
 export interface ExchangeLog {
@@ -87,7 +87,8 @@ export class Transport {
         ms: performance.now() - began,
       });
     try {
-      if (!checksCertificates(env) && !isLoopback(new URL(origin).hostname)) throw unchecked(outgoing.procedure, origin);
+      if (!checksCertificates(env) && !isLoopback(new URL(origin).hostname))
+        throw unchecked(outgoing.procedure, origin);
       this.#wire ??= openWire(origin, env);
       const wire = await this.#wire;
       const response = await wire.send(
@@ -133,7 +134,8 @@ export class Transport {
   }
 
   async close(): Promise<void> {
-    await (await this.#wire)?.close();
+    // A way that could not be opened has been reported where it was needed.
+    await (await this.#wire?.catch(() => undefined))?.close();
   }
 
   #failure(error: unknown, outgoing: Outgoing, sent: boolean, timeout: AbortSignal): ApiError {
@@ -145,6 +147,14 @@ export class Transport {
       return new ApiError("interrupted", "interrupted", { procedure, sent, transient: false, cause: error });
     }
     if (timeout.aborted) return fail(`${origin} did not answer ${procedure} within ${outgoing.timeoutMs / 1000} s`);
+    if (error instanceof ProxyTrouble) {
+      return fail(
+        `no way to ${origin}: ${error.message}`,
+        error.wantsLogin
+          ? "put your name and password for it into HTTPS_PROXY: http://name:password@proxy:port"
+          : "check HTTPS_PROXY; hosts that need no proxy go into NO_PROXY",
+      );
+    }
     const code = networkCode(error);
     switch (code) {
       case "ENOTFOUND":
