@@ -51,7 +51,7 @@ export interface Answer {
  * Whether Node checks who answers at the other end of TLS: `NODE_TLS_REJECT_UNAUTHORIZED=0` turns that off for the whole
  * process.
  */
-export function checksCertificates(env: Readonly<Record<string, string | undefined>>): boolean {
+function checksCertificates(env: Readonly<Record<string, string | undefined>>): boolean {
   return env.NODE_TLS_REJECT_UNAUTHORIZED !== "0";
 }
 
