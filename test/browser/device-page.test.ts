@@ -70,7 +70,7 @@ describe.runIf(hasChromium)("the approval page", () => {
     expect(await page.getByText("otto.oncall@kilocode.ai").isVisible()).toBe(true);
     expect(await command.done).toMatchObject({ code: 0, stdout: expect.stringContaining("otto.oncall@kilocode.ai") });
     const after = await run(["whoami", "--json"], options());
-    expect(JSON.parse(after.stdout)).toMatchObject({ usable: true, email: "otto.oncall@kilocode.ai" });
+    expect(JSON.parse(after.stdout)).toMatchObject([{ usable: true, email: "otto.oncall@kilocode.ai" }]);
   });
 
   it("denied: the command line ends with 4", async () => {

@@ -213,11 +213,6 @@ it("with the sandbox's own commands", async () => {
 });
 
 it("with a token that is no use any more, and at the end of it", async () => {
-  const env = { KILOCLAW_ADMIN_TOKEN: `${await storedToken()}x` };
-  canaries.add(env.KILOCLAW_ADMIN_TOKEN);
-  for (const argv of [["runs", "list"], ["whoami"], ["whoami", "--json"]]) {
-    expect((await use(argv, { env })).code).toBe(4);
-  }
   // A token where something else was meant.
   const token = (await storedToken()) ?? "";
   for (const argv of [
@@ -230,5 +225,10 @@ it("with a token that is no use any more, and at the end of it", async () => {
   }
   expect((await use(["auth", "logout"])).code).toBe(0);
   expect(await storedToken()).toBeUndefined();
+  const env = { KILOCLAW_ADMIN_TOKEN: `${token}x` };
+  canaries.add(env.KILOCLAW_ADMIN_TOKEN);
+  for (const argv of [["runs", "list"], ["whoami"], ["whoami", "--json"]]) {
+    expect((await use(argv, { env })).code).toBe(4);
+  }
   expect(await found()).toEqual([]);
 });

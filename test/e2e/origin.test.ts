@@ -162,6 +162,13 @@ describe("a stored token", () => {
     },
   );
 
+  it("and one from the environment stay with the platform that is meant, when every profile is asked about", async () => {
+    await profile(urlOf(other));
+    await use(["auth", "status", "--json"], { env: { KILOCLAW_ADMIN_TOKEN: TOKEN } });
+    await use(["auth", "status", "--json"]);
+    expect(withToken).toEqual([]);
+  });
+
   it("of an origin is not that of what looks like it in the file", async () => {
     const { port } = new URL(urlOf(trusted));
     await store({
