@@ -67,6 +67,8 @@ const COMMANDS = [
   ["runs", "watch", RUN, "--timeout", "100ms", "--interval", "20ms"],
   ["runs", "logs", RUN],
   ["runs", "cancel", RUN, "--yes"],
+  ["runs", "diagnose", RUN, "--interval", "20ms"],
+  ["runs", "settle", "--all", "--yes"],
   ["instances", "list"],
   ["instances", "show", "jane@example.com"],
   ["users", "find", "jane"],

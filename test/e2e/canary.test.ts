@@ -112,6 +112,11 @@ const CALLS: Readonly<Record<string, (id: string, user: string) => readonly (rea
     [id, "--timeout", "200ms", "--interval", "50ms", "--json"],
   ],
   "runs logs": (id) => [[id], [id, "--save", join(folder, `${id}.log`)]],
+  "runs settle": (_id, user) => [
+    ["-u", user],
+    ["-u", user, "--json"],
+  ],
+  "runs diagnose": (id, user) => [[id], ["-u", user, "--json"]],
   "runs cancel": (id) => [[id, "--yes", "--json"]],
   "instances list": () => [
     ["-L", "5"],
