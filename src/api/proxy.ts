@@ -11,15 +11,16 @@ export interface Proxy {
 }
 
 /**
- * The proxy that the environment names for an origin: HTTPS_PROXY, or HTTP_PROXY where that is not set, in lower case first.
- * `NO_PROXY` lists hosts, with or without a port, that are reached without one, each with its subdomains; `*` is every host.
- * This machine is never behind a proxy.
+ * The proxy that the environment names for an origin. `NO_PROXY` lists hosts, with or without a port, that are reached without
+ * one, each with its subdomains; `*` is every host. This machine is never behind a proxy, and lower-case names come first, as
+ * in curl. A plain HTTPS_PROXY is asked for; HTTP_PROXY stands in for it.
  */
 export function proxyFor(origin: string, env: Env): Proxy | undefined {
   const named = ["https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY"].find((variable) => env[variable]);
   const url = named === undefined ? undefined : env[named];
   if (named === undefined || !url || isLoopback(hostOf(origin).name) || exempt(origin, env)) return undefined;
-  return { url, variable: named };
+  // As in curl, the scheme may be left out.
+  return { url: url.includes("://") ? url : `http://${url}`, variable: named };
 }
 
 /** Whether `NO_PROXY` names this origin's host. */

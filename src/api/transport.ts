@@ -1,7 +1,8 @@
 import { pipeline, type Readable } from "node:stream";
 import { ApiError, notUnderstood } from "./api-error.ts";
 import { isLoopback, type Origin } from "./origin.ts";
-import { CONNECT_TIMEOUT_MS, openWire, type Wire, type WireAnswer } from "./wire.ts";
+import { tokenRemover } from "./token.ts";
+import { CONNECT_TIMEOUT_MS, openWire, ProxyTrouble, type Wire, type WireAnswer } from "./wire.ts";
 
 /** What went over the wire, for `--debug`: never a header, never a body. */
 export interface ExchangeLog {
@@ -57,10 +58,13 @@ export function checksCertificates(env: Readonly<Record<string, string | undefin
 /** Requests to one origin, each sent at most once, and its whole answer. */
 export class Transport {
   readonly #options: TransportOptions;
+  /** Nothing that comes back carries the token any further. */
+  readonly #withoutToken: (text: string) => string;
   #wire: Promise<Wire> | undefined;
 
   constructor(options: TransportOptions) {
     this.#options = options;
+    this.#withoutToken = tokenRemover(options.token);
   }
 
   /**
@@ -110,11 +114,11 @@ export class Transport {
         response.body.destroy();
         throw notUnderstood(
           outgoing.procedure,
-          `a redirect to ${outgoing.shownPath ? "another address" : String(headers.location)}, and a token goes to no other address`,
+          `a redirect to ${outgoing.shownPath ? "another address" : this.#withoutToken(String(headers.location))}, and a token goes to no other address`,
           { httpStatus: status },
         );
       }
-      const text = await readCapped(await decoded(response), outgoing, status);
+      const text = this.#withoutToken(await readCapped(await decoded(response), outgoing, status));
       log(String(status), text.length);
       return {
         status,
@@ -130,7 +134,8 @@ export class Transport {
   }
 
   async close(): Promise<void> {
-    await (await this.#wire)?.close();
+    // A way that could not be opened has been reported where it was needed.
+    await (await this.#wire?.catch(() => undefined))?.close();
   }
 
   #failure(error: unknown, outgoing: Outgoing, sent: boolean, timeout: AbortSignal): ApiError {
@@ -142,6 +147,14 @@ export class Transport {
       return new ApiError("interrupted", "interrupted", { procedure, sent, transient: false, cause: error });
     }
     if (timeout.aborted) return fail(`${origin} did not answer ${procedure} within ${outgoing.timeoutMs / 1000} s`);
+    if (error instanceof ProxyTrouble) {
+      return fail(
+        `no way to ${origin}: ${error.message}`,
+        error.wantsLogin
+          ? "put your name and password for it into HTTPS_PROXY: http://name:password@proxy:port"
+          : "check HTTPS_PROXY; hosts that need no proxy go into NO_PROXY",
+      );
+    }
     const code = networkCode(error);
     switch (code) {
       case "ENOTFOUND":
@@ -163,7 +176,7 @@ export class Transport {
             "if your company inspects TLS, name its certificate in NODE_EXTRA_CA_CERTS",
           );
         }
-        return fail(`the call ${procedure} to ${origin} failed (${code ?? rootMessage(error)})`);
+        return fail(`the call ${procedure} to ${origin} failed (${code ?? this.#withoutToken(rootMessage(error))})`);
     }
   }
 }

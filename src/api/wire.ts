@@ -30,6 +30,18 @@ export interface Wire {
   close(): Promise<void>;
 }
 
+/** The proxy made no way to the platform: nothing was sent there. The message says what it did instead. */
+export class ProxyTrouble extends Error {
+  override readonly name = "ProxyTrouble";
+  /** The proxy wants to know who asks. */
+  readonly wantsLogin: boolean;
+
+  constructor(message: string, { wantsLogin = false, cause }: { wantsLogin?: boolean; cause?: unknown } = {}) {
+    super(message, { cause });
+    this.wantsLogin = wantsLogin;
+  }
+}
+
 /** The platform closes connections that were idle for 5 s; reusing one at that moment is a reset. */
 export const KEEP_ALIVE_MS = 4_000;
 
