@@ -1,7 +1,7 @@
 import { DEFAULT_HOST, parseOrigin, type Origin } from "./api/origin.ts";
 import type { Api } from "./api/api.ts";
 import type { DeviceLogin } from "./api/device-login.ts";
-import type { TransportOptions } from "./api/transport.ts";
+import type { Transport, TransportOptions } from "./api/transport.ts";
 import type { Credential } from "./config/credentials.ts";
 import type { Keyring } from "./config/keyring.ts";
 import { resolvePaths, type Paths } from "./config/paths.ts";
@@ -173,6 +173,12 @@ export class Context {
   readonly deviceLogin = async (): Promise<DeviceLogin> => {
     const [{ DeviceLogin }, { origin }] = await Promise.all([import("./api/device-login.ts"), this.target()]);
     return this.#closing(new DeviceLogin(this.#transportTo(origin, undefined)));
+  };
+
+  /** The way to the platform, without a token. */
+  readonly transport = async (): Promise<Transport> => {
+    const [{ Transport }, { origin }] = await Promise.all([import("./api/transport.ts"), this.target()]);
+    return this.#closing(new Transport(this.#transportTo(origin, undefined)));
   };
 
   /** The system's keyring. Slow; nothing is asked of it here. */

@@ -2,6 +2,7 @@
 export type ErrorKind =
   | "unexpected"
   | "incompatible"
+  | "unhealthy"
   | "usage"
   | "run-failed"
   | "auth"
@@ -40,9 +41,9 @@ export class CliError extends Error {
   readonly silent: boolean;
 
   constructor(kind: ErrorKind, message: string, options: CliErrorOptions = {}) {
-    super(message, { cause: options.cause });
+    super(withoutTokens(message), { cause: options.cause });
     this.kind = kind;
-    this.hints = typeof options.hint === "string" ? [options.hint] : (options.hint ?? []);
+    this.hints = (typeof options.hint === "string" ? [options.hint] : (options.hint ?? [])).map(withoutTokens);
     this.retryable = options.retryable ?? false;
     this.silent = options.silent ?? false;
   }
@@ -50,5 +51,20 @@ export class CliError extends Error {
 
 /** The message of whatever was thrown. */
 export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  return withoutTokens(error instanceof Error ? error.message : String(error));
 }
+
+/** A JWT or the beginning of one, also percent-encoded or in base64, alone or as a header; and whatever follows `Bearer`. */
+const TOKEN =
+  /(?:eyJ|ZXlK)[\w+/=-]{8,}(?:(?:\.|%2[Ee])[\w-]*){0,2}|QmVhcmVyI[\w+/=-]{8,}|(?<=[Bb]earer(?:\s|%20|\+))[\w.~+/=-]{16,}/g;
+
+/**
+ * `text` with everything that looks like a token taken out. For words about what went wrong, which end up on screens, in
+ * logs, in journals and in tickets: a server or something in front of it may repeat what it was sent.
+ */
+export function withoutTokens(text: string): string {
+  return text.replace(TOKEN, REDACTED);
+}
+
+/** What stands where a secret was. */
+export const REDACTED = "[redacted]";

@@ -25,6 +25,7 @@ export type ExitCode = keyof typeof EXIT_CODES;
 const CODE_OF: Record<ErrorKind, ExitCode> = {
   unexpected: 1,
   incompatible: 1,
+  unhealthy: 1,
   usage: 2,
   "run-failed": 3,
   auth: 4,

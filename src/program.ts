@@ -105,6 +105,14 @@ export const NOUNS: Readonly<Record<string, Noun>> = {
   },
 };
 
+/** Commands that are about everything, and so belong to no noun. */
+export const PLAIN_COMMANDS: Readonly<Record<string, Verb>> = {
+  doctor: {
+    summary: "check that everything works, and say what to do where it does not",
+    load: () => import("./commands/doctor.ts"),
+  },
+};
+
 /** Short names for commands that are typed often. */
 const ALIASES: Readonly<Record<string, readonly [noun: string, verb: string]>> = {
   login: ["auth", "login"],
@@ -152,6 +160,7 @@ export function createProgram(host: Host) {
       for (const [verbName, verb] of Object.entries(verbs)) addVerb(noun, verbName, verb);
     });
   }
+  for (const [name, command] of Object.entries(PLAIN_COMMANDS)) addVerb(program, name, command);
   for (const [alias, [noun, verb]] of Object.entries(ALIASES)) {
     const target = NOUNS[noun]?.verbs[verb];
     if (target) addVerb(program, alias, { ...target, summary: `short for ${noun} ${verb}` });
@@ -195,7 +204,10 @@ function addCommand(
 }
 
 function usage(message: string, argv: readonly string[]): CliError {
-  const command = argv.filter((word) => /^[a-z]+$/.test(word) && (word in NOUNS || isVerb(word))).slice(0, 2);
+  const named = argv.filter(
+    (word) => /^[a-z]+$/.test(word) && (word in NOUNS || word in PLAIN_COMMANDS || isVerb(word)),
+  );
+  const command = named.slice(0, named[0] !== undefined && named[0] in PLAIN_COMMANDS ? 1 : 2);
   return new CliError("usage", message, { hint: `see: ${["kiloclaw-admin", ...command, "--help"].join(" ")}` });
 }
 

@@ -10,7 +10,8 @@ export const DEFAULT_HOST = "https://app.kilo.ai";
  * Reads what a user or a config file names as the platform's address. `https:` only, except on this machine's loopback.
  *
  * @throws CliError `usage` for anything that is not exactly an origin: user info, a path, a query, a fragment, another
- *   scheme, or characters outside ASCII in the host name (they can imitate another host).
+ *   scheme, a host that is read as another than is written, or characters outside ASCII in its name (they can imitate
+ *   another host).
  */
 export function parseOrigin(text: string, source: string): Origin {
   const refuse = (why: string) =>
@@ -29,6 +30,9 @@ export function parseOrigin(text: string, source: string): Origin {
   if (url.hash || url.search || url.pathname !== "/" || /[?#\\]/.test(withScheme)) {
     throw refuse("it has a path, a query or a fragment");
   }
+  // `2130706433`, `127.1` and `https:///` are read as something else than they look like.
+  const [, written] = /^[a-z]+:\/\/(\[[^\]]*\]|[^/:]*)(?::\d*)?\/?$/i.exec(withScheme) ?? [];
+  if (written?.toLowerCase() !== url.hostname) throw refuse(`it would be read as ${url.origin}`);
   if (url.hostname.split(".").some((label) => label.startsWith("xn--"))) {
     throw refuse("the host name is an encoded international one, which can imitate another host");
   }
@@ -36,6 +40,7 @@ export function parseOrigin(text: string, source: string): Origin {
   return url.origin as Origin;
 }
 
-function isLoopback(hostname: string): boolean {
+/** Whether a URL's host name means this machine. */
+export function isLoopback(hostname: string): boolean {
   return hostname === "localhost" || hostname === "[::1]" || /^127(\.\d{1,3}){3}$/.test(hostname);
 }

@@ -1,48 +1,137 @@
-import { type Dispatcher, EnvHttpProxyAgent } from "undici";
-import { CONNECT_TIMEOUT_MS, KEEP_ALIVE_MS, type Wire, type WireAnswer, type WireRequest } from "./wire.ts";
+import http from "node:http";
+import https from "node:https";
+import { isIP, type Socket } from "node:net";
+import tls, { type TLSSocket } from "node:tls";
+import { Pool, type buildConnector, type Dispatcher } from "undici";
+import type { Proxy } from "./proxy.ts";
+import {
+  CONNECT_TIMEOUT_MS,
+  KEEP_ALIVE_MS,
+  ProxyTrouble,
+  type Wire,
+  type WireAnswer,
+  type WireRequest,
+} from "./wire.ts";
 
-export interface ProxySettings {
-  readonly httpProxy: string | undefined;
-  readonly httpsProxy: string | undefined;
-  /** Hosts that are reached without a proxy. */
-  readonly noProxy: string | undefined;
-}
-
-/** This machine is never behind a proxy. */
-const LOOPBACK = "localhost,127.0.0.1,[::1]";
-
-/** Through the proxy that the environment names (HTTPS_PROXY, HTTP_PROXY, NO_PROXY). */
+/**
+ * Through a proxy, which sees where the connection goes and nothing of what is said: CONNECT, and TLS with the platform in it.
+ * undici's own ProxyAgent asks again for ever when the proxy hangs up and waits minutes for one that says nothing, so the
+ * tunnel is made here, and undici talks through it.
+ */
 export class ProxyWire implements Wire {
-  readonly #kept: Dispatcher;
-  readonly #own: Dispatcher;
+  readonly #proxy: URL;
+  readonly #connecting = new AbortController();
+  #kept: Pool | undefined;
 
-  constructor({ httpProxy, httpsProxy, noProxy }: ProxySettings) {
-    const options = {
-      ...(httpProxy ? { httpProxy } : {}),
-      ...(httpsProxy ? { httpsProxy } : {}),
-      noProxy: noProxy ? `${noProxy},${LOOPBACK}` : LOOPBACK,
-      connect: { timeout: CONNECT_TIMEOUT_MS },
-      // The request's own signal decides how long to wait.
-      headersTimeout: 0,
-      bodyTimeout: 0,
-    };
-    this.#kept = new EnvHttpProxyAgent({
-      ...options,
-      keepAliveTimeout: KEEP_ALIVE_MS,
-      keepAliveMaxTimeout: KEEP_ALIVE_MS,
-    });
-    this.#own = new EnvHttpProxyAgent({ ...options, pipelining: 0 });
+  /** @throws ProxyTrouble when the address is none of a proxy. */
+  constructor({ url }: Proxy) {
+    if (!/^https?:/i.test(url) || !URL.canParse(url)) throw new ProxyTrouble("the proxy's address is not an http: URL");
+    this.#proxy = new URL(url);
   }
 
-  async send({ origin, path, method, headers, body, signal, ownConnection }: WireRequest, onSent: () => void) {
-    const dispatcher = watched(ownConnection ? this.#own : this.#kept, onSent);
-    const answer = await dispatcher.request({ origin, path, method, headers, body: body ?? null, signal });
-    return { status: answer.statusCode, headers: answer.headers, body: answer.body } satisfies WireAnswer;
+  /** @throws ProxyTrouble when the proxy cannot be reached, refuses, or lets wait; nothing was sent then. */
+  async send(request: WireRequest, onSent: () => void): Promise<WireAnswer> {
+    const { origin, path, method, headers, body, signal, ownConnection } = request;
+    const pool = ownConnection ? this.#pool(origin) : (this.#kept ??= this.#pool(origin));
+    const asking = watched(pool, onSent).request({
+      path,
+      method: method as Dispatcher.HttpMethod,
+      headers,
+      body: body ?? null,
+      signal,
+      reset: ownConnection,
+    });
+    // A request that waits for its connection does not hear that it was aborted.
+    const { statusCode, headers: answered, body: content } = await Promise.race([asking, abortOf(signal)]);
+    return { status: statusCode, headers: answered, body: content };
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.#kept.destroy(), this.#own.destroy()]);
+    this.#connecting.abort();
+    await this.#kept?.destroy();
   }
+
+  #pool(origin: string): Pool {
+    const connect: buildConnector.connector = ({ hostname, port }, made) => {
+      this.#tunnel(hostname, Number(port) || 443).then(
+        (socket) => made(null, socket),
+        (error: unknown) => made(error instanceof Error ? error : new Error(String(error)), null),
+      );
+    };
+    return new Pool(origin, {
+      connect,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      keepAliveMaxTimeout: KEEP_ALIVE_MS,
+      // The request's own signal decides how long to wait.
+      headersTimeout: 0,
+      bodyTimeout: 0,
+    });
+  }
+
+  /** TLS with the platform, in a connection that the proxy made. All of it has as long as a direct connection has. */
+  async #tunnel(host: string, port: number): Promise<TLSSocket> {
+    const slow = AbortSignal.timeout(CONNECT_TIMEOUT_MS);
+    const signal = AbortSignal.any([slow, this.#connecting.signal]);
+    try {
+      const socket = await this.#connect(`${host}:${port}`, signal);
+      return await encrypted(socket, host, signal);
+    } catch (error) {
+      if (slow.aborted) throw this.#trouble(`made no connection within ${CONNECT_TIMEOUT_MS / 1_000} s`, error);
+      throw error;
+    }
+  }
+
+  #connect(path: string, signal: AbortSignal): Promise<Socket> {
+    const { protocol, username, password } = this.#proxy;
+    const login = Buffer.from(`${decodeURIComponent(username)}:${decodeURIComponent(password)}`).toString("base64");
+    const headers = { host: path, ...(username ? { "proxy-authorization": `Basic ${login}` } : {}) };
+    return new Promise((resolve, reject) => {
+      const asking = (protocol === "https:" ? https : http).request(
+        new URL(this.#proxy.origin),
+        { method: "CONNECT", path, headers, agent: false, signal },
+        // Never: what answers CONNECT comes as an event of its own.
+      );
+      asking.once("connect", ({ statusCode = 0 }, socket: Socket, early) => {
+        if (statusCode < 200 || statusCode > 299) {
+          socket.destroy();
+          reject(this.#trouble(`answered ${statusCode}`, undefined, { wantsLogin: statusCode === 407 }));
+          return;
+        }
+        if (early.length > 0) socket.unshift(early);
+        resolve(socket);
+      });
+      asking.once("error", (error) => {
+        const code = "code" in error ? String(error.code) : error.message;
+        reject(this.#trouble(`made no connection (${code})`, error));
+      });
+      asking.end();
+    });
+  }
+
+  #trouble(what: string, cause: unknown, details: { wantsLogin?: boolean } = {}): ProxyTrouble {
+    return new ProxyTrouble(`the proxy ${this.#proxy.host} ${what}`, { ...details, cause });
+  }
+}
+
+/** The connection, once the platform has proved who it is. */
+function encrypted(socket: Socket, host: string, signal: AbortSignal): Promise<TLSSocket> {
+  return new Promise((resolve, reject) => {
+    const name = host.replace(/^\[|\]$/g, "");
+    const encrypting = tls.connect({
+      socket,
+      host: name,
+      servername: isIP(name) ? "" : name,
+      ALPNProtocols: ["http/1.1"],
+    });
+    const giveUp = () => encrypting.destroy(new Error("given up", { cause: signal.reason }));
+    signal.addEventListener("abort", giveUp);
+    encrypting.once("error", reject);
+    encrypting.once("secureConnect", () => {
+      signal.removeEventListener("abort", giveUp);
+      encrypting.off("error", reject);
+      resolve(encrypting);
+    });
+  });
 }
 
 /** The dispatcher, telling when it is about to write a request to a connected socket. */
@@ -61,4 +150,12 @@ function watched(dispatcher: Dispatcher, onSent: () => void): Dispatcher {
         onResponseError: (...failure) => handler.onResponseError?.(...failure),
       }),
   );
+}
+
+function abortOf(signal: AbortSignal): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    const abort = () => reject(new Error("aborted", { cause: signal.reason }));
+    if (signal.aborted) abort();
+    else signal.addEventListener("abort", abort, { once: true });
+  });
 }

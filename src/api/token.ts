@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { REDACTED } from "../errors.ts";
 
 const claims = z.object({ kiloUserId: z.string(), exp: z.number().optional() });
 
@@ -30,4 +31,22 @@ export function expiredWords(token: string): string | undefined {
   const expiresAt = readClaims(token)?.expiresAt;
   if (!expiresAt || expiresAt.getTime() > Date.now()) return undefined;
   return `expired on ${expiresAt.toISOString().slice(0, 16).replace("T", " ")} UTC`;
+}
+
+/** Shorter ones are no tokens of a platform, and would be found everywhere. */
+const SHORTEST_SECRET = 8;
+
+/**
+ * Takes one token out of texts that a server sent, in the spellings in which it may give it back: as it is, its signature
+ * alone, percent-encoded, in base64 alone or as a header. Other tokens, which may be a customer's data, stay.
+ */
+export function tokenRemover(token: string | undefined): (text: string) => string {
+  if (token === undefined) return (text) => text;
+  const base64 = [token, `Bearer ${token}`].flatMap((text) =>
+    (["base64", "base64url"] as const).map((encoding) => Buffer.from(text).toString(encoding).replace(/=+$/, "")),
+  );
+  const signature = token.split(".")[2] ?? token;
+  const spellings = new Set([token, encodeURIComponent(token), signature, ...base64]);
+  const secrets = [...spellings].filter(({ length }) => length >= SHORTEST_SECRET);
+  return (text) => secrets.reduce((rest, secret) => rest.replaceAll(secret, REDACTED), text);
 }

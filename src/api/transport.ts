@@ -1,7 +1,8 @@
 import { pipeline, type Readable } from "node:stream";
 import { ApiError, notUnderstood } from "./api-error.ts";
-import type { Origin } from "./origin.ts";
-import { CONNECT_TIMEOUT_MS, openWire, type Wire, type WireAnswer } from "./wire.ts";
+import { isLoopback, type Origin } from "./origin.ts";
+import { tokenRemover } from "./token.ts";
+import { CONNECT_TIMEOUT_MS, openWire, ProxyTrouble, type Wire, type WireAnswer } from "./wire.ts";
 
 /** What went over the wire, for `--debug`: never a header, never a body. */
 export interface ExchangeLog {
@@ -42,15 +43,28 @@ export interface Answer {
   readonly status: number;
   readonly text: string;
   readonly retryAfterMs: number | undefined;
+  /** What time it was on the platform's clock, to the second. */
+  readonly date: Date | undefined;
+}
+
+/**
+ * Whether Node checks who answers at the other end of TLS: `NODE_TLS_REJECT_UNAUTHORIZED=0` turns that off for the whole
+ * process.
+ */
+export function checksCertificates(env: Readonly<Record<string, string | undefined>>): boolean {
+  return env.NODE_TLS_REJECT_UNAUTHORIZED !== "0";
 }
 
 /** Requests to one origin, each sent at most once, and its whole answer. */
 export class Transport {
   readonly #options: TransportOptions;
+  /** Nothing that comes back carries the token any further. */
+  readonly #withoutToken: (text: string) => string;
   #wire: Promise<Wire> | undefined;
 
   constructor(options: TransportOptions) {
     this.#options = options;
+    this.#withoutToken = tokenRemover(options.token);
   }
 
   /**
@@ -73,7 +87,9 @@ export class Transport {
         ms: performance.now() - began,
       });
     try {
-      this.#wire ??= openWire(env);
+      if (!checksCertificates(env) && !isLoopback(new URL(origin).hostname))
+        throw unchecked(outgoing.procedure, origin);
+      this.#wire ??= openWire(origin, env);
       const wire = await this.#wire;
       const response = await wire.send(
         {
@@ -98,13 +114,18 @@ export class Transport {
         response.body.destroy();
         throw notUnderstood(
           outgoing.procedure,
-          `a redirect to ${outgoing.shownPath ? "another address" : String(headers.location)}, and a token goes to no other address`,
+          `a redirect to ${outgoing.shownPath ? "another address" : this.#withoutToken(String(headers.location))}, and a token goes to no other address`,
           { httpStatus: status },
         );
       }
-      const text = await readCapped(await decoded(response), outgoing, status);
+      const text = this.#withoutToken(await readCapped(await decoded(response), outgoing, status));
       log(String(status), text.length);
-      return { status, text, retryAfterMs: parseRetryAfter(headers["retry-after"]) };
+      return {
+        status,
+        text,
+        retryAfterMs: parseRetryAfter(headers["retry-after"]),
+        date: parseDate(headers.date),
+      };
     } catch (error) {
       const failure = error instanceof ApiError ? error : this.#failure(error, outgoing, sent, timeout);
       log(failure.message);
@@ -113,7 +134,8 @@ export class Transport {
   }
 
   async close(): Promise<void> {
-    await (await this.#wire)?.close();
+    // A way that could not be opened has been reported where it was needed.
+    await (await this.#wire?.catch(() => undefined))?.close();
   }
 
   #failure(error: unknown, outgoing: Outgoing, sent: boolean, timeout: AbortSignal): ApiError {
@@ -125,6 +147,14 @@ export class Transport {
       return new ApiError("interrupted", "interrupted", { procedure, sent, transient: false, cause: error });
     }
     if (timeout.aborted) return fail(`${origin} did not answer ${procedure} within ${outgoing.timeoutMs / 1000} s`);
+    if (error instanceof ProxyTrouble) {
+      return fail(
+        `no way to ${origin}: ${error.message}`,
+        error.wantsLogin
+          ? "put your name and password for it into HTTPS_PROXY: http://name:password@proxy:port"
+          : "check HTTPS_PROXY; hosts that need no proxy go into NO_PROXY",
+      );
+    }
     const code = networkCode(error);
     switch (code) {
       case "ENOTFOUND":
@@ -146,7 +176,7 @@ export class Transport {
             "if your company inspects TLS, name its certificate in NODE_EXTRA_CA_CERTS",
           );
         }
-        return fail(`the call ${procedure} to ${origin} failed (${code ?? rootMessage(error)})`);
+        return fail(`the call ${procedure} to ${origin} failed (${code ?? this.#withoutToken(rootMessage(error))})`);
     }
   }
 }
@@ -187,6 +217,31 @@ function parseRetryAfter(header: string | string[] | undefined): number | undefi
   if (/^\d+$/.test(header)) return Number(header) * 1000;
   const at = Date.parse(header);
   return Number.isNaN(at) ? undefined : Math.max(0, at - Date.now());
+}
+
+function parseDate(header: string | string[] | undefined): Date | undefined {
+  const date = new Date(String(header));
+  return Number.isNaN(date.getTime()) ? undefined : date;
+}
+
+/**
+ * Anybody on the way could read a token that is sent, or hand out one at login. A `usage` error: what is wrong is how the tool
+ * was called, and logging in again would not help.
+ */
+function unchecked(procedure: string, origin: Origin): ApiError {
+  return new ApiError(
+    "usage",
+    `NODE_TLS_REJECT_UNAUTHORIZED=0 turns off the check of who answers at ${origin}: nothing was sent there`,
+    {
+      procedure,
+      sent: false,
+      transient: false,
+      hint: [
+        "unset NODE_TLS_REJECT_UNAUTHORIZED",
+        "if your company inspects TLS, name its certificate in NODE_EXTRA_CA_CERTS",
+      ],
+    },
+  );
 }
 
 function networkCode(error: unknown): string | undefined {

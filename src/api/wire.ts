@@ -1,4 +1,6 @@
 import type { Readable } from "node:stream";
+import type { Origin } from "./origin.ts";
+import { proxyFor } from "./proxy.ts";
 
 export interface WireRequest {
   readonly origin: string;
@@ -28,19 +30,30 @@ export interface Wire {
   close(): Promise<void>;
 }
 
+/** The proxy made no way to the platform: nothing was sent there. The message says what it did instead. */
+export class ProxyTrouble extends Error {
+  override readonly name = "ProxyTrouble";
+  /** The proxy wants to know who asks. */
+  readonly wantsLogin: boolean;
+
+  constructor(message: string, { wantsLogin = false, cause }: { wantsLogin?: boolean; cause?: unknown } = {}) {
+    super(message, { cause });
+    this.wantsLogin = wantsLogin;
+  }
+}
+
 /** The platform closes connections that were idle for 5 s; reusing one at that moment is a reset. */
 export const KEEP_ALIVE_MS = 4_000;
 
 export const CONNECT_TIMEOUT_MS = 10_000;
 
 /** The way there: direct, or through the proxy that the environment names. Each is loaded only where it is used. */
-export async function openWire(env: Readonly<Record<string, string | undefined>>): Promise<Wire> {
-  const httpProxy = env.http_proxy ?? env.HTTP_PROXY;
-  const httpsProxy = env.https_proxy ?? env.HTTPS_PROXY;
-  if (!httpProxy && !httpsProxy) {
+export async function openWire(origin: Origin, env: Readonly<Record<string, string | undefined>>): Promise<Wire> {
+  const proxy = proxyFor(origin, env);
+  if (!proxy) {
     const { DirectWire } = await import("./direct-wire.ts");
     return new DirectWire();
   }
   const { ProxyWire } = await import("./proxy-wire.ts");
-  return new ProxyWire({ httpProxy, httpsProxy, noProxy: env.no_proxy ?? env.NO_PROXY });
+  return new ProxyWire(proxy);
 }

@@ -21,6 +21,8 @@ KILOCLAW_ADMIN_INSECURE_STORAGE
 NO_COLOR, FORCE_COLOR       no colour; colour also off a terminal
 HTTPS_PROXY, NO_PROXY       proxy for the platform
 NODE_EXTRA_CA_CERTS         further certificate authorities
+NODE_TLS_REJECT_UNAUTHORIZED
+                            0: refused, nothing is sent to another machine without checking who answers
 
 A flag comes before the environment, the environment before the profile, the profile before the default. What is in force, and
 where it comes from: kiloclaw-admin config list --show-origin`,

@@ -31,7 +31,7 @@ export type Storage = "keyring" | "file";
 const IN_KEYRING = "the system's keyring";
 
 /** The file that holds tokens, one for each exact origin, readable by its owner only. */
-function credentialsPath(directory: string): string {
+export function credentialsPath(directory: string): string {
   return join(directory, "credentials.json");
 }
 

@@ -53,6 +53,8 @@ export class Output {
   readonly format: Format;
   readonly quiet: boolean;
   readonly color: ColorChoice;
+  /** Whether the user asked for certain fields. */
+  readonly hasFields: boolean;
   /** Static lines instead of redrawing. */
   readonly accessible: boolean;
   readonly #host: Host;
@@ -69,6 +71,7 @@ export class Output {
     this.#colored = colored;
     this.quiet = options.quiet;
     this.color = options.color;
+    this.hasFields = options.fields !== undefined;
     this.accessible = host.env.KILOCLAW_ADMIN_ACCESSIBLE === "1";
     this.format = options.quiet ? "id" : options.format;
   }
@@ -139,6 +142,18 @@ export class Output {
   /** Writes a bare value, such as an ID or a path, as a line of standard output. */
   line(text: string): void {
     this.#data(`${sanitize(text)}\n`);
+  }
+
+  /**
+   * A line of standard output behind a coloured mark: a label, padded to where the text begins, and the text, which is folded
+   * at the terminal's width. `below` are further lines, which are not: commands to be copied.
+   */
+  marked(color: Color, mark: string, label: string, text: string, below: readonly string[]): void {
+    const head = `  ${this.#paint.stdout(color, mark)} ${sanitizeLine(label)}`;
+    const indent = " ".repeat(4 + label.length);
+    const columns = this.#host.stdout.isTTY ? this.#host.stdout.columns || Infinity : Infinity;
+    const lines = fold(sanitizeLine(text), Math.max(20, columns - indent.length));
+    this.#data(`${head}${[...lines, ...below.map((line) => sanitizeLine(line))].join(`\n${indent}`)}\n`);
   }
 
   /** A stream for text from the customer's machine. Its colours survive where the terminal takes colour. */
@@ -275,6 +290,17 @@ export class Output {
 /** What a person knows a platform by: its host name, and the port where there is one. */
 export function hostOf(origin: string): string {
   return sanitizeLine(new URL(origin).host);
+}
+
+/** A text in lines of at most so many characters, where its words allow it. */
+function fold(text: string, width: number): string[] {
+  const lines = [""];
+  for (const word of text.split(" ")) {
+    const last = lines.at(-1) ?? "";
+    if (last !== "" && last.length + 1 + word.length > width) lines.push(word);
+    else lines[lines.length - 1] = last === "" ? word : `${last} ${word}`;
+  }
+  return lines;
 }
 
 function asDetail<Row>(row: Row) {

@@ -1,4 +1,4 @@
-import { CliError, messageOf } from "../errors.ts";
+import { CliError, messageOf, withoutTokens } from "../errors.ts";
 import type { Host } from "./host.ts";
 import type { Output } from "./output.ts";
 import { wantsColor, type ColorChoice } from "./paint.ts";
@@ -35,7 +35,7 @@ export function reportError(
   host.stderr.write(`${red}error:${reset} ${sanitize(message)}\n`);
   for (const hint of hints) host.stderr.write(`  ${sanitize(hint).replaceAll("\n", "\n  ")}\n`);
   if (!known && error instanceof Error && error.stack && debugging(host, argv)) {
-    host.stderr.write(`${sanitize(error.stack)}\n`);
+    host.stderr.write(`${sanitize(withoutTokens(error.stack))}\n`);
   }
 }
 

@@ -28,6 +28,13 @@ const loggedIn = async () => {
   await settings("credentials.json", { tokens: { [desk.sandbox.url]: desk.sandbox.adminToken } });
 };
 
+it("auth status warns where certificates are not checked", async () => {
+  const env = { NODE_TLS_REJECT_UNAUTHORIZED: "0" };
+  const { code, stderr } = await desk.run(["auth", "status"], { env });
+  expect(code).toBe(0);
+  expect(stderr).toContain("warning: NODE_TLS_REJECT_UNAUTHORIZED=0");
+});
+
 describe("profiles", () => {
   it("lead to their platform with its token", async () => {
     await loggedIn();

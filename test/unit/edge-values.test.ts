@@ -193,6 +193,7 @@ describe("exit codes", () => {
     unexpected: 1,
     incompatible: 1,
     usage: 2,
+    unhealthy: 1,
     "run-failed": 3,
     auth: 4,
     "not-found": 5,

@@ -1,7 +1,7 @@
 /** What holds for every command, also for those to come. */
 import { describe, expect, it } from "vitest";
 import { EXIT_CODES } from "../../src/exit-codes.ts";
-import { NOUNS } from "../../src/program.ts";
+import { NOUNS, PLAIN_COMMANDS } from "../../src/program.ts";
 import { run } from "../harness.ts";
 
 const COMMANDS = Object.entries(NOUNS).flatMap(([noun, { verbs }]) =>
@@ -29,6 +29,25 @@ describe.each(COMMANDS)("$noun $verb", ({ noun, verb, summary }) => {
     expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
     expect(stderr).toContain("--no-such-option");
     expect(stderr).toContain(`see: kiloclaw-admin ${noun} ${verb} --help`);
+  });
+});
+
+describe.each(Object.entries(PLAIN_COMMANDS))("%s", (name, { summary }) => {
+  it("has help with its summary, the common options and examples, also through `help`, and is in the program's", async () => {
+    const { code, stdout, stderr } = await run([name, "--help"]);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    expect(stdout).toContain(`Usage: kiloclaw-admin ${name}`);
+    expect(stdout.toLowerCase()).toContain(summary.toLowerCase());
+    expect(stdout).toContain("--output <format>");
+    expect(stdout).toContain(`Examples:\n  kiloclaw-admin ${name}`);
+    expect((await run(["help", name])).stdout).toBe(stdout);
+    expect((await run(["--help"])).stdout).toContain(`  ${name} `);
+  });
+
+  it("refuses options that nobody knows, naming its own help", async () => {
+    const { code, stdout, stderr } = await run([name, "--no-such-option"]);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
+    expect(stderr).toContain(`see: kiloclaw-admin ${name} --help`);
   });
 });
 

@@ -50,8 +50,9 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   api: ["contract", "errors"],
   runs: ["api", "contract", "journal", "errors"],
   bulk: ["runs", "journal", "contract", "errors"],
+  doctor: ["api", "config", "contract", "errors", "journal"],
   sandbox: ["contract"],
-  commands: ["api", "bulk", "config", "contract", "errors", "exit-codes", "journal", "runs", "terminal"],
+  commands: ["api", "bulk", "config", "contract", "doctor", "errors", "exit-codes", "journal", "runs", "terminal"],
   context: ["api", "bulk", "config", "contract", "errors", "exit-codes", "journal", "runs", "terminal"],
 };
 

@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { KEYS, settingOf } from "../../src/config/settings.ts";
 import { EXIT_CODES } from "../../src/exit-codes.ts";
-import { NOUNS } from "../../src/program.ts";
+import { NOUNS, PLAIN_COMMANDS } from "../../src/program.ts";
 
 const README = fileURLToPath(new URL("../../README.md", import.meta.url));
 
@@ -14,6 +14,7 @@ const PARTS = {
     ...Object.entries(NOUNS).flatMap(([noun, { verbs }]) =>
       Object.entries(verbs).map(([verb, { summary }]) => `| \`${noun} ${verb}\` | ${summary} |`),
     ),
+    ...Object.entries(PLAIN_COMMANDS).map(([name, { summary }]) => `| \`${name}\` | ${summary} |`),
   ],
   settings: [
     "| setting | | values | default | what goes before it |",

@@ -33,6 +33,17 @@ async function listening<S extends Server | SocketServer>(server: S): Promise<st
 
 const serving = (listener: RequestListener) => listening(createServer(listener));
 
+/** A proxy that takes down what it is asked for, and connects nobody. */
+async function proxyThatRefuses(): Promise<{ url: string; asked: string[] }> {
+  const asked: string[] = [];
+  const server = createServer();
+  server.on("connect", (request, socket) => {
+    asked.push(request.url ?? "");
+    socket.end("HTTP/1.1 403 Forbidden\r\n\r\n");
+  });
+  return { url: await listening(server), asked };
+}
+
 const options = (url: string, onExchange?: (exchange: ExchangeLog) => void) => ({
   origin: parseOrigin(url, "test"),
   token: TOKEN,
@@ -356,6 +367,56 @@ describe("mutations", () => {
     });
     expect(await failureOf(start(apiTo(url)))).toMatchObject({ sent: true, trpcCode: undefined });
     expect(requests).toBe(1);
+  });
+});
+
+describe("a process that checks no certificates", () => {
+  it("sends nothing to another machine, not even through a proxy, and looks up no name", async () => {
+    const proxy = await proxyThatRefuses();
+    const env = { NODE_TLS_REJECT_UNAUTHORIZED: "0", HTTPS_PROXY: proxy.url };
+    for (const token of [TOKEN, undefined]) {
+      const transport = new Transport({ ...options("https://kiloclaw.test"), token, env });
+      opened.push(transport);
+      const failure = await failureOf(exchange(transport, post));
+      expect(failure).toMatchObject({ kind: "usage", sent: false, transient: false });
+      expect(failure.message).toContain("NODE_TLS_REJECT_UNAUTHORIZED=0");
+    }
+    expect(proxy.asked).toEqual([]);
+  });
+
+  it("still talks to this machine", async () => {
+    const url = await serving((_request, response) => response.end("{}"));
+    const transport = new Transport({ ...options(url), env: { NODE_TLS_REJECT_UNAUTHORIZED: "0" } });
+    opened.push(transport);
+    expect(await exchange(transport)).toMatchObject({ status: 200 });
+  });
+});
+
+describe("a proxy", () => {
+  it.each([
+    ["", ["kiloclaw.test:443"]],
+    ["elsewhere.test test", []],
+    ["KILOCLAW.test:443", []],
+    ["kiloclaw.test:8443,claw.test", ["kiloclaw.test:443"]],
+    [".kiloclaw.test", []],
+    ["*.test", []],
+    ["*", []],
+  ])("is used unless NO_PROXY exempts the host: %j", async (NO_PROXY, asked) => {
+    const proxy = await proxyThatRefuses();
+    const env = { HTTPS_PROXY: proxy.url, NO_PROXY };
+    const transport = new Transport({ ...options("https://kiloclaw.test"), env });
+    opened.push(transport);
+    expect(await failureOf(exchange(transport))).toMatchObject({ sent: false });
+    expect(proxy.asked).toEqual(asked);
+  });
+
+  it("never stands between the tool and this machine", async () => {
+    const proxy = await proxyThatRefuses();
+    const url = await serving((_request, response) => response.end("{}"));
+    const transport = new Transport({ ...options(url), env: { HTTP_PROXY: proxy.url, HTTPS_PROXY: proxy.url } });
+    opened.push(transport);
+    expect(await exchange(transport)).toMatchObject({ status: 200 });
+    expect(proxy.asked).toEqual([]);
   });
 });
 

@@ -1,6 +1,7 @@
 import { text } from "node:stream/consumers";
 import { Option, type Command } from "@commander-js/extra-typings";
 import { readClaims } from "../../api/token.ts";
+import { whoAmI } from "../../api/who-am-i.ts";
 import { isOnThisMachine, isToken } from "../../config/credentials.ts";
 import type { Context } from "../../context.ts";
 import { CliError } from "../../errors.ts";
@@ -9,7 +10,6 @@ import type { View } from "../../terminal/output.ts";
 import { duration, examples } from "../options.ts";
 import { tokenFromBrowser } from "./approval.ts";
 import { openStorage } from "./storage.ts";
-import { whoAmI } from "./who-am-i.ts";
 
 const POLL_MS = 2_000;
 

@@ -1,6 +1,8 @@
 import type { Command } from "@commander-js/extra-typings";
 import { parseOrigin } from "../../api/origin.ts";
 import { readClaims } from "../../api/token.ts";
+import { checksCertificates } from "../../api/transport.ts";
+import { whoAmI } from "../../api/who-am-i.ts";
 import { findCredential, storageOf, type Storage } from "../../config/credentials.ts";
 import type { Target } from "../../config/settings.ts";
 import type { Context } from "../../context.ts";
@@ -8,7 +10,6 @@ import { CliError } from "../../errors.ts";
 import type { OpenContext } from "../../program.ts";
 import type { View } from "../../terminal/output.ts";
 import { examples } from "../options.ts";
-import { whoAmI } from "./who-am-i.ts";
 
 /** How long to wait for a platform that is not the one that is meant. */
 const OTHERS_MS = 5_000;
@@ -34,7 +35,7 @@ interface AuthStatus {
 
 type Needs = Pick<
   Context,
-  "advice" | "apiAs" | "connection" | "keyring" | "output" | "paths" | "stop" | "target" | "targets"
+  "advice" | "apiAs" | "connection" | "host" | "keyring" | "output" | "paths" | "stop" | "target" | "targets"
 >;
 
 export function configure(command: Command, open: OpenContext): void {
@@ -49,8 +50,13 @@ export function configure(command: Command, open: OpenContext): void {
 }
 
 async function status(context: Needs): Promise<void> {
-  const { output } = context;
+  const { host, output } = context;
   output.expect(authView);
+  if (!checksCertificates(host.env)) {
+    output.warn(
+      "NODE_TLS_REJECT_UNAUTHORIZED=0: nobody is asked to prove who they are; only this machine is talked to",
+    );
+  }
   const [meant, targets] = await Promise.all([context.target(), context.targets()]);
   const looks = await Promise.all(targets.map((target) => look(context, target, target.profile === meant.profile)));
   const rows = looks.map(({ row }) => row);

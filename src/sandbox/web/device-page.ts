@@ -8,14 +8,15 @@ import type { Database } from "../database/database.ts";
 import { type DeviceAuthRequest, type User, users } from "../database/schema.ts";
 import { type DeviceAuth, DeviceAuthFailure } from "../device-auth.ts";
 import { findUser } from "../users.ts";
+import { POLICY, page } from "./page.ts";
 
 type Html = HtmlEscapedString | Promise<HtmlEscapedString>;
 
 /** Enough for every seeded account; those added for load are not worth a choice. */
 const MAX_ACCOUNTS = 50;
 
-const POLICY =
-  "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
+/** What a program says about itself is shown up to here: it must not push the decision off the screen. */
+const LONGEST_CLAIM = 160;
 
 /** @param secret signs the forms, so that only a page that was served here can be sent. */
 export function devicePage({
@@ -34,15 +35,16 @@ export function devicePage({
     await next();
     c.header("content-security-policy", POLICY);
     c.header("x-frame-options", "DENY");
+    c.header("x-content-type-options", "nosniff");
     c.header("referrer-policy", "no-referrer");
     c.header("cache-control", "no-store");
   });
 
   app.get("/", async (c) => {
-    const code = c.req.query("code")?.trim().toUpperCase() ?? "";
+    const code = asShown(c.req.query("code") ?? "");
     if (!code) return c.html(page("Sign in a device", askForCode()));
     const request = await deviceAuth.find(code);
-    if (request?.status !== "pending") return c.html(page(...settled(request?.status ?? "expired")), 410);
+    if (request?.status !== "pending") return c.html(page(...unusable(request)), 410);
     const accounts = await database
       .select()
       .from(users)
@@ -61,127 +63,99 @@ export function devicePage({
     }
     const user = await findUser(database, field("account"));
     if (field("decision") === "approve" && (!user || user.blocked_reason !== null)) {
-      return c.html(page("No such account", html`<p>Go back and choose an account.</p>`), 400);
+      const again = html`<p><a href="/device-auth?code=${encodeURIComponent(code)}">Choose an account</a></p>`;
+      return c.html(page("No such account", again), 400);
     }
     try {
-      if (field("decision") === "approve" && user) await deviceAuth.approve(code, user);
-      else await deviceAuth.deny(code);
+      if (field("decision") !== "approve" || !user) {
+        await deviceAuth.deny(code);
+        return c.html(page("Denied", html`<p>The device gets no token. You can close this page.</p>`));
+      }
+      await deviceAuth.approve(code, user);
+      return c.html(page("Approved", welcome(user)));
     } catch (error) {
       if (!(error instanceof DeviceAuthFailure)) throw error;
-      const request = await deviceAuth.find(code);
-      return c.html(page(...settled(request?.status ?? "expired")), 410);
+      return c.html(page(...unusable(await deviceAuth.find(code))), 410);
     }
-    return c.html(page(...settled(field("decision") === "approve" ? "approved" : "denied")));
   });
 
   return app;
 }
 
+/** The code as the device shows it, however it was typed. */
+function asShown(typed: string): string {
+  const letters = typed.toUpperCase().replaceAll(/[^A-Z0-9]/g, "");
+  return letters.length > 4 ? `${letters.slice(0, 4)}-${letters.slice(4)}` : letters;
+}
+
 function askForCode(): Html {
   return html`<form method="get" action="/device-auth">
-    <p><label for="code">Code that the device shows</label></p>
-    <p><input id="code" name="code" required autocomplete="off" spellcheck="false" placeholder="ABCD-EFGH" /></p>
-    <p><button>Continue</button></p>
+    <label for="code">Code that the device shows</label>
+    <input
+      id="code"
+      name="code"
+      required
+      autofocus
+      autocomplete="off"
+      autocapitalize="characters"
+      spellcheck="false"
+      placeholder="ABCD-EFGH"
+    />
+    <button class="first">Continue</button>
   </form>`;
 }
 
+const option = (user: User) => html`<option value="${user.id}">${user.google_user_email}</option>`;
+
 function askForDecision(request: DeviceAuthRequest, accounts: readonly User[], token: string): Html {
-  return html`<p>A device asks for a token. Approve only if you see this code on it:</p>
+  const claim = request.user_agent ?? "unknown";
+  return html`<p id="ask">A device asks for a token. Approve only if you see this code on it:</p>
     <p class="code">${request.code}</p>
     <dl>
       <dt>Program</dt>
-      <dd>${request.user_agent ?? "unknown"}</dd>
+      <dd>${claim.length > LONGEST_CLAIM ? `${claim.slice(0, LONGEST_CLAIM)}…` : claim}</dd>
       <dt>Address</dt>
-      <dd>${request.ip_address}</dd>
+      <dd>${request.ip_address.slice(0, LONGEST_CLAIM)}</dd>
+      <dt>Asked</dt>
+      <dd>${clock(request.created_at)}, good until ${clock(request.expires_at)}</dd>
     </dl>
-    <form method="post" action="/device-auth">
+    <form method="post" action="/device-auth" aria-describedby="ask">
       <input type="hidden" name="code" value="${request.code}" />
       <input type="hidden" name="token" value="${token}" />
-      <p><label for="account">Sign in as</label></p>
-      <p>
-        <select id="account" name="account">
-          ${accounts.map(
-            (user) =>
-              html`<option value="${user.id}">${user.google_user_email}${user.is_admin ? " (admin)" : ""}</option>`,
-          )}
-        </select>
-      </p>
-      <p>
-        <button name="decision" value="approve">Approve</button>
-        <button name="decision" value="deny" class="quiet">Deny</button>
-      </p>
+      <label for="account">Sign in as</label>
+      <select id="account" name="account">
+        <optgroup label="Admins">${accounts.filter((user) => user.is_admin).map(option)}</optgroup>
+        <optgroup label="No admins: kiloclaw-admin refuses them">
+          ${accounts.filter((user) => !user.is_admin).map(option)}
+        </optgroup>
+      </select>
+      <div class="decision">
+        <button name="decision" value="approve" class="first">Approve</button>
+        <button name="decision" value="deny">Deny</button>
+      </div>
     </form>`;
 }
 
-function settled(status: DeviceAuthRequest["status"]): [title: string, body: Html] {
-  switch (status) {
-    case "approved":
-      return ["Approved", html`<p>The device is signed in. You can close this page.</p>`];
-    case "denied":
-      return ["Denied", html`<p>The device gets no token. You can close this page.</p>`];
-    default:
-      return [
-        "This code cannot be used",
-        html`<p>It is unknown, was used already, or its ten minutes are over. Start the login again on the device.</p>`,
-      ];
-  }
+function welcome(user: User): Html {
+  return html`<p>The device is signed in as <strong>${user.google_user_email}</strong>. You can close this page.</p>
+    ${user.is_admin ? "" : html`<p>This account is not an admin: kiloclaw-admin will refuse it.</p>`}`;
 }
 
-function page(title: string, body: Html): Html {
-  return html`<!doctype html>
-    <html lang="en">
-      <head>
-        <meta charset="utf-8" />
-        <meta name="viewport" content="width=device-width, initial-scale=1" />
-        <title>${title} · KiloClaw sandbox</title>
-        <style>
-          :root {
-            color-scheme: light dark;
-            font:
-              1rem/1.5 system-ui,
-              sans-serif;
-          }
-          main {
-            max-width: 34rem;
-            margin: 10vh auto;
-            padding: 0 1rem;
-          }
-          .code {
-            font:
-              700 2rem/1.2 ui-monospace,
-              monospace;
-            letter-spacing: 0.1em;
-          }
-          dt {
-            font-weight: 600;
-          }
-          dd {
-            margin: 0 0 0.5rem;
-            overflow-wrap: anywhere;
-          }
-          input,
-          select,
-          button {
-            font: inherit;
-            padding: 0.5rem 0.75rem;
-            max-width: 100%;
-          }
-          button {
-            font-weight: 600;
-            cursor: pointer;
-          }
-          .quiet {
-            font-weight: 400;
-          }
-        </style>
-      </head>
-      <body>
-        <main>
-          <h1>${title}</h1>
-          ${body}
-        </main>
-      </body>
-    </html>`;
+function unusable(request: DeviceAuthRequest | undefined): [title: string, body: Html] {
+  const title = "This code cannot be used";
+  if (!request)
+    return [
+      title,
+      html`<p>No device shows it. Compare it with the device and try again:</p>
+        ${askForCode()}`,
+    ];
+  if (request.status === "denied") return [title, html`<p>It was denied. Start the login again on the device.</p>`];
+  const why = "It was used already, or its ten minutes are over. Start the login again on the device.";
+  return [title, html`<p>${why}</p>`];
+}
+
+function clock(instant: string): string {
+  return `${new Date(instant).toISOString().slice(11, 16)} UTC`;
 }
 
 function same(a: string, b: string): boolean {

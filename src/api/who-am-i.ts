@@ -1,8 +1,8 @@
-import { ApiError } from "../../api/api-error.ts";
-import type { Api } from "../../api/api.ts";
-import { expiredWords } from "../../api/token.ts";
-import { admin } from "../../contract/procedures.ts";
-import { profile as profileRoute } from "../../contract/rest.ts";
+import { admin } from "../contract/procedures.ts";
+import { profile as profileRoute } from "../contract/rest.ts";
+import { ApiError } from "./api-error.ts";
+import type { Api } from "./api.ts";
+import { expiredWords } from "./token.ts";
 
 /** Who a token is to the platform. */
 export interface Identity {

@@ -1,0 +1,76 @@
+import type { Api } from "../api/api.ts";
+import type { Origin } from "../api/origin.ts";
+import type { Transport } from "../api/transport.ts";
+import type { Credential } from "../config/credentials.ts";
+import type { Keyring } from "../config/keyring.ts";
+import type { Paths } from "../config/paths.ts";
+import type { Config, Target } from "../config/settings.ts";
+import type { Examined } from "./examined.ts";
+
+/** What the tool has to work with here. Whatever cannot be had throws a `CliError`. */
+export interface Setup {
+  readonly host: {
+    readonly env: Readonly<Record<string, string | undefined>>;
+    readonly platform: string;
+    readonly nodePath: string;
+    readonly nodeVersion: string;
+    readonly root: string;
+    readonly version: string;
+  };
+  readonly paths: Paths;
+  /** Aborted when the user wants the tool to end. */
+  readonly stop: AbortSignal;
+  /** What to type to log in. */
+  readonly loginCommand: string;
+  config(): Promise<Config>;
+  target(): Promise<Target & { readonly origin: Origin }>;
+  connection(): Promise<{ readonly credential: Credential | undefined }>;
+  keyring(): Promise<Keyring>;
+  /** The way that every call takes, without a token. */
+  transport(): Promise<Transport>;
+  /** The platform as a token sees it; reads end when `signal` is aborted. */
+  apiAs(token: string, origin: Origin, signal: AbortSignal): Promise<Api>;
+  /** What to do when the platform refuses the token. */
+  advice(): Promise<readonly string[]>;
+}
+
+export type Result = "ok" | "warn" | "fail" | "skipped";
+
+/** What a check has to say. */
+export interface Finding {
+  /** `warn`: it works, but not well or not for long. `skipped`: it does not apply here, or could not be tried. */
+  readonly result: Result;
+  /** One line, without a secret. */
+  readonly found: string;
+  /** What to type or do about it, one line each. */
+  readonly remedy: string | null;
+}
+
+export type Stage = "tool" | "settings" | "login" | "storage" | "network" | "platform";
+
+export interface Check {
+  readonly stage: Stage;
+  readonly name: string;
+  /** The checks without which this one cannot be tried. */
+  readonly needs?: readonly string[];
+  /** How long it may take, in milliseconds, where that is not {@link USUAL_LIMIT_MS}. */
+  readonly limitMs?: number;
+  /**
+   * Has a look, at nothing that another check looks at.
+   *
+   * @param signal aborted when its time is over.
+   * @throws CliError which is taken for a failure with its hints as the remedy.
+   */
+  look(examined: Examined, signal: AbortSignal): Finding | Promise<Finding>;
+}
+
+export const USUAL_LIMIT_MS = 5_000;
+
+export const ok = (found: string): Finding => ({ result: "ok", found, remedy: null });
+export const skipped = (why: string): Finding => ({ result: "skipped", found: why, remedy: null });
+export const warn = (found: string, ...remedy: readonly string[]): Finding => bad("warn", found, remedy);
+export const fail = (found: string, ...remedy: readonly string[]): Finding => bad("fail", found, remedy);
+
+function bad(result: Result, found: string, remedy: readonly string[]): Finding {
+  return { result, found, remedy: remedy.join("\n") || null };
+}

@@ -1,0 +1,75 @@
+import { once } from "node:events";
+import { CliError } from "../errors.ts";
+import { fail, skipped, USUAL_LIMIT_MS, type Check, type Finding, type Setup, type Stage } from "./check.ts";
+import { Examined } from "./examined.ts";
+import { LOGIN } from "./login.ts";
+import { NETWORK } from "./network.ts";
+import { PLATFORM } from "./platform.ts";
+import { presentable } from "./presentable.ts";
+import { SETTINGS } from "./settings.ts";
+import { STORAGE } from "./storage.ts";
+import { TOOL } from "./tool.ts";
+
+/** Every check, in the order in which they are made: what this machine knows by itself comes first. */
+export const CHECKS: readonly Check[] = [...TOOL, ...SETTINGS, ...LOGIN, ...STORAGE, ...NETWORK, ...PLATFORM];
+
+/** How long all of them together may take, however slow the network is. */
+const TOTAL_LIMIT_MS = 18_000;
+
+const SEE_MORE = "see each request: kiloclaw-admin doctor --debug";
+
+export interface CheckResult extends Finding {
+  readonly stage: Stage;
+  readonly name: string;
+}
+
+/**
+ * Makes every check, one after the other, and gives each result as soon as it is there. A check whose ground another one has
+ * found missing is skipped. What it says has no secret in it.
+ *
+ * @param onStart told before each check that is tried.
+ * @throws CliError `interrupted`, at once, when the user wants the tool to end.
+ */
+export async function* examine(setup: Setup, onStart: (check: Check) => void): AsyncGenerator<CheckResult> {
+  const examined = new Examined(setup);
+  const whole = AbortSignal.timeout(TOTAL_LIMIT_MS);
+  /** The checks that failed or could not be tried, each with the failure that it goes back to. */
+  const missing = new Map<string, string>();
+  for (const check of CHECKS) {
+    const { stage, name, needs = [] } = check;
+    const cause = needs.map((needed) => missing.get(needed)).find((failed) => failed !== undefined);
+    let finding: Finding;
+    if (cause === undefined) {
+      onStart(check);
+      finding = await limited(check, examined, whole);
+      if (finding.result === "fail") missing.set(name, name);
+    } else {
+      finding = skipped(`not tried, because this failed: ${cause.replaceAll("-", " ")}`);
+      missing.set(name, cause);
+    }
+    yield { stage, name, ...presentable(finding, { env: setup.host.env, token: examined.token }) };
+  }
+}
+
+/** What a check finds, in the time it has. */
+async function limited(check: Check, examined: Examined, whole: AbortSignal): Promise<Finding> {
+  const { stop } = examined.setup;
+  const limitMs = check.limitMs ?? USUAL_LIMIT_MS;
+  const over = AbortSignal.any([stop, whole, AbortSignal.timeout(limitMs)]);
+  if (!over.aborted) {
+    const looking = (async () => check.look(examined, over))();
+    // What has not ended when its time is over is left behind, and what it then says is of no interest.
+    await Promise.race([looking.catch(() => undefined), once(over, "abort")]);
+    if (!over.aborted) return looking.catch(asFinding);
+  }
+  if (stop.aborted) throw new CliError("interrupted", "interrupted");
+  return fail(
+    whole.aborted ? "no answer in the time that was left" : `no answer within ${limitMs / 1000} s`,
+    "check the network, the VPN and the firewall",
+  );
+}
+
+function asFinding(error: unknown): Finding {
+  if (error instanceof CliError) return fail(error.message, ...(error.hints.length > 0 ? error.hints : [SEE_MORE]));
+  throw error;
+}

@@ -1,0 +1,52 @@
+import { mkdir, rm, statfs, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { messageOf } from "../errors.ts";
+import { fail, ok, warn, type Check, type Finding } from "./check.ts";
+import { typed } from "./presentable.ts";
+
+const MB = 1_000_000;
+const GB = 1_000 * MB;
+
+export const STORAGE: readonly Check[] = [
+  {
+    stage: "storage",
+    name: "state-directory",
+    look: async ({ setup: { paths } }) => {
+      const probe = join(paths.state, `doctor-${crypto.randomUUID()}`);
+      try {
+        await mkdir(paths.state, { recursive: true, mode: 0o700 });
+        await writeFile(probe, "written by kiloclaw-admin doctor, to see whether it can\n", {
+          mode: 0o600,
+          flush: true,
+        });
+        await rm(probe);
+      } catch (error) {
+        await rm(probe, { force: true }).catch(() => undefined);
+        return fail(
+          `nothing can be written in ${paths.state}: ${messageOf(error)}`,
+          `see what is in the way: ls -ld ${typed(paths.state)}`,
+          "or use another place: export KILOCLAW_ADMIN_CONFIG_DIR=DIRECTORY",
+        );
+      }
+      return ok(`${paths.state} can be written`);
+    },
+  },
+  {
+    stage: "storage",
+    name: "free-space",
+    needs: ["state-directory"],
+    look: async ({ setup: { paths } }) => {
+      const { bavail, bsize } = await statfs(paths.state);
+      return freeSpace(bavail * bsize, paths.state);
+    },
+  },
+];
+
+/** What so many free bytes mean: the output of one run can be a megabyte, a bulk job keeps thousands. */
+export function freeSpace(bytes: number, directory: string): Finding {
+  const found = `${bytes < GB ? `${Math.floor(bytes / MB)} MB` : `${Math.floor(bytes / GB)} GB`} free`;
+  const remedy = `make room; see what takes it: du -sh ${typed(directory)}`;
+  if (bytes < 10 * MB) return fail(found, remedy);
+  if (bytes < 100 * MB) return warn(found, remedy);
+  return ok(found);
+}
