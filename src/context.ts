@@ -63,7 +63,8 @@ export class Context {
   /** Aborted when nobody reads standard output any more. */
   readonly closed: AbortSignal;
   readonly #options: CommonOptions;
-  readonly #settings: Promise<Settings>;
+  readonly #readSettings: () => Promise<Settings>;
+  #settings: Promise<Settings>;
   readonly #services: ContextServices;
   #connection: Promise<Connection> | undefined;
   #api: Promise<Api> | undefined;
@@ -76,11 +77,12 @@ export class Context {
     host: Host,
     options: CommonOptions,
     services: ContextServices,
-    settings: Promise<Settings>,
+    settings: { read: () => Promise<Settings>; now: Promise<Settings> },
     output: Output,
   ) {
     this.host = host;
-    this.#settings = settings;
+    this.#readSettings = settings.read;
+    this.#settings = settings.now;
     this.stop = host.stop;
     this.closed = host.closed;
     this.paths = resolvePaths(host.env);
@@ -104,9 +106,10 @@ export class Context {
       defaultHost: DEFAULT_HOST,
       isPublished,
     };
-    const settings = readConfig(config).then((read) => new Settings({ ...sources, config: read }));
+    const read = async () => new Settings({ ...sources, config: await readConfig(config) });
+    const now = read();
     // A file that cannot be used ends the commands that need it, when they do; the others go on with the defaults.
-    const usable = await settings.catch(() => new Settings({ ...sources, config: NO_CONFIG }));
+    const usable = await now.catch(() => new Settings({ ...sources, config: NO_CONFIG }));
     const output = await Output.create(host, {
       format: usable.get("output").value,
       quiet: options.quiet ?? false,
@@ -114,7 +117,7 @@ export class Context {
       color: usable.get("color").value,
       utc: usable.get("utc").value,
     });
-    return new Context(host, options, services, settings, output);
+    return new Context(host, options, services, { read, now }, output);
   }
 
   /**
@@ -123,6 +126,11 @@ export class Context {
    * @throws CliError `local-state` when the file cannot be used.
    */
   readonly settings = (): Promise<Settings> => this.#settings;
+
+  /** Reads the settings anew, after their file was mended. */
+  readonly rereadSettings = (): void => {
+    this.#settings = this.#readSettings();
+  };
 
   /**
    * What the settings file says.

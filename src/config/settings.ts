@@ -50,24 +50,6 @@ export const SETTINGS = {
     preset: "auto",
     summary: "always: runs start asks too, and on a terminal --yes does not stand for the answer",
   },
-  requireTicket: {
-    scope: "profile",
-    ...yesOrNo(),
-    preset: false,
-    summary: "nothing is changed without --ticket",
-  },
-  ticketPattern: {
-    scope: "profile",
-    schema: z.string().refine(isPattern, "it is not a regular expression"),
-    presetWords: "any",
-    summary: "a regular expression that a whole ticket must match",
-  },
-  requireReason: {
-    scope: "profile",
-    ...yesOrNo(),
-    preset: false,
-    summary: "nothing is changed without --reason",
-  },
   output: {
     scope: "profile",
     ...choice("table", "json", "jsonl", "csv", "id"),
@@ -93,6 +75,23 @@ export const SETTINGS = {
     flag: "--utc",
     preset: false,
     summary: "exact times instead of relative ones",
+  },
+  requireTicket: {
+    scope: "profile",
+    ...yesOrNo(),
+    preset: false,
+    summary: "nothing is changed without --ticket",
+  },
+  ticketPattern: {
+    scope: "profile",
+    schema: z.string().refine(isPattern, "it is not a regular expression"),
+    summary: "a regular expression that a whole ticket must match",
+  },
+  requireReason: {
+    scope: "profile",
+    ...yesOrNo(),
+    preset: false,
+    summary: "nothing is changed without --reason",
   },
 } as const satisfies Readonly<Record<string, Setting>>;
 

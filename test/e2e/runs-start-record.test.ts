@@ -114,7 +114,7 @@ describe("a start that is answered", () => {
     const before = await asked();
     const { code, stderr } = await desk.run(start(customer(), QUICK, option, value));
     expect(code).toBe(2);
-    expect(stderr).toContain("Give one line");
+    expect(stderr).toMatch(/Give one line|will not do/);
     expect(await asked()).toBe(before);
   });
 });
@@ -141,6 +141,22 @@ describe("a start whose end is unknown", () => {
       { kind: "intent" },
       { kind: "outcome", result: "started", runId: resent.stdout.trim() },
     ]);
+  });
+
+  it("is told by doctor, by diagnose, and before anything else is changed on the instance", async () => {
+    const user = customer();
+    await unknownStart(user);
+    const op = (await records(user))[0]?.op ?? "";
+    const reconcile = `kiloclaw-admin runs reconcile ${op}`;
+    const { stdout: doctor } = await desk.run(["doctor", "--json"]);
+    expect(JSON.parse(doctor)).toContainEqual(
+      expect.objectContaining({ name: "journal", result: "warn", remedy: "find out: kiloclaw-admin runs reconcile" }),
+    );
+    expect((await desk.run(["runs", "diagnose", "-u", user])).stdout).toContain(reconcile);
+    const id = await desk.startRun(user, LONG);
+    const { code, stderr } = await desk.run(["runs", "cancel", id, "--yes"]);
+    expect(code).toBe(0);
+    expect(stderr).toContain(`nobody knows its end: ${reconcile}`);
   });
 
   it("is taken over by the same start, once its row is there", async () => {

@@ -15,6 +15,7 @@ import { examples, instanceOption, reasonOption, ticketOption, userOption, yesOp
 import { whyOf } from "../why.ts";
 import { confirmMany, expectCountOption } from "./confirm-many.ts";
 import { initiatedByOption, resolveFilter, searchOption, sinceOption, type FilterOptions } from "./filter.ts";
+import { sayWhatIsOpen } from "./say-open.ts";
 import { runCount, runStatusWord, runTook, runView, targetLines } from "./view.ts";
 
 interface CancelOptions extends FilterOptions {
@@ -76,6 +77,7 @@ async function cancel(context: Context, ids: readonly string[], options: CancelO
     return output.note(`dry run: ${runCount(running.length)} would be cancelled; no cancel was sent`);
   }
   const ledger = await context.ledger("cancel", await whyOf(context, options));
+  await sayWhatIsOpen(context, ledger, running);
   const question = running.length === 1 ? "Cancel this run?" : `Cancel these ${running.length} runs?`;
   await confirmMany(context, question, running.length, options);
 

@@ -22,6 +22,7 @@ import { whyOf } from "../why.ts";
 import { confirmMany, expectCountOption } from "./confirm-many.ts";
 import { resolveFilter } from "./filter.ts";
 import { settledView, SettleReport } from "./settle-report.ts";
+import { sayWhatIsOpen } from "./say-open.ts";
 import { runCount, targetLines } from "./view.ts";
 
 interface SettleOptions {
@@ -114,6 +115,8 @@ async function giveUp(
   report: SettleReport,
 ): Promise<void> {
   const { output, prompter, stop } = context;
+  const ledger = await context.ledger("settle", await whyOf(context, options));
+  await sayWhatIsOpen(context, ledger, runs);
   output.notes(targetLines(runs), { needed: prompter.canAsk && options.yes !== true });
   try {
     await confirmMany(
@@ -126,7 +129,6 @@ async function giveUp(
     for (const run of runs) await report.add({ run, state: "machine-down", problem: "its machine is not running" });
     throw error;
   }
-  const ledger = await context.ledger("settle", await whyOf(context, options));
   for await (const settlement of giveUpRuns(api, runs, ledger, { concurrency: options.concurrency, stop })) {
     await report.add(settlement);
   }
