@@ -6,7 +6,8 @@ import type { Credential } from "./config/credentials.ts";
 import type { Keyring } from "./config/keyring.ts";
 import { resolvePaths, type Paths } from "./config/paths.ts";
 import { Settings, type Config, type Given, type Key, type Target } from "./config/settings.ts";
-import { CliError } from "./errors.ts";
+import { CliError, messageOf } from "./errors.ts";
+import type { Ledger } from "./journal/ledger.ts";
 import type { Host } from "./terminal/host.ts";
 import { Output, type Format } from "./terminal/output.ts";
 import { type ColorChoice } from "./terminal/paint.ts";
@@ -30,6 +31,12 @@ export interface CommonOptions {
 export interface Connection extends Target {
   readonly origin: Origin;
   readonly credential: Credential | undefined;
+}
+
+/** Why something is changed, for the record. */
+export interface Why {
+  readonly ticket: string | null;
+  readonly reason: string | null;
 }
 
 /** What commands do for the context, which knows no command. */
@@ -56,11 +63,13 @@ export class Context {
   /** Aborted when nobody reads standard output any more. */
   readonly closed: AbortSignal;
   readonly #options: CommonOptions;
-  readonly #settings: Promise<Settings>;
+  readonly #readSettings: () => Promise<Settings>;
+  #settings: Promise<Settings>;
   readonly #services: ContextServices;
   #connection: Promise<Connection> | undefined;
   #api: Promise<Api> | undefined;
   #keyring: Promise<Keyring> | undefined;
+  #me: ReturnType<Context["me"]> | undefined;
   readonly #opened: Closable[] = [];
   #stopHandled = false;
 
@@ -68,11 +77,12 @@ export class Context {
     host: Host,
     options: CommonOptions,
     services: ContextServices,
-    settings: Promise<Settings>,
+    settings: { read: () => Promise<Settings>; now: Promise<Settings> },
     output: Output,
   ) {
     this.host = host;
-    this.#settings = settings;
+    this.#readSettings = settings.read;
+    this.#settings = settings.now;
     this.stop = host.stop;
     this.closed = host.closed;
     this.paths = resolvePaths(host.env);
@@ -96,9 +106,10 @@ export class Context {
       defaultHost: DEFAULT_HOST,
       isPublished,
     };
-    const settings = readConfig(config).then((read) => new Settings({ ...sources, config: read }));
+    const read = async () => new Settings({ ...sources, config: await readConfig(config) });
+    const now = read();
     // A file that cannot be used ends the commands that need it, when they do; the others go on with the defaults.
-    const usable = await settings.catch(() => new Settings({ ...sources, config: NO_CONFIG }));
+    const usable = await now.catch(() => new Settings({ ...sources, config: NO_CONFIG }));
     const output = await Output.create(host, {
       format: usable.get("output").value,
       quiet: options.quiet ?? false,
@@ -106,7 +117,7 @@ export class Context {
       color: usable.get("color").value,
       utc: usable.get("utc").value,
     });
-    return new Context(host, options, services, settings, output);
+    return new Context(host, options, services, { read, now }, output);
   }
 
   /**
@@ -115,6 +126,11 @@ export class Context {
    * @throws CliError `local-state` when the file cannot be used.
    */
   readonly settings = (): Promise<Settings> => this.#settings;
+
+  /** Reads the settings anew, after their file was mended. */
+  readonly rereadSettings = (): void => {
+    this.#settings = this.#readSettings();
+  };
 
   /**
    * What the settings file says.
@@ -212,7 +228,12 @@ export class Context {
   }
 
   /** Who we are to the platform, to recognise our own rows. The e-mail address is `null` when it cannot be asked. */
-  readonly me = async (): Promise<{ userId: string | undefined; email: string | null }> => {
+  readonly me = (): Promise<{ userId: string | undefined; email: string | null }> => {
+    this.#me ??= this.#askWhoIAm();
+    return this.#me;
+  };
+
+  async #askWhoIAm(): Promise<{ userId: string | undefined; email: string | null }> {
     const [api, { readClaims }, { profile }] = await Promise.all([
       this.api(),
       import("./api/token.ts"),
@@ -226,6 +247,18 @@ export class Context {
     } catch {
       return { userId: credential && readClaims(credential.token)?.userId, email: null };
     }
+  }
+
+  /** Where what this command changes is written down. */
+  readonly ledger = async (action: string, why: Why): Promise<Ledger> => {
+    const [{ Ledger }, { origin, profile }, me] = await Promise.all([
+      import("./journal/ledger.ts"),
+      this.target(),
+      this.me(),
+    ]);
+    const { version: tool, pid } = this.host;
+    const adminId = me.userId ?? null;
+    return this.#closing(new Ledger(this.paths.state, { action, profile, origin, adminId, ...why, tool, pid }));
   };
 
   /** Says that being stopped is how this command ends well: the exit code is then its own. */
@@ -239,7 +272,10 @@ export class Context {
 
   async close(): Promise<void> {
     await this.#api?.catch(() => undefined);
-    await Promise.all(this.#opened.map((opened) => opened.close()));
+    for (const opened of this.#opened) {
+      // The command is over, and has said what it had to say.
+      await opened.close().catch((error: unknown) => this.output.warn(messageOf(error)));
+    }
   }
 
   async #connect(): Promise<Connection> {

@@ -36,6 +36,10 @@ export const NOUNS: Readonly<Record<string, Noun>> = {
         summary: "find out what is going on with a run, and what to do",
         load: () => import("./commands/runs/diagnose.ts"),
       },
+      reconcile: {
+        summary: "find out what became of starts whose answer was lost",
+        load: () => import("./commands/runs/reconcile.ts"),
+      },
     },
   },
   instances: {

@@ -63,7 +63,7 @@ async function doctor(context: Context, { fix = false }: DoctorOptions): Promise
 
 /** A settings file that cannot be read stops every command. It is moved aside, never changed. */
 async function repairConfig(
-  { output, paths, prompter }: Pick<Context, "output" | "paths" | "prompter">,
+  { output, paths, prompter, rereadSettings }: Pick<Context, "output" | "paths" | "prompter" | "rereadSettings">,
   fix: boolean,
 ): Promise<void> {
   try {
@@ -78,6 +78,7 @@ async function repairConfig(
     };
     if (!fix && !(await offer())) return;
     output.success(`moved the broken settings file to ${await setConfigAside(paths.config, new Date())}`);
+    rereadSettings();
   }
 }
 

@@ -42,8 +42,11 @@ or even a conflict can hide a live run. Then the tool looks for the row for 30 s
 
   found               goes on as if the answer had come
   conflict (6)        another run is in progress; it is named
-  outcome unknown (7) nothing was found, which is no proof that nothing started. Look before you start again:
-                      kiloclaw-admin runs list --user U
+  outcome unknown (7) nothing was found, which is no proof that nothing started. Look longer: runs reconcile
+
+Every start and cancel is on record on this machine, before its request leaves: the journal, with --ticket and --reason. While
+nobody knows the end of a start, another one on that instance needs a person's word: --resend-unknown. The same start again
+takes over the run of the first, once there is a trace of it.
 
 A finished run stays "running" until somebody asks for its status; a new start would lose its outcome. So start asks first,
 and lists ask about what they show as running. A run whose machine is down is never asked about: that would mark it failed.

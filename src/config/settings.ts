@@ -76,6 +76,23 @@ export const SETTINGS = {
     preset: false,
     summary: "exact times instead of relative ones",
   },
+  requireTicket: {
+    scope: "profile",
+    ...yesOrNo(),
+    preset: false,
+    summary: "nothing is changed without --ticket",
+  },
+  ticketPattern: {
+    scope: "profile",
+    schema: z.string().refine(isPattern, "it is not a regular expression"),
+    summary: "a regular expression that a whole ticket must match",
+  },
+  requireReason: {
+    scope: "profile",
+    ...yesOrNo(),
+    preset: false,
+    summary: "nothing is changed without --reason",
+  },
 } as const satisfies Readonly<Record<string, Setting>>;
 
 export type Key = keyof typeof SETTINGS;
@@ -276,6 +293,14 @@ function yesOrNo() {
 
 function text() {
   return { schema: z.string().min(1, "it cannot be empty") };
+}
+
+function isPattern(text: string): boolean {
+  try {
+    return text !== "" && Boolean(new RegExp(text, "u"));
+  } catch {
+    return false;
+  }
 }
 
 function asItIs(text: string): string {

@@ -8,7 +8,7 @@ export function outputPath(stateDirectory: string, runId: string): string {
 }
 
 /**
- * Keeps a run's output, readable by its owner only.
+ * Keeps a run's output, readable by its owner only, and there even after a power cut: the platform's copy is about to go.
  *
  * @param runId a validated run ID: it becomes a file name.
  * @returns the file's path.
@@ -18,7 +18,7 @@ export async function keepOutput(stateDirectory: string, runId: string, output: 
   const path = outputPath(stateDirectory, runId);
   try {
     await mkdir(join(stateDirectory, "outputs"), { recursive: true, mode: 0o700 });
-    await writeFile(path, output, { mode: 0o600 });
+    await writeFile(path, output, { mode: 0o600, flush: true });
     return path;
   } catch (error) {
     throw new CliError("local-state", `cannot keep the output in ${path}: ${messageOf(error)}`, {

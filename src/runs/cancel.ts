@@ -50,7 +50,7 @@ export async function cancelRun(api: Api, run: Run, { keepOutput, force, stop }:
 /** Cancelling twice does no harm, so whatever is not an answer is followed by a look and another try. */
 async function sendCancel(api: Api, run: Run, stop: AbortSignal): Promise<Run> {
   // Once the request is out, what became of the run is worth a few seconds more.
-  const signal = graceAfter(stop, ANSWER_AFTER_STOP_MS);
+  const { signal, release } = graceAfter(stop, ANSWER_AFTER_STOP_MS);
   let failure: ApiError | undefined;
   let sent = false;
   let known = true;
@@ -58,27 +58,31 @@ async function sendCancel(api: Api, run: Run, stop: AbortSignal): Promise<Run> {
     if (!(error instanceof ApiError) || (!error.transient && !(sent && error.kind === "interrupted"))) throw error;
     failure = error;
   };
-  for (const pause of ASK_AGAIN_AFTER_MS) {
-    const wait = Math.max(pause, Math.min(failure?.retryAfterMs ?? 0, LONGEST_WAIT_MS));
-    await sleep(wait, undefined, { signal }).catch(() => undefined);
-    if (signal.aborted) break;
-    try {
-      await api.mutate(admin.cancelKiloCliRun, runRef(run), { signal });
-      sent = true;
-      failure = undefined;
-    } catch (error) {
-      sent ||= error instanceof ApiError && error.sent;
-      note(error);
-      if (failure && !failure.sent) continue;
+  try {
+    for (const pause of ASK_AGAIN_AFTER_MS) {
+      const wait = Math.max(pause, Math.min(failure?.retryAfterMs ?? 0, LONGEST_WAIT_MS));
+      await sleep(wait, undefined, { signal }).catch(() => undefined);
+      if (signal.aborted) break;
+      try {
+        await api.mutate(admin.cancelKiloCliRun, runRef(run), { signal });
+        sent = true;
+        failure = undefined;
+      } catch (error) {
+        sent ||= error instanceof ApiError && error.sent;
+        note(error);
+        if (failure && !failure.sent) continue;
+      }
+      known = false;
+      try {
+        const { run: current } = await pollRun(api, run, { signal });
+        if (current.status !== "running") return current;
+        known = true;
+      } catch (error) {
+        note(error);
+      }
     }
-    known = false;
-    try {
-      const { run: current } = await pollRun(api, run, { signal });
-      if (current.status !== "running") return current;
-      known = true;
-    } catch (error) {
-      note(error);
-    }
+  } finally {
+    release();
   }
   if (!known) {
     throw new CliError(

@@ -47,6 +47,8 @@ export interface Evidence {
   readonly unrecordedStart: AuditRecord | null;
   /** When a start was refused because the machine is busy: from who asks, as the platform keeps no record of it. */
   readonly startRefusedAt: Date | null;
+  /** A start that was sent from this machine to the instance, and whose end nobody learned. */
+  readonly unsettledStart: { readonly op: string; readonly at: Date } | null;
 }
 
 export const VERDICTS = [
@@ -126,10 +128,11 @@ function stepsFor({ run, userId, userEmail, instanceId }: Evidence) {
 }
 
 function withoutRun(
-  { userId, userEmail, machine, startRefusedAt, unrecordedStart }: Evidence,
+  { userId, userEmail, machine, startRefusedAt, unrecordedStart, unsettledStart }: Evidence,
   steps: Steps,
 ): Judgement {
   const who = userEmail ?? userId;
+  if (unsettledStart && !startRefusedAt && !unrecordedStart) return unsettled(unsettledStart, steps);
   if (startRefusedAt || unrecordedStart) {
     return {
       verdict: "possible-orphan",
@@ -143,6 +146,15 @@ function withoutRun(
     verdict: "no-run",
     summary: `no run of ${who} is on record; one that was started without being recorded could not be seen from here`,
     next: machine === "up" ? [steps.start, steps.instance] : [steps.instance, steps.start],
+  };
+}
+
+/** A start whose end nobody learned may have started a run that has no row, or not yet. */
+function unsettled({ op, at }: NonNullable<Evidence["unsettledStart"]>, steps: Steps): Judgement {
+  return {
+    verdict: "possible-orphan",
+    summary: `a start that this machine sent at ${at.toISOString()} was never answered, and no run of it is on record: one may be active that nobody recorded`,
+    next: [step("look for its run", `runs reconcile ${op}`), steps.runs, steps.instance],
   };
 }
 
@@ -258,6 +270,8 @@ function ended(evidence: Evidence, run: Run, steps: Steps): Judgement {
       next: orphanSteps(steps),
     };
   }
+  const { unsettledStart } = evidence;
+  if (unsettledStart && unsettledStart.at >= run.startedAt && !otherRunning) return unsettled(unsettledStart, steps);
   if (run.outcomeUnknown) {
     return {
       verdict: "outcome-unknown",

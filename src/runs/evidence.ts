@@ -27,6 +27,8 @@ export interface LookOptions {
   readonly intervalMs: number;
   /** Whoever asks has just seen a start refused as busy. */
   readonly startRefusedAt: Date | null;
+  /** What this machine's journal holds open for the instance. */
+  readonly unsettledStart: Evidence["unsettledStart"];
   readonly stop: AbortSignal;
   /** Told before each look. */
   readonly onLook?: (number: number) => void;
@@ -70,8 +72,8 @@ export async function gatherEvidence(api: Api, question: Question, options: Look
     otherRunning: others.find(({ status }) => status === "running") ?? null,
     audit: audit && run ? audit.filter(({ runId }) => runId === run.id) : audit,
     unrecordedStart: audit && instanceId !== null ? unrecordedStart(audit, rows, instanceId, run) : null,
-    // What this machine remembers of its own starts belongs here too: see src/journal.
     startRefusedAt: options.startRefusedAt,
+    unsettledStart: options.unsettledStart,
   };
 }
 

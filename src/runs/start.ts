@@ -1,18 +1,16 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { ApiError } from "../api/api-error.ts";
-import type { Api, CallOptions } from "../api/api.ts";
+import type { Api } from "../api/api.ts";
 import { withRetry } from "../api/retry.ts";
 import { admin, UPSTREAM_CODES } from "../contract/procedures.ts";
-import { graceAfter } from "./grace.ts";
 import { getInstance, type Instance } from "./instances.ts";
-import { listRuns } from "./list.ts";
+import { fits, LOOK_AFTER_MS, newestRuns, searchFor, sha256, type StartMark } from "./reconcile.ts";
 import { startedRun, type Run } from "./run.ts";
 import { pollRun } from "./settle.ts";
 
 export interface StartRequest {
   readonly userId: string;
   readonly userEmail: string | null;
-  readonly instance: Instance;
+  readonly instance: Pick<Instance, "id">;
   readonly prompt: string;
   /** Who asks: tells its rows from those of others. */
   readonly admin: { readonly userId: string | undefined; readonly email: string | null };
@@ -21,17 +19,23 @@ export interface StartRequest {
 /**
  * What can be said of a start.
  *
- * - `started`: the platform said so, or (`answered: false`) its answer was lost and the run was found by its row.
- * - `machine-down`, `refused`: definitely not started; nothing was sent, or the platform refused it before it did anything.
- * - `conflict`: another run is in progress on the instance. After a request was sent (`sent`) this is no proof that ours did
- *   not start before it.
+ * Definite:
+ * - `started`: the platform said so.
+ * - `machine-down`: the instance is not running. Before the request (`sent: false`) nothing happened; after it, the platform
+ *   refused it, and no trace of a run was found.
+ * - `refused`: nothing reached the platform, or it refused the request before it did anything.
+ *
+ * After looking for the row:
+ * - `found`: the answer was lost, the run was found by its row.
+ * - `conflict`: another run is in progress on the instance. After a request (`sent: true`) this is no proof that ours did not
+ *   start before it.
  * - `possible-orphan`: the machine is busy with a run that no row records, perhaps ours.
  * - `unknown`: no trace of a run was found, which proves nothing.
  * - `alarm`: more than one run that could be ours.
  */
 export type StartOutcome =
-  | { readonly state: "started"; readonly run: Run; readonly answered: boolean }
-  | { readonly state: "machine-down"; readonly machineStatus: string | null }
+  | { readonly state: "started" | "found"; readonly run: Run }
+  | { readonly state: "machine-down"; readonly machineStatus: string | null; readonly sent: boolean }
   | { readonly state: "refused"; readonly error: ApiError }
   | { readonly state: "conflict"; readonly inTheWay: Run; readonly sent: boolean }
   | { readonly state: "possible-orphan"; readonly error: ApiError }
@@ -40,15 +44,15 @@ export type StartOutcome =
 
 /** The web app waits without limit for its worker, the worker 30 s for the machine. */
 const START_TIMEOUT_MS = 120_000;
-/** When to look for the row of a start whose answer was lost, in seconds after it was. */
-const LOOK_AFTER_S = [0, 1, 2, 4, 8, 15, 30];
-/** How long to go on looking once the user wants the tool to end. */
-const LOOK_AFTER_STOP_MS = 5_000;
 
 export interface StartOptions {
   readonly stop: AbortSignal;
+  /** Makes it durable that the request is about to be sent. What it throws keeps the request from being sent. */
+  readonly beforeSending: (mark: StartMark) => Promise<void>;
   /** Told when the answer was lost and the search for the row begins. */
   readonly onSearching?: (error: ApiError) => void;
+  /** When to look for the row, in milliseconds after the answer was lost. */
+  readonly lookAfterMs?: readonly number[];
 }
 
 /**
@@ -58,29 +62,43 @@ export interface StartOptions {
  * a 409 can hide a live run. So the request goes out once, and whatever is not a definite answer is settled by looking for
  * the row.
  *
- * @throws ApiError when the platform cannot be asked before anything was sent.
+ * @throws ApiError when the platform cannot be asked before anything was sent; what `beforeSending` throws.
  */
-export async function startRun(api: Api, request: StartRequest, options: StartOptions): Promise<StartOutcome> {
-  const { instance } = request;
+export async function startRun(
+  api: Api,
+  request: StartRequest,
+  { stop, beforeSending, onSearching, lookAfterMs = LOOK_AFTER_MS }: StartOptions,
+): Promise<StartOutcome> {
+  const { userId, instance, prompt } = request;
   const { machineStatus, machineStatusError } = await getInstance(api, instance.id);
   // An unreachable worker says nothing about the machine; the platform checks again by itself.
-  if (machineStatus !== "running" && machineStatusError === null) return { state: "machine-down", machineStatus };
+  if (machineStatus !== "running" && machineStatusError === null) {
+    return { state: "machine-down", machineStatus, sent: false };
+  }
 
-  const before = await runsOf(api, instance);
+  const before = await newestRuns(api, instance.id);
   for (const listed of before.filter(({ status }) => status === "running")) {
     // A finished run that nobody polled would lose its outcome to the new one.
     const { run } = await pollRun(api, listed);
     if (run.status === "running") return { state: "conflict", inTheWay: run, sent: false };
   }
-  options.stop.throwIfAborted();
 
+  const row = {
+    userId,
+    instanceId: instance.id,
+    adminId: request.admin.userId ?? null,
+    promptSha256: sha256(prompt),
+  };
+  const mark = { ...row, known: before.filter((run) => fits(run, row)).map(({ id }) => id) };
+  stop.throwIfAborted();
+  await beforeSending(mark);
   try {
-    return { state: "started", run: await sendStart(api, request, options.stop), answered: true };
+    return { state: "started", run: await sendStart(api, request, stop) };
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     if (isDefinite(error)) return { state: "refused", error };
-    options.onSearching?.(error);
-    return reconcileStart(api, request, new Set(before.map(({ id }) => id)), error, options.stop);
+    onSearching?.(error);
+    return await outcomeByRow(api, mark, error, { stop, lookAfterMs });
   }
 }
 
@@ -89,7 +107,7 @@ async function sendStart(
   api: Api,
   { userId, userEmail, instance, prompt, admin: me }: StartRequest,
   stop: AbortSignal,
-) {
+): Promise<Run> {
   const { id, startedAt } = await withRetry(
     () =>
       api.mutate(
@@ -122,59 +140,24 @@ function isDefinite(error: ApiError): boolean {
   return error.trpcCode !== undefined && error.httpStatus !== undefined && DEFINITE_STATUS.has(error.httpStatus);
 }
 
-/**
- * Looks for the row of a start whose answer was lost. A row is ours only if it was not there before and prompt, user,
- * instance and admin are exactly ours; nobody else's row is polled meanwhile.
- */
-async function reconcileStart(
+/** What the rows say of a request whose answer leaves open whether it started a run. */
+async function outcomeByRow(
   api: Api,
-  request: StartRequest,
-  before: ReadonlySet<string>,
+  mark: StartMark,
   error: ApiError,
-  stop: AbortSignal,
+  options: { stop: AbortSignal; lookAfterMs: readonly number[] },
 ): Promise<StartOutcome> {
-  const sentAt = Date.now();
-  const grace = graceAfter(stop, LOOK_AFTER_STOP_MS);
-  let runs: Run[] | undefined;
-  for (const seconds of LOOK_AFTER_S) {
-    await sleepUntil(sentAt + seconds * 1000, stop, grace);
-    if (grace.aborted) break;
-    runs = await runsOf(api, request.instance, { signal: grace, retry: false }).catch(() => runs);
-    const ours = runs?.filter((run) => !before.has(run.id) && isOurs(run, request)) ?? [];
-    const running = runs?.find(({ status }) => status === "running");
-    if (error.upstreamCode === UPSTREAM_CODES.alreadyActive) {
-      // The machine refused because of an earlier request's run, even one just like ours from another terminal.
-      const inTheWay = running ?? ours[0];
-      if (inTheWay) return { state: "conflict", inTheWay, sent: true };
-      continue;
-    }
-    if (ours.length > 1) return { state: "alarm", runs: ours };
-    if (ours[0]) return { state: "started", run: ours[0], answered: false };
+  if (error.upstreamCode === UPSTREAM_CODES.alreadyActive) {
+    // The machine refused because of an earlier request's run: not ours, even if it is just like ours.
+    const trace = await searchFor(api, mark, ({ ours, running }) => (running ?? ours[0]) !== undefined, options);
+    const inTheWay = trace?.running ?? trace?.ours[0];
+    return inTheWay ? { state: "conflict", inTheWay, sent: true } : { state: "possible-orphan", error };
   }
-  if (error.upstreamCode === UPSTREAM_CODES.alreadyActive) return { state: "possible-orphan", error };
-  if (error.upstreamCode === UPSTREAM_CODES.instanceNotRunning) return { state: "machine-down", machineStatus: null };
+  const trace = await searchFor(api, mark, ({ ours }) => ours.length > 0, options);
+  const [run, ...more] = trace?.ours ?? [];
+  if (run) return more.length > 0 ? { state: "alarm", runs: [run, ...more] } : { state: "found", run };
+  if (error.upstreamCode === UPSTREAM_CODES.instanceNotRunning) {
+    return { state: "machine-down", machineStatus: null, sent: true };
+  }
   return { state: "unknown", error };
-}
-
-function isOurs(run: Run, { userId, instance, prompt, admin: me }: StartRequest): boolean {
-  return (
-    run.userId === userId &&
-    run.instanceId === instance.id &&
-    run.prompt === prompt &&
-    me.userId !== undefined &&
-    run.initiatedByAdminId === me.userId
-  );
-}
-
-/** The instance's newest runs. A hundred are enough to tell a new one from those that were there. */
-async function runsOf(api: Api, instance: Instance, options: CallOptions = {}): Promise<Run[]> {
-  const runs: Run[] = [];
-  for await (const run of listRuns(api, { instanceId: instance.id }, 100, options)) runs.push(run);
-  return runs;
-}
-
-/** Waits until `time`; a stop cuts the wait short once, the end of the grace after it for good. */
-async function sleepUntil(time: number, stop: AbortSignal, grace: AbortSignal): Promise<void> {
-  const wait = Math.max(0, time - Date.now());
-  await sleep(wait, undefined, { signal: stop.aborted ? grace : stop }).catch(() => undefined);
 }

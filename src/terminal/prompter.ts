@@ -68,6 +68,34 @@ export class Prompter {
   }
 
   /**
+   * Has the user choose one of several answers; the first is the proposed one. `place`: the platform that it is about.
+   *
+   * @throws CliError `interrupted` on Ctrl-C.
+   */
+  async choose<T extends string>(
+    question: string,
+    place: Place,
+    choices: readonly { readonly value: T; readonly name: string }[],
+  ): Promise<T> {
+    const { select } = await import("@inquirer/prompts");
+    const message = `${this.#output.mark(place)}${question}`;
+    return this.#ask((context) => select<T>({ message, choices: [...choices] }, context));
+  }
+
+  /**
+   * Has the user write one line.
+   *
+   * @param check whether the line will do, or why not.
+   * @throws CliError `interrupted`
+   */
+  async line(question: string, place: Place, check: (line: string) => true | string): Promise<string> {
+    const { input } = await import("@inquirer/prompts");
+    const message = `${this.#output.mark(place)}${question}`;
+    const line = await this.#ask((context) => input({ message, validate: (text) => check(text.trim()) }, context));
+    return line.trim();
+  }
+
+  /**
    * Has the user write a text, in their editor if they have named one. `place`: the platform that it is for.
    *
    * @throws CliError `interrupted`

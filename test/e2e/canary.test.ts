@@ -117,6 +117,7 @@ const CALLS: Readonly<Record<string, (id: string, user: string) => readonly (rea
     ["-u", user, "--json"],
   ],
   "runs diagnose": (id, user) => [[id], ["-u", user, "--json"]],
+  "runs reconcile": () => [[], ["--json"]],
   "runs cancel": (id) => [[id, "--yes", "--json"]],
   "instances list": () => [
     ["-L", "5"],
@@ -129,6 +130,10 @@ const CALLS: Readonly<Record<string, (id: string, user: string) => readonly (rea
     ["-u", user, "-o", "jsonl"],
   ],
   "auth status": () => [[], ["--json"]],
+  "config list": () => [[], ["--show-origin", "--json"]],
+  "config get": () => [["output"]],
+  "config set": () => [["utc", "true", "--profile", "default"]],
+  "config unset": () => [["utc", "--profile", "default"]],
   "config path": () => [[]],
 };
 

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
 import { readConfig, saveProfile, setConfigAside } from "../../src/config/config-file.ts";
+import { KEYS } from "../../src/config/settings.ts";
 import { run as runAnywhere, type RunOptions } from "../harness.ts";
 
 let configDir: string;
@@ -47,7 +48,10 @@ describe("config set", () => {
 
   it("names the valid keys and values, and writes nothing", async () => {
     for (const [argv, words] of [
-      [["set", "outptu", "json"], "settings: profile, host, production, confirm, output, color, utc"],
+      [
+        ["set", "outptu", "json"],
+        "settings: profile, host, production, confirm, output, color, utc, requireTicket, ticketPattern, requireReason",
+      ],
       [["set", "__proto__", "x"], "settings: profile, host"],
       [["set", "constructor", "x"], "settings: profile, host"],
       [["set", "output", "xml"], "it can be table, json, jsonl, csv, id"],
@@ -170,6 +174,7 @@ describe("config unset", () => {
     expect((await config("unset", "--all")).code).toBe(0);
     expect(await content()).toEqual({ profiles: {} });
     expect((await config("get", "output")).stdout).toBe("table\n");
+    expect(await config("get", "ticketPattern")).toMatchObject({ code: 5, stdout: "" });
   });
 });
 
@@ -194,11 +199,14 @@ describe("config list", () => {
       ["output", "table", "default"],
       ["color", "never", "--no-color"],
       ["utc", "true", `profile "staging" (${path})`],
+      ["requireTicket", "false", "default"],
+      ["ticketPattern", "-", "default"],
+      ["requireReason", "false", "default"],
     ]);
     const json = await config("list", "--profile", "staging", "--host", "http://127.0.0.1:1", "--json");
     expect(JSON.parse(json.stdout)).toContainEqual({ key: "host", value: "http://127.0.0.1:1", origin: "--host" });
     expect(JSON.parse(json.stdout)).toContainEqual({ key: "output", value: "json", origin: "--json" });
-    expect((await config("list", "-q")).stdout).toBe("profile\nhost\nproduction\nconfirm\noutput\ncolor\nutc\n");
+    expect((await config("list", "-q")).stdout).toBe(`${KEYS.join("\n")}\n`);
   });
 
   it("is short without, and names the profiles", async () => {
@@ -212,7 +220,7 @@ describe("config list", () => {
 describe("a profile's output, colour and times", () => {
   it("hold for every command and its errors, until a flag or a variable says otherwise", async () => {
     await config("set", "output", "json");
-    expect(JSON.parse((await config("list")).stdout)).toHaveLength(7);
+    expect(JSON.parse((await config("list")).stdout)).toHaveLength(KEYS.length);
     const { stderr } = await run(["runs", "list"]);
     expect(JSON.parse(stderr)).toMatchObject({ error: { kind: "auth", exitCode: 4 } });
     expect((await config("list", "-o", "table")).stdout).toContain("KEY");

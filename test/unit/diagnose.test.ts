@@ -7,6 +7,7 @@ import type { Run } from "../../src/runs/run.ts";
 import { formatDuration } from "../../src/terminal/time.ts";
 
 const NOW = new Date("2026-11-22T12:00:00Z");
+const UNSETTLED = { op: "0a000000-0000-4000-8000-000000000001", at: NOW };
 const ago = (minutes: number) => new Date(NOW.getTime() - minutes * 60_000);
 const RUN = "3f2a91c4-0000-4000-8000-000000000001";
 const NEWER = "3f2a91c4-0000-4000-8000-000000000002";
@@ -82,6 +83,7 @@ const evidence = (given: Partial<Evidence> = {}): Evidence => ({
   audit: [],
   unrecordedStart: null,
   startRefusedAt: null,
+  unsettledStart: null,
   ...given,
 });
 
@@ -133,6 +135,13 @@ const TABLE: ReadonlyArray<readonly [Verdict, Partial<Evidence>, says: string | 
   ["possible-orphan", { run: over("completed", 0), unrecordedStart: start }, NEWER, `runs diagnose ${RUN}`],
   ["possible-orphan", { run: null, startRefusedAt: NOW }, "refuses a start as busy", "runs diagnose --user jane"],
   ["possible-orphan", { run: null, unrecordedStart: start }, NEWER, "runs diagnose --user jane"],
+  ["possible-orphan", { run: null, unsettledStart: UNSETTLED }, "was never answered", `runs reconcile ${UNSETTLED.op}`],
+  [
+    "possible-orphan",
+    { run: over("completed", 0), unsettledStart: UNSETTLED },
+    "was never answered",
+    `runs reconcile ${UNSETTLED.op}`,
+  ],
   ["cancel-ignored", { run: over("cancelled"), startRefusedAt: NOW }, "still refuses a start", `runs diagnose ${RUN}`],
   ["cancelled", { run: over("cancelled"), startRefusedAt: ago(3) }, "it was cancelled", `runs logs ${RUN}`],
   [
@@ -234,6 +243,7 @@ describe("a verdict", () => {
     audit: fc.option(fc.constant([start])),
     unrecordedStart: fc.option(fc.constant(start)),
     startRefusedAt: fc.option(fc.constant(NOW)),
+    unsettledStart: fc.option(fc.constant(UNSETTLED)),
   }) satisfies fc.Arbitrary<Evidence>;
 
   it("is there for any evidence, in words and with a whole command to type next", () => {

@@ -120,13 +120,17 @@ describe("the process", () => {
     expect(touching.toSorted()).toEqual([
       // A program of its own.
       "config/keyring-program.ts",
+      // `kill`: there is no other way to ask whether a process exists.
+      "journal/process-identity.ts",
       "sandbox/agent/main.ts",
       // `kill`: there is no other way to signal a group of processes.
       "sandbox/controller/child.ts",
       "terminal/system.ts",
     ]);
-    const [names] = /import \{.*\} from "node:process"/.exec(sourceOf("sandbox/controller/child.ts")) ?? [];
-    expect(names).toBe('import { kill } from "node:process"');
+    for (const file of ["journal/process-identity.ts", "sandbox/controller/child.ts"]) {
+      const [names] = /import \{.*\} from "node:process"/.exec(sourceOf(file)) ?? [];
+      expect(names).toBe('import { kill } from "node:process"');
+    }
   });
 
   it("is never left with output pending", () => {

@@ -25,7 +25,7 @@ const WAYS: Readonly<
       flag?: readonly [flag: string, value: string | boolean, reads: string | boolean];
       env?: readonly (readonly [name: string, text: string, reads: string | boolean])[];
       file: string | boolean;
-      preset: string | boolean;
+      preset: string | boolean | undefined;
     }
   >
 > = {
@@ -37,6 +37,9 @@ const WAYS: Readonly<
   },
   production: { file: false, preset: true },
   confirm: { file: "always", preset: "auto" },
+  requireTicket: { file: true, preset: false },
+  ticketPattern: { file: "INC-[0-9]+", preset: undefined },
+  requireReason: { file: true, preset: false },
   output: {
     flag: ["--output", "csv", "csv"],
     env: [["KILOCLAW_ADMIN_OUTPUT", "jsonl", "jsonl"]],

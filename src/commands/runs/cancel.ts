@@ -2,16 +2,20 @@ import type { Command } from "@commander-js/extra-typings";
 import type { Api } from "../../api/api.ts";
 import type { Context } from "../../context.ts";
 import { CliError, messageOf } from "../../errors.ts";
+import type { Ledger } from "../../journal/ledger.ts";
 import type { OpenContext } from "../../program.ts";
-import { cancelRun, machineDown, type Cancellation } from "../../runs/cancel.ts";
+import { machineDown, type Cancellation } from "../../runs/cancel.ts";
+import { cancelOnRecord } from "../../runs/cancel-on-record.ts";
 import { listRuns } from "../../runs/list.ts";
 import { CONCURRENCY, pooled, whileGoing } from "../../runs/pool.ts";
 import { resolveRuns, resolveUser } from "../../runs/resolve.ts";
 import type { Run } from "../../runs/run.ts";
 import { settleRuns } from "../../runs/settle.ts";
-import { examples, instanceOption, userOption, yesOption } from "../options.ts";
+import { examples, instanceOption, reasonOption, ticketOption, userOption, yesOption } from "../options.ts";
+import { whyOf } from "../why.ts";
 import { confirmMany, expectCountOption } from "./confirm-many.ts";
 import { initiatedByOption, resolveFilter, searchOption, sinceOption, type FilterOptions } from "./filter.ts";
+import { sayWhatIsOpen } from "./say-open.ts";
 import { runCount, runStatusWord, runTook, runView, targetLines } from "./view.ts";
 
 interface CancelOptions extends FilterOptions {
@@ -20,6 +24,8 @@ interface CancelOptions extends FilterOptions {
   readonly expectCount?: number | undefined;
   readonly dryRun?: true | undefined;
   readonly force?: true | undefined;
+  readonly ticket?: string | undefined;
+  readonly reason?: string | undefined;
 }
 
 export function configure(command: Command, open: OpenContext): void {
@@ -34,6 +40,8 @@ export function configure(command: Command, open: OpenContext): void {
     .addOption(yesOption())
     .addOption(expectCountOption())
     .option("--force", "also where the machine is down, which loses the run's outcome")
+    .addOption(ticketOption())
+    .addOption(reasonOption())
     .option("-n, --dry-run", "show what would be cancelled, and cancel nothing")
     .addHelpText(
       "after",
@@ -68,10 +76,19 @@ async function cancel(context: Context, ids: readonly string[], options: CancelO
     await showAsData(context, runs, running);
     return output.note(`dry run: ${runCount(running.length)} would be cancelled; no cancel was sent`);
   }
+  const ledger = await context.ledger("cancel", await whyOf(context, options));
+  await sayWhatIsOpen(context, ledger, running);
   const question = running.length === 1 ? "Cancel this run?" : `Cancel these ${running.length} runs?`;
   await confirmMany(context, question, running.length, options);
 
-  const { results, failures, untouched, refusal } = await cancelAll(context, api, running, options.force ?? false);
+  const books = { ledger, unrecorded: new Set<string>() };
+  const { results, failures, untouched, refusal } = await cancelAll(
+    context,
+    api,
+    running,
+    books,
+    options.force ?? false,
+  );
   await showAsData(context, runs, [...ended, ...results]);
   if (untouched.length > 0) sayUntouched(output, untouched, running.length);
   if (refusal && (runs.length === 1 || untouched.length > 0)) throw refusal;
@@ -95,11 +112,23 @@ interface Outcome {
   readonly refusal: CliError | undefined;
 }
 
+/** Where the cancels are written down, and why that did not work, if it did not. */
+interface Books {
+  readonly ledger: Ledger;
+  readonly unrecorded: Set<string>;
+}
+
 /**
  * Cancels runs, a few at a time: one machine that hangs must not hold up the others for minutes. Within a run the order
  * stays: its output is kept, then it is cancelled, then it is looked at.
  */
-async function cancelAll(context: Context, api: Api, running: readonly Run[], force: boolean): Promise<Outcome> {
+async function cancelAll(
+  context: Context,
+  api: Api,
+  running: readonly Run[],
+  books: Books,
+  force: boolean,
+): Promise<Outcome> {
   const { output, stop } = context;
   const several = running.length > 1;
   const cancelled = new Map<string, Run>();
@@ -110,7 +139,7 @@ async function cancelAll(context: Context, api: Api, running: readonly Run[], fo
   const going = () => !stop.aborted && !refusal;
   const attempt = async (run: Run) => {
     try {
-      const result = await cancelOne(context, api, run, force);
+      const result = await cancelOne(context, api, run, books, force);
       done.add(run.id);
       cancelled.set(run.id, result);
     } catch (error) {
@@ -142,11 +171,22 @@ async function cancelAll(context: Context, api: Api, running: readonly Run[], fo
   };
 }
 
-async function cancelOne(context: Context, api: Api, run: Run, force: boolean): Promise<Run> {
+async function cancelOne(
+  context: Context,
+  api: Api,
+  run: Run,
+  { ledger, unrecorded }: Books,
+  force: boolean,
+): Promise<Run> {
   const { output, paths, stop } = context;
   let kept: string | undefined;
   const { keepOutput } = await import("../../journal/outputs.ts");
-  const cancelled = await cancelRun(api, run, {
+  const cancelled = await cancelOnRecord(api, run, ledger, {
+    onUnrecorded: (why) => {
+      // A journal that is broken stays broken: it is said once.
+      if (!unrecorded.has(why)) output.warn(`${why}; cancelling all the same, off the record`);
+      unrecorded.add(why);
+    },
     keepOutput: async (text) => {
       if (text === "") return;
       // The customer's machine comes first: a full disk here is no reason to let the run go on.

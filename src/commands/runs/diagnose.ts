@@ -7,6 +7,7 @@ import { verdictOf, type Evidence, type Judgement, type Look, type Verdict } fro
 import { gatherEvidence, type Question } from "../../runs/evidence.ts";
 import { getInstance } from "../../runs/instances.ts";
 import { listRuns } from "../../runs/list.ts";
+import { isStart } from "../../runs/open-intents.ts";
 import { instancesOf, isUuid, resolveRuns, resolveUser } from "../../runs/resolve.ts";
 import { initiator, type Run } from "../../runs/run.ts";
 import type { Detail, View, When } from "../../terminal/output.ts";
@@ -67,6 +68,7 @@ async function diagnose(context: Context, id: string | undefined, options: Diagn
     looks: LOOKS,
     intervalMs: options.interval,
     startRefusedAt: options.startRefused ? new Date() : null,
+    unsettledStart: await unsettledStart(context, question.instanceId),
     stop,
     onLook: (number) => progress.show(`looking, ${number} of ${LOOKS}`),
   }).finally(() => progress.stop());
@@ -76,6 +78,14 @@ async function diagnose(context: Context, id: string | undefined, options: Diagn
     await output.item<Diagnosis>({ runId, ...judgement, evidence }, diagnosisView);
   }
   if (judgement.verdict === "no-answer") throw new CliError("unreachable", judgement.summary, { silent: true });
+}
+
+/** The newest start that this machine's journal holds open for the instance. */
+async function unsettledStart(context: Context, instanceId: string | null): Promise<Evidence["unsettledStart"]> {
+  if (instanceId === null) return null;
+  const ledger = await context.ledger("diagnose", { ticket: null, reason: null });
+  const newest = (await ledger.open({ instanceId })).findLast(isStart);
+  return newest ? { op: newest.intent.op, at: new Date(newest.intent.at) } : null;
 }
 
 /** The run that is meant: the one that was named, else the customer's run in progress, else the latest. */
@@ -178,6 +188,10 @@ function evidenceLines(evidence: Evidence, when: When): Detail[] {
   if (evidence.otherRunning)
     lines.push({ label: "also", value: `run ${evidence.otherRunning.id} is shown as running` });
   if (evidence.startRefusedAt) lines.push({ label: "start", value: "refused as busy, as you say" });
+  if (evidence.unsettledStart) {
+    const { op, at } = evidence.unsettledStart;
+    lines.push({ label: "journal", value: `a start of ${when(at)} was never answered (operation ${op})` });
+  }
   return lines;
 }
 

@@ -3,15 +3,26 @@ import type { Api } from "../../api/api.ts";
 import type { Context } from "../../context.ts";
 import { CliError } from "../../errors.ts";
 import type { OpenContext } from "../../program.ts";
+import { giveUpRuns } from "../../runs/give-up.ts";
 import { getInstance } from "../../runs/instances.ts";
 import { listRuns } from "../../runs/list.ts";
 import { CONCURRENCY } from "../../runs/pool.ts";
 import type { Run } from "../../runs/run.ts";
 import { sweepRuns } from "../../runs/sweep.ts";
-import { examples, instanceOption, userOption, wholeNumber, yesOption } from "../options.ts";
+import {
+  examples,
+  instanceOption,
+  reasonOption,
+  ticketOption,
+  userOption,
+  wholeNumber,
+  yesOption,
+} from "../options.ts";
+import { whyOf } from "../why.ts";
 import { confirmMany, expectCountOption } from "./confirm-many.ts";
 import { resolveFilter } from "./filter.ts";
 import { settledView, SettleReport } from "./settle-report.ts";
+import { sayWhatIsOpen } from "./say-open.ts";
 import { runCount, targetLines } from "./view.ts";
 
 interface SettleOptions {
@@ -23,6 +34,8 @@ interface SettleOptions {
   readonly yes?: true | undefined;
   readonly expectCount?: number | undefined;
   readonly dryRun?: true | undefined;
+  readonly ticket?: string | undefined;
+  readonly reason?: string | undefined;
 }
 
 export function configure(command: Command, open: OpenContext): void {
@@ -38,6 +51,8 @@ export function configure(command: Command, open: OpenContext): void {
     .option("--force", "also where the machine is not running: the platform marks such a run failed for good")
     .addOption(yesOption())
     .addOption(expectCountOption())
+    .addOption(ticketOption())
+    .addOption(reasonOption())
     .option("-n, --dry-run", "show which runs would be asked about, and ask about none")
     .addHelpText(
       "after",
@@ -100,6 +115,8 @@ async function giveUp(
   report: SettleReport,
 ): Promise<void> {
   const { output, prompter, stop } = context;
+  const ledger = await context.ledger("settle", await whyOf(context, options));
+  await sayWhatIsOpen(context, ledger, runs);
   output.notes(targetLines(runs), { needed: prompter.canAsk && options.yes !== true });
   try {
     await confirmMany(
@@ -112,7 +129,7 @@ async function giveUp(
     for (const run of runs) await report.add({ run, state: "machine-down", problem: "its machine is not running" });
     throw error;
   }
-  for await (const settlement of sweepRuns(api, runs, { concurrency: options.concurrency, force: true, stop })) {
+  for await (const settlement of giveUpRuns(api, runs, ledger, { concurrency: options.concurrency, stop })) {
     await report.add(settlement);
   }
 }

@@ -3,16 +3,29 @@ import { Option, type Command } from "@commander-js/extra-typings";
 import type { Context } from "../../context.ts";
 import { UPSTREAM_CODES } from "../../contract/procedures.ts";
 import { CliError } from "../../errors.ts";
+import type { Ledger } from "../../journal/ledger.ts";
 import type { OpenContext } from "../../program.ts";
 import { getInstance, type Instance } from "../../runs/instances.ts";
 import { resolveInstance, resolveUser } from "../../runs/resolve.ts";
-import { initiator, type Run } from "../../runs/run.ts";
-import { startRun, type StartOutcome } from "../../runs/start.ts";
-import { formatAgo } from "../../terminal/time.ts";
-import { examples, instanceOption, intervalOption, once, timeoutOption, userOption, yesOption } from "../options.ts";
+import type { Run } from "../../runs/run.ts";
+import type { StartRequest } from "../../runs/start.ts";
+import { startOnRecord, type RecordedOutcome } from "../../runs/start-on-record.ts";
+import {
+  examples,
+  instanceOption,
+  intervalOption,
+  once,
+  reasonOption,
+  ticketOption,
+  timeoutOption,
+  userOption,
+  yesOption,
+} from "../options.ts";
 import { exitWithResult, followRun, type FollowOptions } from "./follow.ts";
+import { conflict, decide, ON_CONFLICT, waitForEnd, type OnConflict } from "./in-the-way.ts";
+import { whyOf } from "../why.ts";
 import { readPrompt, type PromptSources } from "./read-prompt.ts";
-import { promptLine, runView } from "./view.ts";
+import { runView } from "./view.ts";
 
 interface StartOptions extends FollowOptions, PromptSources {
   readonly user: string;
@@ -20,6 +33,10 @@ interface StartOptions extends FollowOptions, PromptSources {
   readonly watch?: true | undefined;
   readonly yes?: true | undefined;
   readonly dryRun?: true | undefined;
+  readonly onConflict?: OnConflict | undefined;
+  readonly ticket?: string | undefined;
+  readonly reason?: string | undefined;
+  readonly resendUnknown?: true | undefined;
 }
 
 export function configure(command: Command, open: OpenContext): void {
@@ -30,8 +47,16 @@ export function configure(command: Command, open: OpenContext): void {
     .addOption(new Option("-p, --prompt <text>", "what to repair, up to 10,000 characters").argParser(once))
     .addOption(new Option("--prompt-file <file>", "read the prompt from a file").argParser(once))
     .option("-w, --watch", "follow the run to its end, and exit with its result")
+    .addOption(
+      new Option("--on-conflict <what>", "a run is in progress: fail, attach to it, or wait for its end").choices(
+        ON_CONFLICT,
+      ),
+    )
     .addOption(intervalOption())
     .addOption(timeoutOption())
+    .addOption(ticketOption())
+    .addOption(reasonOption())
+    .option("--resend-unknown", "start although an earlier start on the instance may have happened")
     .addOption(yesOption())
     .option("-n, --dry-run", "show what would be started, and send nothing")
     .addHelpText(
@@ -46,7 +71,7 @@ export function configure(command: Command, open: OpenContext): void {
 }
 
 async function start(context: Context, options: StartOptions): Promise<void> {
-  const { output, prompter, stop } = context;
+  const { output, prompter } = context;
   output.expect(runView);
   if (options.watch && output.format === "csv") {
     throw new CliError("usage", "--watch shows a stream of events, which CSV has no form for: use -o jsonl");
@@ -63,25 +88,59 @@ async function start(context: Context, options: StartOptions): Promise<void> {
     await prompter.confirm(question, { yes: options.yes ?? false, place });
   }
 
-  const progress = await output.busy(`starting a recovery run for ${who}`);
-  const outcome = await startRun(
-    api,
-    { userId: subject.userId, userEmail: subject.email, instance, prompt, admin: me },
-    {
-      stop,
-      onSearching: (error) => {
-        output.warn(`${error.message}; that does not say whether the run started`);
-        progress.show("looking for the run");
-      },
-    },
-  ).finally(() => progress.stop());
-  const run = startedOrThrow(outcome, who, prompt);
+  const ledger = await context.ledger("start", await whyOf(context, options));
+  const request = { userId: subject.userId, userEmail: subject.email, instance, prompt, admin: me };
+  for (;;) {
+    const outcome = await send(context, request, ledger, options.resendUnknown ?? false);
+    if (outcome.state !== "conflict") {
+      const run = startedOrThrow(outcome, who);
+      if (outcome.state === "found") output.note("the run had started; it was found by its row");
+      if (outcome.state === "found-earlier") {
+        const { at } = outcome.earlier;
+        output.note(`this start was sent before, at ${at}, and its answer lost: here is its run, nothing was sent now`);
+      }
+      return handOver(context, run, `started recovery run ${run.id} on instance ${instance.id} of ${who}`, options);
+    }
+    const inTheWay = { run: outcome.inTheWay, sent: outcome.sent, prompt };
+    switch (await decide(context, inTheWay, options.onConflict)) {
+      case "fail":
+        throw conflict(inTheWay);
+      case "attach":
+        return handOver(context, inTheWay.run, `attached to run ${inTheWay.run.id}, which was already in progress`, {
+          ...options,
+          watch: true,
+        });
+      case "wait":
+        await waitForEnd(context, api, inTheWay.run, options);
+    }
+  }
+}
 
-  // Once it exists, its ID must reach the user whatever comes next.
+async function send(
+  context: Context,
+  request: StartRequest,
+  ledger: Ledger,
+  resendUnknown: boolean,
+): Promise<RecordedOutcome> {
+  const { output, stop } = context;
+  const progress = await output.busy(`starting a recovery run for ${request.userEmail ?? request.userId}`);
+  return startOnRecord(await context.api(), request, ledger, {
+    stop,
+    resendUnknown,
+    onSearching: (error) => {
+      output.warn(`${error.message}; that does not say whether the run started`);
+      progress.show("looking for the run");
+    },
+    onUnrecorded: (why) => output.warn(`${why}; the run's start is on record, but not what became of it`),
+  }).finally(() => progress.stop());
+}
+
+/** Gives the run's ID to the user, whatever comes next, and follows the run if that was asked for. */
+async function handOver(context: Context, run: Run, done: string, options: StartOptions): Promise<void> {
+  const { output } = context;
   if (output.format === "table") {
-    if (outcome.state === "started" && !outcome.answered) output.note("the run had started; it was found by its row");
     // On both streams: one of them may go nowhere.
-    output.success(`started recovery run ${run.id} on instance ${instance.id} of ${who}`);
+    output.success(done);
     output.line(run.id);
     if (!options.watch) output.note(`follow it: kiloclaw-admin runs watch ${run.id}`);
   } else if (!options.watch || output.format === "id") {
@@ -91,7 +150,7 @@ async function start(context: Context, options: StartOptions): Promise<void> {
   }
   // A stream says only afterwards that it could not be written.
   await setImmediate();
-  if (context.closed.aborted) output.warn(`standard output is closed; the run that was started: ${run.id}`);
+  if (context.closed.aborted) output.warn(`standard output is closed; the run: ${run.id}`);
   if (!options.watch) return;
   const ended = await followRun(context, run, options);
   if (ended) exitWithResult(ended);
@@ -114,19 +173,20 @@ async function dryRun(
 }
 
 /** The started run, or the error that says exactly as much as can be known. */
-function startedOrThrow(outcome: StartOutcome, who: string, prompt: string): Run {
-  const look = [`see what there is: kiloclaw-admin runs list --user ${who}`];
+function startedOrThrow(outcome: Exclude<RecordedOutcome, { state: "conflict" }>, who: string): Run {
+  const look = `see what there is: kiloclaw-admin runs list --user ${who}`;
   switch (outcome.state) {
     case "started":
+    case "found":
+    case "found-earlier":
       return outcome.run;
     case "machine-down":
       throw new CliError(
         "conflict",
-        `the instance of ${who} is not running (${outcome.machineStatus ?? "no machine"}); nothing was started`,
-        {
-          hint: "start the machine first",
-          retryable: true,
-        },
+        outcome.sent
+          ? `the platform refused the start: the instance of ${who} is not running; no record of a run was found`
+          : `the instance of ${who} is not running (${outcome.machineStatus ?? "no machine"}); nothing was started`,
+        { hint: "start the machine first", retryable: true },
       );
     case "refused":
       throw outcome.error.upstreamCode === UPSTREAM_CODES.routeUnavailable
@@ -134,8 +194,21 @@ function startedOrThrow(outcome: StartOutcome, who: string, prompt: string): Run
             hint: "the controller on its machine is too old: redeploy the instance, then start again",
           })
         : outcome.error;
-    case "conflict":
-      throw conflict(outcome.inTheWay, outcome.sent, prompt);
+    case "unsettled":
+      throw new CliError(
+        "outcome-unknown",
+        `an earlier start on the instance of ${who} may have happened; nothing was sent now`,
+        {
+          hint: [
+            ...outcome.intents.map(
+              ({ op, at, ticket }) =>
+                `it was sent at ${at}${ticket === null ? "" : ` for ${ticket}`}, as operation ${op}`,
+            ),
+            ...outcome.intents.map(({ op }) => `look for its run: kiloclaw-admin runs reconcile ${op}`),
+            "to start another one all the same, add --resend-unknown: that is written down as your decision",
+          ],
+        },
+      );
     case "possible-orphan":
       throw new CliError(
         "outcome-unknown",
@@ -143,7 +216,7 @@ function startedOrThrow(outcome: StartOutcome, who: string, prompt: string): Run
         {
           hint: [
             "it cannot be watched or cancelled from here and ends by itself; do not start another one before",
-            ...look,
+            look,
           ],
         },
       );
@@ -151,7 +224,7 @@ function startedOrThrow(outcome: StartOutcome, who: string, prompt: string): Run
       throw new CliError(
         "outcome-unknown",
         `no record of the run was found for ${who}; that is not proof that it did not start (${outcome.error.message})`,
-        { hint: ["look again before you start another one", ...look] },
+        { hint: ["look again before you start another one: kiloclaw-admin runs reconcile", look] },
       );
     case "alarm":
       throw new CliError(
@@ -165,21 +238,4 @@ function startedOrThrow(outcome: StartOutcome, who: string, prompt: string): Run
         },
       );
   }
-}
-
-function conflict(inTheWay: Run, sent: boolean, prompt: string): CliError {
-  const since = formatAgo(inTheWay.startedAt, new Date());
-  const same =
-    inTheWay.prompt === prompt ? "with the same prompt" : `with another prompt: "${promptLine(inTheWay).slice(0, 80)}"`;
-  return new CliError(
-    "conflict",
-    `${sent ? "another run is active" : "a run is already in progress; nothing was sent"}: ${inTheWay.id}`,
-    {
-      hint: [
-        `started by ${initiator(inTheWay)} ${since}, ${same}`,
-        `follow it: kiloclaw-admin runs watch ${inTheWay.id}`,
-      ],
-      retryable: true,
-    },
-  );
 }

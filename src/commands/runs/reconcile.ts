@@ -1,0 +1,220 @@
+import type { Command } from "@commander-js/extra-typings";
+import type { Api } from "../../api/api.ts";
+import type { Context } from "../../context.ts";
+import { CliError } from "../../errors.ts";
+import type { Ledger } from "../../journal/ledger.ts";
+import type { OpenIntent } from "../../journal/scan.ts";
+import type { OpenContext } from "../../program.ts";
+import { isStart, reconcileCancel, reconcileStart } from "../../runs/open-intents.ts";
+import { LOOK_LONGER_MS } from "../../runs/reconcile.ts";
+import type { View, When } from "../../terminal/output.ts";
+import { examples, reasonOption, ticketOption, yesOption } from "../options.ts";
+import { whyOf } from "../why.ts";
+
+/** Looking needs none. */
+const NO_REASON = { ticket: null, reason: null };
+
+interface ReconcileOptions {
+  readonly close?: true | undefined;
+  readonly yes?: true | undefined;
+  readonly dryRun?: true | undefined;
+  readonly ticket?: string | undefined;
+  readonly reason?: string | undefined;
+}
+
+/** An operation whose end was open, and what is known of it now. */
+interface Reconciled {
+  readonly op: string;
+  readonly action: string;
+  readonly sentAt: Date;
+  readonly userId: string;
+  readonly instanceId: string | null;
+  readonly ticket: string | null;
+  /** `open`: as unknown as before. */
+  readonly result:
+    | "open"
+    | "under-way"
+    | "found"
+    | "alarm"
+    | "closed"
+    | "running"
+    | "completed"
+    | "failed"
+    | "cancelled";
+  readonly runId: string | null;
+}
+
+export function configure(command: Command, open: OpenContext): void {
+  command
+    .argument("[operations...]", "IDs of operations, or unique beginnings of them; without any: all that are open")
+    .option("--close", "write down that nothing more will be found out about those that stay open")
+    .addOption(ticketOption())
+    .addOption(reasonOption())
+    .addOption(yesOption())
+    .option("-n, --dry-run", "show what is open, and ask the platform nothing")
+    .addHelpText(
+      "after",
+      examples(
+        "kiloclaw-admin runs reconcile",
+        "kiloclaw-admin runs reconcile 5d0c94f1",
+        'kiloclaw-admin runs reconcile 5d0c94f1 --close --reason "customer confirms: nothing ran"',
+      ) +
+        "\n\nLooks for the run of a start whose answer was lost, for up to six minutes after it was sent. Sends nothing that changes\n" +
+        "anything. Exits with 7 while something stays open.",
+    )
+    .action(async (ids, options) => reconcile(await open(), ids, options));
+}
+
+async function reconcile(context: Context, ids: readonly string[], options: ReconcileOptions): Promise<void> {
+  const { output, prompter } = context;
+  output.expect(reconciledView);
+  const api = await context.api();
+  const ledger = await context.ledger("reconcile", options.close ? await whyOf(context, options) : NO_REASON);
+  const chosen = await choose(context, ledger, ids);
+  if (options.dryRun)
+    return output.list(
+      chosen.map((open) => asWas(open)),
+      reconciledView,
+      "nothing is open",
+    );
+
+  // Who has decided to close what is not found does not wait for it.
+  const lookAfterMs = options.close ? [] : LOOK_LONGER_MS;
+  const done = await Promise.all(chosen.map((open) => reconcileOne(context, api, ledger, open, lookAfterMs)));
+  let rows = done.map(({ row }) => row);
+  const left = done.filter(({ row: { result } }) => result === "open" || result === "alarm");
+  if (options.close && left.length > 0) {
+    for (const { row } of left) output.notes(reconciledView.details?.(row, (at) => at?.toISOString() ?? "-") ?? []);
+    const place = await context.target();
+    await prompter.confirm(
+      `Close ${left.length === 1 ? "this operation" : `these ${left.length} operations`} although nobody knows what became of it?`,
+      { yes: options.yes ?? false, place },
+    );
+    for (const { open } of left) await ledger.settle(open, { runId: null, result: "closed", decision: "close" });
+    rows = rows.map((row) => (left.some((one) => one.row === row) ? { ...row, result: "closed" as const } : row));
+  }
+  await output.list(rows, reconciledView, "nothing is open");
+  const open = rows.filter(({ result }) => result === "open" || result === "alarm" || result === "under-way");
+  if (open.length > 0) throw stillOpen(open);
+}
+
+async function reconcileOne(
+  { output, stop }: Pick<Context, "output" | "stop">,
+  api: Api,
+  ledger: Ledger,
+  open: OpenIntent,
+  lookAfterMs: readonly number[],
+): Promise<{ open: OpenIntent; row: Reconciled }> {
+  const row = asWas(open);
+  if (row.result === "under-way") return { open, row };
+  if (!isStart(open)) {
+    const run = await reconcileCancel(api, ledger, open);
+    return { open, row: run ? { ...row, result: run.status, runId: run.id } : row };
+  }
+  const progress = await output.busy(`looking for the run of ${open.intent.op}`);
+  try {
+    const finding = await reconcileStart(api, ledger, open, { stop, lookAfterMs });
+    stop.throwIfAborted();
+    switch (finding.state) {
+      case "found":
+        return { open, row: { ...row, result: "found", runId: finding.run.id } };
+      case "alarm":
+        output.warn(`several runs fit operation ${row.op}: ${finding.runs.map(({ id }) => id).join(", ")}`);
+        return { open, row: { ...row, result: "alarm" } };
+      case "nothing":
+        return { open, row };
+    }
+  } finally {
+    progress.stop();
+  }
+}
+
+/** The operations that were named, or all that are open on this platform. */
+async function choose(
+  { output }: Pick<Context, "output">,
+  ledger: Ledger,
+  ids: readonly string[],
+): Promise<OpenIntent[]> {
+  const everywhere = await ledger.openAnywhere();
+  const here = everywhere.filter(({ intent }) => intent.origin === ledger.origin);
+  if (ids.length === 0) {
+    const elsewhere = new Set(
+      everywhere.map(({ intent }) => intent.origin).filter((origin) => origin !== ledger.origin),
+    );
+    for (const origin of elsewhere) {
+      output.note(`more is open at ${origin}: kiloclaw-admin runs reconcile --host ${origin}`);
+    }
+    return here;
+  }
+  return ids.map((id) => {
+    const found = everywhere.filter(({ intent }) => intent.op.startsWith(id.toLowerCase()));
+    const [one] = found;
+    if (!one || id.length < 8) {
+      throw new CliError("not-found", `no open operation has the ID ${id}`, {
+        hint: "see what is open: kiloclaw-admin runs reconcile --dry-run",
+      });
+    }
+    if (found.length > 1) {
+      throw new CliError("ambiguous", `"${id}" is the beginning of ${found.length} operation IDs`, {
+        hint: found.map(({ intent }) => `${intent.op}  ${intent.action}  ${intent.at}`),
+      });
+    }
+    if (one.intent.origin === ledger.origin) return one;
+    throw new CliError(
+      "usage",
+      `operation ${one.intent.op} was sent to ${one.intent.origin}, not to ${ledger.origin}`,
+      {
+        hint: `kiloclaw-admin runs reconcile ${id} --host ${one.intent.origin}`,
+      },
+    );
+  });
+}
+
+function asWas({ intent, writer }: OpenIntent): Reconciled {
+  const { op, action, at, userId, instanceId, runId, ticket } = intent;
+  const result = writer === null ? "open" : "under-way";
+  return { op, action, sentAt: new Date(at), userId, instanceId, ticket, result, runId };
+}
+
+function stillOpen(open: readonly Reconciled[]): CliError {
+  return new CliError(
+    "outcome-unknown",
+    open.length === 1 ? "one operation is still open" : `${open.length} operations are still open`,
+    {
+      hint: [
+        "no record of a run is no proof that it did not start; look again later, or ask the customer",
+        ...open
+          .filter(({ result }) => result !== "under-way")
+          .map(({ op }) => `once you know, write it down: kiloclaw-admin runs reconcile ${op} --close --reason TEXT`),
+      ],
+      retryable: true,
+    },
+  );
+}
+
+const reconciledView: View<Reconciled> = {
+  fields: ["op", "action", "sentAt", "userId", "instanceId", "ticket", "result", "runId"],
+  id: ({ op }) => op,
+  columns: (when: When) => [
+    {
+      header: "RESULT",
+      rank: 1,
+      value: ({ result }) => result,
+      color: ({ result }) => (result === "open" || result === "alarm" ? "magenta" : "green"),
+    },
+    { header: "OPERATION", rank: 0, value: ({ op }) => op },
+    { header: "WHAT", rank: 3, value: ({ action }) => action },
+    { header: "SENT", rank: 4, value: ({ sentAt }) => when(sentAt) },
+    { header: "RUN", rank: 2, value: ({ runId }) => runId ?? "-" },
+    { header: "USER", rank: 5, shrinkTo: 12, value: ({ userId }) => userId },
+    { header: "TICKET", rank: 6, shrinkTo: 8, value: ({ ticket }) => ticket ?? "-" },
+  ],
+  details: ({ op, action, sentAt, userId, instanceId, ticket, result }, when) => [
+    { label: "operation", value: `${op} (${action})` },
+    { label: "sent", value: when(sentAt) },
+    { label: "user", value: userId },
+    { label: "instance", value: instanceId ?? "-" },
+    { label: "ticket", value: ticket ?? "-" },
+    { label: "result", value: result },
+  ],
+};

@@ -1,0 +1,114 @@
+import { constants } from "node:fs";
+import { lstat, mkdir, open, readdir, rename, unlink } from "node:fs/promises";
+import { platform } from "node:os";
+
+/** What the journal needs to know of a file or folder. */
+export interface FileFacts {
+  readonly kind: "file" | "directory" | "other";
+  readonly size: number;
+  /** The owner's user number. */
+  readonly owner: number;
+  /** The permission bits. */
+  readonly mode: number;
+  /** Tells a file from every other that exists at the same time, whatever their names. */
+  readonly identity: string;
+}
+
+/**
+ * - `create`: must not exist yet; for its owner's eyes only. `continue`: must exist. `join`: either. All three append.
+ * - `read`: must exist, and is not changed.
+ *
+ * A symbolic link is never followed.
+ */
+export type OpenMode = "create" | "continue" | "join" | "read";
+
+export interface OpenFile {
+  /** @returns how many bytes were read; 0 at the end. */
+  read(into: Uint8Array, position: number): Promise<number>;
+  /** Appends. @returns how many bytes were written, which can be fewer than were given. */
+  write(bytes: Uint8Array): Promise<number>;
+  sync(): Promise<void>;
+  truncate(length: number): Promise<void>;
+  facts(): Promise<FileFacts>;
+  close(): Promise<void>;
+}
+
+/** The file operations that the journal is built on, so that tests can let each of them fail. */
+export interface FileLayer {
+  open(path: string, mode: OpenMode): Promise<OpenFile>;
+  /** Makes a folder, and those above it, for their owner only. @returns the first of them that was missing. */
+  makeDirectory(path: string): Promise<string | undefined>;
+  /** The names in a folder, in no order; none when there is no such folder. */
+  list(path: string): Promise<string[]>;
+  facts(path: string): Promise<FileFacts>;
+  rename(from: string, to: string): Promise<void>;
+  remove(path: string): Promise<void>;
+  /** Makes what was created, renamed and removed in a folder survive a power cut. */
+  syncDirectory(path: string): Promise<void>;
+}
+
+const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL, O_APPEND } = constants;
+// Absent on Windows.
+const O_NOFOLLOW = constants.O_NOFOLLOW ?? 0;
+const FLAGS: Readonly<Record<OpenMode, number>> = {
+  create: O_RDWR | O_CREAT | O_EXCL | O_APPEND | O_NOFOLLOW,
+  continue: O_RDWR | O_APPEND | O_NOFOLLOW,
+  join: O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW,
+  read: O_RDONLY | O_NOFOLLOW,
+};
+
+/** This machine's files. */
+export const systemFiles: FileLayer = {
+  async open(path, mode) {
+    const file = await open(path, FLAGS[mode], 0o600);
+    return {
+      read: async (into, position) => (await file.read(into, 0, into.length, position)).bytesRead,
+      write: async (bytes) => (await file.write(bytes)).bytesWritten,
+      sync: () => file.sync(),
+      truncate: (length) => file.truncate(length),
+      facts: async () => factsOf(await file.stat({ bigint: true })),
+      close: () => file.close(),
+    };
+  },
+  makeDirectory: (path) => mkdir(path, { recursive: true, mode: 0o700 }),
+  list: async (path) => {
+    try {
+      return await readdir(path);
+    } catch (error) {
+      if (isMissing(error)) return [];
+      throw error;
+    }
+  },
+  facts: async (path) => factsOf(await lstat(path, { bigint: true })),
+  rename,
+  remove: unlink,
+  async syncDirectory(path) {
+    // Windows opens no folders; its file system keeps a journal of names of its own.
+    if (platform() === "win32") return;
+    const directory = await open(path, O_RDONLY);
+    try {
+      await directory.sync();
+    } finally {
+      await directory.close();
+    }
+  },
+};
+
+/** Whether the error says that there is no such file. */
+export function isMissing(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "ENOENT";
+}
+
+type Stats = Awaited<ReturnType<typeof lstat>> & { readonly ino: bigint };
+
+function factsOf(
+  stats: Pick<Stats, "isFile" | "isDirectory"> & Record<"size" | "uid" | "mode" | "dev" | "ino", bigint>,
+) {
+  return {
+    kind: stats.isFile() ? "file" : stats.isDirectory() ? "directory" : "other",
+    size: Number(stats.size),
+    owner: Number(stats.uid),
+    mode: Number(stats.mode) & 0o777,
+    identity: `${stats.dev}:${stats.ino}`,
+  } satisfies FileFacts;
+}

@@ -1,0 +1,371 @@
+/**
+ * The journal: what this machine has changed on a platform, in append-only files, one for each invocation that changes
+ * something, or for each job however often it is resumed.
+ *
+ * What can be detected: any change of a record, a record that was removed, added or moved within a file, an end that was torn
+ * by a crash, an invocation that did not end. What cannot: that a whole file was removed, or cut back to where an earlier
+ * invocation had ended; that somebody with this user's rights wrote a file anew. Files are not chained to each other, because
+ * that would only move the problem to the newest file. The independent witness is the platform's own audit log, with which
+ * `audit verify` compares.
+ */
+import { randomUUID } from "node:crypto";
+import { dirname, join } from "node:path";
+import { CliError, messageOf } from "../errors.ts";
+import { claimJournal, type Claim } from "./claim.ts";
+import { isMissing, systemFiles, type FileLayer, type OpenFile } from "./file-layer.ts";
+import { assertTrusted, closedPath, journalName, openFolder, secureFolder, type JournalFile } from "./folder.ts";
+import { readRecords, type Torn } from "./read.ts";
+import { FORMAT, GENESIS, seal, type Entry, type IntentRecord, type JournalRecord } from "./record.ts";
+
+/** Who does what on which platform, and why: stands in every record. */
+export interface Invocation {
+  readonly action: string;
+  readonly profile: string;
+  readonly origin: string;
+  readonly adminId: string | null;
+  readonly ticket: string | null;
+  readonly reason: string | null;
+  /** This program's version. */
+  readonly tool: string;
+  /** This process. */
+  readonly pid: number;
+}
+
+export interface Clock {
+  now(): Date;
+  /** Milliseconds from an arbitrary start, of a clock that nobody sets. */
+  monotonicMs(): number;
+}
+
+export interface JournalOptions {
+  readonly files?: FileLayer;
+  readonly clock?: Clock;
+}
+
+const systemClock: Clock = { now: () => new Date(), monotonicMs: () => performance.now() };
+
+/** As much as is written and synced at once. */
+const LARGEST_BATCH = 256;
+
+interface Waiting {
+  readonly entry: Entry | { readonly kind: "end" };
+  readonly resolve: (record: JournalRecord) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** What is known of a journal's records. */
+interface Chain {
+  readonly seq: number;
+  readonly hash: string;
+  readonly intents: number;
+  readonly open: ReadonlyMap<string, IntentRecord>;
+  readonly ended: boolean;
+}
+
+const NOTHING: Chain = { seq: 0, hash: GENESIS, intents: 0, open: new Map(), ended: false };
+
+/** A journal that this process writes, and nobody else at the same time. */
+export class Journal {
+  readonly id: string;
+  readonly path: string;
+  /** What was cut off when it was opened, and where it was kept. */
+  readonly torn: (Torn & { readonly keptIn: string }) | null;
+  readonly #journal: JournalFile;
+  readonly #invocation: Invocation;
+  readonly #file: OpenFile;
+  readonly #claim: Claim;
+  readonly #files: FileLayer;
+  readonly #clock: Clock;
+  readonly #open: Map<string, IntentRecord>;
+  #seq: number;
+  #hash: string;
+  #intents: number;
+  #ended: boolean;
+  #waiting: Waiting[] = [];
+  #writing: Promise<void> | undefined;
+  #broken: CliError | undefined;
+  #closing: Promise<void> | undefined;
+
+  private constructor(
+    journal: JournalFile,
+    invocation: Invocation,
+    opened: { file: OpenFile; claim: Claim; chain: Chain; torn: Journal["torn"] },
+    { files, clock }: Required<JournalOptions>,
+  ) {
+    this.id = journal.id;
+    this.path = journal.path;
+    this.torn = opened.torn;
+    this.#journal = journal;
+    this.#invocation = invocation;
+    this.#file = opened.file;
+    this.#claim = opened.claim;
+    this.#files = files;
+    this.#clock = clock;
+    this.#open = new Map(opened.chain.open);
+    this.#seq = opened.chain.seq;
+    this.#hash = opened.chain.hash;
+    this.#intents = opened.chain.intents;
+    this.#ended = opened.chain.ended;
+  }
+
+  /**
+   * Begins a journal: a new file, there to stay once this returns.
+   *
+   * @throws CliError `local-state`
+   */
+  static async create(stateDirectory: string, invocation: Invocation, options: JournalOptions = {}): Promise<Journal> {
+    const { files = systemFiles, clock = systemClock } = options;
+    const id = randomUUID();
+    const name = journalName(clock.now(), invocation.action, id);
+    const folder = openFolder(stateDirectory);
+    const path = join(folder, name);
+    const journal = { id, name, path, stateDirectory };
+    return orLocalState(path, async () => {
+      await secureFolder(dirname(folder), files);
+      await secureFolder(folder, files);
+      return holding(await claimJournal(path, { pid: invocation.pid, op: id }, files), async (claim) =>
+        opening(await files.open(path, "create"), async (file) => {
+          await file.sync();
+          await files.syncDirectory(folder);
+          return new Journal(journal, invocation, { file, claim, chain: NOTHING, torn: null }, { files, clock });
+        }),
+      );
+    });
+  }
+
+  /**
+   * Goes on with a journal, to resume a job or to settle what it left open. A torn end is copied aside and cut off.
+   *
+   * @throws HeldError (`conflict`) when a process is writing it.
+   * @throws CliError `not-found` when it was closed since it was listed: nothing in it is open.
+   * @throws CliError `local-state` when it is damaged or cannot be written.
+   */
+  static async open(journal: JournalFile, invocation: Invocation, options: JournalOptions = {}): Promise<Journal> {
+    const { files = systemFiles, clock = systemClock } = options;
+    const { path } = journal;
+    return orLocalState(path, async () => {
+      await secureFolder(dirname(path), files);
+      return holding(await claimJournal(path, { pid: invocation.pid, op: journal.id }, files), async (claim) =>
+        opening(await openAgain(path, files), async (file) => {
+          assertTrusted(path, await file.facts());
+          let found: Torn | undefined;
+          const chain = await follow(readRecords(path, file, (torn) => (found = torn)));
+          const torn = found ? await cutOff(path, file, found, files, clock.now()) : null;
+          // What a crash left unsynced is relied upon from here on.
+          await file.sync();
+          return new Journal(journal, invocation, { file, claim, chain, torn }, { files, clock });
+        }),
+      );
+    });
+  }
+
+  /** What may have been sent without its end being known. */
+  get open(): readonly IntentRecord[] {
+    return [...this.#open.values()];
+  }
+
+  /**
+   * Appends a record. When this returns, the record survives a power cut. Records that are appended at the same time share
+   * the cost of that.
+   *
+   * @returns the record as it stands in the file.
+   * @throws CliError `local-state`: it may or may not be in the file. From then on every append fails.
+   * @throws Error when it is not a record; nothing was written.
+   */
+  append(entry: Entry): Promise<JournalRecord> {
+    return this.#enqueue(entry);
+  }
+
+  /**
+   * Ends the invocation in order. A journal in which nothing is open is closed: it moves to where it costs nothing any more.
+   *
+   * @throws CliError `local-state`
+   */
+  async end(): Promise<void> {
+    try {
+      // Nothing was added to what had ended.
+      if (!this.#ended || this.#writing) await this.#enqueue({ kind: "end" });
+      if (this.#open.size === 0) {
+        const to = closedPath(this.#journal.stateDirectory, this.#journal.name);
+        await secureFolder(dirname(dirname(to)), this.#files);
+        await secureFolder(dirname(to), this.#files);
+        await this.#files.rename(this.path, to);
+        await this.#files.syncDirectory(dirname(to));
+      }
+    } catch (error) {
+      throw cannotWrite(this.path, error);
+    } finally {
+      await this.close();
+    }
+  }
+
+  /** Leaves the journal as it is, without an end. Never fails; does nothing after `end`. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    this.#broken ??= new CliError("local-state", `the journal ${this.path} was closed`);
+    await this.#writing;
+    await this.#file.close().catch(() => undefined);
+    await this.#claim.release();
+  }
+
+  #enqueue(entry: Waiting["entry"]): Promise<JournalRecord> {
+    return new Promise((resolve, reject) => {
+      if (this.#broken) {
+        reject(this.#broken);
+        return;
+      }
+      // A caller's mistake is no reason to stop the others.
+      seal(this.#complete(entry, 0));
+      this.#waiting.push({ entry, resolve, reject });
+      this.#writing ??= this.#write();
+    });
+  }
+
+  /** Writes what is waiting, and what comes meanwhile. */
+  async #write(): Promise<void> {
+    // Whatever is appended in the same turn goes together.
+    await Promise.resolve();
+    while (this.#waiting.length > 0) {
+      const batch = this.#waiting.splice(0, LARGEST_BATCH);
+      try {
+        if (this.#broken) throw this.#broken;
+        const records = await this.#writeBatch(batch);
+        for (const [index, { resolve }] of batch.entries()) {
+          const record = records[index];
+          if (record) resolve(record);
+        }
+      } catch (error) {
+        // What a failed write or sync has left on the disk cannot be known, and trying again would hide that.
+        this.#broken ??= cannotWrite(this.path, error);
+        for (const { reject } of [...batch, ...this.#waiting.splice(0)]) reject(this.#broken);
+      }
+    }
+    // In the same turn in which nothing was waiting: whoever comes later begins anew.
+    this.#writing = undefined;
+  }
+
+  async #writeBatch(batch: readonly Waiting[]): Promise<JournalRecord[]> {
+    const first = this.#seq;
+    const sealed: ReturnType<typeof seal>[] = [];
+    for (const { entry } of batch) {
+      const one = seal(this.#complete(entry, first));
+      this.#note(one.record);
+      sealed.push(one);
+    }
+    const bytes = Buffer.concat(sealed.map(({ line }) => line));
+    const written = await this.#file.write(bytes);
+    if (written !== bytes.length) throw new Error(`only ${written} of ${bytes.length} bytes could be written`);
+    await this.#file.sync();
+    return sealed.map(({ record }) => record);
+  }
+
+  #complete(entry: Waiting["entry"], batch: number): Parameters<typeof seal>[0] {
+    const { pid: _, ...invocation } = this.#invocation;
+    const stamp = {
+      format: FORMAT,
+      ...invocation,
+      op: this.id,
+      seq: this.#seq,
+      batch,
+      prev: this.#hash,
+      at: this.#clock.now().toISOString(),
+      monotonicMs: Math.round(this.#clock.monotonicMs()),
+    } as const;
+    if (entry.kind === "end") return { ...stamp, ...entry, intents: this.#intents, open: this.#open.size };
+    return { ...stamp, ...entry };
+  }
+
+  #note(record: JournalRecord): void {
+    this.#seq = record.seq + 1;
+    this.#hash = record.hash;
+    this.#ended = record.kind === "end";
+    if (record.kind === "intent") this.#intents += 1;
+    noteOpen(this.#open, record);
+  }
+}
+
+/** Keeps account of what is open: an intent, until a record about the same operation says that it is settled. */
+export function noteOpen(open: Map<string, IntentRecord>, record: JournalRecord): void {
+  if (record.kind === "intent") open.set(record.op, record);
+  else if ((record.kind === "outcome" || record.kind === "reconcile") && record.settled) open.delete(record.op);
+}
+
+async function follow(records: AsyncIterable<JournalRecord>): Promise<Chain> {
+  const open = new Map<string, IntentRecord>();
+  let [seq, hash, intents, ended] = [NOTHING.seq, NOTHING.hash, NOTHING.intents, NOTHING.ended];
+  for await (const record of records) {
+    seq += 1;
+    hash = record.hash;
+    ended = record.kind === "end";
+    if (record.kind === "intent") intents += 1;
+    noteOpen(open, record);
+  }
+  return { seq, hash, intents, open, ended };
+}
+
+/** Copies a torn end aside, for whoever wants to know, and cuts it off. */
+async function cutOff(path: string, file: OpenFile, torn: Torn, files: FileLayer, now: Date): Promise<Journal["torn"]> {
+  const keptIn = `${path}.torn-${now.toISOString().replaceAll(/[-:.]/g, "")}-${randomUUID().slice(0, 8)}`;
+  await opening(await files.open(keptIn, "create"), async (copy) => {
+    const chunk = Buffer.alloc(65_536);
+    for (let position = torn.offset; ;) {
+      const length = await file.read(chunk, position);
+      if (length === 0) break;
+      if ((await copy.write(chunk.subarray(0, length))) !== length) throw new Error(`${keptIn} could not be written`);
+      position += length;
+    }
+    await copy.sync();
+    await copy.close();
+  });
+  await files.syncDirectory(dirname(path));
+  await file.truncate(torn.offset);
+  return { ...torn, keptIn };
+}
+
+async function openAgain(path: string, files: FileLayer): Promise<OpenFile> {
+  try {
+    return await files.open(path, "continue");
+  } catch (error) {
+    if (!isMissing(error)) throw error;
+    throw new CliError("not-found", `the journal ${path} has been closed: nothing in it is open`, { cause: error });
+  }
+}
+
+async function holding<T>(claim: Claim, work: (claim: Claim) => Promise<T>): Promise<T> {
+  try {
+    return await work(claim);
+  } catch (error) {
+    await claim.release();
+    throw error;
+  }
+}
+
+async function opening<T>(file: OpenFile, work: (file: OpenFile) => Promise<T>): Promise<T> {
+  try {
+    return await work(file);
+  } catch (error) {
+    await file.close().catch(() => undefined);
+    throw error;
+  }
+}
+
+async function orLocalState<T>(path: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof CliError) throw error;
+    throw cannotWrite(path, error);
+  }
+}
+
+function cannotWrite(path: string, error: unknown): CliError {
+  if (error instanceof CliError) return error;
+  return new CliError("local-state", `the journal ${path} cannot be written: ${messageOf(error)}`, {
+    hint: "make room, or see to the folder's permissions; nothing that is not in the journal is sent",
+    cause: error,
+  });
+}

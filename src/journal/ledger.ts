@@ -1,0 +1,111 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { claimInstance, HeldError, type Claim } from "./claim.ts";
+import { Journal, type Invocation } from "./journal.ts";
+import { allRecords, openIntents, type IntentFilter, type OpenIntent } from "./scan.ts";
+
+/** A start takes a second or two; one whose answer is lost holds its claim for minutes. */
+const CLAIM_PATIENCE_MS = 5_000;
+const CLAIM_PAUSE_MS = 100;
+
+/** What one invocation writes down, and what it needs to know of the others: the way to this machine's journals. */
+export class Ledger {
+  readonly #stateDirectory: string;
+  readonly #invocation: Invocation;
+  #journal: Promise<Journal> | undefined;
+
+  constructor(stateDirectory: string, invocation: Invocation) {
+    this.#stateDirectory = stateDirectory;
+    this.#invocation = invocation;
+  }
+
+  get origin(): string {
+    return this.#invocation.origin;
+  }
+
+  /**
+   * This invocation's own journal, begun when it is first needed: who changes nothing leaves nothing behind.
+   *
+   * @throws CliError `local-state`
+   */
+  journal(): Promise<Journal> {
+    this.#journal ??= Journal.create(this.#stateDirectory, this.#invocation);
+    return this.#journal;
+  }
+
+  /**
+   * Claims an instance against other processes of this machine. Waits a moment for one that is about to be done.
+   *
+   * @throws HeldError (`conflict`); CliError `local-state`
+   */
+  async claim(instanceId: string, op: string, stop: AbortSignal): Promise<Claim> {
+    const until = performance.now() + CLAIM_PATIENCE_MS;
+    for (;;) {
+      try {
+        const { origin, pid } = this.#invocation;
+        return await claimInstance(this.#stateDirectory, { origin, instanceId }, { pid, op });
+      } catch (error) {
+        if (!(error instanceof HeldError) || performance.now() > until) throw error;
+      }
+      stop.throwIfAborted();
+      await sleep(CLAIM_PAUSE_MS, undefined, { signal: stop });
+    }
+  }
+
+  /** What was, or may have been, sent to this platform without its end being known, oldest first. */
+  open(filter: Omit<IntentFilter, "origin"> = {}): Promise<OpenIntent[]> {
+    return this.#openIntents({ ...filter, origin: this.origin });
+  }
+
+  /** The same for every platform. */
+  openAnywhere(): Promise<OpenIntent[]> {
+    return this.#openIntents({});
+  }
+
+  async #openIntents(filter: IntentFilter): Promise<OpenIntent[]> {
+    const found: OpenIntent[] = [];
+    for await (const open of openIntents(this.#stateDirectory, filter)) found.push(open);
+    return found;
+  }
+
+  /**
+   * Writes down what was found out about an earlier invocation's intent, into that invocation's journal.
+   *
+   * @param decision what a person has decided, if it was a person who settled it.
+   * @throws HeldError (`conflict`) when that invocation is still at work; CliError `local-state`
+   */
+  async settle(
+    { journal: file, intent }: OpenIntent,
+    { decision, ...finding }: { readonly runId: string | null; readonly result: string; readonly decision?: string },
+  ): Promise<void> {
+    const journal = await Journal.open(file, this.#invocation);
+    const { op, userId, instanceId, runId } = intent;
+    try {
+      if (decision) await journal.append({ kind: "override", op, userId, instanceId, runId, decision });
+      await journal.append({ kind: "reconcile", op, code: null, settled: true, ...finding });
+      await journal.end();
+    } finally {
+      await journal.close();
+    }
+  }
+
+  /** The runs that are known to belong to an operation other than this one. Reads every journal. */
+  async runsOfOthers(op: string): Promise<string[]> {
+    const runs = new Set<string>();
+    for await (const { record } of allRecords(this.#stateDirectory)) {
+      if ((record.kind === "outcome" || record.kind === "reconcile") && record.op !== op && record.runId !== null) {
+        runs.add(record.runId);
+      }
+    }
+    return [...runs];
+  }
+
+  /**
+   * Ends this invocation's journal, if it was begun.
+   *
+   * @throws CliError `local-state`
+   */
+  async close(): Promise<void> {
+    const journal = await this.#journal?.catch(() => undefined);
+    await journal?.end();
+  }
+}

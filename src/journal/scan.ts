@@ -1,0 +1,149 @@
+import { writerOf, type Holder } from "./claim.ts";
+import { CliError } from "../errors.ts";
+import { systemFiles, type FileLayer } from "./file-layer.ts";
+import { allJournals, openJournals, type JournalFile } from "./folder.ts";
+import { noteOpen } from "./journal.ts";
+import { readJournal, type Torn } from "./read.ts";
+import type { IntentRecord, JournalRecord } from "./record.ts";
+
+/** Something that was, or may have been, sent without its end being known. */
+export interface OpenIntent {
+  readonly journal: JournalFile;
+  readonly intent: IntentRecord;
+  /** The process that is at it now. `null`: nobody is, and it is for `runs reconcile` to find out. */
+  readonly writer: Holder | null;
+}
+
+export interface IntentFilter {
+  readonly origin?: string | undefined;
+  readonly userId?: string | undefined;
+  readonly instanceId?: string | undefined;
+}
+
+export interface ScanOptions {
+  readonly files?: FileLayer;
+  /** Told of a journal with a torn end, which is left out. Where a process is writing it, that is only how far it has come. */
+  readonly onTorn?: (journal: JournalFile, torn: Torn) => void;
+}
+
+/**
+ * What is open, oldest first. Costs nothing for journals that were closed. Changes nothing.
+ *
+ * To settle it: `Journal.open` its journal, append a record of kind `reconcile` for the operation, `end`. The intent and what
+ * became of it so stand in one file, and no other has to be read to know what is open in it.
+ *
+ * @throws CliError `local-state` when a journal is damaged or cannot be read: what it holds open cannot be known.
+ */
+export async function* openIntents(
+  stateDirectory: string,
+  filter: IntentFilter = {},
+  { files = systemFiles, onTorn }: ScanOptions = {},
+): AsyncGenerator<OpenIntent, void, undefined> {
+  for (const journal of await openJournals(stateDirectory, files)) {
+    // Asked first: what a process finished before it let go is then read, not taken for abandoned.
+    const writer = await writerOf(journal.path, files);
+    const open = new Map<string, IntentRecord>();
+    const records = readJournal(journal, { files, onTorn: (torn) => onTorn?.(journal, torn) });
+    for await (const record of records) noteOpen(open, record);
+    for (const intent of open.values()) {
+      if (filter.origin !== undefined && intent.origin !== filter.origin) continue;
+      if (filter.userId !== undefined && intent.userId !== filter.userId) continue;
+      if (filter.instanceId !== undefined && intent.instanceId !== filter.instanceId) continue;
+      yield { journal, intent, writer };
+    }
+  }
+}
+
+/** A record, with the journal it stands in. */
+export interface Located {
+  readonly journal: JournalFile;
+  readonly record: JournalRecord;
+}
+
+/**
+ * Every record of this machine, in the order of their times, whichever journals they stand in. In memory are only the
+ * journals that overlap at one time, a piece of each.
+ *
+ * @throws CliError `local-state` as {@link readJournal} does.
+ */
+export async function* allRecords(
+  stateDirectory: string,
+  { files = systemFiles, onTorn }: ScanOptions = {},
+): AsyncGenerator<Located, void, undefined> {
+  interface Source extends Located {
+    readonly rest: AsyncGenerator<JournalRecord, void, undefined>;
+  }
+  const active: Source[] = [];
+  const advance = async (journal: JournalFile, rest: Source["rest"]) => {
+    const { done, value } = await rest.next();
+    if (!done) active.push({ journal, record: value, rest });
+  };
+  const journals = await allJournals(stateDirectory, files);
+  let next = 0;
+  try {
+    for (;;) {
+      let first = active[0];
+      for (const source of active) if (first && source.record.at < first.record.at) first = source;
+      const journal = journals[next];
+      // A journal holds nothing older than its own name.
+      if (journal && (!first || journal.name.slice(0, 19) <= compact(first.record.at))) {
+        next += 1;
+        await advance(journal, readJournal(journal, { files, onTorn: (torn) => onTorn?.(journal, torn) }));
+      } else if (first) {
+        active.splice(active.indexOf(first), 1);
+        yield first;
+        await advance(first.journal, first.rest);
+      } else {
+        return;
+      }
+    }
+  } finally {
+    for (const { rest } of active) await rest.return();
+  }
+}
+
+function compact(at: string): string {
+  return at.replaceAll(/[-:.]/g, "");
+}
+
+/** What can be said of a journal's file. */
+export interface Verification {
+  readonly journal: JournalFile;
+  /**
+   * - `ended`: whole, and its last invocation ended in order.
+   * - `under-way`: a process is writing it.
+   * - `not-ended`: whole as far as it goes, but its last invocation crashed, or was told to stop. Its end may have been removed.
+   * - `damaged`: not as it was written, or not to be read at all; `damage` says which.
+   */
+  readonly state: "ended" | "under-way" | "not-ended" | "damaged";
+  readonly records: number;
+  readonly intents: number;
+  readonly open: number;
+  readonly writer: Holder | null;
+  /** The rest of a write that did not get to its end. */
+  readonly torn: Torn | null;
+  readonly damage: string | null;
+}
+
+/** Checks every record of a journal: its own hash, and its place in the chain. Changes nothing. */
+export async function verifyJournal(journal: JournalFile, files: FileLayer = systemFiles): Promise<Verification> {
+  const open = new Map<string, IntentRecord>();
+  let [records, intents, last]: [number, number, JournalRecord | undefined] = [0, 0, undefined];
+  let torn: Torn | null = null;
+  let damage: string | null = null;
+  const writer = await writerOf(journal.path, files);
+  try {
+    for await (const record of readJournal(journal, { files, onTorn: (found) => (torn = found) })) {
+      records += 1;
+      if (record.kind === "intent") intents += 1;
+      noteOpen(open, record);
+      last = record;
+    }
+  } catch (error) {
+    if (!(error instanceof CliError)) throw error;
+    damage = error.message;
+  }
+  const ended = last?.kind === "end" && !torn;
+  const state = damage !== null ? "damaged" : writer ? "under-way" : ended ? "ended" : "not-ended";
+  return { journal, state, records, intents, open: open.size, writer, torn, damage };
+}

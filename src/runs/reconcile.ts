@@ -1,0 +1,104 @@
+import { createHash } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+import { ApiError } from "../api/api-error.ts";
+import type { Api, CallOptions } from "../api/api.ts";
+import { graceAfter } from "./grace.ts";
+import { listRuns } from "./list.ts";
+import type { Run } from "./run.ts";
+
+/** What tells the row of one start from all other rows. Holds no text of the prompt, so that it can be written down. */
+export interface StartMark {
+  readonly userId: string;
+  readonly instanceId: string;
+  /** The admin whose token the request carried. Unknown: no row can be told to be ours. */
+  readonly adminId: string | null;
+  readonly promptSha256: string;
+  /** Runs that fit although they are not ours: they were there before, or belong to another start. */
+  readonly known: readonly string[];
+}
+
+/** What is found of a start whose answer is not known. */
+export interface Trace {
+  /** The rows that can only be of this start. More than one should not be possible. */
+  readonly ours: readonly Run[];
+  /** A run in progress on the instance, whoever started it, as the platform's row has it. */
+  readonly running: Run | undefined;
+}
+
+/** When to look for the row of a start, in milliseconds after its answer was lost. */
+export const LOOK_AFTER_MS: readonly number[] = [0, 1_000, 2_000, 4_000, 8_000, 15_000, 30_000];
+/** The same, for somebody who asks for it: the web app waits up to 300 s for its worker before it writes the row. */
+export const LOOK_LONGER_MS: readonly number[] = [...LOOK_AFTER_MS, 60_000, 120_000, 180_000, 240_000, 330_000];
+/** How long to go on looking once the user wants the tool to end. */
+const LOOK_AFTER_STOP_MS = 5_000;
+
+/** The runs of the instance that a start's row could be mistaken for are the newest hundred. */
+const NEWEST = 100;
+
+/** A prompt's fingerprint. */
+export function sha256(text: string): string {
+  return createHash("sha256").update(text).digest("hex");
+}
+
+/** Whether a run's row is what this start would have written. */
+export function fits(run: Run, { userId, instanceId, adminId, promptSha256 }: Omit<StartMark, "known">): boolean {
+  return (
+    run.userId === userId &&
+    run.instanceId === instanceId &&
+    adminId !== null &&
+    run.initiatedByAdminId === adminId &&
+    sha256(run.prompt) === promptSha256
+  );
+}
+
+/** The instance's newest runs, newest first, as their rows say: nobody's status is asked. */
+export async function newestRuns(api: Api, instanceId: string, options?: CallOptions): Promise<Run[]> {
+  const runs: Run[] = [];
+  for await (const run of listRuns(api, { instanceId }, NEWEST, options)) runs.push(run);
+  return runs;
+}
+
+/** One look for the rows of a start. */
+export async function lookFor(api: Api, mark: StartMark, options?: CallOptions): Promise<Trace> {
+  const runs = await newestRuns(api, mark.instanceId, options);
+  return {
+    ours: runs.filter((run) => !mark.known.includes(run.id) && fits(run, mark)),
+    running: runs.find(({ status }) => status === "running"),
+  };
+}
+
+/**
+ * Looks for the rows of a start until `enough` says that what was found decides the matter, or the last look was taken. A
+ * look that fails is left out. Somebody who wants the tool to end waits five seconds more.
+ *
+ * @returns what the last look that went well found; `undefined` when none did.
+ */
+export async function searchFor(
+  api: Api,
+  mark: StartMark,
+  enough: (trace: Trace) => boolean,
+  { stop, lookAfterMs }: { stop: AbortSignal; lookAfterMs: readonly number[] },
+): Promise<Trace | undefined> {
+  const began = performance.now();
+  const { signal: grace, release } = graceAfter(stop, LOOK_AFTER_STOP_MS);
+  let trace: Trace | undefined;
+  try {
+    for (const afterMs of lookAfterMs) {
+      const wait = began + afterMs - performance.now();
+      // A stop cuts the wait short once, the end of the grace after it for good.
+      if (wait > 0) await sleep(wait, undefined, { signal: stop.aborted ? grace : stop }).catch(() => undefined);
+      if (grace.aborted) break;
+      const seen = await lookFor(api, mark, { signal: grace, retry: false }).catch(whatFailed);
+      trace = seen ?? trace;
+      if (seen && enough(seen)) break;
+    }
+    return trace;
+  } finally {
+    release();
+  }
+}
+
+/** A look that failed has seen nothing. */
+function whatFailed(error: unknown): undefined {
+  if (!(error instanceof ApiError)) throw error;
+}
