@@ -225,7 +225,6 @@ const LOOK_ALIKES = [
   " https://app.kilo.ai",
   "https://app.kilo.ai\t",
   "https://app.\nkilo.ai",
-  "",
 ];
 
 describe("an address that is not exactly an origin to trust", () => {
@@ -235,10 +234,21 @@ describe("an address that is not exactly an origin to trust", () => {
     const env = { KILOCLAW_ADMIN_HOST: "", KILOCLAW_ADMIN_TOKEN: TOKEN };
     const results = await Promise.all([
       ...Object.values(COMMANDS).map((argv) => use([...argv, "--host", host], { env })),
-      ...(host === "" ? [] : [use(["runs", "list"], { env: { ...env, KILOCLAW_ADMIN_HOST: host } })]),
+      use(["runs", "list"], { env: { ...env, KILOCLAW_ADMIN_HOST: host } }),
       use(["runs", "list", "--profile", "work"], { env }),
     ]);
     expect(results.map(({ code }) => code)).toEqual(results.map(() => 2));
+    expect(strayed).toEqual([]);
+  });
+
+  it("is refused when it is empty", async () => {
+    await profile(urlOf(trusted));
+    const env = { KILOCLAW_ADMIN_HOST: "", KILOCLAW_ADMIN_TOKEN: TOKEN };
+    const results = await Promise.all(Object.values(COMMANDS).map((argv) => use([...argv, "--host", ""], { env })));
+    expect(results.map(({ code }) => code)).toEqual(results.map(() => 2));
+    // A settings file that says so is broken.
+    await profile("");
+    expect((await use(["runs", "list", "--profile", "work"], { env })).code).toBe(12);
     expect(strayed).toEqual([]);
   });
 
