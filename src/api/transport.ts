@@ -1,6 +1,7 @@
 import { pipeline, type Readable } from "node:stream";
 import { ApiError, notUnderstood } from "./api-error.ts";
 import { isLoopback, type Origin } from "./origin.ts";
+import { suspendSignal } from "./suspend.ts";
 import { tokenRemover } from "./token.ts";
 import { CONNECT_TIMEOUT_MS, openWire, ProxyTrouble, type Wire, type WireAnswer } from "./wire.ts";
 
@@ -75,7 +76,8 @@ export class Transport {
   async exchange(outgoing: Outgoing): Promise<Answer> {
     const { origin, token, userAgent, env, onExchange } = this.#options;
     const timeout = AbortSignal.timeout(outgoing.timeoutMs);
-    const signal = outgoing.signal ? AbortSignal.any([outgoing.signal, timeout]) : timeout;
+    const sleep = suspendSignal();
+    const signal = AbortSignal.any([...(outgoing.signal ? [outgoing.signal] : []), timeout, sleep.signal]);
     let sent = false;
     const began = performance.now();
     const log = (outcome: string, bytes = 0) =>
@@ -127,10 +129,19 @@ export class Transport {
         date: parseDate(headers.date),
       };
     } catch (error) {
-      const failure = error instanceof ApiError ? error : this.#failure(error, outgoing, sent, timeout);
+      const failure = error instanceof ApiError ? error : this.#failure(error, outgoing, sent, timeout, sleep.signal);
       log(failure.message);
       throw failure;
+    } finally {
+      sleep.release();
+      if (sleep.signal.aborted) await this.#dropConnections();
     }
+  }
+
+  /** What is kept open from before a sleep would only swallow the next request. */
+  async #dropConnections(): Promise<void> {
+    await this.close();
+    this.#wire = undefined;
   }
 
   async close(): Promise<void> {
@@ -138,7 +149,7 @@ export class Transport {
     await (await this.#wire?.catch(() => undefined))?.close();
   }
 
-  #failure(error: unknown, outgoing: Outgoing, sent: boolean, timeout: AbortSignal): ApiError {
+  #failure(error: unknown, outgoing: Outgoing, sent: boolean, timeout: AbortSignal, sleep: AbortSignal): ApiError {
     const { procedure } = outgoing;
     const { hostname, origin } = new URL(this.#options.origin);
     const fail = (what: string, hint?: string) =>
@@ -147,6 +158,7 @@ export class Transport {
       return new ApiError("interrupted", "interrupted", { procedure, sent, transient: false, cause: error });
     }
     if (timeout.aborted) return fail(`${origin} did not answer ${procedure} within ${outgoing.timeoutMs / 1000} s`);
+    if (sleep.aborted) return fail(`this machine was asleep while ${origin} was asked for ${procedure}`);
     if (error instanceof ProxyTrouble) {
       return fail(
         `no way to ${origin}: ${error.message}`,

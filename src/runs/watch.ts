@@ -43,7 +43,9 @@ export async function* watchRun(api: Api, run: Run, options: WatchOptions): Asyn
   const { stop, timeoutMs } = options;
   const limit = timeoutMs === undefined ? undefined : AbortSignal.timeout(timeoutMs);
   const signal = limit ? AbortSignal.any([stop, limit]) : stop;
-  const began = Date.now();
+  // Not the wall clock: it runs on while the machine sleeps, and nobody has run out of patience then.
+  const clock = () => performance.now();
+  const began = clock();
   if (run.status === "running") await refuseIfMachineIsDown(api, run, signal);
   const cursor = new OutputCursor();
   let lastGrowth = began;
@@ -57,7 +59,7 @@ export async function* watchRun(api: Api, run: Run, options: WatchOptions): Asyn
       if (!status.hasRun) throw new CliError("not-found", `the platform does not know run ${run.id} any more`);
       current = polled;
       failures = 0;
-      lastAnswer = Date.now();
+      lastAnswer = clock();
       const fresh = cursor.next(status.output ?? "");
       if (fresh.text !== "" && !current.outcomeUnknown) {
         lastGrowth = lastAnswer;
@@ -76,7 +78,7 @@ export async function* watchRun(api: Api, run: Run, options: WatchOptions): Asyn
       if (!(error instanceof ApiError)) throw error;
       if (error.kind === "auth") throw refused(run, error);
       if (!error.transient) throw error;
-      if (Date.now() - lastAnswer > PATIENCE_MS) throw gaveUp(run, "the platform does not answer", error);
+      if (clock() - lastAnswer > PATIENCE_MS) throw gaveUp(run, "the platform does not answer", error);
       failures += 1;
       pause = error.retryAfterMs === undefined ? 0 : Math.min(error.retryAfterMs, LONGEST_RETRY_AFTER_MS);
       pause ||= backoff(failures, FIRST_BACKOFF_MS, LONGEST_BACKOFF_MS);

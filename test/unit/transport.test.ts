@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type RequestListener, type Server }
 import { createServer as createSocketServer, type AddressInfo, type Server as SocketServer } from "node:net";
 import { once } from "node:events";
 import { gzipSync } from "node:zlib";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { ApiError } from "../../src/api/api-error.ts";
 import { Api } from "../../src/api/api.ts";
 import { parseOrigin } from "../../src/api/origin.ts";
@@ -449,3 +449,28 @@ const AUDIT = {
   metadata: null,
   created_at: "2026-05-10 12:00:00.123456+00",
 };
+
+describe("a machine that sleeps while it waits for an answer", () => {
+  it("takes the connection for lost, drops it, and asks on a new one", async () => {
+    const sockets = new Set<unknown>();
+    let hang = true;
+    const url = await serving((request, response) => {
+      sockets.add(request.socket);
+      if (!hang) response.end("{}");
+    });
+    const transport = transportTo(url);
+    const ask = () => transport.exchange({ method: "GET", path: "/", procedure: "p", timeoutMs: 20_000, maxBytes: 9 });
+    const asking = ask();
+    await vi.waitFor(() => expect(sockets.size).toBe(1));
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 60_000 });
+    await expect(asking).rejects.toMatchObject({
+      sent: true,
+      transient: true,
+      message: expect.stringContaining("was asleep"),
+    });
+    vi.useRealTimers();
+    hang = false;
+    await expect(ask()).resolves.toMatchObject({ status: 200 });
+    expect(sockets.size).toBe(2);
+  });
+});
