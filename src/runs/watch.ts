@@ -33,6 +33,11 @@ const LONGEST_BACKOFF_MS = 20_000;
 const LONGEST_RETRY_AFTER_MS = 60_000;
 const PATIENCE_MS = 5 * 60_000;
 
+/** Not the wall clock: it runs on while the machine sleeps, and nobody runs out of patience then. */
+function clock(): number {
+  return performance.now();
+}
+
 /**
  * Follows a run to its end. Polling is also what records the end on the platform.
  *
@@ -43,8 +48,6 @@ export async function* watchRun(api: Api, run: Run, options: WatchOptions): Asyn
   const { stop, timeoutMs } = options;
   const limit = timeoutMs === undefined ? undefined : AbortSignal.timeout(timeoutMs);
   const signal = limit ? AbortSignal.any([stop, limit]) : stop;
-  // Not the wall clock: it runs on while the machine sleeps, and nobody has run out of patience then.
-  const clock = () => performance.now();
   const began = clock();
   if (run.status === "running") await refuseIfMachineIsDown(api, run, signal);
   const cursor = new OutputCursor();
