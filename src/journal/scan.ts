@@ -72,8 +72,7 @@ export async function* allRecords(
   stateDirectory: string,
   { files = systemFiles, onTorn, onDamaged }: ScanOptions = {},
 ): AsyncGenerator<Located, void, undefined> {
-  const read = (journal: JournalFile) =>
-    readJournal(journal, { files, onTorn: (torn) => onTorn?.(journal, torn) });
+  const read = (journal: JournalFile) => readJournal(journal, { files, onTorn: (torn) => onTorn?.(journal, torn) });
   yield* inTimeOrder(
     await allJournals(stateDirectory, files),
     async function* (journal) {

@@ -1,4 +1,5 @@
-import type { Operation } from "../journal/operations.ts";
+import { allOperations, type Operation } from "../journal/operations.ts";
+import type { ScanOptions } from "../journal/scan.ts";
 
 /** An operation of this machine's journal as the tool shows it: what was done to whom, by whom, why, and what became of it. */
 export interface LoggedOperation {
@@ -66,12 +67,11 @@ export const OPERATION_FIELDS = [
   "endHash",
 ] as const satisfies readonly (keyof LoggedOperation)[];
 
-export function loggedOperation({ journal, op, first, decisions, ending, state }: Operation): LoggedOperation {
+function loggedOperation({ journal, op, first, decisions, ending, state }: Operation): LoggedOperation {
   const later = ending?.kind === "reconcile" ? ending : null;
   const intent = first.kind === "intent" ? first : null;
   return {
     at: new Date(first.at),
-    // A decision about an operation is written by the command that took it, not by the operation's own.
     action: first.action,
     state,
     result: ending?.result ?? null,
@@ -100,6 +100,22 @@ export function loggedOperation({ journal, op, first, decisions, ending, state }
   };
 }
 
+/**
+ * The operations of this machine that pass the filter, in the order in which they were begun.
+ *
+ * @throws CliError `local-state` where a journal cannot be read, unless there is an `onDamaged`.
+ */
+export async function* loggedOperations(
+  stateDirectory: string,
+  filter: OperationFilter,
+  options: Pick<ScanOptions, "onDamaged">,
+): AsyncGenerator<LoggedOperation, void, undefined> {
+  for await (const found of allOperations(stateDirectory, options)) {
+    const operation = loggedOperation(found);
+    if (passes(operation, filter)) yield operation;
+  }
+}
+
 export interface OperationFilter {
   readonly userId?: string | undefined;
   /** Beginnings of IDs, in lower case. */
@@ -115,8 +131,7 @@ export interface OperationFilter {
   readonly open?: boolean | undefined;
 }
 
-/** Whether an operation passes the filter. */
-export function passes(
+function passes(
   operation: LoggedOperation,
   { userId, run, instance, op, ticket, action, origin, since, until, open }: OperationFilter,
 ): boolean {

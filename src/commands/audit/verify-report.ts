@@ -1,0 +1,139 @@
+import type { Context } from "../../context.ts";
+import type { Verification } from "../../journal/scan.ts";
+import type { Check } from "../../runs/audit-check.ts";
+import type { Detail, View } from "../../terminal/output.ts";
+
+/** A journal or an operation, as it was found to be. */
+export interface Verified {
+  readonly subject: "journal" | "operation";
+  readonly verdict: Verification["state"] | Check["verdict"];
+  readonly finding: boolean;
+  readonly at: Date | null;
+  readonly action: string | null;
+  readonly runId: string | null;
+  readonly userId: string | null;
+  readonly instanceId: string | null;
+  readonly op: string | null;
+  readonly auditId: string | null;
+  readonly journal: string | null;
+  readonly detail: string | null;
+}
+
+export function verifiedJournal({ journal, state, records, intents, open, torn, damage }: Verification): Verified {
+  const size = `${count(records, "record")}, ${count(intents, "operation")}, ${open} open`;
+  const tail = torn ? `; ${count(torn.length, "byte")} of a torn write behind byte ${torn.offset}` : "";
+  return {
+    ...NOTHING,
+    subject: "journal",
+    verdict: state,
+    finding: state === "damaged",
+    journal: journal.name,
+    detail: damage ?? `${size}${tail}`,
+  };
+}
+
+export function verifiedOperation(check: Check): Verified {
+  const { at, action, runId, userId, instanceId, verdict, finding, detail, operation, record } = check;
+  return {
+    subject: "operation",
+    verdict,
+    finding,
+    at,
+    action,
+    runId,
+    userId,
+    instanceId,
+    detail,
+    op: operation?.op ?? null,
+    auditId: record?.id ?? null,
+    journal: operation?.journal ?? null,
+  };
+}
+
+const NOTHING = {
+  at: null,
+  action: null,
+  runId: null,
+  userId: null,
+  instanceId: null,
+  op: null,
+  auditId: null,
+} as const;
+
+/** In a table, what somebody should look at: one block each, because what is wrong with it does not fit a column. */
+export async function show({ output }: Pick<Context, "output">, rows: readonly Verified[]): Promise<void> {
+  const findings = rows.filter(({ finding }) => finding);
+  if (output.format === "id") return output.list(findings, verifiedView, "");
+  if (output.format !== "table") return output.list(rows, verifiedView, "");
+  const shown = rows.filter(
+    ({ finding, verdict }) => finding || verdict === "not-ended" || verdict === "under-way" || verdict === "open",
+  );
+  for (const [index, row] of shown.entries()) {
+    if (index > 0) output.line("");
+    await output.item(row, verifiedView);
+  }
+}
+
+export function summary(rows: readonly Verified[], offline: boolean): string {
+  const line = (subject: Verified["subject"]) => {
+    const these = rows.filter((row) => row.subject === subject);
+    const counts = new Map<string, number>();
+    for (const { verdict } of these) counts.set(verdict, (counts.get(verdict) ?? 0) + 1);
+    const parts = [...counts].map(([verdict, n]) => `${n} ${verdict.replaceAll("-", " ")}`);
+    return `${count(these.length, subject)}${parts.length > 0 ? `: ${parts.join(", ")}` : ""}`;
+  };
+  return offline ? `${line("journal")}; not compared with the platform` : `${line("journal")}\n${line("operation")}`;
+}
+
+export function advice(findings: readonly Verified[]): string[] {
+  const has = (verdict: Verified["verdict"]) => findings.some((finding) => finding.verdict === verdict);
+  return [
+    ...(has("damaged") ? ["a damaged journal: restore it from a backup; what it had shows as not in the journal"] : []),
+    ...(has("open") ? ["what is open: kiloclaw-admin runs reconcile"] : []),
+    ...(has("not-in-journal")
+      ? ["what is not in the journal: ask whose start it was: kiloclaw-admin audit list --run RUN"]
+      : []),
+    ...(has("no-audit-record")
+      ? ["no audit record: the platform may have failed to write it: kiloclaw-admin runs show RUN"]
+      : []),
+    ...(has("mismatch") ? ["a mismatch: kiloclaw-admin audit log --records --op OPERATION"] : []),
+  ];
+}
+
+export function count(n: number, what: string): string {
+  return `${n} ${what}${n === 1 ? "" : "s"}`;
+}
+
+export const verifiedView: View<Verified> = {
+  fields: [
+    "subject",
+    "verdict",
+    "finding",
+    "at",
+    "action",
+    "runId",
+    "userId",
+    "instanceId",
+    "op",
+    "auditId",
+    "journal",
+    "detail",
+  ] as const satisfies readonly (keyof Verified)[],
+  id: ({ op, auditId, runId, journal }) => op ?? auditId ?? runId ?? journal ?? "-",
+  details: (row, when) => {
+    const { verdict, finding, action, runId, instanceId, userId, at, op, auditId, journal, detail } = row;
+    const color = finding ? ("red" as const) : ("yellow" as const);
+    const known: (Detail | undefined)[] = [
+      { label: finding ? "finding" : "state", value: verdict.replaceAll("-", " "), color },
+      detail === null ? undefined : { label: "detail", value: detail },
+      action === null ? undefined : { label: "what", value: `${action} of run ${runId ?? "unknown"}` },
+      at === null ? undefined : { label: "when", value: when(at) },
+      userId === null ? undefined : { label: "user", value: userId },
+      instanceId === null ? undefined : { label: "instance", value: instanceId },
+      op === null ? undefined : { label: "operation", value: op },
+      auditId === null ? undefined : { label: "audit record", value: auditId },
+      journal === null ? undefined : { label: "journal", value: journal },
+    ];
+    return known.filter((line) => line !== undefined);
+  },
+};

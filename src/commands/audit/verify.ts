@@ -1,0 +1,86 @@
+import type { Command } from "@commander-js/extra-typings";
+import type { Context } from "../../context.ts";
+import { CliError } from "../../errors.ts";
+import { systemFiles } from "../../journal/file-layer.ts";
+import { allJournals } from "../../journal/folder.ts";
+import { verifyJournal } from "../../journal/scan.ts";
+import type { OpenContext } from "../../program.ts";
+import { compareWithPlatform } from "../../runs/audit-check.ts";
+import { MOST_AUDIT_RECORDS } from "../../runs/audit.ts";
+import { loggedOperations } from "../../runs/audit-operation.ts";
+import { examples } from "../options.ts";
+import { Damages } from "./damages.ts";
+import { sinceOption } from "./since.ts";
+import {
+  advice,
+  count,
+  show,
+  summary,
+  verifiedJournal,
+  verifiedOperation,
+  verifiedView,
+  type Verified,
+} from "./verify-report.ts";
+
+interface VerifyOptions {
+  readonly since?: Date | undefined;
+  readonly offline?: true | undefined;
+}
+
+export function configure(command: Command, open: OpenContext): void {
+  command
+    .addOption(sinceOption())
+    .option("--offline", "check the journals' chains only: needs no token and no network")
+    .addHelpText(
+      "after",
+      examples(
+        "kiloclaw-admin audit verify",
+        "kiloclaw-admin audit verify --since 7d --json | jq '.[] | select(.finding)'",
+        "kiloclaw-admin audit verify --offline",
+      ) +
+        `\n\nChecks every journal of this machine, record by record, then compares what they have about the platform (--host,\n` +
+        `--profile) with its audit log. Findings:\n\n` +
+        `  damaged          a journal is not as it was written; the file, the record and the byte are named\n` +
+        `  no-audit-record  an operation of which the platform has no audit record\n` +
+        `  mismatch         the two say different things about user, instance, admin or the prompt's length\n` +
+        `  not-in-journal   a start or a cancel of yours that no journal here has: it was done in the web app or on another\n` +
+        `                   machine, or its journal is gone\n` +
+        `  open             nobody knows, after six minutes, what became of it: kiloclaw-admin runs reconcile\n\n` +
+        `The table shows what is not in order; -o json, jsonl and csv have every journal and every operation. The users compared\n` +
+        `are those in the journals and those of the runs that you started. The platform gives the newest ${MOST_AUDIT_RECORDS} audit records of a\n` +
+        `user: what is older is counted as unchecked. --since leaves out older operations; the chains are checked whole.\n` +
+        `Exits with 9 when there are findings.`,
+    )
+    .action(async (options) => verify(await open(), options));
+}
+
+async function verify(context: Context, { since, offline }: VerifyOptions): Promise<void> {
+  const { output, paths, stop } = context;
+  output.expect(verifiedView);
+  // Who has no token is told so before the long part.
+  const api = offline ? undefined : await context.api();
+  const rows: Verified[] = [];
+  for (const journal of await allJournals(paths.state, systemFiles)) {
+    stop.throwIfAborted();
+    rows.push(verifiedJournal(await verifyJournal(journal)));
+  }
+  let elsewhere = 0;
+  if (api) {
+    const [{ origin }, { userId: adminId }] = await Promise.all([context.target(), context.me()]);
+    if (adminId === undefined)
+      output.warn("the platform does not say who you are: what the journal has not is not looked for");
+    const damages = new Damages({ warn: () => undefined });
+    const read = () => loggedOperations(paths.state, { origin }, damages);
+    for (const check of await compareWithPlatform(api, { read, adminId, since })) rows.push(verifiedOperation(check));
+    for await (const operation of loggedOperations(paths.state, { since }, damages)) {
+      if (operation.origin !== origin) elsewhere += 1;
+    }
+  }
+  await show(context, rows);
+  output.note(summary(rows, offline === true));
+  if (elsewhere > 0)
+    output.note(`${count(elsewhere, "operation")} on other platforms: not compared (--host, --profile)`);
+  const findings = rows.filter(({ finding }) => finding);
+  if (findings.length === 0) return;
+  throw new CliError("partial", count(findings.length, "finding"), { hint: advice(findings) });
+}
