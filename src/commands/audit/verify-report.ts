@@ -1,7 +1,7 @@
 import type { Context } from "../../context.ts";
 import type { Verification } from "../../journal/scan.ts";
 import type { Check } from "../../runs/audit-check.ts";
-import type { Detail, View } from "../../terminal/output.ts";
+import type { View } from "../../terminal/output.ts";
 
 /** A journal or an operation, as it was found to be. */
 export interface Verified {
@@ -60,18 +60,16 @@ const NOTHING = {
   auditId: null,
 } as const;
 
-/** In a table, what somebody should look at: one block each, because what is wrong with it does not fit a column. */
+/** Shows what was found: in a table only what is not in order, as IDs only findings. */
 export async function show({ output }: Pick<Context, "output">, rows: readonly Verified[]): Promise<void> {
   const findings = rows.filter(({ finding }) => finding);
   if (output.format === "id") return output.list(findings, verifiedView, "");
   if (output.format !== "table") return output.list(rows, verifiedView, "");
-  const shown = rows.filter(
-    ({ finding, verdict }) => finding || verdict === "not-ended" || verdict === "under-way" || verdict === "open",
-  );
-  for (const [index, row] of shown.entries()) {
-    if (index > 0) output.line("");
-    await output.item(row, verifiedView);
-  }
+  // Too long for a column, and nothing of it may be cut.
+  for (const { verdict, detail } of findings) if (verdict === "damaged" && detail !== null) output.warn(detail);
+  const noteworthy: readonly string[] = ["not-ended", "under-way", "open"];
+  const shown = rows.filter(({ finding, verdict }) => finding || noteworthy.includes(verdict));
+  await output.list(shown, verifiedView, "no findings");
 }
 
 export function summary(rows: readonly Verified[], offline: boolean): string {
@@ -91,10 +89,13 @@ export function advice(findings: readonly Verified[]): string[] {
     ...(has("damaged") ? ["a damaged journal: restore it from a backup; what it had shows as not in the journal"] : []),
     ...(has("open") ? ["what is open: kiloclaw-admin runs reconcile"] : []),
     ...(has("not-in-journal")
-      ? ["what is not in the journal: ask whose start it was: kiloclaw-admin audit list --run RUN"]
+      ? [
+          "not in the journal: see what it was: kiloclaw-admin runs show RUN",
+          "what was before this machine had a journal is left out with --since DATE",
+        ]
       : []),
     ...(has("no-audit-record")
-      ? ["no audit record: the platform may have failed to write it: kiloclaw-admin runs show RUN"]
+      ? ["no audit record: the platform may have failed to write it; see the run: kiloclaw-admin runs show RUN"]
       : []),
     ...(has("mismatch") ? ["a mismatch: kiloclaw-admin audit log --records --op OPERATION"] : []),
   ];
@@ -120,20 +121,23 @@ export const verifiedView: View<Verified> = {
     "detail",
   ] as const satisfies readonly (keyof Verified)[],
   id: ({ op, auditId, runId, journal }) => op ?? auditId ?? runId ?? journal ?? "-",
-  details: (row, when) => {
-    const { verdict, finding, action, runId, instanceId, userId, at, op, auditId, journal, detail } = row;
-    const color = finding ? ("red" as const) : ("yellow" as const);
-    const known: (Detail | undefined)[] = [
-      { label: finding ? "finding" : "state", value: verdict.replaceAll("-", " "), color },
-      detail === null ? undefined : { label: "detail", value: detail },
-      action === null ? undefined : { label: "what", value: `${action} of run ${runId ?? "unknown"}` },
-      at === null ? undefined : { label: "when", value: when(at) },
-      userId === null ? undefined : { label: "user", value: userId },
-      instanceId === null ? undefined : { label: "instance", value: instanceId },
-      op === null ? undefined : { label: "operation", value: op },
-      auditId === null ? undefined : { label: "audit record", value: auditId },
-      journal === null ? undefined : { label: "journal", value: journal },
-    ];
-    return known.filter((line) => line !== undefined);
-  },
+  columns: (when) => [
+    {
+      header: "VERDICT",
+      rank: 1,
+      value: ({ verdict }) => verdict,
+      color: ({ finding }) => (finding ? "red" : "yellow"),
+    },
+    { header: "WHAT", rank: 3, value: ({ action }) => action ?? "journal" },
+    { header: "RUN", rank: 0, value: ({ runId }) => runId ?? "-" },
+    { header: "WHEN", rank: 4, value: ({ at }) => when(at) },
+    { header: "USER", rank: 5, shrinkTo: 12, value: ({ userId }) => userId ?? "-" },
+    {
+      header: "DETAIL",
+      rank: 2,
+      shrinkTo: 24,
+      value: ({ subject, journal, detail }) => (subject === "journal" ? `${journal}: ${detail}` : (detail ?? "-")),
+    },
+    { header: "OPERATION", rank: 6, value: ({ op }) => op ?? "-" },
+  ],
 };
