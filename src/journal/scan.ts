@@ -126,8 +126,9 @@ export async function* inTimeOrder<T>(
         next += 1;
         await advance(read(journal));
       } else if (first) {
-        active.splice(active.indexOf(first), 1);
+        // Still among the active ones: whoever stops reading here has all of them closed.
         yield first.item;
+        active.splice(active.indexOf(first), 1);
         await advance(first.rest);
       } else {
         return;

@@ -59,10 +59,11 @@ function idStart(text: string, previous: string | undefined): string {
 
 async function log(context: Context, options: LogOptions): Promise<void> {
   const { output } = context;
-  const { records, user, ...rest } = options;
+  const { records, user, run, instance, op, ticket, action, origin, since, until, open } = options;
   if (records) output.expect(recordView);
   else output.expect(operationView);
-  const filter = { ...rest, userId: await userIdOf(context, user) };
+  const userId = await userIdOf(context, user);
+  const filter = { userId, run, instance, op, ticket, action, origin, since, until, open };
   const damages = new Damages(output);
   const { state } = context.paths;
   if (records) await show(context, rawRecords(state, filter, damages), recordView);
