@@ -157,9 +157,12 @@ function judge(operation: LoggedOperation, log: AuditLog): Check {
   }
   const record = log.find(audited.action, runId);
   if (!record && log.isCut(userId, at)) {
-    return say("unchecked", `the platform gives only the newest ${MOST_AUDIT_RECORDS} audit records of a user`);
+    return say(
+      "unchecked",
+      `older than the newest ${MOST_AUDIT_RECORDS} audit records of its user, which is all the platform gives`,
+    );
   }
-  if (!record) return say("no-audit-record", `the platform has no audit record of this ${action}`);
+  if (!record) return say("no-audit-record", "the platform has no audit record of it");
   if (action === "cancel" && record.actorId !== adminId) {
     return say("nothing-to-compare", `${record.actorEmail ?? record.actorId ?? "another"} cancelled it first`, record);
   }
@@ -224,7 +227,7 @@ function strange(
   if (perhaps.some(({ state }) => state === "under-way")) return [];
   const likely = perhaps.find(({ state }) => state !== "settled") ?? perhaps[0];
   const detail = likely
-    ? `it may be what became of operation ${likely.op}, which is ${likely.state === "settled" ? `down as ${likely.result}` : likely.state}`
-    : "it was done elsewhere, in the web app or on another machine, or its journal is gone";
+    ? `perhaps what became of operation ${likely.op}, which is ${likely.state === "settled" ? `down as ${likely.result}` : likely.state}`
+    : "done elsewhere (web app, another machine), or its journal is gone";
   return [{ ...stranger, verdict: "not-in-journal", finding: true, detail, operation: null }];
 }

@@ -126,7 +126,7 @@ describe("audit verify", () => {
     expect(operations(result).filter(({ finding }) => finding)).toEqual([
       expect.objectContaining({ verdict: "not-in-journal", action: "start", runId: run, op: null }),
     ]);
-    expect(result.stdout).toContain("in the web app or on another machine, or its journal is gone");
+    expect(result.stdout).toContain("done elsewhere (web app, another machine), or its journal is gone");
     expect((await verify()).stdout).toMatch(new RegExp(`not-in-journal +start +${run}`));
   });
 
@@ -207,7 +207,7 @@ describe("audit verify", () => {
     const run = await desk.startRun(user, QUICK);
     const found = operations(await verify("--json")).find(({ finding }) => finding);
     expect(found).toMatchObject({ verdict: "not-in-journal", runId: run });
-    expect(found?.detail).toBe(`it may be what became of operation ${op}, which is open`);
+    expect(found?.detail).toBe(`perhaps what became of operation ${op}, which is open`);
   });
 
   it("leaves other platforms' operations out, and says so", async () => {

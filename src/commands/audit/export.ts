@@ -45,7 +45,9 @@ async function exportAccounts(context: Context, { since, until }: ExportOptions)
   const [{ origin }, { userId: adminId }] = await Promise.all([context.target(), context.me()]);
   const damages = new Damages(output);
   const read = () => loggedOperations(paths.state, { origin }, damages);
-  const accounts = await accountsOf(api, await compareWithPlatform(api, { read, adminId, since }), origin);
+  const progress = await output.busy("asking the platform");
+  const compared = compareWithPlatform(api, { read, adminId, since });
+  const accounts = await compared.then((checks) => accountsOf(api, checks, origin)).finally(() => progress.stop());
   await output.list(
     accounts.filter(({ at }) => until === undefined || at < until),
     accountView,

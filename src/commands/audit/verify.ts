@@ -1,4 +1,5 @@
 import type { Command } from "@commander-js/extra-typings";
+import type { Api } from "../../api/api.ts";
 import type { Context } from "../../context.ts";
 import { CliError } from "../../errors.ts";
 import { systemFiles } from "../../journal/file-layer.ts";
@@ -9,7 +10,6 @@ import { compareWithPlatform } from "../../runs/audit-check.ts";
 import { MOST_AUDIT_RECORDS } from "../../runs/audit.ts";
 import { loggedOperations } from "../../runs/audit-operation.ts";
 import { examples } from "../options.ts";
-import { Damages } from "./damages.ts";
 import { sinceOption } from "./since.ts";
 import {
   advice,
@@ -60,27 +60,47 @@ async function verify(context: Context, { since, offline }: VerifyOptions): Prom
   // Who has no token is told so before the long part.
   const api = offline ? undefined : await context.api();
   const rows: Verified[] = [];
-  for (const journal of await allJournals(paths.state, systemFiles)) {
-    stop.throwIfAborted();
-    rows.push(verifiedJournal(await verifyJournal(journal)));
-  }
-  let elsewhere = 0;
-  if (api) {
-    const [{ origin }, { userId: adminId }] = await Promise.all([context.target(), context.me()]);
-    if (adminId === undefined)
-      output.warn("the platform does not say who you are: what the journal has not is not looked for");
-    const damages = new Damages({ warn: () => undefined });
-    const read = () => loggedOperations(paths.state, { origin }, damages);
-    for (const check of await compareWithPlatform(api, { read, adminId, since })) rows.push(verifiedOperation(check));
-    for await (const operation of loggedOperations(paths.state, { since }, damages)) {
-      if (operation.origin !== origin) elsewhere += 1;
+  const elsewhere = new Set<string>();
+  const progress = await output.busy("checking the journals");
+  try {
+    for (const journal of await allJournals(paths.state, systemFiles)) {
+      stop.throwIfAborted();
+      rows.push(verifiedJournal(await verifyJournal(journal)));
     }
+    if (api) {
+      progress.show("comparing with the platform");
+      rows.push(...(await compare(context, api, since, elsewhere)));
+    }
+  } finally {
+    progress.stop();
   }
   await show(context, rows);
   output.note(summary(rows, offline === true));
-  if (elsewhere > 0)
-    output.note(`${count(elsewhere, "operation")} on other platforms: not compared (--host, --profile)`);
+  if (elsewhere.size > 0) {
+    output.note(`${count(elsewhere.size, "operation")} on other platforms: not compared (--host, --profile)`);
+  }
   const findings = rows.filter(({ finding }) => finding);
   if (findings.length === 0) return;
   throw new CliError("partial", count(findings.length, "finding"), { hint: advice(findings) });
+}
+
+/** @param elsewhere takes the operations on other platforms. */
+async function compare(
+  { output, paths, target, me }: Context,
+  api: Api,
+  since: Date | undefined,
+  elsewhere: Set<string>,
+): Promise<Verified[]> {
+  const [{ origin }, { userId: adminId }] = await Promise.all([target(), me()]);
+  if (adminId === undefined) {
+    output.warn("the platform does not say who you are: what the journal has not is not looked for");
+  }
+  async function* read() {
+    // What is damaged is a finding already.
+    for await (const operation of loggedOperations(paths.state, {}, { onDamaged: () => undefined })) {
+      if (operation.origin === origin) yield operation;
+      else if (since === undefined || operation.at >= since) elsewhere.add(operation.op);
+    }
+  }
+  return (await compareWithPlatform(api, { read, adminId, since })).map((check) => verifiedOperation(check));
 }
