@@ -162,8 +162,12 @@ function judge(operation: LoggedOperation, log: AuditLog): Check {
       `older than the newest ${MOST_AUDIT_RECORDS} audit records of its user, which is all the platform gives`,
     );
   }
-  if (!record) return say("no-audit-record", "the platform has no audit record of it");
-  if (action === "cancel" && record.actorId !== adminId) {
+  if (!record) {
+    // Only the cancel that took effect leaves a record.
+    const others = action === "cancel" ? ": perhaps the customer cancelled it first" : "";
+    return say("no-audit-record", `the platform has no audit record of it${others}`);
+  }
+  if (action === "cancel" && adminId !== null && record.actorId !== adminId) {
     return say("nothing-to-compare", `${record.actorEmail ?? record.actorId ?? "another"} cancelled it first`, record);
   }
   const differences = differencesBetween(operation, record);

@@ -56,11 +56,11 @@ async function target(user: string) {
   return { userId: String(found?.id), instanceId };
 }
 
-/** Writes an intent, and perhaps its outcome, of our own past the command line, some time ago. */
-async function writeDown(
+/** Writes an intent of our own past the command line, some time ago, and leaves its journal open. */
+async function begin(
   about: { userId: string; instanceId: string },
-  { ageMs = 0, runId, result, prompt = QUICK, ...more }: Partial<Invocation> & Outcome = {},
-): Promise<string> {
+  { ageMs = 0, prompt = QUICK, ...more }: Partial<Invocation> & Omit<Outcome, "runId" | "result"> = {},
+): Promise<{ journal: Journal; op: string }> {
   const op = randomUUID();
   const at = new Date(Date.now() - ageMs);
   const invocation: Invocation = {
@@ -77,6 +77,15 @@ async function writeDown(
   const clock = { now: () => at, monotonicMs: () => 0 };
   const journal = await Journal.create(join(configDir, "state"), invocation, { clock });
   await journal.append({ kind: "intent", op, ...about, runId: null, ...promptFacts(prompt), knownRunIds: [] });
+  return { journal, op };
+}
+
+/** Writes an intent, and perhaps its outcome. */
+async function writeDown(
+  about: { userId: string; instanceId: string },
+  { runId, result, ...more }: Partial<Invocation> & Outcome = {},
+): Promise<string> {
+  const { journal, op } = await begin(about, more);
   if (result !== undefined) {
     await journal.append({ kind: "outcome", op, runId: runId ?? null, result, settled: true, code: null });
   }
@@ -210,6 +219,21 @@ describe("audit verify", () => {
     expect(found?.detail).toBe(`perhaps what became of operation ${op}, which is open`);
   });
 
+  it("waits with its verdict while a command of this machine is at it", async () => {
+    const user = customer();
+    const { journal } = await begin(await target(user));
+    const run = await desk.startRun(user, QUICK);
+    const meanwhile = await verify("--json");
+    expect(operations(meanwhile)).toMatchObject([{ verdict: "under-way", finding: false }]);
+    expect(meanwhile.code).toBe(0);
+    // As if its process had been killed before it learned of its run.
+    await journal.close();
+    expect(operations(await verify("--json"))).toMatchObject([
+      { verdict: "open", finding: false },
+      { verdict: "not-in-journal", runId: run },
+    ]);
+  });
+
   it("leaves other platforms' operations out, and says so", async () => {
     await writeDown(await target(customer()), {
       origin: "https://app.kilo.ai",
@@ -274,6 +298,6 @@ describe("audit list --since", () => {
     expect(code).toBe(0);
     expect((JSON.parse(stdout) as { runId: string }[]).map(({ runId }) => runId)).toEqual([two, one]);
     const cut = await cli(["audit", "list", "--since", begun, "-L", "1"]);
-    expect(cut.stderr).toContain("1 older ones are left out");
+    expect(cut.stderr).toContain("the newest 1 of 2");
   });
 });

@@ -61,7 +61,7 @@ async function list({ api: open, output }: Pick<Context, "api" | "output">, opti
   }
   const { records, cut } = await find(await open(), options);
   await output.list(records.slice(0, limit), auditView, "no audit records");
-  if (records.length > limit) output.note(`${records.length - limit} older ones are left out: --limit`);
+  if (records.length > limit) output.note(`the newest ${limit} of ${records.length}: --limit`);
   if (cut.length > 0 && records.length <= limit) output.warn(cutWarning(cut));
 }
 
