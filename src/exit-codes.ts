@@ -11,7 +11,7 @@ export const EXIT_CODES = {
   6: "conflict: a run is already in progress on that instance, or the instance is not running",
   7: "outcome unknown: a start or a cancel may or may not have happened, or a run's result was lost",
   8: "still running: --timeout reached, or watch gave up on an unreachable platform",
-  9: "partly failed: some of several targets failed, or had to be left alone",
+  9: "partly failed: some of several targets failed, or had to be left alone; audit verify has findings",
   10: "the run was cancelled",
   11: "platform unreachable or refusing (after retries); nothing was changed",
   12: "local state (config, credentials, disk) cannot be read or written; nothing was sent",

@@ -58,7 +58,16 @@ export const NOUNS: Readonly<Record<string, Noun>> = {
   audit: {
     summary: "who did what",
     verbs: {
-      list: { summary: "list the platform's audit records of a user", load: () => import("./commands/audit/list.ts") },
+      list: { summary: "list the platform's audit records", load: () => import("./commands/audit/list.ts") },
+      log: { summary: "show what this machine has changed", load: () => import("./commands/audit/log.ts") },
+      verify: {
+        summary: "check this machine's journal, and compare it with the platform's audit log",
+        load: () => import("./commands/audit/verify.ts"),
+      },
+      export: {
+        summary: "give an auditor what was changed, joined with the platform's audit log",
+        load: () => import("./commands/audit/export.ts"),
+      },
     },
   },
   auth: {

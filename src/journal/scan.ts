@@ -24,6 +24,8 @@ export interface ScanOptions {
   readonly files?: FileLayer;
   /** Told of a journal with a torn end, which is left out. Where a process is writing it, that is only how far it has come. */
   readonly onTorn?: (journal: JournalFile, torn: Torn) => void;
+  /** Told of a journal that is damaged or cannot be read, when what stands before the damage has been given. Absent: thrown. */
+  readonly onDamaged?: ((journal: JournalFile, error: CliError) => void) | undefined;
 }
 
 /**
@@ -68,31 +70,66 @@ export interface Located {
  */
 export async function* allRecords(
   stateDirectory: string,
-  { files = systemFiles, onTorn }: ScanOptions = {},
+  { files = systemFiles, onTorn, onDamaged }: ScanOptions = {},
 ): AsyncGenerator<Located, void, undefined> {
-  interface Source extends Located {
-    readonly rest: AsyncGenerator<JournalRecord, void, undefined>;
+  const read = (journal: JournalFile) => readJournal(journal, { files, onTorn: (torn) => onTorn?.(journal, torn) });
+  yield* inTimeOrder(
+    await allJournals(stateDirectory, files),
+    async function* (journal) {
+      for await (const record of untilDamaged(journal, read(journal), onDamaged)) yield { journal, record };
+    },
+    ({ record }) => record.at,
+  );
+}
+
+/** What can be read of a journal, however damaged, if there is somebody to be told. */
+export async function* untilDamaged<T>(
+  journal: JournalFile,
+  records: AsyncIterable<T>,
+  onDamaged: ScanOptions["onDamaged"],
+): AsyncGenerator<T, void, undefined> {
+  try {
+    yield* records;
+  } catch (error) {
+    if (!onDamaged || !(error instanceof CliError)) throw error;
+    onDamaged(journal, error);
+  }
+}
+
+/**
+ * What is read from each of many journals (oldest first), in the order of its times. A journal is opened when its turn comes.
+ *
+ * @param at the time of an item, as records have it.
+ */
+export async function* inTimeOrder<T>(
+  journals: readonly JournalFile[],
+  read: (journal: JournalFile) => AsyncGenerator<T, void, undefined>,
+  at: (item: T) => string,
+): AsyncGenerator<T, void, undefined> {
+  interface Source {
+    readonly item: T;
+    readonly rest: AsyncGenerator<T, void, undefined>;
   }
   const active: Source[] = [];
-  const advance = async (journal: JournalFile, rest: Source["rest"]) => {
+  const advance = async (rest: Source["rest"]) => {
     const { done, value } = await rest.next();
-    if (!done) active.push({ journal, record: value, rest });
+    if (!done) active.push({ item: value, rest });
   };
-  const journals = await allJournals(stateDirectory, files);
   let next = 0;
   try {
     for (;;) {
       let first = active[0];
-      for (const source of active) if (first && source.record.at < first.record.at) first = source;
+      for (const source of active) if (first && at(source.item) < at(first.item)) first = source;
       const journal = journals[next];
       // A journal holds nothing older than its own name.
-      if (journal && (!first || journal.name.slice(0, 19) <= compact(first.record.at))) {
+      if (journal && (!first || journal.name.slice(0, 19) <= compact(at(first.item)))) {
         next += 1;
-        await advance(journal, readJournal(journal, { files, onTorn: (torn) => onTorn?.(journal, torn) }));
+        await advance(read(journal));
       } else if (first) {
+        // Still among the active ones: whoever stops reading here has all of them closed.
+        yield first.item;
         active.splice(active.indexOf(first), 1);
-        yield first;
-        await advance(first.journal, first.rest);
+        await advance(first.rest);
       } else {
         return;
       }

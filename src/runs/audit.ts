@@ -1,6 +1,8 @@
 import type * as z from "zod";
 import type { Api } from "../api/api.ts";
 import { admin } from "../contract/procedures.ts";
+import { listRuns } from "./list.ts";
+import { CONCURRENCY, pooled } from "./pool.ts";
 
 /** One of the platform's audit records. There is one for each start by an admin and each cancel that cancelled. */
 export interface AuditRecord {
@@ -36,6 +38,39 @@ export const MOST_AUDIT_RECORDS = 50;
 export async function listAudit(api: Api, userId: string, limit: number): Promise<AuditRecord[]> {
   const rows = await api.query(admin.adminAuditLogs, { userId, limit: Math.min(limit, MOST_AUDIT_RECORDS) });
   return rows.map((row) => recordOf(row));
+}
+
+/** Audit records, with the users of whom the platform may have more than it gives. */
+export interface AuditRecords {
+  readonly records: readonly AuditRecord[];
+  readonly cut: readonly string[];
+}
+
+/** What there is about a user since then, newest first. */
+export async function auditOf(api: Api, userId: string, since?: Date): Promise<AuditRecords> {
+  const all = await listAudit(api, userId, MOST_AUDIT_RECORDS);
+  const records = all.filter(({ createdAt }) => since === undefined || createdAt >= since);
+  return { records, cut: records.length === MOST_AUDIT_RECORDS ? [userId] : [] };
+}
+
+/**
+ * What there is about all users of whom a run was started since then, newest first. The platform keeps its audit log by user,
+ * so that is as near as one can come to all of it.
+ */
+export async function auditSince(api: Api, since: Date): Promise<AuditRecords> {
+  const userIds = new Set<string>();
+  for await (const { userId } of listRuns(api, { since }, Number.MAX_SAFE_INTEGER)) userIds.add(userId);
+  const parts: AuditRecords[] = [];
+  for await (const part of pooled(userIds, CONCURRENCY, (userId) => auditOf(api, userId, since))) parts.push(part);
+  const records = parts.flatMap((part) => part.records);
+  return {
+    records: records.toSorted((a, b) => (timeAndId(a) < timeAndId(b) ? 1 : -1)),
+    cut: parts.flatMap(({ cut }) => cut),
+  };
+}
+
+function timeAndId({ createdAt, id }: AuditRecord): string {
+  return `${createdAt.toISOString()} ${id}`;
 }
 
 function recordOf(row: z.output<typeof admin.adminAuditLogs.output>[number]): AuditRecord {

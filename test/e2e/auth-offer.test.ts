@@ -24,10 +24,12 @@ const ASKING: Readonly<Record<string, readonly string[]>> = {
   "instances show": [ID],
   "users find": ["alice"],
   "audit list": ["--user", "alice@example.com"],
+  "audit verify": [],
+  "audit export": ["-o", "csv"],
   "auth status": [],
 };
 /** Nouns and commands that work without a token. */
-const LOCAL = ["auth login", "auth logout", "config", "doctor", "sandbox"];
+const LOCAL = ["audit log", "auth login", "auth logout", "config", "doctor", "sandbox"];
 
 describe("without a token", () => {
   it("are all commands that need one", () => {

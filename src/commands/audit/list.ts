@@ -1,16 +1,25 @@
 import { Option, type Command } from "@commander-js/extra-typings";
+import type { Api } from "../../api/api.ts";
 import type { Context } from "../../context.ts";
 import { CliError } from "../../errors.ts";
 import type { OpenContext } from "../../program.ts";
-import { AUDIT_FIELDS, listAudit, MOST_AUDIT_RECORDS, type AuditRecord } from "../../runs/audit.ts";
+import {
+  AUDIT_FIELDS,
+  auditOf,
+  auditSince,
+  MOST_AUDIT_RECORDS,
+  type AuditRecord,
+  type AuditRecords,
+} from "../../runs/audit.ts";
 import { resolveRuns, resolveUser } from "../../runs/resolve.ts";
 import type { View } from "../../terminal/output.ts";
-import { duration, examples, once, userOption, wholeNumber } from "../options.ts";
+import { examples, limitOption, once, userOption } from "../options.ts";
+import { sinceOption } from "./since.ts";
 
 interface ListOptions {
   readonly user?: string | undefined;
   readonly run?: string | undefined;
-  readonly since?: number | undefined;
+  readonly since?: Date | undefined;
   readonly limit: number;
 }
 
@@ -18,38 +27,59 @@ export function configure(command: Command, open: OpenContext): void {
   command
     .addOption(userOption())
     .addOption(new Option("-r, --run <run>", "only records about this run").argParser(once))
-    .addOption(new Option("--since <time>", "only records of the last 30m, 2h, 1d …").argParser(duration))
-    .addOption(
-      new Option("-L, --limit <n>", "how many at most")
-        .argParser(wholeNumber(1, MOST_AUDIT_RECORDS))
-        .default(MOST_AUDIT_RECORDS),
-    )
+    .addOption(sinceOption())
+    .addOption(limitOption(MOST_AUDIT_RECORDS))
     .addHelpText(
       "after",
-      examples("kiloclaw-admin audit list --user jane@example.com", "kiloclaw-admin audit list --run 3f2a91c4 --json"),
+      examples(
+        "kiloclaw-admin audit list --user jane@example.com",
+        "kiloclaw-admin audit list --run 3f2a91c4 --json",
+        "kiloclaw-admin audit list --since 1d",
+      ) +
+        `\n\nThe platform records starts by admins, and cancels that took effect. It keeps them by user and gives the newest\n` +
+        `${MOST_AUDIT_RECORDS} of each; where there may be more, this says so. --since alone asks about every user of whom a run was\n` +
+        "started since then: a later cancel of an older run is seen only with its --user or --run.",
     )
     .action(async (options) => list(await open(), options));
 }
 
 async function list({ api: open, output }: Pick<Context, "api" | "output">, options: ListOptions): Promise<void> {
-  const { user, run: runId, since, limit } = options;
-  if (user === undefined && runId === undefined) {
-    throw new CliError("usage", "the platform keeps its audit log by user: say whose records, or of which run", {
-      hint: ["kiloclaw-admin audit list --user USER", "kiloclaw-admin audit list --run RUN"],
-    });
+  const { user, run, since, limit } = options;
+  output.expect(auditView);
+  if (user === undefined && run === undefined && since === undefined) {
+    throw new CliError(
+      "usage",
+      "the platform keeps its audit log by user: say whose records, of which run, or since when",
+      {
+        hint: [
+          "kiloclaw-admin audit list --user USER",
+          "kiloclaw-admin audit list --run RUN",
+          "kiloclaw-admin audit list --since 1d",
+        ],
+      },
+    );
   }
-  const api = await open();
+  const { records, cut } = await find(await open(), options);
+  await output.list(records.slice(0, limit), auditView, "no audit records");
+  if (records.length > limit) output.note(`the newest ${limit} of ${records.length}: --limit`);
+  if (cut.length > 0 && records.length <= limit) output.warn(cutWarning(cut));
+}
+
+async function find(api: Api, { user, run: runId, since }: ListOptions): Promise<AuditRecords> {
   const subject = user === undefined ? undefined : await resolveUser(api, user);
   const [run] = runId === undefined ? [] : await resolveRuns(api, [runId], { subject });
   const userId = subject?.userId ?? run?.userId;
-  if (userId === undefined) return;
-  // What the platform cannot filter is filtered here, so ask for all it gives.
-  const asked = run || since !== undefined ? MOST_AUDIT_RECORDS : limit;
-  const after = since === undefined ? 0 : Date.now() - since;
-  const records = (await listAudit(api, userId, asked))
-    .filter((record) => (!run || record.runId === run.id) && record.createdAt.getTime() >= after)
-    .slice(0, limit);
-  await output.list(records, auditView, "no audit records");
+  if (userId === undefined) return since === undefined ? { records: [], cut: [] } : auditSince(api, since);
+  const { records, cut } = await auditOf(api, userId, since);
+  if (!run) return { records, cut };
+  // All there can be about a run is younger than the run.
+  const complete = records.some(({ createdAt }) => createdAt < run.startedAt);
+  return { records: records.filter((record) => record.runId === run.id), cut: complete ? [] : cut };
+}
+
+function cutWarning(users: readonly string[]): string {
+  const whose = users.length === 1 ? `user ${users[0]}` : `${users.length} users`;
+  return `there may be older records of ${whose}: the platform gives only the newest ${MOST_AUDIT_RECORDS} of each`;
 }
 
 const auditView: View<AuditRecord> = {

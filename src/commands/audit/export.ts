@@ -1,0 +1,62 @@
+import type { Command } from "@commander-js/extra-typings";
+import type { Context } from "../../context.ts";
+import { CliError } from "../../errors.ts";
+import type { OpenContext } from "../../program.ts";
+import { compareWithPlatform } from "../../runs/audit-check.ts";
+import { ACCOUNT_FIELDS, accountsOf, type Account } from "../../runs/audit-export.ts";
+import { loggedOperations } from "../../runs/audit-operation.ts";
+import type { View } from "../../terminal/output.ts";
+import { examples } from "../options.ts";
+import { Damages } from "./damages.ts";
+import { sinceOption, untilOption } from "./since.ts";
+
+interface ExportOptions {
+  readonly since?: Date | undefined;
+  readonly until?: Date | undefined;
+}
+
+export function configure(command: Command, open: OpenContext): void {
+  command
+    .addOption(sinceOption())
+    .addOption(untilOption())
+    .addHelpText(
+      "after",
+      examples(
+        "kiloclaw-admin audit export --since 2026-11-01 --until 2026-12-01 -o csv > november.csv",
+        "kiloclaw-admin audit export --since 7d -o json",
+      ) +
+        "\n\nEverything that this machine's journal has about the platform, each with the platform's own audit record, and what the\n" +
+        "platform has of yours that the journal has not. One line each: who, what, when, to whom, why, what became of it, whether\n" +
+        "the platform says the same (verified), and the journal's file, record and hash to look it up by. Times are UTC. What is\n" +
+        "wrong with them: kiloclaw-admin audit verify.",
+    )
+    .action(async (options) => exportAccounts(await open(), options));
+}
+
+async function exportAccounts(context: Context, { since, until }: ExportOptions): Promise<void> {
+  const { output, paths } = context;
+  output.expect(accountView);
+  if (output.format === "table") {
+    throw new CliError("usage", "an export is for another program: say in which format", {
+      hint: ["kiloclaw-admin audit export -o csv", "to read it here: kiloclaw-admin audit log"],
+    });
+  }
+  const api = await context.api();
+  const [{ origin }, { userId: adminId }] = await Promise.all([context.target(), context.me()]);
+  const damages = new Damages(output);
+  const read = () => loggedOperations(paths.state, { origin }, damages);
+  const progress = await output.busy("asking the platform");
+  const compared = compareWithPlatform(api, { read, adminId, since });
+  const accounts = await compared.then((checks) => accountsOf(api, checks, origin)).finally(() => progress.stop());
+  await output.list(
+    accounts.filter(({ at }) => until === undefined || at < until),
+    accountView,
+    "nothing is on record",
+  );
+  damages.throwIfAny();
+}
+
+const accountView: View<Account> = {
+  fields: ACCOUNT_FIELDS,
+  id: ({ op, auditId, runId }) => op ?? auditId ?? runId ?? "-",
+};

@@ -1,0 +1,125 @@
+import { Option, type Command } from "@commander-js/extra-typings";
+import type { Context } from "../../context.ts";
+import type { OpenContext } from "../../program.ts";
+import { loggedOperations, OPERATION_FIELDS, type LoggedOperation } from "../../runs/audit-operation.ts";
+import { resolveUser } from "../../runs/resolve.ts";
+import type { View } from "../../terminal/output.ts";
+import { examples, once } from "../options.ts";
+import { Damages } from "./damages.ts";
+import { rawRecords, recordView } from "./raw-records.ts";
+import { sinceOption, untilOption } from "./since.ts";
+
+interface LogOptions {
+  readonly user?: string | undefined;
+  readonly run?: string | undefined;
+  readonly instance?: string | undefined;
+  readonly op?: string | undefined;
+  readonly ticket?: string | undefined;
+  readonly action?: string | undefined;
+  readonly origin?: string | undefined;
+  readonly since?: Date | undefined;
+  readonly until?: Date | undefined;
+  readonly open?: true | undefined;
+  readonly records?: true | undefined;
+}
+
+export function configure(command: Command, open: OpenContext): void {
+  command
+    .addOption(
+      new Option("-u, --user <user>", "only about this user: ID, or e-mail (asks the platform)").argParser(once),
+    )
+    .addOption(new Option("-r, --run <id>", "only about this run, or the beginning of its ID").argParser(idStart))
+    .addOption(new Option("-i, --instance <id>", "only about this instance, or …").argParser(idStart))
+    .addOption(new Option("--op <id>", "only this operation, or …").argParser(idStart))
+    .addOption(new Option("--ticket <id>", "only for this ticket").argParser(once))
+    .addOption(new Option("--action <word>", "only starts, cancels …: start, cancel, settle").argParser(once))
+    .addOption(new Option("--origin <origin>", "only on this platform, such as https://app.kilo.ai").argParser(once))
+    .addOption(sinceOption())
+    .addOption(untilOption())
+    .option("--open", "only what nobody knows the end of yet")
+    .option("--records", "the journal's records as they stand, instead of one line for each operation")
+    .addHelpText(
+      "after",
+      examples(
+        "kiloclaw-admin audit log --since 1d",
+        "kiloclaw-admin audit log --ticket INC-4711 -o csv > inc-4711.csv",
+        "kiloclaw-admin audit log --open",
+        "kiloclaw-admin audit log --records -o jsonl | jq .hash",
+      ) +
+        "\n\nWhat this machine has changed, on all platforms, oldest first. Needs no token and no network. The journal holds IDs and\n" +
+        "the prompt's hash and length, never its text. Exits with 12 when a journal is damaged, after showing the rest.",
+    )
+    .action(async (options) => log(await open(), options));
+}
+
+/** IDs are written in lower case. */
+function idStart(text: string, previous: string | undefined): string {
+  return once(text, previous).toLowerCase();
+}
+
+async function log(context: Context, options: LogOptions): Promise<void> {
+  const { output } = context;
+  const { records, user, run, instance, op, ticket, action, origin, since, until, open } = options;
+  if (records) output.expect(recordView);
+  else output.expect(operationView);
+  const userId = await userIdOf(context, user);
+  const filter = { userId, run, instance, op, ticket, action, origin, since, until, open };
+  const damages = new Damages(output);
+  const { state } = context.paths;
+  if (records) await show(context, rawRecords(state, filter, damages), recordView);
+  else await show(context, loggedOperations(state, filter, damages), operationView);
+  damages.throwIfAny();
+}
+
+/** The journal has user IDs only. */
+async function userIdOf({ api }: Context, user: string | undefined): Promise<string | undefined> {
+  if (user === undefined || !user.includes("@")) return user;
+  return (await resolveUser(await api(), user)).userId;
+}
+
+const CHUNK = 200;
+
+/** Shows rows as they come where the format is one of lines, else together. */
+async function show<Row extends object>(
+  { output, stop, closed }: Pick<Context, "output" | "stop" | "closed">,
+  rows: AsyncIterable<Row>,
+  view: View<Row>,
+): Promise<void> {
+  const streams = output.format === "jsonl" || output.format === "id";
+  let waiting: Row[] = [];
+  for await (const row of rows) {
+    if (stop.aborted || closed.aborted) return;
+    waiting.push(row);
+    if (!streams || waiting.length < CHUNK) continue;
+    await output.list(waiting, view, "");
+    waiting = [];
+  }
+  await output.list(waiting, view, "nothing is on record");
+}
+
+/** What became of an operation, in a word or two. */
+function resultWord({ state, result }: LoggedOperation): string {
+  if (state === "settled") return result ?? "-";
+  return result === null ? state : `${result} (${state})`;
+}
+
+const operationView: View<LoggedOperation> = {
+  fields: OPERATION_FIELDS,
+  id: ({ op }) => op,
+  columns: (when) => [
+    { header: "WHEN", rank: 2, value: ({ at }) => when(at) },
+    { header: "ACTION", rank: 3, value: ({ action }) => action },
+    {
+      header: "RESULT",
+      rank: 1,
+      value: resultWord,
+      color: ({ state }) => (state === "settled" ? undefined : "magenta"),
+    },
+    { header: "RUN", rank: 0, value: ({ runId }) => runId ?? "-" },
+    { header: "USER", rank: 4, shrinkTo: 12, value: ({ userId }) => userId },
+    { header: "TICKET", rank: 5, shrinkTo: 8, value: ({ ticket }) => ticket ?? "-" },
+    { header: "REASON", rank: 6, shrinkTo: 12, value: ({ reason }) => reason ?? "-" },
+    { header: "ORIGIN", rank: 7, shrinkTo: 16, value: ({ origin }) => origin },
+    { header: "OPERATION", rank: 8, value: ({ op }) => op },
+  ],
+};

@@ -1,0 +1,106 @@
+import type { Command } from "@commander-js/extra-typings";
+import type { Api } from "../../api/api.ts";
+import type { Context } from "../../context.ts";
+import { CliError } from "../../errors.ts";
+import { systemFiles } from "../../journal/file-layer.ts";
+import { allJournals } from "../../journal/folder.ts";
+import { verifyJournal } from "../../journal/scan.ts";
+import type { OpenContext } from "../../program.ts";
+import { compareWithPlatform } from "../../runs/audit-check.ts";
+import { MOST_AUDIT_RECORDS } from "../../runs/audit.ts";
+import { loggedOperations } from "../../runs/audit-operation.ts";
+import { examples } from "../options.ts";
+import { sinceOption } from "./since.ts";
+import {
+  advice,
+  count,
+  show,
+  summary,
+  verifiedJournal,
+  verifiedOperation,
+  verifiedView,
+  type Verified,
+} from "./verify-report.ts";
+
+interface VerifyOptions {
+  readonly since?: Date | undefined;
+  readonly offline?: true | undefined;
+}
+
+export function configure(command: Command, open: OpenContext): void {
+  command
+    .addOption(sinceOption())
+    .option("--offline", "check the journals' chains only: needs no token and no network")
+    .addHelpText(
+      "after",
+      examples(
+        "kiloclaw-admin audit verify",
+        "kiloclaw-admin audit verify --since 7d --json | jq '.[] | select(.finding)'",
+        "kiloclaw-admin audit verify --offline",
+      ) +
+        `\n\nChecks every journal of this machine, record by record, then compares what they have about the platform (--host,\n` +
+        `--profile) with its audit log. Findings:\n\n` +
+        `  damaged          a journal is not as it was written; the file, the record and the byte are named\n` +
+        `  no-audit-record  an operation of which the platform has no audit record\n` +
+        `  mismatch         the two say different things about user, instance, admin or the prompt's length\n` +
+        `  not-in-journal   a start or a cancel of yours that no journal here has: it was done in the web app or on another\n` +
+        `                   machine, or its journal is gone\n` +
+        `  open             nobody knows, after six minutes, what became of it: kiloclaw-admin runs reconcile\n\n` +
+        `The table shows what is not in order; -o json, jsonl and csv have every journal and every operation. The users compared\n` +
+        `are those in the journals and those of the runs that you started. The platform gives the newest ${MOST_AUDIT_RECORDS} audit records of a\n` +
+        `user: what is older is counted as unchecked. --since leaves out older operations; the chains are checked whole.\n` +
+        `Exits with 9 when there are findings.`,
+    )
+    .action(async (options) => verify(await open(), options));
+}
+
+async function verify(context: Context, { since, offline }: VerifyOptions): Promise<void> {
+  const { output, paths, stop } = context;
+  output.expect(verifiedView);
+  // Who has no token is told so before the long part.
+  const api = offline ? undefined : await context.api();
+  const rows: Verified[] = [];
+  const elsewhere = new Set<string>();
+  const progress = await output.busy("checking the journals");
+  try {
+    for (const journal of await allJournals(paths.state, systemFiles)) {
+      stop.throwIfAborted();
+      rows.push(verifiedJournal(await verifyJournal(journal)));
+    }
+    if (api) {
+      progress.show("comparing with the platform");
+      rows.push(...(await compare(context, api, since, elsewhere)));
+    }
+  } finally {
+    progress.stop();
+  }
+  await show(context, rows);
+  output.note(summary(rows, offline === true));
+  if (elsewhere.size > 0) {
+    output.note(`${count(elsewhere.size, "operation")} on other platforms: not compared (--host, --profile)`);
+  }
+  const findings = rows.filter(({ finding }) => finding);
+  if (findings.length === 0) return;
+  throw new CliError("partial", count(findings.length, "finding"), { hint: advice(findings) });
+}
+
+/** @param elsewhere takes the operations on other platforms. */
+async function compare(
+  { output, paths, target, me }: Context,
+  api: Api,
+  since: Date | undefined,
+  elsewhere: Set<string>,
+): Promise<Verified[]> {
+  const [{ origin }, { userId: adminId }] = await Promise.all([target(), me()]);
+  if (adminId === undefined) {
+    output.warn("the platform does not say who you are: what the journal has not is not looked for");
+  }
+  async function* read() {
+    // What is damaged is a finding already.
+    for await (const operation of loggedOperations(paths.state, {}, { onDamaged: () => undefined })) {
+      if (operation.origin === origin) yield operation;
+      else if (since === undefined || operation.at >= since) elsewhere.add(operation.op);
+    }
+  }
+  return (await compareWithPlatform(api, { read, adminId, since })).map((check) => verifiedOperation(check));
+}

@@ -1,0 +1,93 @@
+import { writerOf } from "./claim.ts";
+import type { CliError } from "../errors.ts";
+import { systemFiles } from "./file-layer.ts";
+import { allJournals, type JournalFile } from "./folder.ts";
+import { readJournal } from "./read.ts";
+import type { IntentRecord, JournalRecord } from "./record.ts";
+import { inTimeOrder, untilDamaged, type ScanOptions } from "./scan.ts";
+
+type EndingRecord = Extract<JournalRecord, { kind: "outcome" | "reconcile" }>;
+type OverrideRecord = Extract<JournalRecord, { kind: "override" }>;
+
+/** What was done, or may have been done, to one target: an intent and what became of it. */
+export interface Operation {
+  readonly journal: JournalFile;
+  readonly op: string;
+  /** What is known about it was written down first: the intent, or the decision that went before it. */
+  readonly first: IntentRecord | OverrideRecord;
+  readonly decisions: readonly OverrideRecord[];
+  /** The last that was found out, as far as it goes. */
+  readonly ending: EndingRecord | null;
+  /**
+   * - `settled`: nothing is left to find out.
+   * - `open`: nobody knows, and nobody is at it.
+   * - `under-way`: a process is at it.
+   * - `not-sent`: only a person's decision was written down; the request would have come after its intent.
+   * - `unreadable`: what became of it stands behind a damage.
+   */
+  readonly state: "settled" | "open" | "under-way" | "not-sent" | "unreadable";
+}
+
+/**
+ * Every operation of this machine, in the order in which they were begun, whichever journals they stand in. In memory are the
+ * journals that overlap at one time, of each from its first open operation on.
+ *
+ * @throws CliError `local-state` as `readJournal` does, unless there is an `onDamaged`.
+ */
+export async function* allOperations(
+  stateDirectory: string,
+  options: ScanOptions = {},
+): AsyncGenerator<Operation, void, undefined> {
+  const journals = await allJournals(stateDirectory, options.files ?? systemFiles);
+  yield* inTimeOrder(
+    journals,
+    (journal) => operationsOf(journal, options),
+    ({ first }) => first.at,
+  );
+}
+
+interface Draft {
+  first: IntentRecord | OverrideRecord;
+  readonly decisions: OverrideRecord[];
+  ending: EndingRecord | null;
+}
+
+async function* operationsOf(
+  journal: JournalFile,
+  { files = systemFiles, onTorn, onDamaged }: ScanOptions,
+): AsyncGenerator<Operation, void, undefined> {
+  const drafts = new Map<string, Draft>();
+  // Asked first: what a process finished before it let go is then read, not taken for abandoned.
+  const writer = await writerOf(journal.path, files);
+  const failure: { error?: CliError } = {};
+  const records = readJournal(journal, { files, onTorn: (torn) => onTorn?.(journal, torn) });
+  const readable = untilDamaged(journal, records, (_, error) => (failure.error = error));
+  for await (const record of readable) {
+    note(drafts, record);
+    for (const [op, draft] of drafts) {
+      if (draft.ending?.settled !== true) break;
+      drafts.delete(op);
+      yield { journal, op, ...draft, state: "settled" };
+    }
+  }
+  for (const [op, draft] of drafts) {
+    const { first, ending } = draft;
+    const left = failure.error ? "unreadable" : writer ? "under-way" : first.kind === "intent" ? "open" : "not-sent";
+    yield { journal, op, ...draft, state: ending?.settled === true ? "settled" : left };
+  }
+  if (failure.error && !onDamaged) throw failure.error;
+  if (failure.error) onDamaged?.(journal, failure.error);
+}
+
+function note(drafts: Map<string, Draft>, record: JournalRecord): void {
+  if (record.kind === "job" || record.kind === "end") return;
+  const draft = drafts.get(record.op);
+  if (record.kind === "outcome" || record.kind === "reconcile") {
+    if (draft) draft.ending = record;
+    return;
+  }
+  const decision = record.kind === "override" ? [record] : [];
+  if (!draft) drafts.set(record.op, { first: record, decisions: decision, ending: null });
+  else if (record.kind === "intent") draft.first = record;
+  else draft.decisions.push(record);
+}
