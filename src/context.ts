@@ -12,7 +12,6 @@ import type { Host } from "./terminal/host.ts";
 import { Output, type Format } from "./terminal/output.ts";
 import { type ColorChoice } from "./terminal/paint.ts";
 import { Prompter } from "./terminal/prompter.ts";
-import { inTheSamePlace } from "./terminal/same-place.ts";
 
 /** The options that every command takes, as commander hands them over. */
 export interface CommonOptions {
@@ -117,8 +116,6 @@ export class Context {
       fields: options.fields?.split(",").map((field) => field.trim()),
       color: usable.get("color").value,
       utc: usable.get("utc").value,
-      profile: options.profile,
-      host: options.host,
     });
     return new Context(host, options, services, { read, now }, output);
   }
@@ -198,9 +195,6 @@ export class Context {
     this.#keyring ??= import("./config/keyring.ts").then(({ Keyring }) => new Keyring({ root, nodePath, env }));
     return this.#keyring;
   };
-
-  /** A command as it has to be typed to mean the same platform. */
-  readonly here = (command: string): string => inTheSamePlace(command, this.#options);
 
   /** What to type to log in to the platform that is meant. */
   get loginCommand(): string {

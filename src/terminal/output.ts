@@ -4,7 +4,6 @@ import type { Host } from "./host.ts";
 import { Progress } from "./progress.ts";
 import { createPaint, wantsColor, type Color, type ColorChoice, type Paint } from "./paint.ts";
 import { sanitize, sanitizeJson, sanitizeLine, SanitizingStream } from "./sanitize.ts";
-import { inTheSamePlace } from "./same-place.ts";
 import { renderTable, type Column } from "./table.ts";
 import { formatAgo } from "./time.ts";
 
@@ -18,9 +17,6 @@ export interface OutputOptions {
   readonly color: ColorChoice;
   /** Exact times instead of relative ones. */
   readonly utc: boolean;
-  /** The platform that was named on the command line. */
-  readonly profile?: string | undefined;
-  readonly host?: string | undefined;
 }
 
 /** How records of one kind are shown. */
@@ -281,7 +277,7 @@ export class Output {
   }
 
   #message(text: string): void {
-    const line = `${inTheSamePlace(text, this.#options)}\n`;
+    const line = `${text}\n`;
     this.#write(line, () => this.#host.stderr.write(line));
   }
 

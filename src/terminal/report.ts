@@ -2,7 +2,6 @@ import { CliError, messageOf, withoutTokens } from "../errors.ts";
 import type { Host } from "./host.ts";
 import type { Output } from "./output.ts";
 import { wantsColor, type ColorChoice } from "./paint.ts";
-import { inTheSamePlace, placeIn } from "./same-place.ts";
 import { sanitize, sanitizeJson } from "./sanitize.ts";
 
 const ISSUES = "https://github.com/Kilo-Org/kiloclaw-admin/issues";
@@ -22,10 +21,7 @@ export function reportError(
   if (error instanceof CliError && error.silent) return;
   const known = error instanceof CliError;
   const message = known ? error.message : `unexpected error: ${messageOf(error)}`;
-  const place = placeIn(argv);
-  const hints = known
-    ? error.hints.map((hint) => inTheSamePlace(hint, place))
-    : [`this is a bug in kiloclaw-admin; please report it: ${ISSUES}`];
+  const hints = known ? error.hints : [`this is a bug in kiloclaw-admin; please report it: ${ISSUES}`];
   if (wantsJson(host, argv) || isJson(output?.format)) {
     const kind = known ? error.kind : "unexpected";
     const hint = hints.length > 0 ? hints.join("\n") : null;

@@ -72,9 +72,7 @@ async function diagnose(context: Context, id: string | undefined, options: Diagn
     stop,
     onLook: (number) => progress.show(`looking, ${number} of ${LOOKS}`),
   }).finally(() => progress.stop());
-  const verdict = verdictOf(evidence, formatDuration);
-  const next = verdict.next.map(({ what, command }) => ({ what, command: context.here(command) }));
-  const judgement = { ...verdict, next };
+  const judgement = verdictOf(evidence, formatDuration);
   const runId = evidence.run?.id ?? null;
   if (output.format !== "id" || runId !== null) {
     await output.item<Diagnosis>({ runId, ...judgement, evidence }, diagnosisView);
