@@ -90,6 +90,13 @@ describe("production", () => {
     expect((await command.done).code).toBe(130);
   });
 
+  it("marks the offer to log in", async () => {
+    const command = desk.begin(["runs", "list"], { ...atTerminal, env: { ...env, KILOCLAW_ADMIN_TOKEN: "" } });
+    await command.waitFor(new RegExp(`PRODUCTION ${host} .*Not logged in to \\S+ Log in now\\?`));
+    command.type("n\r");
+    expect((await command.done).code).toBe(4);
+  });
+
   it("has no part in what is about this machine only", async () => {
     const command = desk.begin(["sandbox", "reset", "--data-dir", join(desk.configDir, "none")], atTerminal);
     await command.waitFor(/Delete all runs/);
