@@ -32,6 +32,7 @@ describe("production", () => {
     for (const argv of [
       ["runs", "list"],
       ["instances", "show", "jane@example.com"],
+      ["auth", "status"],
     ]) {
       const plain = await desk.run(argv, { ...atTerminal, env: { ...env, NO_COLOR: "1" } });
       expect(plain.code).toBe(0);

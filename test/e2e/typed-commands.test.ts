@@ -47,7 +47,7 @@ describe("withFlags", () => {
   it.each([
     [
       "a: kiloclaw-admin runs list\nb: kiloclaw-admin doctor",
-      "a: kiloclaw-admin --profile staging runs list\nb: kiloclaw-admin --profile staging doctor",
+      "a: kiloclaw-admin --profile staging runs list\nb: kiloclaw-admin doctor",
     ],
     ["kiloclaw-admin auth login --profile other", "kiloclaw-admin auth login --profile other"],
     [

@@ -72,7 +72,9 @@ export async function logInFirst(context: Context): Promise<void> {
 
 /** Gets a token, makes sure that it is an admin's, and only then stores it. */
 async function logIn(context: Context, options: LoginOptions): Promise<Login> {
-  const { profile, origin } = await context.target();
+  const target = await context.target();
+  const { profile, origin } = target;
+  context.output.announce(target);
   const how = `${context.loginCommand}${options.withToken ? " --with-token" : ""}`;
   const again = `${how}${options.insecureStorage ? " --insecure-storage" : ""}`;
   const store = await openStorage(context, options.insecureStorage ?? false, how);
