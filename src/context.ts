@@ -116,6 +116,7 @@ export class Context {
       fields: options.fields?.split(",").map((field) => field.trim()),
       color: usable.get("color").value,
       utc: usable.get("utc").value,
+      platformFlags: platformFlags(options),
     });
     return new Context(host, options, services, { read, now }, output);
   }
@@ -206,9 +207,13 @@ export class Context {
     const { credential, profile } = await this.connection();
     if (credential?.fromEnvironment) return [(await import("./config/credentials.ts")).REPLACE_VARIABLE];
     return [
-      profile === "sandbox"
-        ? "the sandbox makes a new token when it starts: kiloclaw-admin sandbox start"
-        : `log in as an admin: ${this.loginCommand}`,
+      `log in as an admin: ${this.loginCommand}`,
+      // One that runs refuses to be started.
+      ...(profile === "sandbox"
+        ? [
+            "or start the sandbox anew, which makes a token: kiloclaw-admin sandbox stop; kiloclaw-admin sandbox start --detach",
+          ]
+        : []),
     ];
   };
 
@@ -298,7 +303,7 @@ export class Context {
         hint: [
           `log in: ${this.loginCommand}`,
           "or put an admin's token into KILOCLAW_ADMIN_TOKEN",
-          ...(profile === "sandbox" ? [] : ["or try everything on a sandbox: kiloclaw-admin sandbox start"]),
+          ...(profile === "sandbox" ? [] : ["or try everything on a sandbox: kiloclaw-admin sandbox start --detach"]),
         ],
       });
     }
@@ -309,26 +314,21 @@ export class Context {
 
   /** Offers to log in to whoever has no token, or one that has expired by what is written in it. */
   async #offerLogin(): Promise<void> {
-    const { origin, credential } = await this.connection();
+    const { origin, credential, ...place } = await this.connection();
     if (!this.prompter.canAsk || credential?.fromEnvironment) return;
     const { expiredWords } = await import("./api/token.ts");
     const expired = credential && expiredWords(credential.token);
     if (credential && !expired) return;
     const why = expired ? `The token for ${origin} ${expired}` : `Not logged in to ${origin}`;
     // A no with an expired token: the platform's clock is the one that counts.
-    if (!(await this.prompter.offer(`${why}. Log in now?`))) return;
+    if (!(await this.prompter.offer(`${why}. Log in now?`, { place: { ...place, origin } }))) return;
     await this.#services.logIn(this);
     this.#connection = undefined;
   }
 
   /** A command, for the platform that was named on this one's command line. */
   #here(command: string): string {
-    const { host, profile } = this.#options;
-    return [
-      command,
-      ...(profile === undefined ? [] : [`--profile ${profile}`]),
-      ...(host === undefined ? [] : [`--host ${host}`]),
-    ].join(" ");
+    return [command, ...platformFlags(this.#options)].join(" ");
   }
 
   #closing<T extends Closable>(opened: T): T {
@@ -351,6 +351,14 @@ export class Context {
         : undefined,
     };
   }
+}
+
+/** The flags that named the platform, as words to type. */
+function platformFlags({ profile, host }: CommonOptions): string[] {
+  return [
+    ...(profile === undefined ? [] : [`--profile ${profile}`]),
+    ...(host === undefined ? [] : [`--host ${host}`]),
+  ];
 }
 
 function isOn(value: string | undefined): boolean {

@@ -71,8 +71,8 @@ export class DeviceLogin {
           httpStatus: 500,
           transient: true,
           hint: [
-            "approve or deny those that are open in a browser, or wait ten minutes until they have expired",
-            "or log in with a token: kiloclaw-admin auth login --with-token",
+            "approve or deny those that are open in a browser, or wait: each counts for ten minutes, and until the platform clears it",
+            "or log in with a token: kiloclaw-admin auth login --with-token < token.txt",
           ],
         },
       );

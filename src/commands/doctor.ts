@@ -42,7 +42,7 @@ async function doctor(context: Context, { fix = false }: DoctorOptions): Promise
   const progress = await output.busy("checking");
   try {
     for await (const result of examine(context, ({ name }) => progress.show(`checking: ${words(name)}`))) {
-      results.push(result);
+      results.push({ ...result, remedy: result.remedy === null ? null : output.typed(result.remedy) });
       show(result);
     }
   } finally {

@@ -220,7 +220,10 @@ async function write(directory: string, stored: Stored): Promise<void> {
 async function read(directory: string): Promise<Stored> {
   const path = credentialsPath(directory);
   const untrusted = (why: string, cause?: unknown) =>
-    new CliError("local-state", `the credentials file ${path} cannot be used: ${why}`, { cause });
+    new CliError("local-state", `the credentials file ${path} cannot be used: ${why}`, {
+      hint: "see what to do: kiloclaw-admin doctor",
+      cause,
+    });
   try {
     const stats = await lstat(path);
     if (!stats.isFile()) throw untrusted("it is not a plain file (symbolic links are not followed)");

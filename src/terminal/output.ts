@@ -2,6 +2,7 @@ import { CliError } from "../errors.ts";
 import { csvLine } from "./csv.ts";
 import type { Host } from "./host.ts";
 import { Progress } from "./progress.ts";
+import { withFlags } from "./commands.ts";
 import { createPaint, wantsColor, type Color, type ColorChoice, type Paint } from "./paint.ts";
 import { sanitize, sanitizeJson, sanitizeLine, SanitizingStream } from "./sanitize.ts";
 import { renderTable, type Column } from "./table.ts";
@@ -17,6 +18,8 @@ export interface OutputOptions {
   readonly color: ColorChoice;
   /** Exact times instead of relative ones. */
   readonly utc: boolean;
+  /** The flags that named the platform: commands that the user is told to type get them too. */
+  readonly platformFlags: readonly string[];
 }
 
 /** How records of one kind are shown. */
@@ -134,6 +137,11 @@ export class Output {
     this.#data(this.#detailLines(lines, this.#paint.stdout));
   }
 
+  /** A text with its commands as they have to be typed here, see {@link withFlags}. What goes to standard error has them so. */
+  typed(text: string): string {
+    return withFlags(text, this.#options.platformFlags);
+  }
+
   /** Writes one event of a stream as a JSON line, whatever machine format was asked for. */
   event(event: object): void {
     this.#data(json(event));
@@ -153,7 +161,7 @@ export class Output {
     const indent = " ".repeat(4 + label.length);
     const columns = this.#host.stdout.isTTY ? this.#host.stdout.columns || Infinity : Infinity;
     const lines = fold(sanitizeLine(text), Math.max(20, columns - indent.length));
-    this.#data(`${head}${[...lines, ...below.map((line) => sanitizeLine(line))].join(`\n${indent}`)}\n`);
+    this.#data(`${head}${[...lines, ...below.map((line) => sanitizeLine(this.typed(line)))].join(`\n${indent}`)}\n`);
   }
 
   /** A stream for text from the customer's machine. Its colours survive where the terminal takes colour. */
@@ -277,7 +285,7 @@ export class Output {
   }
 
   #message(text: string): void {
-    const line = `${text}\n`;
+    const line = `${this.typed(text)}\n`;
     this.#write(line, () => this.#host.stderr.write(line));
   }
 

@@ -48,18 +48,23 @@ export class Prompter {
   }
 
   /**
-   * Offers the user something; nobody to ask is a no.
+   * Offers the user something; nobody to ask is a no. `place`: the platform that it is about; absent for what is on this
+   * machine only.
    *
    * @param withdrawn takes the question back when it is aborted: a no, too.
    * @throws CliError `interrupted` on Ctrl-C.
    */
-  async offer(question: string, withdrawn?: AbortSignal): Promise<boolean> {
+  async offer(
+    question: string,
+    { place, withdrawn }: { place?: Place; withdrawn?: AbortSignal } = {},
+  ): Promise<boolean> {
     if (!this.canAsk || withdrawn?.aborted) return false;
     const { confirm } = await import("@inquirer/prompts");
     try {
       return await this.#ask((context) => {
         const signal = withdrawn ? AbortSignal.any([context.signal, withdrawn]) : context.signal;
-        return confirm({ message: question, default: true }, { ...context, signal });
+        const message = `${place ? this.#output.mark(place) : ""}${question}`;
+        return confirm({ message, default: true }, { ...context, signal });
       });
     } catch (error) {
       if (withdrawn?.aborted && !this.#host.stop.aborted) return false;

@@ -16,12 +16,13 @@ export function reportError(
   argv: readonly string[],
   error: unknown,
   exitCode: number,
-  output?: Pick<Output, "color" | "format">,
+  output?: Pick<Output, "color" | "format" | "typed">,
 ): void {
   if (error instanceof CliError && error.silent) return;
   const known = error instanceof CliError;
   const message = known ? error.message : `unexpected error: ${messageOf(error)}`;
-  const hints = known ? error.hints : [`this is a bug in kiloclaw-admin; please report it: ${ISSUES}`];
+  const said = known ? error.hints : [`this is a bug in kiloclaw-admin; please report it: ${ISSUES}`];
+  const hints = output ? said.map((hint) => output.typed(hint)) : said;
   if (wantsJson(host, argv) || isJson(output?.format)) {
     const kind = known ? error.kind : "unexpected";
     const hint = hints.length > 0 ? hints.join("\n") : null;

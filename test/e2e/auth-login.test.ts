@@ -110,6 +110,7 @@ describe("auth login", () => {
     const { code, stderr } = await running.done;
     expect(code).toBe(130);
     expect(stderr).toContain("the code was dropped; nothing was stored");
+    expect(stderr).not.toContain("error:");
     expect(await files()).toBe("");
   });
 
@@ -119,7 +120,7 @@ describe("auth login", () => {
     const { code, stdout, stderr } = await running.done;
     expect({ code, stdout }).toEqual({ code: 4, stdout: "" });
     expect(stderr).toContain("denied");
-    expect(stderr).toContain("kiloclaw-admin auth login");
+    expect(stderr).toContain("try again: kiloclaw-admin auth login --insecure-storage");
     expect(await files()).toBe("");
   });
 
@@ -149,8 +150,9 @@ describe("auth login", () => {
       if (response.status !== 200) break;
       codes.push(z.object({ code: z.string() }).parse(await response.json()).code);
     }
-    const { code, stderr } = await at(login());
+    const { code, stderr } = await at(login("--profile", "default"));
     expect(code).toBe(11);
+    expect(stderr).toContain("kiloclaw-admin --profile default auth login --with-token < token.txt");
     expect(stderr).toContain("too many logins from this address are pending");
     for (const pending of codes) await deny(pending);
   });

@@ -84,6 +84,16 @@ describe("at a terminal, without a token", () => {
     expect(await someone.desk.requests("startKiloCliRun")).toHaveLength(1);
   });
 
+  it("nobody writes a prompt before: it would be lost with a login that fails", async () => {
+    const running = someone.begin(["runs", "start", "--user", "alice@example.com"], { tty: true, env });
+    await running.waitFor(OFFER);
+    running.type("y\r");
+    await deny((await running.waitFor(CODE))[0]);
+    const { code, stderr } = await running.done;
+    expect(code).toBe(4);
+    expect(stderr).not.toContain("What should the agent repair?");
+  });
+
   it("a no, a denied login and another's login end as without a terminal: 4", async () => {
     const declined = someone.begin(["runs", "list"], { tty: true, env });
     await declined.waitFor(OFFER);

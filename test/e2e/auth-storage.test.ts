@@ -109,6 +109,7 @@ describe("storage", () => {
     const result = await at(["runs", "list"]);
     expect(result.code).toBe(12);
     expect(result.stderr).toContain("another user");
+    expect(result.stderr).toContain("see what to do: kiloclaw-admin doctor");
   });
 
   it("in the keyring goes before KILOCLAW_ADMIN_TOKEN for a platform on this machine, and says so", async () => {

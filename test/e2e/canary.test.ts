@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import * as z from "zod";
-import { NOUNS } from "../../src/program.ts";
+import { NOUNS, PLAIN_COMMANDS } from "../../src/program.ts";
 import type { FaultSpec } from "../../src/sandbox/remote.ts";
 import { filesBelow, leaks } from "../canary.ts";
 import { begin, openDesk, run, type Desk, type Result, type RunOptions } from "../harness.ts";
@@ -138,6 +138,7 @@ const CALLS: Readonly<Record<string, (id: string, user: string) => readonly (rea
   "config set": () => [["utc", "true", "--profile", "default"]],
   "config unset": () => [["utc", "--profile", "default"]],
   "config path": () => [[]],
+  doctor: () => [[], ["--json"]],
 };
 
 /** Commands with a test of their own below. */
@@ -150,6 +151,8 @@ it("is used for every command there is", () => {
   const commands = Object.entries(NOUNS).flatMap(([noun, { verbs }]) =>
     Object.keys(verbs).map((verb) => `${noun} ${verb}`),
   );
+  // `help` knows no token.
+  commands.push(...Object.keys(PLAIN_COMMANDS).filter((command) => command !== "help"));
   expect(commands.filter((command) => !(command in CALLS) && !APART.has(command))).toEqual([]);
 });
 

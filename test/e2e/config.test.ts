@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
 import { readConfig, saveProfile, setConfigAside } from "../../src/config/config-file.ts";
 import { KEYS } from "../../src/config/settings.ts";
-import { run as runAnywhere, type RunOptions } from "../harness.ts";
+import { root, run as runAnywhere, type RunOptions } from "../harness.ts";
 
 let configDir: string;
 let path: string;
@@ -304,4 +304,19 @@ it("an address that was edited by hand is refused when it is used, naming the fi
   expect((await config("get", "host")).stdout).toBe("http://evil.example\n");
   expect((await config("set", "host", "https://good.example")).code).toBe(0);
   expect(await content()).toEqual({ profiles: { default: { host: "https://good.example" } } });
+});
+
+it("the README's commands work as they stand there, one after the other", async () => {
+  const section = (await readFile(join(root, "README.md"), "utf8")).split("## Profiles and settings")[1] ?? "";
+  const lines = /```sh\n(.*?)```/s.exec(section)?.[1]?.trim().split("\n") ?? [];
+  expect(lines.length).toBeGreaterThan(5);
+  for (const line of lines) {
+    const [program, ...argv] = line.replace(/ +#.*/, "").split(" ");
+    expect(program).toBe("kiloclaw-admin");
+    expect({ line, ...(await run(argv)) }).toMatchObject({ line, code: 0 });
+  }
+});
+
+it("a setting without a default has none in the help", async () => {
+  expect((await config("set", "--help")).stdout).not.toContain("undefined");
 });

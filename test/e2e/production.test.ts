@@ -32,6 +32,7 @@ describe("production", () => {
     for (const argv of [
       ["runs", "list"],
       ["instances", "show", "jane@example.com"],
+      ["auth", "status"],
     ]) {
       const plain = await desk.run(argv, { ...atTerminal, env: { ...env, NO_COLOR: "1" } });
       expect(plain.code).toBe(0);
@@ -88,6 +89,13 @@ describe("production", () => {
     await command.waitFor(new RegExp(`PRODUCTION ${host} .*What should the agent repair`));
     command.type("\u0003");
     expect((await command.done).code).toBe(130);
+  });
+
+  it("marks the offer to log in", async () => {
+    const command = desk.begin(["runs", "list"], { ...atTerminal, env: { ...env, KILOCLAW_ADMIN_TOKEN: "" } });
+    await command.waitFor(new RegExp(`PRODUCTION ${host} .*Not logged in to \\S+ Log in now\\?`));
+    command.type("n\r");
+    expect((await command.done).code).toBe(4);
   });
 
   it("has no part in what is about this machine only", async () => {

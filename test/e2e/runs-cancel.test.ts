@@ -308,7 +308,7 @@ describe("when things go wrong", () => {
       ["runs", "cancel", id, "--yes"],
     );
     expect(stderr).toContain(`a cancel of run ${id} was sent, but the platform does not say what became of it`);
-    expect(stderr).toContain(`kiloclaw-admin runs show ${id}`);
+    expect(stderr).toMatch(new RegExp(`kiloclaw-admin --host \\S+ runs show ${id}`));
     expect(code).toBe(7);
     expect(await desk.row(id)).toMatchObject({ status: "cancelled" });
   });

@@ -145,7 +145,7 @@ describe("watch", () => {
     gate.close();
     expect(code).toBe(4);
     expect(stderr).toContain("User not authenticated");
-    expect(stderr).toContain("kiloclaw-admin auth status");
+    expect(stderr).toMatch(/kiloclaw-admin --host \S+ auth status/);
     expect((await desk.run(["runs", "show", id, "--json"])).stdout).toContain('"status": "running"');
   });
 

@@ -22,7 +22,7 @@ const PARTS = {
     ...KEYS.map((key) => {
       const { summary, values = [], preset, presetWords, flag, env = {} } = settingOf(key);
       const before = [flag, ...Object.keys(env)].filter((source) => source !== undefined);
-      const cells = [`\`${key}\``, summary, values.join(", "), presetWords ?? String(preset), code(before)];
+      const cells = [`\`${key}\``, summary, values.join(", "), presetWords ?? String(preset ?? "none"), code(before)];
       return `| ${cells.join(" | ")} |`;
     }),
   ],

@@ -9,6 +9,8 @@ interface ApprovalOptions {
   readonly browser: boolean;
   /** Time between polls, in milliseconds. */
   readonly interval: number;
+  /** What to type to try again. */
+  readonly again: string;
 }
 
 /**
@@ -36,9 +38,12 @@ export async function tokenFromBrowser(context: Context, options: ApprovalOption
   } catch (error) {
     await waiting.giveUp();
     if (!(error instanceof CliError)) throw error;
-    if (error.kind === "interrupted") output.note("the code was dropped; nothing was stored");
+    if (error.kind === "interrupted") {
+      output.note("the code was dropped; nothing was stored");
+      throw new CliError("interrupted", error.message, { silent: true, cause: error });
+    }
     if (error.kind !== "auth") throw error;
-    throw new CliError("auth", error.message, { hint: context.loginCommand, cause: error });
+    throw new CliError("auth", error.message, { hint: `try again: ${options.again}`, cause: error });
   }
 }
 

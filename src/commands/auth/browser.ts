@@ -7,13 +7,13 @@ import type { Context } from "../../context.ts";
  * @throws CliError `interrupted` on Ctrl-C.
  */
 export async function offerBrowser(
-  { host, output, prompter }: Pick<Context, "host" | "output" | "prompter">,
+  { host, output, prompter, target }: Pick<Context, "host" | "output" | "prompter" | "target">,
   url: string,
   over: AbortSignal,
 ): Promise<void> {
   const { DISPLAY, WAYLAND_DISPLAY, WSL_DISTRO_NAME } = host.env;
   if (host.platform === "linux" && !DISPLAY && !WAYLAND_DISPLAY && !WSL_DISTRO_NAME) return;
-  if (!(await prompter.offer("Open the page in your browser?", over))) return;
+  if (!(await prompter.offer("Open the page in your browser?", { place: await target(), withdrawn: over }))) return;
   const failed = () => output.warn("the browser cannot be started; open the page yourself");
   try {
     const { default: open } = await import("open");

@@ -72,13 +72,19 @@ export async function logInFirst(context: Context): Promise<void> {
 
 /** Gets a token, makes sure that it is an admin's, and only then stores it. */
 async function logIn(context: Context, options: LoginOptions): Promise<Login> {
-  const { profile, origin } = await context.target();
-  const store = await openStorage(context, options.insecureStorage ?? false);
-  const token = options.withToken ? await tokenFromInput(context) : await tokenFromBrowser(context, options);
+  const target = await context.target();
+  const { profile, origin } = target;
+  context.output.announce(target);
+  const how = `${context.loginCommand}${options.withToken ? " --with-token" : ""}`;
+  const again = `${how}${options.insecureStorage ? " --insecure-storage" : ""}`;
+  const store = await openStorage(context, options.insecureStorage ?? false, how);
+  const token = options.withToken
+    ? await tokenFromInput(context, again)
+    : await tokenFromBrowser(context, { ...options, again });
   const { usable, email, userId, reason } = await whoAmI(await context.apiAs(token, origin), token);
   if (!usable) {
     throw new CliError("auth", `not logged in${email === null ? "" : ` as ${email}`}: ${reason ?? "refused"}`, {
-      hint: `nothing was stored; log in with an admin's account: ${context.loginCommand}`,
+      hint: `nothing was stored; log in with an admin's account: ${again}`,
     });
   }
   context.stop.throwIfAborted();
@@ -86,10 +92,10 @@ async function logIn(context: Context, options: LoginOptions): Promise<Login> {
   return { profile, host: origin, email, userId, expiresAt: readClaims(token)?.expiresAt ?? null, stored };
 }
 
-async function tokenFromInput({ host }: Pick<Context, "host">): Promise<string> {
+async function tokenFromInput({ host }: Pick<Context, "host">, again: string): Promise<string> {
   if (host.stdin.isTTY) {
     throw new CliError("usage", "--with-token reads a token from standard input, which is a terminal", {
-      hint: "give it a file or a pipe: kiloclaw-admin auth login --with-token < token.txt",
+      hint: `give it a file or a pipe: ${again} < token.txt`,
     });
   }
   const token = (await text(host.stdin)).trim();

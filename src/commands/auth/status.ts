@@ -58,6 +58,7 @@ async function status(context: Needs): Promise<void> {
     );
   }
   const [meant, targets] = await Promise.all([context.target(), context.targets()]);
+  output.announce(meant);
   const looks = await Promise.all(targets.map((target) => look(context, target, target.profile === meant.profile)));
   const rows = looks.map(({ row }) => row);
   const [only, ...others] = rows;
@@ -128,8 +129,9 @@ const authView: View<AuthStatus> = {
   id: ({ profile }) => profile,
   columns: () => [
     { header: "PROFILE", value: ({ profile, current }) => `${current ? "*" : " "} ${profile}`, rank: 0 },
-    { header: "HOST", value: ({ host }) => host, rank: 3, shrinkTo: 16 },
-    { header: "ACCOUNT", value: ({ email, userId }) => email ?? userId ?? "-", rank: 2, shrinkTo: 12 },
+    // Never cut: what tells one platform from another may be at its end.
+    { header: "HOST", value: ({ host }) => host, rank: 1 },
+    { header: "ACCOUNT", value: ({ email, userId }) => email ?? userId ?? "-", rank: 3, shrinkTo: 12 },
     { header: "ADMIN", value: adminWord, color: adminColor, rank: 4 },
     { header: "TOKEN", value: tokenWord, rank: 5 },
     { header: "EXPIRES", value: ({ expiresAt }) => expiresAt?.toISOString().slice(0, 10) ?? "-", rank: 6 },
@@ -137,7 +139,7 @@ const authView: View<AuthStatus> = {
       header: "STATUS",
       value: ({ usable, reason }) => (usable ? "ok" : (reason ?? "refused")),
       color: ({ usable }) => (usable ? "green" : usable === null ? "yellow" : "red"),
-      rank: 1,
+      rank: 2,
       shrinkTo: 20,
     },
   ],

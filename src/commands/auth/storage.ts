@@ -5,14 +5,15 @@ import { CliError, messageOf } from "../../errors.ts";
 /** Stores a token for an origin, and says where it put it. */
 export type Store = (origin: string, token: string) => Promise<string>;
 
-type Needs = Pick<Context, "host" | "keyring" | "loginCommand" | "paths" | "target">;
+type Needs = Pick<Context, "host" | "keyring" | "paths" | "target">;
 
 /**
  * Decides where a token will be kept, before there is one: a login whose token then has no place would be spent for nothing.
  *
+ * @param command what to type to log in this way.
  * @throws CliError `local-state` when the keyring cannot be used and a file is not allowed.
  */
-export async function openStorage(context: Needs, insecure: boolean): Promise<Store> {
+export async function openStorage(context: Needs, insecure: boolean, command: string): Promise<Store> {
   const { host, keyring, paths } = context;
   await checkCredentials(paths.config);
   const allowed = /^(1|true|yes)$/i.test(host.env.KILOCLAW_ADMIN_INSECURE_STORAGE ?? "");
@@ -23,7 +24,7 @@ export async function openStorage(context: Needs, insecure: boolean): Promise<St
   } catch (error) {
     throw new CliError("local-state", `the system's keyring cannot be used to keep a token: ${messageOf(error)}`, {
       hint: [
-        `keep it in a file that only you can read: ${context.loginCommand} --insecure-storage`,
+        `keep it in a file that only you can read: ${command} --insecure-storage`,
         "or store nothing, and put an admin's token into KILOCLAW_ADMIN_TOKEN",
       ],
       cause: error,

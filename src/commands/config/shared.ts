@@ -23,7 +23,7 @@ export function settingsHelp(): string {
     return [
       `  ${key.padEnd(width)}  ${summary}`,
       [
-        `  ${" ".repeat(width)}  ${values ? `${values.join(", ")}; ` : ""}default: ${presetWords ?? String(preset)}`,
+        `  ${" ".repeat(width)}  ${values ? `${values.join(", ")}; ` : ""}default: ${presetWords ?? String(preset ?? "none")}`,
         ...(sources.length > 0 ? [`before it: ${sources.join(", ")}`] : []),
       ].join("; "),
     ];

@@ -72,7 +72,8 @@ async function diagnose(context: Context, id: string | undefined, options: Diagn
     stop,
     onLook: (number) => progress.show(`looking, ${number} of ${LOOKS}`),
   }).finally(() => progress.stop());
-  const judgement = verdictOf(evidence, formatDuration);
+  const { next, ...verdict } = verdictOf(evidence, formatDuration);
+  const judgement = { ...verdict, next: next.map((step) => ({ ...step, command: output.typed(step.command) })) };
   const runId = evidence.run?.id ?? null;
   if (output.format !== "id" || runId !== null) {
     await output.item<Diagnosis>({ runId, ...judgement, evidence }, diagnosisView);

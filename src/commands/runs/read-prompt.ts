@@ -14,15 +14,15 @@ export interface PromptSources {
 }
 
 /**
- * The prompt from wherever the user put it: `-p`, a file, standard input, or a question on the terminal. A file's last line
- * ending is not part of it.
+ * The prompt from wherever the user put it: `-p`, a file, or standard input. A file's last line ending is not part of it.
  *
+ * @returns `undefined` when the user did not say, and can be asked.
  * @throws CliError `usage`
  */
 export async function readPrompt(
-  { host, prompter, target }: Pick<Context, "host" | "prompter" | "target">,
+  { host, prompter }: Pick<Context, "host" | "prompter">,
   { prompt, promptFile, source }: PromptSources,
-): Promise<string> {
+): Promise<string | undefined> {
   if (source !== undefined && source !== "-") {
     throw new CliError("usage", `unexpected argument "${source}"`, {
       hint: `to give the prompt on the command line, quote it: -p "${source} …"; "-" reads standard input`,
@@ -34,12 +34,20 @@ export async function readPrompt(
   if (source === "-" || promptFile === "-") return checkPrompt(withoutLastLineEnd(await readStdin(host)));
   if (promptFile !== undefined)
     return checkPrompt(withoutLastLineEnd(await readPromptFile(resolve(host.cwd, promptFile))));
-  if (prompter.canAsk) {
-    return checkPrompt(withoutLastLineEnd(await prompter.text("What should the agent repair?", await target())));
-  }
+  if (prompter.canAsk) return undefined;
   throw new CliError("usage", "there is no prompt", {
     hint: 'say what to repair: -p "gateway crash-loops since the config edit", --prompt-file FILE, or - for standard input',
   });
+}
+
+/**
+ * Asks the user for the prompt. Last of all: what somebody has written must not be lost to something that could be found out
+ * before.
+ *
+ * @throws CliError `usage`; `interrupted`
+ */
+export async function askForPrompt({ prompter, target }: Pick<Context, "prompter" | "target">): Promise<string> {
+  return checkPrompt(withoutLastLineEnd(await prompter.text("What should the agent repair?", await target())));
 }
 
 /** Standard input to its end, or until the user wants the tool to end. */

@@ -24,7 +24,7 @@ import {
 import { exitWithResult, followRun, type FollowOptions } from "./follow.ts";
 import { conflict, decide, ON_CONFLICT, waitForEnd, type OnConflict } from "./in-the-way.ts";
 import { whyOf } from "../why.ts";
-import { readPrompt, type PromptSources } from "./read-prompt.ts";
+import { askForPrompt, readPrompt, type PromptSources } from "./read-prompt.ts";
 import { runView } from "./view.ts";
 
 interface StartOptions extends FollowOptions, PromptSources {
@@ -76,11 +76,12 @@ async function start(context: Context, options: StartOptions): Promise<void> {
   if (options.watch && output.format === "csv") {
     throw new CliError("usage", "--watch shows a stream of events, which CSV has no form for: use -o jsonl");
   }
-  const prompt = await readPrompt(context, options);
+  const given = await readPrompt(context, options);
   const api = await context.api();
   const [subject, me] = await Promise.all([resolveUser(api, options.user), context.me()]);
   const instance = await resolveInstance(api, subject, options.instance);
   const who = subject.email ?? subject.userId;
+  const prompt = given ?? (await askForPrompt(context));
   if (options.dryRun) return dryRun(context, who, instance, prompt);
   const place = await context.target();
   if (place.confirm === "always") {
