@@ -1,0 +1,97 @@
+/** Plays the cases that were asked for, many at once, and says what came of them. */
+import { openDesk } from "../harness.ts";
+import { play, type Case, type ProblemKind, type Verdict } from "./cases.ts";
+import { FAULTS } from "./faults.ts";
+import { COMMANDS, MATRIX, type CommandName } from "./matrix.ts";
+
+/** How much is played: a few seeds of everything, unless the environment asks for more, or for one case. */
+const { KILOCLAW_FAULTS: asked } = process.env;
+const wish: { seeds?: number; seed?: number; fault?: string; command?: string } = asked ? JSON.parse(asked) : {};
+
+/** Cases that wait for a row cost nothing but time: many of them fit beside each other. */
+const AT_ONCE = 60;
+
+export const whole = asked !== undefined;
+
+export function casesOf(commands: readonly CommandName[]): Case[] {
+  const { seed, fault, command, seeds = whole ? 20 : 2 } = wish;
+  if (fault !== undefined && !FAULTS.some((name) => name === fault)) {
+    throw new Error(`there is no fault "${fault}"; there are ${FAULTS.join(", ")}`);
+  }
+  if (command !== undefined && !COMMANDS.some((name) => name === command)) {
+    throw new Error(`there is no command "${command}"; there are ${COMMANDS.join(", ")}`);
+  }
+  const numbers = seed === undefined ? Array.from({ length: seeds }, (_, index) => index + 1) : [seed];
+  return numbers.flatMap((number) =>
+    commands
+      .filter((name) => command === undefined || name === command)
+      .flatMap((command) =>
+        FAULTS.filter((name) => fault === undefined || name === fault)
+          .filter((name) => command === "start" || command === "cancel" || MATRIX[name].reads !== "never")
+          .map((fault) => ({ command, fault, seed: number })),
+      ),
+  );
+}
+
+export async function playAll(cases: readonly Case[]): Promise<Verdict[]> {
+  const desk = await openDesk({ extraUsers: cases.length });
+  let customers = 0;
+  const stage = {
+    desk,
+    customer: () => `user${String(++customers).padStart(4, "0")}@load.example.com`,
+    patient: (seed: number) => whole && seed % 10 === 0,
+  };
+  const verdicts: Verdict[] = [];
+  // What waits longest goes first, so that the end is not one case alone.
+  const queue = cases.toSorted((a, b) => weight(b) - weight(a));
+  try {
+    const worker = async () => {
+      for (let one = queue.shift(); one; one = queue.shift()) verdicts.push(await play(stage, one));
+    };
+    await Promise.all(Array.from({ length: AT_ONCE }, worker));
+  } finally {
+    await desk.close();
+  }
+  return verdicts;
+}
+
+function weight({ fault, seed }: Case): number {
+  if (fault === "blackhole") return seed % 10 === 0 ? 3 : 1;
+  return fault === "connect-timeout" || fault === "delayed" ? 2 : 0;
+}
+
+const KINDS: readonly ProblemKind[] = ["second start", "lost ID", "false denial", "wrong exit"];
+
+/** A line for each fault and command. */
+export function table(verdicts: readonly Verdict[]): string {
+  const header = ["fault", "command", "cases", "struck", ...KINDS.map((kind) => `${kind}s`), "median s", "longest s"];
+  const lines = [header];
+  for (const command of COMMANDS) {
+    for (const fault of FAULTS) {
+      const mine = verdicts.filter((one) => one.command === command && one.fault === fault);
+      if (mine.length === 0) continue;
+      lines.push([fault, command, ...figures(mine)]);
+    }
+  }
+  lines.push(["all", "", ...figures(verdicts)]);
+  const widths = header.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)));
+  return lines
+    .map((line) =>
+      line
+        .map((cell, column) => (column < 2 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0)))
+        .join("  "),
+    )
+    .join("\n");
+}
+
+function figures(verdicts: readonly Verdict[]): string[] {
+  const times = verdicts.map(({ ms }) => ms / 1_000).toSorted((a, b) => a - b);
+  const count = (kind: ProblemKind) => verdicts.flatMap(({ problems }) => problems).filter((one) => one.kind === kind);
+  return [
+    String(verdicts.length),
+    String(verdicts.filter(({ hits }) => hits > 0).length),
+    ...KINDS.map((kind) => String(count(kind).length)),
+    (times[Math.floor(times.length / 2)] ?? 0).toFixed(1),
+    (times.at(-1) ?? 0).toFixed(1),
+  ];
+}

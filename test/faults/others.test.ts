@@ -1,0 +1,16 @@
+/** The fault matrix, for watching, cancelling and lists. The whole of it: `npm run faults`. */
+import { expect, it } from "vitest";
+import { casesOf, playAll, table, whole } from "./campaign.ts";
+
+const cases = casesOf(["watch", "cancel", "list"]);
+
+it.skipIf(cases.length === 0)(
+  "whatever goes wrong: nothing is sent that was not asked for, and the exit code is right",
+  { timeout: whole ? 1_200_000 : 120_000 },
+  async () => {
+    const verdicts = await playAll(cases);
+    if (whole) console.log(table(verdicts));
+    expect(verdicts).toHaveLength(cases.length);
+    expect(verdicts.flatMap(({ problems }) => problems.map(({ text }) => text)).join("\n\n")).toBe("");
+  },
+);
