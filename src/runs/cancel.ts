@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { ApiError } from "../api/api-error.ts";
 import type { Api } from "../api/api.ts";
 import { admin } from "../contract/procedures.ts";
-import { CliError } from "../errors.ts";
+import { CliError, type ErrorKind } from "../errors.ts";
 import { graceAfter } from "./grace.ts";
 import { runRef } from "./run-ref.ts";
 import type { Run } from "./run.ts";
@@ -47,6 +47,9 @@ export async function cancelRun(api: Api, run: Run, { keepOutput, force, stop }:
   return { run: await sendCancel(api, before.run, stop), alreadyEnded: false };
 }
 
+/** What is no answer to a cancel that was sent, although a read would not be tried again after it. */
+const LEAVES_OPEN = new Set<ErrorKind>(["interrupted", "incompatible", "conflict"]);
+
 /** Cancelling twice does no harm, so whatever is not an answer is followed by a look and another try. */
 async function sendCancel(api: Api, run: Run, stop: AbortSignal): Promise<Run> {
   // Once the request is out, what became of the run is worth a few seconds more.
@@ -55,7 +58,7 @@ async function sendCancel(api: Api, run: Run, stop: AbortSignal): Promise<Run> {
   let sent = false;
   let known = true;
   const note = (error: unknown) => {
-    if (!(error instanceof ApiError) || (!error.transient && !(sent && error.kind === "interrupted"))) throw error;
+    if (!(error instanceof ApiError) || !(error.transient || (sent && LEAVES_OPEN.has(error.kind)))) throw error;
     failure = error;
   };
   try {

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { begin, run, type Desk, type Result } from "../harness.ts";
 import { Dice } from "./dice.ts";
 import { arrived, EXCHANGE_FAULTS, type ExchangeFault, type FaultName, type Made } from "./faults.ts";
-import { rightExits, type CommandName, type Struck } from "./matrix.ts";
+import { MATRIX, rightExits, type CommandName, type Struck } from "./matrix.ts";
 import { FaultProxy, type Exchange } from "./proxy.ts";
 
 export interface Case {
@@ -31,6 +31,8 @@ export interface Stage {
   readonly customer: () => string;
   /** Seeds whose black holes are waited out: a minute or two each. */
   readonly patient: (seed: number) => boolean;
+  /** There is time for platforms that cannot be connected to for good: half a minute for each call. */
+  readonly whole: boolean;
 }
 
 const DENIES = /not started|nothing was (sent|started|changed)|did not start(?!\S)/i;
@@ -57,6 +59,8 @@ export async function play(stage: Stage, one: Case): Promise<Verdict> {
   const played = new Played(stage, one);
   try {
     return await played.play();
+  } catch (error) {
+    throw new Error(`${one.command} under ${one.fault}, seed ${one.seed}, could not be played`, { cause: error });
   } finally {
     await played.close();
   }
@@ -90,7 +94,7 @@ class Played {
     this.#lasts = dice.pick(1, 1, 1, 2, 3, Infinity);
     this.#left = this.#lasts;
     const aimed = fault === "409" || (command !== "list" && dice.hits(0.6));
-    this.#from = aimed ? "main" : dice.between(1, { start: 6, watch: 6, cancel: 8, list: 3 }[command]);
+    this.#from = aimed ? "main" : dice.between(1, { start: 6, watch: 6, cancel: 8, list: 2 }[command]);
     this.#made = fault in EXCHANGE_FAULTS ? EXCHANGE_FAULTS[fault as ExchangeFault](dice) : undefined;
     const waits = fault === "blackhole" && (stage.patient(seed) || command === "watch");
     this.#signalAfterMs =
@@ -130,7 +134,9 @@ class Played {
       case "watch": {
         const id = await desk.startRun(user, "[rehearse lines=3 interval=0.3]");
         const patient = this.#case.fault === "blackhole" && this.#stage.patient(this.#case.seed);
-        const timeout = patient ? "100s" : this.#lasts === Infinity || this.#case.fault === "blackhole" ? "4s" : "40s";
+        const { fault } = this.#case;
+        const isCut = fault === "blackhole" || (this.#lasts === Infinity && MATRIX[fault].status === "go on");
+        const timeout = patient ? "100s" : isCut ? "4s" : "60s";
         return ["runs", "watch", id, "-u", user, "--interval", "100ms", "--timeout", timeout];
       }
       case "cancel":
@@ -210,7 +216,9 @@ class Played {
 
   /** `undefined`: for good. */
   #outageMs(): number | undefined {
-    return this.#lasts === Infinity ? undefined : this.#lasts * (this.#case.fault === "refused" ? 200 : 1_500);
+    const { fault } = this.#case;
+    if (this.#lasts === Infinity && (this.#stage.whole || fault === "refused")) return undefined;
+    return Math.min(this.#lasts, 3) * (fault === "refused" ? 200 : 1_500);
   }
 
   #signal(): void {

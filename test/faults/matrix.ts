@@ -118,7 +118,8 @@ function exits(effect: Effect, { fault, first, lasts, delivered, onlyProfile, ma
       if (!mainSent) return [0, 11];
       return lasts === 1 ? [0] : [0, 7, 11];
     case "go on":
-      return lasts === Infinity ? [0, 8, ...(first === "reads" ? [11] : [])] : [0];
+      // Waiting for an answer that does not come takes longer than the time limit.
+      return lasts === Infinity || fault === "blackhole" ? [0, 8, ...(first === "reads" ? [11] : [])] : [0];
     case "pass":
     case "never":
       return [0];

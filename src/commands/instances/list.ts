@@ -1,5 +1,6 @@
 import { Option, type Command } from "@commander-js/extra-typings";
 import type { Context } from "../../context.ts";
+import { CliError } from "../../errors.ts";
 import type { OpenContext } from "../../program.ts";
 import { getInstance, listInstances, type Instance } from "../../runs/instances.ts";
 import { instancesOf, resolveUser } from "../../runs/resolve.ts";
@@ -43,8 +44,13 @@ async function list({ api: open, output }: Pick<Context, "api" | "output">, opti
           .filter(({ lifecycleState }) => status === undefined || lifecycleState === status)
           .slice(0, limit);
   const withMachine = async (instance: Instance) =>
-    // Worker trouble is the machine's, not the list's.
-    instance.destroyedAt ? instance : getInstance(api, instance.id).catch(() => instance);
+    instance.destroyedAt
+      ? instance
+      : getInstance(api, instance.id).catch((error: unknown) => {
+          if (error instanceof CliError && error.kind === "auth") throw error;
+          // Worker trouble is the machine's, not the list's.
+          return instance;
+        });
   await output.list(
     options.refresh ? await Promise.all(listed.map(withMachine)) : listed,
     instanceView,
