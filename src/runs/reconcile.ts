@@ -83,8 +83,10 @@ export async function searchFor(
   const { signal: grace, release } = graceAfter(stop, LOOK_AFTER_STOP_MS);
   let trace: Trace | undefined;
   try {
-    for (const afterMs of lookAfterMs) {
+    for (const [place, afterMs] of lookAfterMs.entries()) {
       const wait = began + afterMs - performance.now();
+      // After a look that took long, one makes up for all that have become due.
+      if ((lookAfterMs[place + 1] ?? Infinity) < performance.now() - began) continue;
       // A stop cuts the wait short once, the end of the grace after it for good.
       if (wait > 0) await sleep(wait, undefined, { signal: stop.aborted ? grace : stop }).catch(() => undefined);
       if (grace.aborted) break;

@@ -83,16 +83,22 @@ export class Exchange {
 
   /** Gives an answer as it should be, and closes the connection after it. */
   answer(answer: Answer): void {
-    if (!this.socket.destroyed) this.socket.end(onTheWire(answer));
+    if (this.socket.destroyed) return;
+    this.socket.write(head(answer));
+    this.socket.end(answer.body);
   }
 }
 
 /** An answer as bytes. */
-export function onTheWire({ status, headers, body }: Answer): Buffer {
+export function onTheWire(answer: Answer): Buffer {
+  return Buffer.concat([head(answer), answer.body]);
+}
+
+function head({ status, headers, body }: Answer): Buffer {
   const lines = Object.entries({ ...headers, "content-length": body.length, connection: "close" }).map(
     ([name, value]) => `${name}: ${String(value)}`,
   );
-  return Buffer.concat([Buffer.from(`HTTP/1.1 ${status} -\r\n${lines.join("\r\n")}\r\n\r\n`), body]);
+  return Buffer.from(`HTTP/1.1 ${status} -\r\n${lines.join("\r\n")}\r\n\r\n`);
 }
 
 /** What is done about an exchange, in place of handing it on and answering. */
