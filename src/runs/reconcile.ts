@@ -86,7 +86,7 @@ export async function searchFor(
     for (const [place, afterMs] of lookAfterMs.entries()) {
       const wait = began + afterMs - performance.now();
       // After a look that took long, one makes up for all that have become due.
-      if ((lookAfterMs[place + 1] ?? Infinity) < performance.now() - began) continue;
+      if (place > 0 && (lookAfterMs[place + 1] ?? Infinity) < performance.now() - began) continue;
       // A stop cuts the wait short once, the end of the grace after it for good.
       if (wait > 0) await sleep(wait, undefined, { signal: stop.aborted ? grace : stop }).catch(() => undefined);
       if (grace.aborted) break;
