@@ -269,7 +269,7 @@ export const EXCHANGE_FAULTS = {
 export type ExchangeFault = keyof typeof EXCHANGE_FAULTS;
 
 /** Faults of the way, of the machine, and of people. */
-export const OTHER_FAULTS = [
+const OTHER_FAULTS = [
   "dns",
   "refused",
   "tls",
