@@ -16,8 +16,9 @@ const BEGINNING_MS = 3_000;
 
 export const whole = asked !== undefined;
 
-export function casesOf(commands: readonly CommandName[]): Case[] {
-  const { seed, fault, command, seeds = whole ? 20 : 2 } = wish;
+/** @param few how many seeds are played when nothing was asked for. */
+export function casesOf(commands: readonly CommandName[], few: number): Case[] {
+  const { seed, fault, command, seeds = whole ? 20 : few } = wish;
   if (fault !== undefined && !FAULTS.some((name) => name === fault)) {
     throw new Error(`there is no fault "${fault}"; there are ${FAULTS.join(", ")}`);
   }
