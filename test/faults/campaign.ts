@@ -42,7 +42,7 @@ export async function playAll(cases: readonly Case[]): Promise<Verdict[]> {
   let customers = 0;
   const stage = {
     desk,
-    customer: () => `user${String(++customers).padStart(4, "0")}@load.example.com`,
+    customer: () => ++customers,
     patient: (seed: number) => whole && seed % 10 === 0,
     whole,
   };

@@ -4,8 +4,10 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { SandboxError } from "../../src/sandbox/sandbox-error.ts";
+import { admin } from "../../src/contract/procedures.ts";
+import { loadCustomer } from "../../src/sandbox/seed/people.ts";
 import { begin, run, type Desk, type Result } from "../harness.ts";
+import { Calls } from "../sandbox-calls.ts";
 import { Dice } from "./dice.ts";
 import { arrived, EXCHANGE_FAULTS, type ExchangeFault, type FaultName, type Made } from "./faults.ts";
 import { MATRIX, rightExits, type CommandName, type Struck } from "./matrix.ts";
@@ -29,7 +31,7 @@ export interface Verdict extends Case {
 /** Where cases are played, each on a customer of its own. */
 export interface Stage {
   readonly desk: Desk;
-  readonly customer: () => string;
+  readonly customer: () => number;
   /** Seeds whose black holes are waited out: a minute or two each. */
   readonly patient: (seed: number) => boolean;
   /** There is time for platforms that cannot be connected to for good: half a minute for each call. */
@@ -71,6 +73,7 @@ class Played {
   readonly #stage: Stage;
   readonly #case: Case;
   readonly #dice: Dice;
+  readonly #customer: ReturnType<typeof loadCustomer>;
   readonly #user: string;
   readonly #prompt: string;
   readonly #lasts: number;
@@ -90,7 +93,8 @@ class Played {
     this.#stage = stage;
     this.#case = one;
     this.#dice = dice;
-    this.#user = stage.customer();
+    this.#customer = loadCustomer(stage.customer());
+    this.#user = this.#customer.person.email;
     // Long enough to be in the way of a second one, where there is one.
     const delay = fault === "two-processes" || fault === "duplicated" ? 60 : 3;
     this.#prompt = `[rehearse lines=1 delay=${delay}] ${fault} ${seed}`;
@@ -128,16 +132,14 @@ class Played {
     await rm(this.#configDir, { recursive: true, force: true });
   }
 
-  /** A run that is there before the command. The machine is busy: a sandbox that is late is asked again. */
+  /** A run that is there before the command. */
   async #started(prompt: string): Promise<string> {
+    const { person, instanceId } = this.#customer;
     const { desk } = this.#stage;
-    for (let tries = 1; ; tries++) {
-      try {
-        return await desk.startRun(this.#user, prompt);
-      } catch (error) {
-        if (tries === 3 || !(error instanceof SandboxError)) throw error;
-      }
-    }
+    const calls = new Calls(desk.sandbox, desk.sandbox.adminToken);
+    const { data, error } = await calls.mutate(admin.startKiloCliRun.path, { userId: person.id, instanceId, prompt });
+    if (error) throw new Error(`the run before the command was refused: ${error.message}`);
+    return admin.startKiloCliRun.output.parse(data).id;
   }
 
   async #argv(): Promise<string[]> {

@@ -1,8 +1,12 @@
 /** The fault matrix, for watching, cancelling and lists. The whole of it: `npm run faults`. */
 import { expect, it } from "vitest";
+import type { Case } from "./cases.ts";
 import { casesOf, playAll, table, whole } from "./campaign.ts";
 
-const cases = casesOf(["watch", "cancel", "list"], 1);
+/** Found by the whole campaign once: a refused token that a list kept to itself. */
+const ONCE_WRONG: readonly Case[] = whole ? [] : [{ command: "list", fault: "401", seed: 9 }];
+
+const cases = [...casesOf(["watch", "cancel", "list"], 1), ...ONCE_WRONG];
 
 it.skipIf(cases.length === 0)(
   "whatever goes wrong: nothing is sent that was not asked for, and the exit code is right",
