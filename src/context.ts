@@ -72,6 +72,7 @@ export class Context {
   #me: ReturnType<Context["me"]> | undefined;
   readonly #opened: Closable[] = [];
   #stopHandled = false;
+  #loginOffered = false;
 
   private constructor(
     host: Host,
@@ -295,7 +296,7 @@ export class Context {
   }
 
   async #openApi(): Promise<Api> {
-    await this.#offerLogin();
+    await this.#offerMissingLogin();
     const connection = await this.connection();
     const { origin, credential, profile } = connection;
     if (!credential) {
@@ -309,21 +310,34 @@ export class Context {
     }
     this.output.announce(connection);
     const { Api } = await import("./api/api.ts");
-    return this.#closing(new Api(this.#transportTo(origin, credential.token)));
+    const renewToken = async () => {
+      if (!(await this.#offerLogin(`The token for ${origin} is refused`))) return undefined;
+      return (await this.connection()).credential?.token;
+    };
+    return this.#closing(new Api({ ...this.#transportTo(origin, credential.token), renewToken }));
   }
 
   /** Offers to log in to whoever has no token, or one that has expired by what is written in it. */
-  async #offerLogin(): Promise<void> {
-    const { origin, credential, ...place } = await this.connection();
-    if (!this.prompter.canAsk || credential?.fromEnvironment) return;
+  async #offerMissingLogin(): Promise<void> {
+    const { origin, credential } = await this.connection();
     const { expiredWords } = await import("./api/token.ts");
     const expired = credential && expiredWords(credential.token);
-    if (credential && !expired) return;
-    const why = expired ? `The token for ${origin} ${expired}` : `Not logged in to ${origin}`;
-    // A no with an expired token: the platform's clock is the one that counts.
-    if (!(await this.prompter.offer(`${why}. Log in now?`, { place: { ...place, origin } }))) return;
-    await this.#services.logIn(this);
-    this.#connection = undefined;
+    if (!credential) await this.#offerLogin(`Not logged in to ${origin}`);
+    // A no: the platform's clock is the one that counts.
+    else if (expired) await this.#offerLogin(`The token for ${origin} ${expired}`);
+  }
+
+  /** Offers to log in, where there is a user to ask and a login would be used. */
+  async #offerLogin(why: string): Promise<boolean> {
+    const { credential, ...place } = await this.connection();
+    if (!this.prompter.canAsk || credential?.fromEnvironment || this.#loginOffered) return false;
+    this.#loginOffered = true;
+    return this.output.aside(async () => {
+      if (!(await this.prompter.offer(`${why}. Log in now?`, { place }))) return false;
+      await this.#services.logIn(this);
+      this.#connection = undefined;
+      return true;
+    });
   }
 
   /** A command, for the platform that was named on this one's command line. */

@@ -17,6 +17,8 @@ export interface ExchangeLog {
 export interface TransportOptions {
   readonly origin: Origin;
   readonly token: string | undefined;
+  /** Gives another token once a read was refused with 401; `undefined`: there is none. Asked once. */
+  readonly renewToken?: (() => Promise<string | undefined>) | undefined;
   readonly userAgent: string;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Aborts reads that have no signal of their own. */
@@ -60,11 +62,14 @@ export function checksCertificates(env: Readonly<Record<string, string | undefin
 export class Transport {
   readonly #options: TransportOptions;
   /** Nothing that comes back carries the token any further. */
-  readonly #withoutToken: (text: string) => string;
+  #token: string | undefined;
+  #withoutToken: (text: string) => string;
+  #renewed: Promise<string | undefined> | undefined;
   #wire: Promise<Wire> | undefined;
 
   constructor(options: TransportOptions) {
     this.#options = options;
+    this.#token = options.token;
     this.#withoutToken = tokenRemover(options.token);
   }
 
@@ -74,7 +79,20 @@ export class Transport {
    * @throws ApiError when there is no complete answer; its `sent` says whether any byte may have left this machine.
    */
   async exchange(outgoing: Outgoing): Promise<Answer> {
-    const { origin, token, userAgent, env, onExchange } = this.#options;
+    const answer = await this.#exchangeOnce(outgoing);
+    // Only a read is asked again: what changes something goes out once, whatever the answer.
+    if (answer.status !== 401 || outgoing.method !== "GET" || !this.#options.renewToken) return answer;
+    this.#renewed ??= this.#options.renewToken();
+    const token = await this.#renewed;
+    if (token === undefined) return answer;
+    this.#token = token;
+    this.#withoutToken = tokenRemover(token);
+    return this.#exchangeOnce(outgoing);
+  }
+
+  async #exchangeOnce(outgoing: Outgoing): Promise<Answer> {
+    const { origin, userAgent, env, onExchange } = this.#options;
+    const token = this.#token;
     const timeout = AbortSignal.timeout(outgoing.timeoutMs);
     const sleep = suspendSignal();
     const signal = AbortSignal.any([...(outgoing.signal ? [outgoing.signal] : []), timeout, sleep.signal]);

@@ -245,6 +245,11 @@ export class Output {
     return this.#progress;
   }
 
+  /** Lets something else have the terminal's last line for a while. */
+  async aside<T>(work: () => Promise<T>): Promise<T> {
+    return this.#progress ? this.#progress.aside(work) : work();
+  }
+
   readonly #when: When = (instant) => {
     if (!instant) return "-";
     return this.#options.utc || !this.#host.stdout.isTTY ? instant.toISOString() : formatAgo(instant, new Date());

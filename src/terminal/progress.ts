@@ -43,6 +43,17 @@ export class Progress {
     if (spinning && !this.#lineOpen) this.#spinner?.start();
   }
 
+  /** Makes way for as long as `work` takes. */
+  async aside<T>(work: () => Promise<T>): Promise<T> {
+    const text = this.#spinner?.isSpinning ? this.#spinner.text : undefined;
+    this.#spinner?.stop();
+    try {
+      return await work();
+    } finally {
+      if (text !== undefined) this.show(text);
+    }
+  }
+
   stop(): void {
     this.#spinner?.stop();
   }

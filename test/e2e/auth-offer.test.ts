@@ -142,7 +142,29 @@ const store = (token: string) =>
     { mode: 0o600 },
   );
 
-describe("at a terminal, with a token that has expired", () => {
+describe("at a terminal, with a token that is of no use", () => {
+  it("a token that the platform refuses is replaced, and the command goes on where it was", async () => {
+    await store("refused-token");
+    const running = someone.begin(["runs", "list", "--json"], { tty: true, env });
+    await running.waitFor(/The token for http:\S+ is refused\. Log in now\?/);
+    running.type("y\r");
+    await approve((await running.waitFor(CODE))[0], someone.desk.sandbox.adminToken);
+    const { code, stdout } = await running.done;
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toBeInstanceOf(Array);
+    expect(await files()).not.toContain("refused-token");
+  });
+
+  it("a no to that ends with what is wrong: 4", async () => {
+    await store("refused-token");
+    const running = someone.begin(["runs", "list"], { tty: true, env });
+    await running.waitFor(/is refused\. Log in now\?/);
+    running.type("n\r");
+    const { code, stderr } = await running.done;
+    expect(code).toBe(4);
+    expect(stderr).toContain("kiloclaw-admin auth login");
+  });
+
   it("one is offered to log in", async () => {
     await store(EXPIRED);
     const running = someone.begin(["runs", "list", "-q"], { tty: true, env });
