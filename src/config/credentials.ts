@@ -1,4 +1,4 @@
-import { lstat, readdir, readFile, rm } from "node:fs/promises";
+import { lstat, readFile, readdir, rm, stat } from "node:fs/promises";
 import { userInfo } from "node:os";
 import { join } from "node:path";
 import * as z from "zod";
@@ -97,6 +97,7 @@ export async function storageOf(directory: string, origin: string): Promise<Stor
  * @throws CliError `local-state`
  */
 export async function checkCredentials(directory: string): Promise<void> {
+  await assertOwn(directory);
   await read(directory);
 }
 
@@ -206,8 +207,20 @@ function fileWords(directory: string): string {
   return `file (${credentialsPath(directory)})`;
 }
 
+/** Whoever may write there can put another file in the place of the tokens. */
+async function assertOwn(directory: string): Promise<void> {
+  const stats = await stat(directory).catch(() => undefined);
+  const { uid } = userInfo();
+  // Nothing there: it will be made. -1: a system without user numbers.
+  if (!stats || uid === -1 || (stats.uid === uid && (stats.mode & 0o022) === 0)) return;
+  throw new CliError("local-state", `no token is kept in ${directory}: others may write there`, {
+    hint: `make it your own: chmod 700 ${directory}`,
+  });
+}
+
 async function write(directory: string, stored: Stored): Promise<void> {
   const path = credentialsPath(directory);
+  await assertOwn(directory);
   try {
     const { default: writeFileAtomic } = await import("write-file-atomic");
     const content = { tokens: stored.tokens, ...(stored.keyring.length > 0 ? { keyring: stored.keyring } : {}) };

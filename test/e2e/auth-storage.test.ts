@@ -1,5 +1,5 @@
 /** Where a login's token is kept: the system's keyring, or a file. */
-import { chown, mkdir, readFile, writeFile } from "node:fs/promises";
+import { chmod, chown, mkdir, readFile, writeFile } from "node:fs/promises";
 import { userInfo } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -43,6 +43,17 @@ describe("storage", () => {
     const env = { KILOCLAW_ADMIN_INSECURE_STORAGE: "1" };
     const allowed = await at(["auth", "login", "--with-token"], { env, stdin: someone.desk.sandbox.adminToken });
     expect(allowed.code).toBe(0);
+  });
+
+  it("where others may write is refused, before anything is asked of the platform", async () => {
+    const before = (await someone.desk.sandbox.remote.requests()).length;
+    await chmod(someone.configDir, 0o777);
+    const refused = await withToken(someone.desk.sandbox.adminToken, "--insecure-storage");
+    await chmod(someone.configDir, 0o700);
+    expect(refused).toMatchObject({ code: 12, stdout: "" });
+    expect(refused.stderr).toContain(`chmod 700 ${someone.configDir}`);
+    expect(await files()).toBe("");
+    expect(await someone.desk.sandbox.remote.requests()).toHaveLength(before);
   });
 
   it("in the keyring: the file only says so; logout empties both", async () => {

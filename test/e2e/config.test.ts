@@ -63,6 +63,8 @@ describe("config set", () => {
       [["unset", "output", "--all"], "--all"],
       [["set", "profile", "staging"], "profiles: default"],
       [["set", "profile", "default", "--profile", "default"], "--profile does not go with it"],
+      [["set", "production", "false", "--host", "https://app.kilo.ai"], "--host names no profile to change"],
+      [["unset", "output", "--host", "https://app.kilo.ai"], "--host names no profile to change"],
       [["set", "output", "json", "--profile", "stagin"], "config set host https://… --profile stagin"],
     ] as const) {
       const { code, stdout, stderr } = await config(...argv);

@@ -15,7 +15,7 @@ import type { Context } from "../../context.ts";
 import { CliError } from "../../errors.ts";
 import type { OpenContext } from "../../program.ts";
 import { examples } from "../options.ts";
-import { profileWords, readKey, settingsHelp, warnIfHidden } from "./shared.ts";
+import { profileWords, readKey, refuseHostFlag, settingsHelp, warnIfHidden } from "./shared.ts";
 
 export function configure(command: Command, open: OpenContext): void {
   command
@@ -53,6 +53,7 @@ async function set(context: Pick<Context, "output" | "paths" | "settings">, keyT
     await changeConfig(paths.config, (config) => ({ ...config, [key]: value }) as Config);
     output.success(`${key} is now ${String(value)}`);
   } else {
+    refuseHostFlag(settings);
     const name = profileToChange(settings, key);
     const isNew = !settings.profiles.includes(name);
     await changeConfig(paths.config, (config) => withProfile(config, name, { [key]: value }));

@@ -9,6 +9,18 @@ export function readKey(text: string): Key {
   throw new CliError("usage", `there is no setting "${text}"`, { hint: `settings: ${KEYS.join(", ")}` });
 }
 
+/**
+ * A profile is changed by its name; a host given for once names none.
+ *
+ * @throws CliError `usage`
+ */
+export function refuseHostFlag(settings: Settings): void {
+  if (settings.get("host").from !== "flag") return;
+  throw new CliError("usage", "--host names no profile to change", {
+    hint: "name the profile: --profile NAME; see which has that host: kiloclaw-admin auth status",
+  });
+}
+
 /** A profile in words, for messages. */
 export function profileWords(name: string): string {
   return name === DEFAULT_PROFILE ? "the default profile" : `profile "${name}"`;

@@ -5,7 +5,7 @@ import type { Context } from "../../context.ts";
 import { CliError } from "../../errors.ts";
 import type { OpenContext } from "../../program.ts";
 import { examples } from "../options.ts";
-import { profileWords, readKey, settingsHelp, warnIfHidden } from "./shared.ts";
+import { profileWords, readKey, refuseHostFlag, settingsHelp, warnIfHidden } from "./shared.ts";
 
 export function configure(command: Command, open: OpenContext): void {
   command
@@ -37,6 +37,7 @@ async function unset(
     output.success(`removed ${key}: ${profileWords(DEFAULT_PROFILE)} is now used where none is named`);
     return warnIfHidden(context, settings, key);
   }
+  refuseHostFlag(settings);
   const name = settings.existingProfile();
   let said = "";
   await changeConfig(paths.config, (config) => {
