@@ -217,7 +217,8 @@ function startedOrThrow(outcome: Exclude<RecordedOutcome, { state: "conflict" }>
         {
           hint: [
             "it cannot be watched or cancelled from here and ends by itself; do not start another one before",
-            look,
+            `see what is going on: kiloclaw-admin runs diagnose --user ${who}`,
+            "and whether it got a row after all: kiloclaw-admin runs reconcile",
           ],
         },
       );
