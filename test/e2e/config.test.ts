@@ -205,6 +205,8 @@ describe("config list", () => {
       ["ticketPattern", "-", "default"],
       ["requireReason", "false", "default"],
     ]);
+    const narrow = await run(["config", "list", "--show-origin"], { tty: true, columns: 80 });
+    expect(narrow.stdout).toContain("ORIGIN");
     const json = await config("list", "--profile", "staging", "--host", "http://127.0.0.1:1", "--json");
     expect(JSON.parse(json.stdout)).toContainEqual({ key: "host", value: "http://127.0.0.1:1", origin: "--host" });
     expect(JSON.parse(json.stdout)).toContainEqual({ key: "output", value: "json", origin: "--json" });

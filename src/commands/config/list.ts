@@ -41,6 +41,6 @@ const settingsView = (showOrigin: boolean): View<Listed> => ({
   columns: () => [
     { header: "KEY", rank: 0, value: ({ key }) => key },
     { header: "VALUE", rank: 1, value: ({ value }) => String(value ?? "-") },
-    ...(showOrigin ? [{ header: "ORIGIN", rank: 2, value: ({ origin }: Listed) => origin }] : []),
+    ...(showOrigin ? [{ header: "ORIGIN", rank: 2, shrinkTo: 20, value: ({ origin }: Listed) => origin }] : []),
   ],
 });
