@@ -305,6 +305,17 @@ describe("refusals before anything is sent", () => {
     expect(await sent()).toBe(0);
   });
 
+  it("says that nothing was sent when Ctrl-C comes before", async () => {
+    await desk.sandbox.remote.setFault({ name: "slow", procedure: "listAllCliRuns", count: 1, delayMs: 3_000 });
+    const command = desk.begin(["runs", "start", "-u", "jane@example.com", "-p", QUICK]);
+    await vi.waitFor(async () => expect(await desk.sandbox.remote.listFaults()).toEqual([]), 5_000);
+    command.stop("SIGINT");
+    const { code, stderr } = await command.done;
+    expect(stderr).toBe("interrupted; nothing was sent\n");
+    expect(code).toBe(130);
+    expect(await sent()).toBe(0);
+  });
+
   it("sends nothing in a dry run", async () => {
     const argv = ["runs", "start", "-u", "jane@example.com", "-p", "fix the gateway", "--dry-run"];
     const { code, stdout, stderr } = await desk.run(argv);

@@ -125,15 +125,23 @@ async function send(
 ): Promise<RecordedOutcome> {
   const { output, stop } = context;
   const progress = await output.busy(`starting a recovery run for ${request.userEmail ?? request.userId}`);
-  return startOnRecord(await context.api(), request, ledger, {
-    stop,
-    resendUnknown,
-    onSearching: (error) => {
-      output.warn(`${error.message}; that does not say whether the run started`);
-      progress.show("looking for the run");
-    },
-    onUnrecorded: (why) => output.warn(`${why}; the run's start is on record, but not what became of it`),
-  }).finally(() => progress.stop());
+  let nothingSent = true;
+  try {
+    const outcome = await startOnRecord(await context.api(), request, ledger, {
+      stop,
+      resendUnknown,
+      onSearching: (error) => {
+        output.warn(`${error.message}; that does not say whether the run started`);
+        progress.show("looking for the run");
+      },
+      onUnrecorded: (why) => output.warn(`${why}; the run's start is on record, but not what became of it`),
+    });
+    nothingSent = outcome.state === "refused" && !outcome.error.sent;
+    return outcome;
+  } finally {
+    progress.stop();
+    if (stop.aborted && nothingSent) output.note("interrupted; nothing was sent");
+  }
 }
 
 /** Gives the run's ID to the user, whatever comes next, and follows the run if that was asked for. */
