@@ -97,7 +97,10 @@ export async function* watchRun(api: Api, run: Run, options: WatchOptions): Asyn
  */
 export async function refuseIfMachineIsDown(api: Api, run: Run, signal?: AbortSignal): Promise<void> {
   // Where the platform does not answer, watching has patience with it; this question has not.
-  const machine = await machineOf(api, run, signal).catch(() => "unknown");
+  const machine = await machineOf(api, run, signal).catch((error: unknown) => {
+    if (!(error instanceof ApiError) || error.transient || error.kind === "interrupted") return "unknown";
+    throw error.kind === "auth" ? refused(run, error) : error;
+  });
   if (machine !== "down") return;
   throw new CliError("conflict", `run ${run.id} cannot be followed: its instance is not running`, {
     hint: [

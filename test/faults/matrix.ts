@@ -64,7 +64,7 @@ export const MATRIX: Readonly<Record<FaultName, Row>> = {
   "garbage-headers": lost,
   "gzip-garbage": lost,
   slow: nothing,
-  duplicated: { ...nothing, reads: "pass", start: "look", cancel: "ask" },
+  duplicated: { ...nothing, reads: [11], start: "look", cancel: "ask" },
   delayed: lost,
   SIGINT: signal(130),
   SIGTERM: signal(143),
@@ -93,12 +93,15 @@ export interface Struck {
 /** The exit codes that are right. */
 export function rightExits(struck: Struck): readonly number[] {
   const { fault, command, first, main, lasts } = struck;
-  if (first === "nothing") return [0];
+  // A connection that is never made is nothing that the proxy sees.
+  if (first === "nothing") return fault === "connect-timeout" ? [0, 11] : [0];
   const row = MATRIX[fault];
   const column = command === "list" ? "reads" : command === "watch" ? "status" : command;
   const possible = new Set<number>();
   if (first === "reads") for (const code of exits(row.reads, struck)) possible.add(code);
   if (first === "main" || (main && lasts > 1)) for (const code of exits(row[column], struck)) possible.add(code);
+  // The cancel that follows says what became of the run.
+  if (command === "cancel" && first === "reads" && row.reads === 1) possible.add(0);
   // The look at the machine before a watch is within its time limit too.
   if (command === "watch" && fault === "blackhole") possible.add(8);
   return [...possible].toSorted((a, b) => a - b);

@@ -1,8 +1,10 @@
 import { Option, type Command } from "@commander-js/extra-typings";
+import { ApiError } from "../../api/api-error.ts";
+import type { Api } from "../../api/api.ts";
 import type { Context } from "../../context.ts";
-import { CliError } from "../../errors.ts";
 import type { OpenContext } from "../../program.ts";
 import { getInstance, listInstances, type Instance } from "../../runs/instances.ts";
+import { pooled } from "../../runs/pool.ts";
 import { instancesOf, resolveUser } from "../../runs/resolve.ts";
 import { examples, limitOption, userOption } from "../options.ts";
 import { instanceView } from "./view.ts";
@@ -43,17 +45,25 @@ async function list({ api: open, output }: Pick<Context, "api" | "output">, opti
       : (await instancesOf(api, await resolveUser(api, user)))
           .filter(({ lifecycleState }) => status === undefined || lifecycleState === status)
           .slice(0, limit);
-  const withMachine = async (instance: Instance) =>
-    instance.destroyedAt
-      ? instance
-      : getInstance(api, instance.id).catch((error: unknown) => {
-          if (error instanceof CliError && error.kind === "auth") throw error;
-          // Worker trouble is the machine's, not the list's.
-          return instance;
-        });
-  await output.list(
-    options.refresh ? await Promise.all(listed.map(withMachine)) : listed,
-    instanceView,
-    "no instances",
-  );
+  await output.list(options.refresh ? await withMachines(api, listed) : listed, instanceView, "no instances");
+}
+
+/** As many are asked about at a time as fit one request. */
+const AT_A_TIME = 50;
+
+/** The instances with their machines' status, as far as the machines tell. */
+async function withMachines(api: Api, listed: readonly Instance[]): Promise<Instance[]> {
+  const known = new Map(listed.map((instance) => [instance.id, instance]));
+  const look = async (instance: Instance) => {
+    try {
+      return await getInstance(api, instance.id);
+    } catch (error) {
+      // Trouble with a machine, and an instance that is gone by now, are not the list's.
+      if (error instanceof ApiError && (error.transient || error.kind === "not-found")) return instance;
+      throw error;
+    }
+  };
+  const alive = listed.filter(({ destroyedAt }) => destroyedAt === null);
+  for await (const instance of pooled(alive, AT_A_TIME, look)) known.set(instance.id, instance);
+  return [...known.values()];
 }
