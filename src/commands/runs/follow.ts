@@ -57,6 +57,7 @@ async function showEvents(
   const line = await output.busy("asking for the run's output");
   const text = output.untrusted();
   let state: Extract<WatchEvent, { type: "progress" | "trouble" }> | undefined;
+  let gap = false;
   let heardAt = Date.now();
   let heartbeatAt = Date.now();
   const tick = () => {
@@ -72,7 +73,10 @@ async function showEvents(
     for await (const event of events) {
       switch (event.type) {
         case "output":
-          if (event.gap) output.warn("some output is missing here: the machine keeps only the newest part");
+          // An output that repeats itself would have it said at each poll.
+          if (event.gap && !gap) output.warn("some output may be missing here: the machine keeps only the newest part");
+          if (event.revised) output.warn("some of the output above is not as the platform has it now");
+          gap = event.gap;
           text.write(event.text);
           break;
         case "trouble":
