@@ -46,8 +46,7 @@ export class OutputCursor {
     if (seen === "") return { text: cut ? withoutHalfCharacter(text) : text, gap: cut, revised: false };
     if (!cut) return wasCut ? afterRevision(seen, text) : continued(seen, text);
     if (wasCut && text === seen) return NOTHING;
-    // Where something was cut away for the first time, not all that was seen can be left.
-    const overlap = overlapOf(seen, text, wasCut ? seen.length : seen.length - 1);
+    const overlap = overlapOf(seen, text);
     const fresh = text.slice(overlap);
     const gap = overlap < CERTAIN_LENGTH || borderOf(text, overlap) >= CERTAIN_LENGTH;
     return { text: overlap === 0 ? withoutHalfCharacter(fresh) : fresh, gap, revised: false };
@@ -71,9 +70,9 @@ function afterRevision(seen: string, text: string): NewOutput {
   return { text: text.slice(from), gap: false, revised: true };
 }
 
-/** The length of the longest beginning of `text`, of at most `most` units, that `seen` ends with. */
-function overlapOf(seen: string, text: string, most: number): number {
-  const longest = Math.min(most, text.length);
+/** The length of the longest beginning of `text` that `seen` ends with. */
+function overlapOf(seen: string, text: string): number {
+  const longest = Math.min(seen.length, text.length);
   if (longest >= CERTAIN_LENGTH) {
     const end = seen.slice(-CERTAIN_LENGTH);
     let at = text.lastIndexOf(end, longest - CERTAIN_LENGTH);
@@ -87,7 +86,7 @@ function overlapOf(seen: string, text: string, most: number): number {
   return overlapAtOnce(seen, text, Math.min(longest, CERTAIN_LENGTH - 1));
 }
 
-/** As `overlapOf`, in a time that grows with `most` alone (Knuth, Morris and Pratt). */
+/** As `overlapOf`, of at most `most` units, in a time that grows with `most` alone (Knuth, Morris and Pratt). */
 function overlapAtOnce(seen: string, text: string, most: number): number {
   if (most === 0) return 0;
   const borders = bordersOf(text, most);

@@ -139,7 +139,7 @@ async function writeEvents(
     if (output.format === "json" || output.format === "jsonl") {
       switch (event.type) {
         case "output":
-          output.event({ type: "output", runId: run.id, at, text: event.text, gap: event.gap });
+          output.event({ type: "output", runId: run.id, at, text: event.text, gap: event.gap, revised: event.revised });
           break;
         case "trouble":
           output.event({ type: "trouble", runId: run.id, at, message: event.error.message });
