@@ -101,7 +101,8 @@ export function begin(argv: readonly string[], options: RunOptions = {}): Runnin
     const configDir = options.configDir ?? own;
     try {
       const code = await main(argv, {
-        env: { KILOCLAW_ADMIN_CONFIG_DIR: configDir, ...options.env },
+        // A pager would have this process's own terminal: none unless told.
+        env: { KILOCLAW_ADMIN_CONFIG_DIR: configDir, PAGER: "", ...options.env },
         stdin: stdin as TextSource,
         stdout,
         stderr,
@@ -114,6 +115,7 @@ export function begin(argv: readonly string[], options: RunOptions = {}): Runnin
         version: "0.0.0-test",
         stop: stopping.signal,
         closed: closing.signal,
+        lendTerminal: (work) => work(),
       } satisfies Host);
       ended = { code, stdout: stdout.text, stderr: stderr.text };
       return ended;

@@ -18,6 +18,7 @@ KILOCLAW_ADMIN_DEBUG        1: show each request and what went wrong
 KILOCLAW_ADMIN_ACCESSIBLE   1: static lines instead of redrawing
 KILOCLAW_ADMIN_INSECURE_STORAGE
                             1: auth login may keep the token in a file instead of the system's keyring
+PAGER                       what shows a long output on a terminal; without it less -FRX; cat, or empty: nothing does
 NO_COLOR, FORCE_COLOR       no colour; colour also off a terminal
 HTTPS_PROXY, NO_PROXY       proxy for the platform
 NODE_EXTRA_CA_CERTS         further certificate authorities

@@ -33,6 +33,9 @@ export const instanceOption = () =>
 export const limitOption = (preset: number) =>
   new Option("-L, --limit <n>", "how many at most").argParser(wholeNumber(1, 100_000)).default(preset);
 
+export const tailOption = (description: string) =>
+  new Option("-t, --tail <n>", description).argParser(wholeNumber(0, 10_000_000));
+
 export const yesOption = () => new Option("-y, --yes", "do it without asking");
 
 export const intervalOption = () =>

@@ -3,13 +3,13 @@ import { ApiError } from "../api/api-error.ts";
 import type { Api } from "../api/api.ts";
 import { backoff } from "../api/retry.ts";
 import { CliError } from "../errors.ts";
-import { OutputCursor } from "./output-cursor.ts";
+import { OutputCursor, type NewOutput } from "./output-cursor.ts";
 import type { Run } from "./run.ts";
 import { machineOf, pollRun } from "./settle.ts";
 
 export type WatchEvent =
-  /** New output; `gap`: some before it is lost. */
-  | { readonly type: "output"; readonly text: string; readonly gap: boolean }
+  /** New output, or word that some is lost. */
+  | ({ readonly type: "output" } & NewOutput)
   /** A poll went well and the run goes on. `silentMs`: how long it has written nothing. */
   | { readonly type: "progress"; readonly run: Run; readonly silentMs: number; readonly nextPollMs: number }
   /** A poll failed; the run is not affected. */
@@ -64,7 +64,7 @@ export async function* watchRun(api: Api, run: Run, options: WatchOptions): Asyn
       failures = 0;
       lastAnswer = clock();
       const fresh = cursor.next(status.output ?? "");
-      if (fresh.text !== "" && !current.outcomeUnknown) {
+      if ((fresh.text !== "" || fresh.gap || fresh.revised) && !current.outcomeUnknown) {
         lastGrowth = lastAnswer;
         yield { type: "output", ...fresh };
       }

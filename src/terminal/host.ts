@@ -31,4 +31,6 @@ export interface Host {
   readonly stop: AbortSignal;
   /** Aborted when nobody reads standard output any more: no reason to stop what changes something. */
   readonly closed: AbortSignal;
+  /** Leaves the terminal to another program while `work` is on: Ctrl-C is that program's, and does not abort `stop`. */
+  readonly lendTerminal: <T>(work: () => Promise<T>) => Promise<T>;
 }

@@ -183,6 +183,20 @@ export class Output {
     };
   }
 
+  /** Shows a whole text from the customer's machine: in the user's pager where it is longer than the terminal, unless not `paged`. */
+  async page(text: string, { paged = true } = {}): Promise<void> {
+    const { pagerOf, isLongerThanScreen, page } = await import("./pager.ts");
+    const pager = !paged || this.quiet || this.accessible ? undefined : pagerOf(this.#host);
+    if (pager !== undefined) {
+      const safe = sanitize(text, { colors: this.#colored });
+      const end = this.#colored ? "\u001b[0m" : "";
+      if (isLongerThanScreen(safe, this.#host.stdout) && (await page(this.#host, pager, safe + end))) return;
+    }
+    const stream = this.untrusted();
+    stream.write(text);
+    stream.end();
+  }
+
   /** Writes text to standard output byte for byte. For files and pipes: the caller refuses a terminal. */
   raw(text: string): void {
     this.#data(text);

@@ -19,8 +19,10 @@ export function systemHost({ root, version }: Launch): { host: Host; leaveWith(c
   const stopping = new AbortController();
   const closing = new AbortController();
   let failed = false;
+  let lent = 0;
   for (const signal of SIGNALS) {
     process.on(signal, () => {
+      if (signal === "SIGINT" && lent > 0) return;
       if (stopping.signal.aborted) process.exit(CODES[signal]);
       stopping.abort(signal satisfies StopReason);
     });
@@ -58,6 +60,14 @@ export function systemHost({ root, version }: Launch): { host: Host; leaveWith(c
     version,
     stop: stopping.signal,
     closed: closing.signal,
+    lendTerminal: async (work) => {
+      lent += 1;
+      try {
+        return await work();
+      } finally {
+        lent -= 1;
+      }
+    },
   };
   return {
     host,

@@ -6,6 +6,25 @@ import { OutputCursor, TRUNCATION_MARKER } from "../../src/runs/output-cursor.ts
 const asKept = (written: string, window: number) =>
   written.length <= window ? written : TRUNCATION_MARKER + written.slice(-window);
 
+/** What a run writes until it is looked at: lines that differ, one character again and again, or the same few lines. */
+const history = fc.record({
+  piece: fc.oneof(
+    fc.string({ unit: "binary", maxLength: 40 }),
+    fc.constantFrom("x", "x\n", "ab", "…", "🦀", "10 %\r", "the same line\n", "one\ntwo\n"),
+    fc
+      .integer({ min: 0, max: 60 })
+      .chain((from) =>
+        fc.constant(
+          Array.from({ length: 40 }, (_, line) => `line ${from * 31 + line}: ${(from * line * 7919) % 1009}\n`).join(
+            "",
+          ),
+        ),
+      ),
+  ),
+  times: fc.integer({ min: 0, max: 40 }).map((n) => (n > 30 ? n * 10 : n > 10 ? n : 1)),
+  polled: fc.boolean(),
+});
+
 describe("output so far, poll by poll", () => {
   it("comes out once, whole and in order", () => {
     fc.assert(
@@ -60,43 +79,115 @@ describe("output so far, poll by poll", () => {
     );
   });
 
-  it("names the gap where more was written between two polls than the machine keeps", () => {
-    const WINDOW = 1_000;
+  it("is what the run wrote, with every gap named and nothing twice, whatever it writes and whenever it is asked", () => {
+    let polls = 0;
+    const met = { cut: 0, gap: 0, certain: 0 };
     fc.assert(
-      fc.property(fc.array(fc.integer({ min: 0, max: 4_000 }), { maxLength: 20 }), (sizes) => {
+      fc.property(fc.array(history, { maxLength: 30 }), fc.integer({ min: 300, max: 1_500 }), (pieces, window) => {
         const cursor = new OutputCursor();
         let written = "";
-        let line = 0;
-        for (const size of sizes) {
-          const seen = written.length;
-          for (const until = written.length + size; written.length < until;) written += `line ${(line += 1)}\n`;
-          const { text, gap } = cursor.next(asKept(written, WINDOW));
+        let printedTo = 0;
+        let seen = "";
+        for (const { piece, times, polled } of pieces) {
+          written += piece.repeat(times);
+          // Nobody asked, or the answer was lost.
+          if (!polled || written === "") continue;
+          const kept = asKept(written, window);
+          const { text, gap, revised } = cursor.next(kept);
+          const from = written.length - text.length;
+          const now = written.slice(-window);
+          expect(revised).toBe(false);
           expect(written.endsWith(text)).toBe(true);
-          const lost = written.length - text.length - seen;
-          // Without a gap, what is printed goes on exactly where it was; nothing is ever missing without one. A gap may
-          // be named in error, and a little repeated, only where hardly anything seen is left to recognise.
-          expect({ lost, gap }).toSatisfy(() => (gap ? lost > -256 : lost === 0));
+          expect(from, "nothing twice").toBeGreaterThanOrEqual(printedTo);
+          // What nobody could tell: 256 or more units before the cut are just those after it.
+          const left = printedTo - (written.length - now.length);
+          const alike = now.length - text.length;
+          const chance = written.length > window && left < 256 && alike >= 256 && seen.endsWith(now.slice(0, alike));
+          const unchanged = written.length > window && now === seen;
+          expect(gap || unchanged || chance || from === printedTo, "nothing lost").toBe(true);
+          polls += 1;
+          met.cut += written.length > window ? 1 : 0;
+          met.gap += gap ? 1 : 0;
+          met.certain += written.length > window && !gap ? 1 : 0;
+          printedTo = written.length;
+          seen = now;
         }
       }),
+      { numRuns: 2_000 },
+    );
+    // The histories are of every kind.
+    expect(met.gap).toBeGreaterThan(polls / 20);
+    expect(met.certain).toBeGreaterThan(polls / 50);
+  });
+
+  it("finds the longest part that was seen, as comparing every one would", () => {
+    const letters = fc.string({ unit: fc.constantFrom("a", "b"), maxLength: 4 });
+    fc.assert(
+      fc.property(letters, letters, letters, fc.nat(900), fc.nat(900), (a, b, c, m, n) => {
+        const [seen, text] = [`${a}${b.repeat(m)}${c.repeat(n % 7)}`, `${b.repeat(n)}${c}${a.repeat(m % 5)}`];
+        if (seen === "" || text === "" || seen === text) return;
+        const cursor = new OutputCursor();
+        cursor.next(`${TRUNCATION_MARKER}${seen}`);
+        const overlaps: number[] = [];
+        for (let k = 0; k <= Math.min(seen.length, text.length); k++)
+          if (seen.endsWith(text.slice(0, k))) overlaps.push(k);
+        const certain = overlaps.filter((k) => k >= 256);
+        expect(cursor.next(`${TRUNCATION_MARKER}${text}`)).toEqual({
+          text: text.slice(overlaps.at(-1)),
+          gap: certain.length !== 1,
+          revised: false,
+        });
+      }),
+      { numRuns: 500 },
     );
   });
 
   it("does not begin with half a character after a gap", () => {
     const cursor = new OutputCursor();
     cursor.next("something quite different");
-    expect(cursor.next(`${TRUNCATION_MARKER}\udd80 crab`)).toEqual({ text: " crab", gap: true });
+    expect(cursor.next(`${TRUNCATION_MARKER}\udd80 crab`)).toEqual({ text: " crab", gap: true, revised: false });
+  });
+
+  it("goes on within a character that the machine has cut", () => {
+    const cursor = new OutputCursor();
+    const line = Array.from({ length: 300 }, (_, index) =>
+      String.fromCodePoint(0x1f400 + (index % 97), 0x41 + (index % 26)),
+    );
+    const seen = line.join("");
+    cursor.next(seen);
+    expect(cursor.next(`${TRUNCATION_MARKER}${seen.slice(1)}🦀`)).toEqual({ text: "🦀", gap: false, revised: false });
   });
 
   it("shows the first look at an already cut output as a gap", () => {
-    expect(new OutputCursor().next(`${TRUNCATION_MARKER}rest`)).toEqual({ text: "rest", gap: true });
+    expect(new OutputCursor().next(`${TRUNCATION_MARKER}rest`)).toEqual({ text: "rest", gap: true, revised: false });
   });
 
-  it("goes over a full window of the same line without trying every place", () => {
+  it("does not print again what an answer without output, or with less of it, has not got", () => {
     const cursor = new OutputCursor();
-    const window = "x\n".repeat(2 ** 19);
-    cursor.next(asKept(`${window}x\n`, window.length));
+    expect(cursor.next("one\ntwo\n").text).toBe("one\ntwo\n");
+    for (const answer of ["", "one\n", "one\ntwo\n"]) expect(cursor.next(answer).text).toBe("");
+    expect(cursor.next("one\ntwo\nthree\n")).toEqual({ text: "three\n", gap: false, revised: false });
+  });
+
+  it("tells where the record at the end is another than what was seen, and gives what follows", () => {
+    const cursor = new OutputCursor();
+    cursor.next("one\ntwo\n");
+    expect(cursor.next("one\n[cancelled]\n")).toEqual({ text: "[cancelled]\n", gap: false, revised: true });
+    const lines = Array.from({ length: 100 }, (_, line) => `line ${line}\n`).join("");
+    const mended = new OutputCursor();
+    mended.next(`a\u0000b\n${lines}`);
+    expect(mended.next(`ab\n${lines}done\n`)).toEqual({ text: "done\n", gap: false, revised: true });
+  });
+
+  it.each([
+    ["of the same line", "x\n".repeat(2 ** 19), "x\n"],
+    ["that is the same but for its end", `${"x".repeat(2 ** 20 - 1)}y`, "x"],
+    ["that looks the same at a thousand places", `${"x".repeat(1_000)}y`.repeat(1_048), `z${"x".repeat(1_000)}`],
+  ])("goes over a full window %s without trying every place", (_name, window, more) => {
+    const cursor = new OutputCursor();
+    cursor.next(asKept(`${window}${more}`, window.length));
     const began = performance.now();
-    cursor.next(asKept(`${window}x\nx\n`, window.length));
+    for (let count = 2; count < 12; count++) cursor.next(asKept(window + more.repeat(count), window.length));
     expect(performance.now() - began).toBeLessThan(5_000);
   });
 });

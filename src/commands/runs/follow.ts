@@ -8,8 +8,12 @@ import { promptLine, runColor, runTook } from "./view.ts";
 export interface FollowOptions {
   readonly interval?: number | undefined;
   readonly timeout?: number | undefined;
+  /** Of what the run had written before: so many lines. Unless told, all, and on a terminal the last {@link TERMINAL_TAIL}. */
+  readonly tail?: number | undefined;
+  readonly all?: boolean | undefined;
 }
 
+const TERMINAL_TAIL = 50;
 const TICK_MS = 1_000;
 const HEARTBEAT_MS = 30_000;
 
@@ -20,12 +24,14 @@ const HEARTBEAT_MS = 30_000;
  * @throws CliError `still-running`, `conflict`, `auth`
  */
 export async function followRun(
-  { api, output, stop: asked, closed }: Pick<Context, "api" | "output" | "stop" | "closed">,
+  { api, host, output, stop: asked, closed }: Pick<Context, "api" | "host" | "output" | "stop" | "closed">,
   run: Run,
-  { interval, timeout }: FollowOptions,
+  { interval, timeout, tail, all = false }: FollowOptions,
 ): Promise<Run | undefined> {
   const stop = AbortSignal.any([asked, closed]);
-  const events = watchRun(await api(), run, { stop, intervalMs: interval, timeoutMs: timeout });
+  const watched = watchRun(await api(), run, { stop, intervalMs: interval, timeoutMs: timeout });
+  const lines = tail ?? (output.format === "table" && host.stdout.isTTY ? TERMINAL_TAIL : undefined);
+  const events = all || lines === undefined ? watched : fromLastLines(watched, lines);
   const ended =
     output.format === "table" ? await showEvents(output, run, events) : await writeEvents(output, run, events);
   if (!ended && asked.aborted) {
@@ -42,10 +48,23 @@ export function exitWithResult(run: Run): void {
   if (run.status === "cancelled") throw new CliError("run-cancelled", "the run was cancelled", silent);
 }
 
+/** Of an output event: how many lines before its text were left out. */
+type ShownEvent = WatchEvent & { readonly leftOut?: number };
+
+/** Leaves out what the run had written before, but for its last lines. */
+async function* fromLastLines(events: AsyncIterable<WatchEvent>, count: number): AsyncGenerator<ShownEvent> {
+  const { lastLines } = await import("../../runs/last-lines.ts");
+  let answered = false;
+  for await (const event of events) {
+    yield event.type === "output" && !answered ? { ...event, ...lastLines(event.text, count) } : event;
+    answered ||= event.type !== "trouble";
+  }
+}
+
 async function showEvents(
   output: Context["output"],
   run: Run,
-  events: AsyncIterable<WatchEvent>,
+  events: AsyncIterable<ShownEvent>,
 ): Promise<Run | undefined> {
   output.notes([
     { label: "run", value: run.id },
@@ -57,6 +76,7 @@ async function showEvents(
   const line = await output.busy("asking for the run's output");
   const text = output.untrusted();
   let state: Extract<WatchEvent, { type: "progress" | "trouble" }> | undefined;
+  let gap = false;
   let heardAt = Date.now();
   let heartbeatAt = Date.now();
   const tick = () => {
@@ -72,7 +92,15 @@ async function showEvents(
     for await (const event of events) {
       switch (event.type) {
         case "output":
-          if (event.gap) output.warn("some output is missing here: the machine keeps only the newest part");
+          if (event.leftOut) {
+            const lines = `${event.gap ? "at least " : ""}${event.leftOut} earlier ${event.leftOut === 1 ? "line" : "lines"}`;
+            output.note(`${lines} left out; see them: kiloclaw-admin runs logs ${run.id}`);
+          }
+          // An output that repeats itself would have it said at each poll.
+          if (event.gap && !gap && !event.leftOut)
+            output.warn("some output may be missing here: the machine keeps only the newest part");
+          if (event.revised) output.warn("some of the output above is not as the platform has it now");
+          gap = event.gap;
           text.write(event.text);
           break;
         case "trouble":
@@ -111,7 +139,7 @@ async function writeEvents(
     if (output.format === "json" || output.format === "jsonl") {
       switch (event.type) {
         case "output":
-          output.event({ type: "output", runId: run.id, at, text: event.text, gap: event.gap });
+          output.event({ type: "output", runId: run.id, at, text: event.text, gap: event.gap, revised: event.revised });
           break;
         case "trouble":
           output.event({ type: "trouble", runId: run.id, at, message: event.error.message });

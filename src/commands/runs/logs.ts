@@ -4,19 +4,21 @@ import { Option, type Command } from "@commander-js/extra-typings";
 import type { Context } from "../../context.ts";
 import { CliError, messageOf } from "../../errors.ts";
 import type { OpenContext } from "../../program.ts";
+import { lastLines, linesFrom } from "../../runs/last-lines.ts";
+import { TRUNCATION_MARKER } from "../../runs/output-cursor.ts";
 import { resolveRuns, resolveUser } from "../../runs/resolve.ts";
 import { RUN_FIELDS, type Run } from "../../runs/run.ts";
 import { pollRun } from "../../runs/settle.ts";
 import { refuseIfMachineIsDown } from "../../runs/watch.ts";
 import type { View } from "../../terminal/output.ts";
-import { examples, intervalOption, timeoutOption, userOption, wholeNumber } from "../options.ts";
+import { examples, intervalOption, tailOption, timeoutOption, userOption, wholeNumber } from "../options.ts";
 import { followRun, type FollowOptions } from "./follow.ts";
 import { runView } from "./view.ts";
 
 interface LogsOptions extends FollowOptions {
   readonly user?: string | undefined;
   readonly follow?: true | undefined;
-  readonly tail?: number | undefined;
+  readonly sinceLine?: number | undefined;
   readonly save?: string | undefined;
   readonly raw?: true | undefined;
 }
@@ -26,9 +28,12 @@ export function configure(command: Command, open: OpenContext): void {
     .argument("<run>", "run ID, a unique beginning of it, or @latest with --user")
     .addOption(userOption())
     .addOption(
-      new Option("-f, --follow", "go on as the output grows, to the run's end").conflicts(["tail", "save", "raw"]),
+      new Option("-f, --follow", "go on as the output grows, to the run's end").conflicts(["sinceLine", "save", "raw"]),
     )
-    .addOption(new Option("-t, --tail <n>", "only the last n lines").argParser(wholeNumber(0, 10_000_000)))
+    .addOption(tailOption("only the last n lines; with --follow: of what was written before"))
+    .addOption(
+      new Option("--since-line <n>", "only from line n on; the first is 1").argParser(wholeNumber(1, 10_000_000)),
+    )
     .option("--save <file>", "write the exact output to a file")
     .option("--raw", "print the exact output; not on a terminal")
     .addOption(intervalOption())
@@ -38,8 +43,11 @@ export function configure(command: Command, open: OpenContext): void {
       examples(
         "kiloclaw-admin runs logs 3f2a91c4",
         "kiloclaw-admin runs logs 3f2a91c4 --tail 20",
+        "kiloclaw-admin runs logs 3f2a91c4 --follow --tail 20",
         "kiloclaw-admin runs logs @latest --user jane@example.com --save run.log",
-      ),
+      ) +
+        "\n\nOn a terminal, what is longer than it goes through $PAGER (less -FRX where there is none); PAGER=cat prints it." +
+        "\nCtrl-C stops following; it never cancels the run.",
     )
     .action(async (id, options) => logs(await open(), id, options));
 }
@@ -56,10 +64,16 @@ async function logs(context: Context, id: string, options: LogsOptions): Promise
   const [run] = await resolveRuns(api, [id], { subject });
   if (!run) return;
   if (options.follow && run.status === "running") {
-    await followRun(context, run, options);
+    await followRun(context, run, { ...options, all: options.tail === undefined });
     return;
   }
-  const text = lastLines(await outputOf(context, run), options.tail);
+  const whole = await outputOf(context, run);
+  const { sinceLine, tail } = options;
+  if (sinceLine !== undefined && whole.startsWith(TRUNCATION_MARKER)) {
+    output.warn("the machine cut this output: its lines are counted from there");
+  }
+  const rest = sinceLine === undefined ? whole : linesFrom(whole, sinceLine);
+  const text = tail === undefined ? rest : lastLines(rest, tail).text;
   if (options.save !== undefined) {
     const path = resolve(host.cwd, options.save);
     await save(path, text);
@@ -67,9 +81,8 @@ async function logs(context: Context, id: string, options: LogsOptions): Promise
   } else if (options.raw) {
     output.raw(text);
   } else if (output.format === "table") {
-    const stream = output.untrusted();
-    stream.write(text);
-    stream.end();
+    if (whole === "") output.note("the run has written nothing");
+    await output.page(text, { paged: !options.follow });
   } else {
     await output.item({ ...run, output: text }, logView);
   }
@@ -79,38 +92,41 @@ const logView: View<Run & { readonly output: string }> = { ...runView, fields: [
 
 /** The run's output, from the machine while it runs, then from its row; a cancelled run's from this machine. */
 async function outputOf(context: Context, run: Run): Promise<string> {
+  const { output } = context;
   const api = await context.api();
   if (run.status === "running") await refuseIfMachineIsDown(api, run);
   const { run: current, status } = await pollRun(api, run);
   if (status.output !== null) {
-    if (current.outcomeUnknown)
-      context.output.warn("the machine lost this run; what follows is the platform's own note");
+    if (current.outcomeUnknown) output.warn("the machine lost this run; what follows is the platform's own note");
     return status.output;
   }
+  const cancelled = current.status === "cancelled";
   const { outputPath } = await import("../../journal/outputs.ts");
   const path = outputPath(context.paths.state, run.id);
-  try {
-    const kept = await readFile(path, "utf8");
-    context.output.note(
-      `the platform keeps no output of a cancelled run; this was kept here when it was cancelled: ${path}`,
-    );
-    return kept;
-  } catch {
+  const kept = await readKept(path);
+  if (kept === undefined) {
     throw new CliError("not-found", `there is no output of run ${run.id} (${current.status})`, {
-      hint:
-        current.status === "cancelled"
-          ? "the platform keeps none of a cancelled run, and it was not cancelled from this machine"
-          : "it has not written anything",
+      hint: cancelled
+        ? "the platform keeps none of a cancelled run, and it was not cancelled from this machine"
+        : "it has not written anything",
     });
   }
+  const why = cancelled ? "the platform keeps no output of a cancelled run" : "the platform has no output of this run";
+  output.note(`${why}; this was kept here when it was cancelled: ${path}`);
+  return kept;
 }
 
-function lastLines(text: string, count: number | undefined): string {
-  if (count === undefined) return text;
-  if (count === 0) return "";
-  let from = text.endsWith("\n") ? text.length - 1 : text.length;
-  for (let lines = 0; lines < count && from > 0; lines++) from = text.lastIndexOf("\n", from - 1);
-  return from <= 0 ? text : text.slice(from + 1);
+/** The copy on this machine, if there is one. */
+async function readKept(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, "utf8");
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
+    throw new CliError("local-state", `the output was kept here and cannot be read: ${messageOf(error)}`, {
+      hint: `the platform has none of this run; make ${path} readable, then ask again`,
+      cause: error,
+    });
+  }
 }
 
 async function save(path: string, text: string): Promise<void> {

@@ -100,7 +100,10 @@ async function start(context: Context, options: StartOptions): Promise<void> {
         const { at } = outcome.earlier;
         output.note(`this start was sent before, at ${at}, and its answer lost: here is its run, nothing was sent now`);
       }
-      return handOver(context, run, `started recovery run ${run.id} on instance ${instance.id} of ${who}`, options);
+      return handOver(context, run, `started recovery run ${run.id} on instance ${instance.id} of ${who}`, {
+        ...options,
+        all: true,
+      });
     }
     const inTheWay = { run: outcome.inTheWay, sent: outcome.sent, prompt };
     switch (await decide(context, inTheWay, options.onConflict)) {

@@ -5,7 +5,7 @@ import type { OpenContext } from "../../program.ts";
 import { listRuns } from "../../runs/list.ts";
 import { resolveRuns, resolveUser } from "../../runs/resolve.ts";
 import type { Run } from "../../runs/run.ts";
-import { examples, intervalOption, timeoutOption, userOption } from "../options.ts";
+import { examples, intervalOption, tailOption, timeoutOption, userOption } from "../options.ts";
 import { exitWithResult, followRun, type FollowOptions } from "./follow.ts";
 
 interface WatchOptions extends FollowOptions {
@@ -17,6 +17,8 @@ export function configure(command: Command, open: OpenContext): void {
   command
     .argument("[run]", "run ID, a unique beginning of it, or @latest with --user")
     .addOption(userOption())
+    .addOption(tailOption("of what was written before, only the last n lines (default on a terminal: 50)"))
+    .addOption(new Option("--all", "everything that was written before").conflicts("tail"))
     .addOption(intervalOption())
     .addOption(timeoutOption())
     .addOption(new Option("--no-exit-status", "exit with 0 whatever became of the run"))
@@ -32,7 +34,7 @@ export function configure(command: Command, open: OpenContext): void {
 }
 
 async function watch(
-  context: Pick<Context, "api" | "output" | "stop" | "closed">,
+  context: Pick<Context, "api" | "host" | "output" | "stop" | "closed">,
   id: string | undefined,
   options: WatchOptions,
 ): Promise<void> {
