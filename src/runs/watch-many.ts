@@ -129,7 +129,7 @@ export async function* watchMany(
   let share = Infinity;
   let refused: unknown;
   let totals = "";
-  let wake = () => {};
+  let wake: () => void = nobodyWaits;
 
   const add = (run: Run) => {
     if (entries.has(run.id)) return;
@@ -321,12 +321,12 @@ export async function* watchMany(
     wake();
   }, 1_000);
 
-  const lookForMore = async () => {
-    while (discover && !signal.aborted) {
+  const lookForMore = async (find: NonNullable<WatchManyOptions["discover"]>) => {
+    while (!signal.aborted) {
       await sleep(DISCOVERY_MS, undefined, { signal }).catch(() => undefined);
       if (signal.aborted) return;
       try {
-        for (const run of await discover(signal)) add(run);
+        for (const run of await find(signal)) add(run);
       } catch (error) {
         // The runs themselves tell what is wrong; the next look may find what this one did not.
         if (!(error instanceof ApiError)) refused ??= error;
@@ -336,7 +336,7 @@ export async function* watchMany(
   };
 
   for (const run of runs) add(run);
-  void lookForMore();
+  if (discover) void lookForMore(discover);
   try {
     while (!signal.aborted) {
       const woken = new Promise<void>((resolve) => (wake = resolve));
@@ -358,6 +358,8 @@ export async function* watchMany(
     done.abort();
   }
 }
+
+function nobodyWaits(): void {}
 
 /** How many of the runs there are of each kind. */
 export function totalsOf(all: readonly Watched[]): Totals {

@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { WORST_FIRST, worstResult } from "../../src/commands/runs/worst-result.ts";
 import { fairShare, hurryMs, pauseMs, QUICK_POLL_MS, SLOW_POLL_MS } from "../../src/runs/cadence.ts";

@@ -1,10 +1,13 @@
 import type { Context } from "../../context.ts";
 import { CliError } from "../../errors.ts";
-import type { Run } from "../../runs/run.ts";
+import { initiator, type Run } from "../../runs/run.ts";
 import { totalsOf, watchMany, type ManyEvent, type Totals, type Watched } from "../../runs/watch-many.ts";
+import type { Column } from "../../terminal/table.ts";
 import type { FollowOptions } from "./follow.ts";
-import { runCount, runStatusWord, runView } from "./view.ts";
+import { runColor, runCount, runStatusWord, runTook, runView } from "./view.ts";
 import { worstResult } from "./worst-result.ts";
+
+const TICK_MS = 1_000;
 
 export interface FollowManyOptions extends FollowOptions {
   /** Finds runs to watch as well, while the watch goes on. */
@@ -31,15 +34,26 @@ export async function followMany(
     discover,
   });
   const watched = new Map<string, Watched>();
-  const show = output.format === "json" || output.format === "jsonl" ? eventWriter(output) : lineWriter(output);
+  const live = await output.live(COLUMNS, () => {
+    const all = [...watched.values()];
+    return { rows: all.toSorted(runningFirst), foot: totalsLine(totalsOf(all)), rest: restLine };
+  });
+  const show = live ? () => live.refresh() : writer(output);
+  // The elapsed times go on without asking anybody.
+  const ticking = live && setInterval(live.refresh, TICK_MS);
   let failed: Run | undefined;
-  for await (const event of events) {
-    if (event.type !== "totals") watched.set(event.watched.run.id, event.watched);
-    show(event);
-    if (failFast && event.type === "end" && worstResult([event.watched]) === "run-failed") {
-      failed = event.watched.run;
-      break;
+  try {
+    for await (const event of events) {
+      if (event.type !== "totals") watched.set(event.watched.run.id, event.watched);
+      show(event);
+      if (failFast && event.type === "end" && worstResult([event.watched]) === "run-failed") {
+        failed = event.watched.run;
+        break;
+      }
     }
+  } finally {
+    clearInterval(ticking);
+    await live?.end();
   }
   if (closed.aborted) return;
   const all = [...watched.values()];
@@ -88,6 +102,29 @@ export function totalsLine(totals: Totals): string {
   const keys = Object.keys(words) as (keyof Totals)[];
   const parts = keys.flatMap((key) => (totals[key] > 0 ? [`${totals[key]} ${words[key]}`] : []));
   return `${runCount(keys.reduce((sum, key) => sum + totals[key], 0))}: ${parts.join(", ")}`;
+}
+
+/** What stands for rows that the terminal has no room for. */
+function restLine(left: readonly Watched[]): string {
+  const running = left.filter(({ state }) => state === "running").length;
+  const ended = left.length - running;
+  const parts = [...(running > 0 ? [`${running} more running`] : []), ...(ended > 0 ? [`${ended} more ended`] : [])];
+  return `… and ${parts.join(", ")}`;
+}
+
+const COLUMNS: readonly Column<Watched>[] = [
+  { header: "STATUS", rank: 1, value: watchedWord, color: ({ run }) => runColor(run) },
+  // Its first eight characters name it too, and the whole ID comes at the end; what a run is doing would not.
+  { header: "RUN", rank: 0, shrinkTo: 9, value: ({ run }) => run.id },
+  { header: "USER", rank: 2, shrinkTo: 12, value: ({ run }) => run.userEmail ?? run.userId },
+  { header: "INSTANCE", rank: 6, shrinkTo: 8, value: ({ run }) => run.instanceId ?? "-" },
+  { header: "BY", rank: 5, shrinkTo: 8, value: ({ run }) => initiator(run) },
+  { header: "ELAPSED", rank: 3, value: ({ run }) => runTook(run) },
+  { header: "LAST LINE", rank: 4, shrinkTo: 20, value: ({ problem, lastLine }) => problem ?? lastLine ?? "" },
+];
+
+function writer(output: Context["output"]): (event: ManyEvent) => void {
+  return output.format === "json" || output.format === "jsonl" ? eventWriter(output) : lineWriter(output);
 }
 
 function eventWriter(output: Context["output"]): (event: ManyEvent) => void {
