@@ -77,19 +77,19 @@ async function sayResults(output: Context["output"], all: readonly Watched[]): P
 }
 
 /** Running ones first, those started last on top. */
-export function runningFirst(a: Watched, b: Watched): number {
+function runningFirst(a: Watched, b: Watched): number {
   const ended = Number(a.state !== "running") - Number(b.state !== "running");
   return ended || b.run.startedAt.getTime() - a.run.startedAt.getTime();
 }
 
 /** A watched run's status in a word, or two where the record says less than is known. */
-export function watchedWord({ state, run }: Watched): string {
+function watchedWord({ state, run }: Watched): string {
   if (state === "machine-down") return "machine down";
   return state === "given-up" ? "no answer" : runStatusWord(run);
 }
 
 /** The totals in a line: what there is none of is left out. */
-export function totalsLine(totals: Totals): string {
+function totalsLine(totals: Totals): string {
   const words = {
     running: "running",
     completed: "completed",
