@@ -25,7 +25,10 @@ export const NOUNS: Readonly<Record<string, Noun>> = {
       list: { summary: "list runs, newest first", load: () => import("./commands/runs/list.ts") },
       start: { summary: "start a recovery run on a user's instance", load: () => import("./commands/runs/start.ts") },
       show: { summary: "show everything known about one run", load: () => import("./commands/runs/show.ts") },
-      watch: { summary: "follow a run's output to its end", load: () => import("./commands/runs/watch.ts") },
+      watch: {
+        summary: "follow a run's output to its end, or many runs at once",
+        load: () => import("./commands/runs/watch.ts"),
+      },
       logs: { summary: "show a run's output", load: () => import("./commands/runs/logs.ts") },
       cancel: { summary: "stop runs that have not ended", load: () => import("./commands/runs/cancel.ts") },
       settle: {

@@ -23,6 +23,7 @@ export interface RunOptions {
   /** All three streams are a terminal. Typed keys come through {@link Running.type}. */
   readonly tty?: boolean;
   readonly columns?: number;
+  readonly rows?: number;
   /** Settings and state; a directory of its own, deleted at the end, unless told. */
   readonly configDir?: string | undefined;
   /** The package's folder; this one unless told. */
@@ -44,6 +45,8 @@ interface Running {
   stop(reason?: StopReason): void;
   /** What happens when nobody reads standard output any more. */
   closeOutput(): void;
+  /** What happens when the user changes the terminal's size. */
+  resize(columns: number, rows: number): void;
   type(keys: string): void;
 }
 
@@ -51,15 +54,15 @@ interface Running {
 class Sink extends Writable {
   text = "";
   readonly isTTY: boolean | undefined;
-  readonly columns: number | undefined;
-  readonly rows: number | undefined;
+  columns: number | undefined;
+  rows: number | undefined;
   readonly #written: () => void;
 
-  constructor(columns: number | undefined, written: () => void) {
+  constructor(columns: number | undefined, rows: number, written: () => void) {
     super({ decodeStrings: false });
     this.isTTY = columns === undefined ? undefined : true;
     this.columns = columns;
-    this.rows = columns === undefined ? undefined : 40;
+    this.rows = columns === undefined ? undefined : rows;
     this.#written = written;
   }
 
@@ -87,8 +90,9 @@ export function begin(argv: readonly string[], options: RunOptions = {}): Runnin
     for (const look of waiting) look();
   };
   const columns = options.tty ? (options.columns ?? 120) : undefined;
-  const stdout = new Sink(columns, written);
-  const stderr = new Sink(columns, written);
+  const stdout = new Sink(columns, options.rows ?? 40, written);
+  const stderr = new Sink(columns, options.rows ?? 40, written);
+  const resized = new Set<() => void>();
   const stdin = Object.assign(new PassThrough(), { isTTY: options.tty ?? false, setRawMode: () => undefined });
   if (options.stdin !== undefined) stdin.write(options.stdin);
   if (!options.tty) stdin.end();
@@ -116,6 +120,7 @@ export function begin(argv: readonly string[], options: RunOptions = {}): Runnin
         stop: stopping.signal,
         closed: closing.signal,
         lendTerminal: (work) => work(),
+        onResize: (listener) => void resized.add(listener),
       } satisfies Host);
       ended = { code, stdout: stdout.text, stderr: stderr.text };
       return ended;
@@ -143,6 +148,10 @@ export function begin(argv: readonly string[], options: RunOptions = {}): Runnin
       }),
     stop: (reason = "SIGINT") => stopping.abort(reason),
     closeOutput: () => closing.abort(),
+    resize: (wide, high) => {
+      for (const sink of [stdout, stderr]) Object.assign(sink, { columns: wide, rows: high });
+      for (const listener of resized) listener();
+    },
     type: (keys) => void stdin.write(keys),
   };
 }

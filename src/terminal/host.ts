@@ -33,4 +33,6 @@ export interface Host {
   readonly closed: AbortSignal;
   /** Leaves the terminal to another program while `work` is on: Ctrl-C is that program's, and does not abort `stop`. */
   readonly lendTerminal: <T>(work: () => Promise<T>) => Promise<T>;
+  /** Calls `resized` whenever the terminal has another size, until `signal` is aborted. */
+  onResize(resized: () => void, signal: AbortSignal): void;
 }

@@ -1,6 +1,7 @@
 import { CliError } from "../errors.ts";
 import { csvLine } from "./csv.ts";
 import type { Host } from "./host.ts";
+import type { FrameSize, Live } from "./live.ts";
 import { Progress } from "./progress.ts";
 import { withFlags } from "./commands.ts";
 import { createPaint, wantsColor, type Color, type ColorChoice, type Paint } from "./paint.ts";
@@ -66,6 +67,7 @@ export class Output {
   readonly #colored: boolean;
   #announced = false;
   #progress: Progress | undefined;
+  #live: Live | undefined;
 
   private constructor(host: Host, options: OutputOptions, paint: { stdout: Paint; stderr: Paint }, colored: boolean) {
     this.#host = host;
@@ -259,6 +261,51 @@ export class Output {
     return this.#progress;
   }
 
+  /**
+   * A table at the bottom of the terminal that follows its rows, until the returned handle is ended, which takes it away.
+   * `undefined` where nothing can be redrawn. `foot` is the line below it; `rest` stands for the rows there is no room for.
+   */
+  async live<Row>(
+    columns: readonly Column<Row>[],
+    frame: () => {
+      readonly rows: readonly Row[];
+      readonly foot: string;
+      readonly rest: (left: readonly Row[]) => string;
+    },
+  ): Promise<{ refresh(): void; end(): Promise<void> } | undefined> {
+    const { stdout, env } = this.#host;
+    if (!stdout.isTTY || !stdout.columns || env.TERM === "dumb" || this.accessible || this.format !== "table") return;
+    const [{ Live }, { default: stringWidth }] = await Promise.all([import("./live.ts"), import("string-width")]);
+    const cut = (text: string, width: number) => {
+      let line = sanitizeLine(text);
+      while (stringWidth(line) > width) line = line.slice(0, -1);
+      return line;
+    };
+    const draw = async (size: FrameSize) => {
+      const { rows, foot, rest } = frame();
+      // Its head, what stands for the rest, the foot, and one more so that nothing scrolls.
+      const room = Math.max(1, size.rows - 3);
+      const shown = rows.slice(0, rows.length > room ? Math.max(1, room - 1) : room);
+      const left = rows.slice(shown.length);
+      const table = await renderTable(shown, columns, this.#paint.stdout, size.columns - 1);
+      const below = [...(left.length > 0 ? [rest(left)] : []), foot];
+      return [table, ...below.map((line) => cut(line, size.columns - 1))].join("\n");
+    };
+    const live = await Live.create(stdout, draw);
+    const over = new AbortController();
+    this.#host.onResize(() => live.refresh(), over.signal);
+    this.#live = live;
+    live.refresh();
+    return {
+      refresh: () => live.refresh(),
+      end: async () => {
+        over.abort();
+        await live.end();
+        this.#live = undefined;
+      },
+    };
+  }
+
   /** Lets something else have the terminal's last line for a while. */
   async aside<T>(work: () => Promise<T>): Promise<T> {
     return this.#progress ? this.#progress.aside(work) : work();
@@ -309,7 +356,8 @@ export class Output {
   }
 
   #write(text: string, write: () => void): void {
-    if (this.#progress) this.#progress.around(text, write);
+    if (this.#live) this.#live.around(write);
+    else if (this.#progress) this.#progress.around(text, write);
     else write();
   }
 }

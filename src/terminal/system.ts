@@ -68,6 +68,10 @@ export function systemHost({ root, version }: Launch): { host: Host; leaveWith(c
         lent -= 1;
       }
     },
+    onResize: (resized, signal) => {
+      process.stdout.on("resize", resized);
+      signal.addEventListener("abort", () => process.stdout.off("resize", resized), { once: true });
+    },
   };
   return {
     host,

@@ -5,68 +5,108 @@ import type { OpenContext } from "../../program.ts";
 import { listRuns } from "../../runs/list.ts";
 import { resolveRuns, resolveUser } from "../../runs/resolve.ts";
 import type { Run } from "../../runs/run.ts";
-import { examples, intervalOption, tailOption, timeoutOption, userOption } from "../options.ts";
+import { examples, instanceOption, intervalOption, tailOption, timeoutOption, userOption } from "../options.ts";
+import { initiatedByOption, resolveFilter, searchOption, sinceOption, type FilterOptions } from "./filter.ts";
 import { exitWithResult, followRun, type FollowOptions } from "./follow.ts";
 
-interface WatchOptions extends FollowOptions {
-  readonly user?: string | undefined;
+interface WatchOptions extends FollowOptions, Omit<FilterOptions, "status"> {
+  readonly running?: true | undefined;
+  readonly mine?: true | undefined;
+  readonly failFast?: true | undefined;
   readonly exitStatus: boolean;
 }
 
 export function configure(command: Command, open: OpenContext): void {
   command
-    .argument("[run]", "run ID, a unique beginning of it, or @latest with --user")
+    .argument("[runs...]", "run IDs, unique beginnings of them, or @latest with --user")
     .addOption(userOption())
+    .addOption(instanceOption())
+    .option("--running", "all runs in progress that pass the filters, new ones too")
+    .option("--mine", "all runs in progress that you started, new ones too")
+    .addOption(initiatedByOption())
+    .addOption(searchOption())
+    .addOption(sinceOption())
     .addOption(tailOption("of what was written before, only the last n lines (default on a terminal: 50)"))
     .addOption(new Option("--all", "everything that was written before").conflicts("tail"))
     .addOption(intervalOption())
     .addOption(timeoutOption())
-    .addOption(new Option("--no-exit-status", "exit with 0 whatever became of the run"))
+    .addOption(new Option("--no-exit-status", "exit with 0 whatever became of the runs"))
+    .option("--fail-fast", "stop watching several runs when the first of them fails; the others go on")
     .addHelpText(
       "after",
       examples(
         "kiloclaw-admin runs watch 3f2a91c4",
         "kiloclaw-admin runs watch --user jane@example.com     the run in progress",
         "kiloclaw-admin runs watch 3f2a91c4 -o jsonl | jq -r 'select(.type == \"end\").run.status'",
-      ) + "\n\nCtrl-C stops watching; it never cancels the run. The exit code is the run's result: help exit-codes",
+        "kiloclaw-admin runs watch 3f2a91c4 77b0e1d2           several at once",
+        "kiloclaw-admin runs watch --running --initiated-by admin --since 1h",
+      ) +
+        "\n\nCtrl-C stops watching; it never cancels a run. The exit code is the run's result, the worst of several:" +
+        "\n  failed, outcome unknown, cancelled, still running, machine down, completed: help exit-codes",
     )
-    .action(async (id, options) => watch(await open(), id, options));
+    .action(async (ids, options) => watch(await open(), ids, options));
 }
 
-async function watch(
-  context: Pick<Context, "api" | "host" | "output" | "stop" | "closed">,
-  id: string | undefined,
-  options: WatchOptions,
-): Promise<void> {
-  const run = await chooseRun(context, id, options.user);
+async function watch(context: Context, ids: readonly string[], options: WatchOptions): Promise<void> {
+  const { output } = context;
+  const { runs, discover } = await chooseRuns(context, ids, options);
+  const [run] = runs;
+  // All that are in progress can become more, however many there are now.
+  if (runs.length > 1 || options.running || options.mine || !run) {
+    if (options.tail !== undefined || options.all) {
+      throw new CliError("usage", "--tail and --all are for one run: of several, only the last line is shown");
+    }
+    const { followMany } = await import("./follow-many.ts");
+    return followMany(context, runs, { ...options, discover });
+  }
   const ended = await followRun(context, run, options);
   if (!ended) return;
-  if (context.output.format === "id") context.output.line(ended.id);
+  if (output.format === "id") output.line(ended.id);
   if (options.exitStatus) exitWithResult(ended);
 }
 
-async function chooseRun(
-  context: Pick<Context, "api">,
-  id: string | undefined,
-  user: string | undefined,
-): Promise<Run> {
+interface Choice {
+  readonly runs: readonly Run[];
+  /** Finds what passes the same filters later on. */
+  readonly discover?: (signal: AbortSignal) => Promise<readonly Run[]>;
+}
+
+async function chooseRuns(context: Context, ids: readonly string[], options: WatchOptions): Promise<Choice> {
   const api = await context.api();
-  const subject = user === undefined ? undefined : await resolveUser(api, user);
-  if (id !== undefined) {
-    const [run] = await resolveRuns(api, [id], { subject });
-    if (run) return run;
+  const { user, instance, initiatedBy, search, since, running, mine } = options;
+  const narrowed = [instance, initiatedBy, search, since].some((value) => value !== undefined);
+  if (ids.length > 0) {
+    if (running || mine || narrowed) {
+      throw new CliError("usage", "name runs, or pick them with --running, --mine and filters, not both");
+    }
+    const subject = user === undefined ? undefined : await resolveUser(api, user);
+    const runs = await resolveRuns(api, ids, { subject });
+    return { runs: [...new Map(runs.map((run) => [run.id, run])).values()] };
   }
-  if (!subject) {
+  if (mine && initiatedBy !== undefined && initiatedBy !== "me") {
+    throw new CliError("usage", `--mine and --initiated-by ${initiatedBy} exclude each other`);
+  }
+  if (user === undefined && !running && !mine) {
     throw new CliError("usage", "say which run to watch", {
       hint: [
         "kiloclaw-admin runs watch RUN",
         "kiloclaw-admin runs watch --user USER",
+        ...(narrowed ? ["or all that pass the filters, of every customer: add --running"] : []),
         "see: kiloclaw-admin runs list --status running",
       ],
     });
   }
-  for await (const run of listRuns(api, { subject, status: "running" }, 1)) return run;
-  throw new CliError("not-found", `${subject.email ?? subject.userId} has no run in progress`, {
-    hint: `see the runs there were: kiloclaw-admin runs list --user ${user ?? ""}`,
+  const picked = { user, instance, search, since, initiatedBy: mine ? "me" : initiatedBy } as const;
+  const filter = await resolveFilter(context, api, { ...picked, status: "running" });
+  const discover = async (signal?: AbortSignal) => {
+    const found: Run[] = [];
+    for await (const run of listRuns(api, filter, Number.MAX_SAFE_INTEGER, { signal })) found.push(run);
+    return found;
+  };
+  const runs = await discover();
+  if (runs.length > 0) return { runs, discover };
+  const who = filter.subject && !narrowed && !mine ? (filter.subject.email ?? filter.subject.userId) : undefined;
+  throw new CliError("not-found", who ? `${who} has no run in progress` : "no run in progress passes the filters", {
+    hint: `see the runs there were: kiloclaw-admin runs list${user === undefined ? "" : ` --user ${user}`}`,
   });
 }

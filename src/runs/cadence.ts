@@ -1,0 +1,58 @@
+/** How often each of many runs is asked about. Pure: what the scheduler of `watch-many.ts` computes with. */
+
+export const QUICK_POLL_MS = 2_000;
+export const SLOW_POLL_MS = 10_000;
+/** Characters of output a second that all watched runs together may cost; each answer brings the whole of a run's output. */
+export const OUTPUT_BUDGET = 4 * 2 ** 20;
+/** Polls of one run are this much apart from each other by chance, so that many tools do not ask in step. */
+const JITTER = 0.1;
+/** A platform that takes its time gets at least so many times that time to rest. */
+const REST = 2;
+const SHORTEST_HURRY_MS = 2_000;
+const LONGEST_HURRY_MS = 20_000;
+const HURRY_FACTOR = 4;
+
+export interface Circumstances {
+  /** How long the run has written nothing. */
+  readonly silentMs: number;
+  /** The user's own time between polls. */
+  readonly intervalMs: number | undefined;
+  /** How long the last answer took. */
+  readonly tookMs: number;
+  /** 1, or more after the platform asked for less. */
+  readonly slowdown: number;
+  /** Characters in the last answer. */
+  readonly size: number;
+  /** Characters a second that this run may cost, see {@link fairShare}. */
+  readonly share: number;
+  /** A number from 0 to 1, by chance. */
+  readonly chance: number;
+}
+
+/** Milliseconds until a run is asked about again: 2 s while it writes, easing to 10 s in silence, longer for what costs much. */
+export function pauseMs({ silentMs, intervalMs, tookMs, slowdown, size, share, chance }: Circumstances): number {
+  const wished = intervalMs ?? Math.min(SLOW_POLL_MS, Math.max(QUICK_POLL_MS, silentMs / 3));
+  const affordable = share > 0 ? (size / share) * 1_000 : 0;
+  return Math.max(wished * slowdown, tookMs * REST, affordable) * (1 - JITTER + 2 * JITTER * chance);
+}
+
+/**
+ * The most that each may take so that all together stay within the budget: those who want less keep what they want, and the
+ * others get the same (max-min fairness). Infinite where there is enough for all.
+ */
+export function fairShare(demands: readonly number[], budget: number): number {
+  const sorted = demands.toSorted((a, b) => a - b);
+  let left = budget;
+  for (const [index, demand] of sorted.entries()) {
+    const share = left / (sorted.length - index);
+    if (demand > share) return share;
+    left -= demand;
+  }
+  return Infinity;
+}
+
+/** How long a shared request may take, given how long the latest ones took, before its runs are asked about one by one. */
+export function hurryMs(latest: readonly number[]): number {
+  const median = latest.toSorted((a, b) => a - b)[Math.floor(latest.length / 2)] ?? 0;
+  return Math.min(LONGEST_HURRY_MS, Math.max(SHORTEST_HURRY_MS, HURRY_FACTOR * median));
+}
