@@ -5,8 +5,8 @@ export default defineConfig({
   test: {
     root: "test",
     include: ["{unit,e2e,process,faults,browser}/**/*.test.ts"],
-    // Every sandbox holds an embedded Postgres of 300-800 MB; two at a time suit two cores.
-    maxWorkers: 2,
+    // Much of a test is waiting, so three suit two cores. Every sandbox holds an embedded Postgres of 300-800 MB.
+    maxWorkers: 3,
     testTimeout: 30_000,
     hookTimeout: 60_000,
   },
