@@ -48,7 +48,9 @@ async function fill(
   }
   const wrong = problemWith(given);
   if (wrong === undefined) return given;
-  throw new CliError("usage", `the ${what} "${given}" will not do: ${wrong}; nothing was sent`);
+  throw new CliError("usage", `the ${what} "${given}" will not do: ${wrong}; nothing was sent`, {
+    hint: "see what the profile wants: kiloclaw-admin config list",
+  });
 }
 
 function problem(text: string, what: keyof WhyOptions, pattern: string | undefined): string | undefined {

@@ -105,9 +105,12 @@ type EntryOf<R> = R extends { kind: "job" }
 export type Entry = EntryOf<Exclude<JournalRecord, { kind: "end" }>>;
 
 /** The facts of a prompt that may be kept: never its text. */
-export function promptFacts(prompt: string): Pick<IntentRecord, "promptSha256" | "promptLength"> {
+export function promptFacts(prompt: string): { readonly promptSha256: string; readonly promptLength: number } {
   return { promptSha256: createHash("sha256").update(prompt, "utf8").digest("hex"), promptLength: prompt.length };
 }
+
+/** An intent that has no prompt. */
+export const NO_PROMPT = { promptSha256: null, promptLength: null, knownRunIds: [] } satisfies Partial<IntentRecord>;
 
 const START = Buffer.from(`{"format":`);
 const HASH_FIELD = Buffer.from(`,"hash":"`);

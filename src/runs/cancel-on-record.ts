@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { Api } from "../api/api.ts";
 import { CliError, messageOf } from "../errors.ts";
 import type { Ledger } from "../journal/ledger.ts";
+import { NO_PROMPT } from "../journal/record.ts";
 import { cancelRun, type Cancellation, type CancelOptions } from "./cancel.ts";
 import type { Run } from "./run.ts";
 
@@ -37,8 +38,7 @@ export async function cancelOnRecord(
       keepOutput: async (output) => {
         await keepOutput(output);
         sending = true;
-        const prompt = { promptSha256: null, promptLength: null, knownRunIds: [] };
-        await write({ kind: "intent", op, userId, instanceId, runId, ...prompt });
+        await write({ kind: "intent", op, userId, instanceId, runId, ...NO_PROMPT });
       },
     });
     const { outcomeUnknown, status } = cancellation.run;

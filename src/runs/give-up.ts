@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { Api } from "../api/api.ts";
 import type { Ledger } from "../journal/ledger.ts";
+import { NO_PROMPT } from "../journal/record.ts";
 import type { Run } from "./run.ts";
 import type { Settlement } from "./settle.ts";
 import { sweepRuns, type SweepOptions } from "./sweep.ts";
@@ -18,10 +19,9 @@ export async function* giveUpRuns(
 ): AsyncGenerator<Settlement> {
   const journal = await ledger.journal();
   const open = new Map(runs.map(({ id }) => [id, randomUUID() as string]));
-  const prompt = { promptSha256: null, promptLength: null, knownRunIds: [] };
   await Promise.all(
     runs.map(({ id: runId, userId, instanceId }) =>
-      journal.append({ kind: "intent", op: open.get(runId) ?? "", userId, instanceId, runId, ...prompt }),
+      journal.append({ kind: "intent", op: open.get(runId) ?? "", userId, instanceId, runId, ...NO_PROMPT }),
     ),
   );
   const close = async (runId: string, result: string, settled: boolean) => {

@@ -1,7 +1,7 @@
-import { createHash } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ApiError } from "../api/api-error.ts";
 import type { Api, CallOptions } from "../api/api.ts";
+import { promptFacts } from "../journal/record.ts";
 import { graceAfter } from "./grace.ts";
 import { listRuns } from "./list.ts";
 import type { Run } from "./run.ts";
@@ -35,11 +35,6 @@ const LOOK_AFTER_STOP_MS = 5_000;
 /** The runs of the instance that a start's row could be mistaken for are the newest hundred. */
 const NEWEST = 100;
 
-/** A prompt's fingerprint. */
-export function sha256(text: string): string {
-  return createHash("sha256").update(text).digest("hex");
-}
-
 /** Whether a run's row is what this start would have written. */
 export function fits(run: Run, { userId, instanceId, adminId, promptSha256 }: Omit<StartMark, "known">): boolean {
   return (
@@ -47,7 +42,7 @@ export function fits(run: Run, { userId, instanceId, adminId, promptSha256 }: Om
     run.instanceId === instanceId &&
     adminId !== null &&
     run.initiatedByAdminId === adminId &&
-    sha256(run.prompt) === promptSha256
+    promptFacts(run.prompt).promptSha256 === promptSha256
   );
 }
 

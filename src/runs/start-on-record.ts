@@ -2,9 +2,8 @@ import { randomUUID } from "node:crypto";
 import type { Api } from "../api/api.ts";
 import { messageOf } from "../errors.ts";
 import type { Ledger } from "../journal/ledger.ts";
-import type { IntentRecord } from "../journal/record.ts";
+import { promptFacts, type IntentRecord } from "../journal/record.ts";
 import { isStart, reconcileStart } from "./open-intents.ts";
-import { sha256 } from "./reconcile.ts";
 import type { Run } from "./run.ts";
 import { startRun, type StartOptions, type StartOutcome, type StartRequest } from "./start.ts";
 
@@ -63,13 +62,13 @@ export async function startOnRecord(
     const target = { userId: request.userId, instanceId: request.instance.id, runId: null };
     const outcome = await startRun(api, request, {
       ...options,
-      beforeSending: async ({ promptSha256, known }) => {
+      beforeSending: async ({ known }) => {
         const journal = await ledger.journal();
         if (earlier.unsettled.length > 0) {
           await journal.append({ kind: "override", op, ...target, decision: "resend-unknown" });
         }
-        const promptLength = request.prompt.length;
-        await journal.append({ kind: "intent", op, ...target, promptSha256, promptLength, knownRunIds: [...known] });
+        const prompt = promptFacts(request.prompt);
+        await journal.append({ kind: "intent", op, ...target, ...prompt, knownRunIds: [...known] });
         onRecord = true;
       },
     });
@@ -104,7 +103,7 @@ async function settleEarlier(
     const finding = await reconcileStart(api, ledger, open, { stop, lookAfterMs: [] });
     if (finding.state !== "found") unsettled.push(open.intent);
     // What was to be started now had been started already.
-    else if (open.intent.promptSha256 === sha256(prompt)) {
+    else if (open.intent.promptSha256 === promptFacts(prompt).promptSha256) {
       return { state: "found-earlier", run: finding.run, earlier: open.intent };
     }
   }

@@ -2,8 +2,9 @@ import { ApiError } from "../api/api-error.ts";
 import type { Api } from "../api/api.ts";
 import { withRetry } from "../api/retry.ts";
 import { admin, UPSTREAM_CODES } from "../contract/procedures.ts";
+import { promptFacts } from "../journal/record.ts";
 import { getInstance, type Instance } from "./instances.ts";
-import { fits, LOOK_AFTER_MS, newestRuns, searchFor, sha256, type StartMark } from "./reconcile.ts";
+import { fits, LOOK_AFTER_MS, newestRuns, searchFor, type StartMark } from "./reconcile.ts";
 import { startedRun, type Run } from "./run.ts";
 import { pollRun } from "./settle.ts";
 
@@ -87,7 +88,7 @@ export async function startRun(
     userId,
     instanceId: instance.id,
     adminId: request.admin.userId ?? null,
-    promptSha256: sha256(prompt),
+    promptSha256: promptFacts(prompt).promptSha256,
   };
   const mark = { ...row, known: before.filter((run) => fits(run, row)).map(({ id }) => id) };
   stop.throwIfAborted();
