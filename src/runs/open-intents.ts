@@ -1,7 +1,7 @@
 import type { Api } from "../api/api.ts";
 import type { Ledger } from "../journal/ledger.ts";
 import type { IntentRecord } from "../journal/record.ts";
-import type { OpenIntent } from "../journal/scan.ts";
+import type { OpenIntent } from "../journal/open-index.ts";
 import { CliError } from "../errors.ts";
 import { lookFor, searchFor, type Trace } from "./reconcile.ts";
 import { resolveRuns } from "./resolve.ts";
