@@ -14,6 +14,11 @@ export interface ResumedJournal extends Pick<OpenOptions, "onRecord"> {
   readonly file: JournalFile;
 }
 
+export interface KnownRun {
+  readonly runId: string;
+  readonly op: string;
+}
+
 /** What one invocation writes down, and what it needs to know of the others: the way to this machine's journals. */
 export class Ledger {
   readonly #stateDirectory: string;
@@ -96,15 +101,15 @@ export class Ledger {
     }
   }
 
-  /** The runs that are known to belong to an operation other than this one. Reads every journal. */
-  async runsOfOthers(op: string): Promise<string[]> {
-    const runs = new Set<string>();
+  /** The runs that are known to belong to operations of this machine, each with its operation. Reads every journal. */
+  async knownRuns(): Promise<KnownRun[]> {
+    const runs: KnownRun[] = [];
     for await (const { record } of allRecords(this.#stateDirectory)) {
-      if ((record.kind === "outcome" || record.kind === "reconcile") && record.op !== op && record.runId !== null) {
-        runs.add(record.runId);
+      if ((record.kind === "outcome" || record.kind === "reconcile") && record.runId !== null) {
+        runs.push({ runId: record.runId, op: record.op });
       }
     }
-    return [...runs];
+    return runs;
   }
 
   /**
