@@ -1,7 +1,8 @@
 import type { Context } from "../../context.ts";
 import { CliError } from "../../errors.ts";
 import { initiator, type Run } from "../../runs/run.ts";
-import { totalsOf, watchMany, type ManyEvent, type Totals, type Watched } from "../../runs/watch-many.ts";
+import { watchMany } from "../../runs/watch-many.ts";
+import { totalsOf, type ManyEvent, type Totals, type Watched } from "../../runs/watched.ts";
 import type { Column } from "../../terminal/table.ts";
 import type { FollowOptions } from "./follow.ts";
 import { runColor, runCount, runStatusWord, runTook, runView } from "./view.ts";
