@@ -39,12 +39,13 @@ export async function followMany(
   let failed: Run | undefined;
   let all: readonly Watched[];
   try {
-    all = await showMany(output, events, runningFirst, (event) => {
+    const enough = (event: ManyEvent) => {
       if (event.type !== "end") return false;
       hook?.run(event.watched);
       if (failFast && worstResult([event.watched]) === "run-failed") failed = event.watched.run;
       return failed !== undefined;
-    });
+    };
+    all = (await showMany(output, events, { order: runningFirst, enough })).all;
     if (!closed.aborted) await sayResults(output, all);
   } finally {
     await hook?.drained();
@@ -61,25 +62,31 @@ export async function followMany(
   if (worst) throw new CliError(worst, totalsLine(totalsOf(all)), { silent: true });
 }
 
+export interface ShowManyOptions {
+  readonly order: Order;
+  /** Told of each event; true: no more. */
+  readonly enough?: (event: ManyEvent) => boolean;
+  /** What to do with events where no table can follow them. */
+  readonly write?: (event: ManyEvent) => void;
+}
+
 /**
  * Shows events as they come: as a table that follows them, or a line each.
  *
- * @param enough told of each event; true: no more.
- * @returns the runs as they were last seen, in the table's order.
+ * @returns the runs as they were last seen, in the table's order; `gone`: they stood in a table, which is there no more.
  */
 export async function showMany(
   output: Context["output"],
   events: AsyncIterable<ManyEvent>,
-  order: Order,
-  enough: (event: ManyEvent) => boolean = () => false,
-): Promise<readonly Watched[]> {
+  { order, enough = () => false, write = writer(output) }: ShowManyOptions,
+): Promise<{ readonly all: readonly Watched[]; readonly gone: boolean }> {
   const watched = new Map<string, Watched>();
   const inOrder = () => [...watched.values()].toSorted(order);
   const live = await output.live(MANY_COLUMNS, () => {
     const rows = inOrder();
     return { rows, foot: totalsLine(totalsOf(rows)), rest: restLine };
   });
-  const show = live ? () => live.refresh() : writer(output);
+  const show = live ? () => live.refresh() : write;
   // The elapsed times go on without asking anybody.
   const ticking = live && setInterval(live.refresh, TICK_MS);
   try {
@@ -92,7 +99,7 @@ export async function showMany(
     clearInterval(ticking);
     await live?.end();
   }
-  return inOrder();
+  return { all: inOrder(), gone: live !== undefined };
 }
 
 /** One line per run and the totals, once it is over. */

@@ -3,6 +3,7 @@ import type { Context } from "../../context.ts";
 import { initiator } from "../../runs/run.ts";
 import type { ManyEvent, Totals, Watched } from "../../runs/watch-many.ts";
 import type { Column } from "../../terminal/table.ts";
+import { formatAgo } from "../../terminal/time.ts";
 import { runColor, runCount, runStatusWord, runTook } from "./view.ts";
 
 export type Order = (a: Watched, b: Watched) => number;
@@ -53,12 +54,23 @@ export const MANY_COLUMNS: readonly Column<Watched>[] = [
   { header: "INSTANCE", rank: 6, shrinkTo: 8, value: ({ run }) => run.instanceId ?? "-" },
   { header: "BY", rank: 5, shrinkTo: 8, value: ({ run }) => initiator(run) },
   { header: "ELAPSED", rank: 3, value: ({ run }) => runTook(run) },
+  { header: "ENDED", rank: 7, value: ({ run }) => (run.completedAt ? formatAgo(run.completedAt, new Date()) : "") },
   { header: "LAST LINE", rank: 4, shrinkTo: 20, value: ({ problem, lastLine }) => problem ?? lastLine ?? "" },
 ];
 
 /** Writes events where no table can follow them. */
 export function writer(output: Context["output"]): (event: ManyEvent) => void {
   return output.format === "json" || output.format === "jsonl" ? eventWriter(output) : lineWriter(output);
+}
+
+/** Writes each run's ID, once. */
+export function idWriter(output: Context["output"]): (event: ManyEvent) => void {
+  const seen = new Set<string>();
+  return (event) => {
+    if (event.type === "totals" || seen.has(event.watched.run.id)) return;
+    seen.add(event.watched.run.id);
+    output.line(event.watched.run.id);
+  };
 }
 
 function eventWriter(output: Context["output"]): (event: ManyEvent) => void {
