@@ -9,7 +9,7 @@ import { graceAfter } from "../runs/grace.ts";
 import { initiator, startedRun, type Run } from "../runs/run.ts";
 import { startOnRecord, type RecordedOutcome } from "../runs/start-on-record.ts";
 import { watchMany } from "../runs/watch-many.ts";
-import type { ManyEvent } from "../runs/watched.ts";
+import type { ManyEvent, Watched } from "../runs/watched.ts";
 import { Gate } from "./gate.ts";
 import { isSendable, type Item, type Sendable } from "./item.ts";
 import { Queue } from "./queue.ts";
@@ -21,6 +21,8 @@ export type JobEvent =
   | { readonly type: "item"; readonly item: Item }
   /** Its run wrote something; the last line that says something, as it came: not safe for a terminal. */
   | { readonly type: "output-line"; readonly item: Item; readonly line: string }
+  /** Nothing more will come of a run that was followed: see its state. */
+  | { readonly type: "run-end"; readonly item: Item; readonly watched: Watched }
   /** How many starts may be under way at a time has changed, or none may be begun for a while. */
   | { readonly type: "pace"; readonly limit: number; readonly pausedMs: number }
   /** The canary's runs have all completed; the rest follows. */
@@ -127,6 +129,7 @@ class Execution {
     try {
       const following = this.#follow(AbortSignal.any([stop, over.signal]));
       await this.#dispatch(drain.signal);
+      this.#arrivals.end();
       over.abort();
       await following;
     } catch (error) {
@@ -394,6 +397,7 @@ class Execution {
     for (const place of followed?.places ?? []) {
       if (state === "ended") this.#ended(place, run, lastLine);
       else this.#leave(place, `not followed any more: ${problem}`);
+      this.events.push({ type: "run-end", item: this.#item(place), watched: event.watched });
     }
     for (const place of this.#waitingFor.get(run.id) ?? []) {
       if (state === "ended") this.#again.push(place);
