@@ -18,7 +18,10 @@ export const ITEM_STATES = {
   cancelled: { tone: "stopped", meaning: "the run was cancelled" },
   refused: { tone: "bad", meaning: "the platform refused the start, or was out of reach; nothing was started" },
   conflict: { tone: "stopped", meaning: "another run was in progress; nothing was started" },
-  skipped: { tone: "stopped", meaning: "another run was in progress, or another command was at work there; left alone" },
+  skipped: {
+    tone: "stopped",
+    meaning: "another run was in progress, or another command was at work there; left alone",
+  },
   "machine-down": { tone: "stopped", meaning: "the machine does not run; nothing was started" },
   unplanned: { tone: "left", meaning: "there is no one instance to start on" },
   running: { tone: "going", meaning: "the run goes on" },

@@ -3,7 +3,9 @@ import { withoutTokens } from "../errors.ts";
 import type { Item } from "./item.ts";
 
 /** What it is made of. */
-export type Failure = Pick<Item, "state" | "exitCode" | "problem"> & { readonly target: Pick<Item["target"], "planned"> };
+export type Failure = Pick<Item, "state" | "exitCode" | "problem"> & {
+  readonly target: Pick<Item["target"], "planned">;
+};
 
 /** So much of a text is looked at: what is wrong is said at its beginning, and nobody's text may cost more than others'. */
 const LONGEST_TEXT = 600;
@@ -19,7 +21,10 @@ const PLACEHOLDERS: readonly (readonly [what: RegExp, placeholder: string])[] = 
   [/\u001b\[[0-9;:?]{0,48}[A-Za-z]/g, ""],
   [/(?:[^\S ]|\p{Cc})+/gu, " "],
   // An apostrophe within a word quotes nothing.
-  [/(?<![\p{L}\p{N}])(?:"[^"]{0,300}"|'[^']{0,300}'|`[^`]{0,300}`|“[^”]{0,300}”|‘[^’]{0,300}’)(?![\p{L}\p{N}])/gu, "<quoted>"],
+  [
+    /(?<![\p{L}\p{N}])(?:"[^"]{0,300}"|'[^']{0,300}'|`[^`]{0,300}`|“[^”]{0,300}”|‘[^’]{0,300}’)(?![\p{L}\p{N}])/gu,
+    "<quoted>",
+  ],
   [/\bhttps?:\/\/[^\s<>"')\]]+/gi, "<url>"],
   [/(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,6}/g, "<email>"],
   [/(?<![\da-f-])[\da-f]{8}-[\da-f]{4}-[\da-f]{4}-[\da-f]{4}-[\da-f]{12}(?![\da-f-])/gi, "<id>"],
