@@ -32,7 +32,7 @@ export function* reportPage(report: Report, words: Words): Generator<string> {
 
 function frame({ html }: Markup, job: JobFacts): Html {
   const times = [job.createdAt, ...(job.endedAt ? [job.endedAt] : [])].map(moment).join(" – ");
-  const title = [`Job ${job.id}`, job.ticket, `${job.profile} (${hostOf(job.origin)})`, `${times} UTC`];
+  const title = [`Job ${job.id}`, job.ticket, `${job.profile} (${job.origin})`, `${times} UTC`];
   return html`<!doctype html>
     <html lang="en">
       <head>
@@ -59,7 +59,7 @@ function summary(page: Markup, report: Report, open: number): Html {
   const facts: readonly (readonly [label: string, value: string | null])[] = [
     ["ticket", ticket],
     ["reason", reason],
-    ["platform", `${job.profile} (${hostOf(job.origin)})`],
+    ["platform", `${job.profile} (${job.origin})`],
     ["started by", job.adminId],
     ["from", moment(createdAt)],
     ["to", endedAt && `${moment(endedAt)}, after ${words.duration(endedAt.getTime() - createdAt.getTime())}`],
@@ -212,8 +212,4 @@ function targetRow({ html, words }: Markup, item: ReportedItem): Html {
     <td>${durationMs === null ? "" : words.duration(durationMs)}</td>
     <td>${problem ?? ""}</td>
   </tr> `;
-}
-
-function hostOf(origin: string): string {
-  return URL.canParse(origin) ? new URL(origin).host : origin;
 }
