@@ -23,7 +23,10 @@ export const facts = (given: Partial<JobFacts> = {}): JobFacts => ({
 });
 
 /** One item; what is not given is that of a run that completed. */
-export function itemOf(index: number, given: Partial<Omit<Item, "target">> & { target?: Partial<Item["target"]> } = {}): Item {
+export function itemOf(
+  index: number,
+  given: Partial<Omit<Item, "target">> & { target?: Partial<Item["target"]> } = {},
+): Item {
   const { target, ...rest } = given;
   const startedAt = new Date(BEGAN + index * 1_500);
   return {
@@ -59,10 +62,23 @@ export function jobOf(count: number, given: Partial<JobFacts> = {}): LoadedJob {
     const lucky = dice() < 0.8;
     return inState(place + 1, other ?? (lucky ? "completed" : pick(OFTEN, dice())), dice);
   });
-  return { facts: facts({ total: count, ...given }), items };
+  const endedAt = new Date(
+    Math.max(...items.slice(0, 50_000).map(({ completedAt }) => completedAt?.getTime() ?? 0)) + 4_000,
+  );
+  return { facts: facts({ state: "interrupted", total: count, endedAt, ...given }), items };
 }
 
-const OFTEN: readonly ItemState[] = ["failed", "failed", "failed", "failed", "skipped", "unplanned", "machine-down", "unknown", "lost"];
+const OFTEN: readonly ItemState[] = [
+  "failed",
+  "failed",
+  "failed",
+  "failed",
+  "skipped",
+  "unplanned",
+  "machine-down",
+  "unknown",
+  "lost",
+];
 const FAILURES = [
   (n: number) => `Error: cannot parse '/home/u${n}/.openclaw/config.json': unexpected token at line ${n}`,
   (n: number) => `gateway did not answer on 10.0.${n % 250}.7:18789 within ${20 + (n % 9)}s`,
@@ -102,7 +118,11 @@ function inState(index: number, state: ItemState, dice: () => number): Item {
     }
     case "skipped":
     case "conflict":
-      return { ...item, ...none, problem: `run ${idOf(4, index)} of otto.oncall@kilocode.ai is in progress since 03:0${index % 10}:11` };
+      return {
+        ...item,
+        ...none,
+        problem: `run ${idOf(4, index)} of otto.oncall@kilocode.ai is in progress since 03:0${index % 10}:11`,
+      };
     case "machine-down":
       return { ...item, ...none, problem: "the machine is stopped" };
     case "refused":

@@ -2,7 +2,7 @@
 import { ITEM_STATES, STATES_IN_ORDER, type Tone } from "./item-state.ts";
 import type { HistogramBucket } from "./durations.ts";
 import type { Report } from "./report.ts";
-import { clock, COUNT, percent, type Html, type Markup, type Words } from "./report-markup.ts";
+import { clock, COUNT, dayAndClock, percent, type Html, type Markup, type Words } from "./report-markup.ts";
 import type { TimelineBucket } from "./timeline.ts";
 
 /** Where a drawing's labels end and its bars begin, in percent. */
@@ -34,7 +34,7 @@ export function histogramFigure({ html, words }: Markup, buckets: readonly Histo
     const y = place * ROW;
     const width = (count / most) * (100 - LABELS - 14);
     return html`<text class="dim" x="${LABELS - 2}%" y="${y + 14}" text-anchor="end"
-        >${lengthWords(buckets, place, words)}</text
+        >${fromWords(buckets, place, words)}<tspan class="wide"> ${toWords(buckets, place, words)}</tspan></text
       >
       <rect class="bars" x="${LABELS}%" y="${y + 3}" width="${width.toFixed(3)}%" height="${ROW - 6}" rx="2" />
       <text x="${(LABELS + width + 1.5).toFixed(3)}%" y="${y + 14}">${COUNT.format(count)}</text>`;
@@ -61,7 +61,7 @@ export function histogramFigure({ html, words }: Markup, buckets: readonly Histo
         ${buckets.map(
           ({ count }, place) =>
             html`<tr>
-              <td>${lengthWords(buckets, place, words)}</td>
+              <td>${fromWords(buckets, place, words)} ${toWords(buckets, place, words)}</td>
               <td>${count}</td>
             </tr>`,
         )}
@@ -70,10 +70,14 @@ export function histogramFigure({ html, words }: Markup, buckets: readonly Histo
   </figure>`;
 }
 
-function lengthWords(buckets: readonly HistogramBucket[], place: number, { duration }: Words): string {
-  const { fromMs = 0, toMs = null } = buckets[place] ?? {};
-  if (toMs === null) return `${duration(fromMs)} or longer`;
-  return fromMs === 0 ? `under ${duration(toMs)}` : `${duration(fromMs)} – ${duration(toMs)}`;
+function fromWords(buckets: readonly HistogramBucket[], place: number, { duration }: Words): string {
+  const fromMs = buckets[place]?.fromMs ?? 0;
+  return fromMs === 0 ? "0 –" : `${duration(fromMs)} –`;
+}
+
+function toWords(buckets: readonly HistogramBucket[], place: number, { duration }: Words): string {
+  const toMs = buckets[place]?.toMs ?? null;
+  return toMs === null ? "longer" : duration(toMs);
 }
 
 const AREA = 120;
@@ -85,6 +89,8 @@ export function timelineFigure({ html, words }: Markup, buckets: readonly Timeli
   if (!first || !last) return html``;
   const peak = Math.max(1, ...buckets.map(({ running }) => running));
   const busiest = Math.max(1, ...buckets.map(({ started, ended }) => Math.max(started, ended)));
+  const day = (instant: Date) => instant.toISOString().slice(0, 10);
+  const at = day(first.from) === day(last.to) ? clock : dayAndClock;
   const step = words.duration(first.to.getTime() - first.from.getTime());
   const line = buckets.map(({ running }, place) => {
     const y = (AREA * (1 - running / peak)).toFixed(1);
@@ -108,7 +114,7 @@ export function timelineFigure({ html, words }: Markup, buckets: readonly Timeli
     (bucket, place) =>
       html`<rect x="${place}" y="0" width="1" height="${AREA + 2 * LANE}" fill-opacity="0"
         ><title>
-          ${clock(bucket.from)}: ${COUNT.format(bucket.running)} at a time, ${COUNT.format(bucket.started)} started,
+          ${at(bucket.from)}: ${COUNT.format(bucket.running)} at a time, ${COUNT.format(bucket.started)} started,
           ${COUNT.format(bucket.ended)} ended
         </title></rect
       >`,
@@ -132,8 +138,8 @@ export function timelineFigure({ html, words }: Markup, buckets: readonly Timeli
     <svg height="${bottom + 4}" role="img" aria-labelledby="timeline-title timeline-desc">
       <title id="timeline-title">Runs in progress over time</title>
       <desc id="timeline-desc">
-        From ${clock(first.from)} to ${clock(last.to)} UTC in parts of ${step}, with at most ${COUNT.format(peak)} runs
-        at a time. The table after it says the same.
+        From ${at(first.from)} to ${at(last.to)} UTC in parts of ${step}, with at most ${COUNT.format(peak)} runs at a
+        time. The table after it says the same.
       </desc>
       <line class="rule" x1="0" x2="100%" y1="${top + 0.5}" y2="${top + 0.5}" />
       <text class="dim" x="0" y="${top - 5}">${COUNT.format(peak)} at a time</text>
@@ -141,13 +147,13 @@ export function timelineFigure({ html, words }: Markup, buckets: readonly Timeli
       ${spread(lanes, 2 * LANE + 1, [lane("going", ({ started }) => started, false), lane("good", ({ ended }) => ended, true)])}
       <line class="rule" x1="0" x2="100%" y1="${lanes + LANE + 0.5}" y2="${lanes + LANE + 0.5}" />
       ${spread(top, AREA + 2 * LANE, tips)}
-      <text class="dim" x="0" y="${bottom}">${clock(first.from)}</text>
-      <text class="dim wide" x="${middleAt}%" y="${bottom}">${clock(middle.from)}</text>
-      <text class="dim" x="100%" y="${bottom}" text-anchor="end">${clock(last.to)} UTC</text>
+      <text class="dim" x="0" y="${bottom}">${at(first.from)}</text>
+      <text class="dim wide" x="${middleAt}%" y="${bottom}">${at(middle.from)}</text>
+      <text class="dim" x="100%" y="${bottom}" text-anchor="end">${at(last.to)} UTC</text>
     </svg>
     <figcaption>
-      Runs at a time; below, each ${step}, those that <span class="going">▲ started</span> and
-      <span class="good">▼ ended</span>, at most ${COUNT.format(busiest)}.
+      Runs at a time. Below: how many <span class="going">▲ started</span> and <span class="good">▼ ended</span> in each
+      ${step}, at most ${COUNT.format(busiest)}.
     </figcaption>
     <table class="hidden">
       <caption>

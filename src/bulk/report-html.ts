@@ -3,33 +3,36 @@ import { raw } from "hono/html";
 import { ITEM_STATES } from "./item-state.ts";
 import type { JobFacts, Report, ReportedItem } from "./report.ts";
 import { histogramFigure, stateList, timelineFigure, totalsBar } from "./report-charts.ts";
-import { COUNT, markup, moment, percent, type Html, type Markup, type Words } from "./report-markup.ts";
+import { aroundGap, COUNT, GAP, markup, moment, percent, type Html, type Markup, type Words } from "./report-markup.ts";
 import { STYLE } from "./report-style.ts";
 
 const POLICY = "default-src 'none'; style-src 'unsafe-inline'";
 /** Rows are written so many at a time. */
 const PIECE = 500;
+/** So many of a group are named; all of them are below. */
+const MOST_SHOWN = 3;
+const MOST_GROUPS = 100;
 
 /**
  * The page, in pieces: joined they are it. Its texts come from elsewhere, and pass `words.clean` and an escape on their way.
  */
 export function* reportPage(report: Report, words: Words): Generator<string> {
   const page = markup(words);
-  const { job, items } = report;
-  const open = items.filter(({ signature }) => signature !== null);
-  const others = items.filter(({ signature }) => signature === null);
-  yield head(page, job);
+  const open = report.items.filter(({ signature }) => signature !== null);
+  const others = report.items.filter(({ signature }) => signature === null);
+  const [before, after] = aroundGap(frame(page, report.job));
+  yield before;
   yield summary(page, report, open.length).toString();
   yield figures(page, report).toString();
   if (report.groups.length > 0) yield groupSection(page, report).toString();
   yield* targetSection(page, "Targets that need somebody", open);
   yield* targetSection(page, open.length > 0 ? "All other targets" : "All targets", others);
-  yield `<footer>All times are UTC. Click an ID to select the whole of it.</footer></main></body></html>\n`;
+  yield after;
 }
 
-function head({ html }: Markup, job: JobFacts): string {
+function frame({ html }: Markup, job: JobFacts): Html {
   const times = [job.createdAt, ...(job.endedAt ? [job.endedAt] : [])].map(moment).join(" – ");
-  const title = [`Job ${job.id}`, job.ticket, `${job.profile} (${hostOf(job.origin)})`, `${times} UTC`];
+  const title = [`Job ${job.id}`, job.ticket, `${job.profile} (${job.origin})`, `${times} UTC`];
   return html`<!doctype html>
     <html lang="en">
       <head>
@@ -37,14 +40,16 @@ function head({ html }: Markup, job: JobFacts): string {
         <meta http-equiv="Content-Security-Policy" content="${raw(POLICY)}" />
         <meta name="viewport" content="width=device-width, initial-scale=1" />
         <meta name="referrer" content="no-referrer" />
-        <meta name="robots" content="noindex" />
         <title>${title.filter((part) => part !== null).join(" · ")}</title>
         ${raw(`<style>${STYLE}</style>`)}
       </head>
       <body>
-        <main></main>
+        <main>
+          ${GAP}
+          <footer>All times are UTC. A click on an ID selects the whole of it.</footer>
+        </main>
       </body>
-    </html> `.toString();
+    </html>`;
 }
 
 function summary(page: Markup, report: Report, open: number): Html {
@@ -54,7 +59,7 @@ function summary(page: Markup, report: Report, open: number): Html {
   const facts: readonly (readonly [label: string, value: string | null])[] = [
     ["ticket", ticket],
     ["reason", reason],
-    ["platform", `${job.profile} (${hostOf(job.origin)})`],
+    ["platform", `${job.profile} (${job.origin})`],
     ["started by", job.adminId],
     ["from", moment(createdAt)],
     ["to", endedAt && `${moment(endedAt)}, after ${words.duration(endedAt.getTime() - createdAt.getTime())}`],
@@ -68,7 +73,7 @@ function summary(page: Markup, report: Report, open: number): Html {
   ];
   return html`<div class="kicker"><span>KiloClaw bulk recovery</span><span>${ticket ?? "no ticket"}</span></div>
     <h1>Job ${job.id}</h1>
-    <div class="columns">
+    <div class="columns uneven">
       <section>
         <h2>Outcome</h2>
         <p class="verdict">${verdict.filter(Boolean).join("; ")}</p>
@@ -113,80 +118,77 @@ function figures(page: Markup, { durations, histogram, timeline }: Report): Html
 
 function groupSection({ html }: Markup, { groups }: Report): Html {
   const all = groups.reduce((sum, { count }) => sum + count, 0);
+  const more = groups.length - MOST_GROUPS;
   return html`<section>
     <h2>What went wrong, by what it has in common</h2>
     <div class="box">
       <table class="groups">
         <colgroup>
           <col style="width: 5rem" />
-          <col style="width: 4.5rem" />
           <col />
           <col style="width: 22rem" />
         </colgroup>
         <thead>
           <tr>
             <th scope="col" class="number">targets</th>
-            <th scope="col" class="number">of these</th>
             <th scope="col">what they have in common</th>
             <th scope="col">such as</th>
           </tr>
         </thead>
         <tbody>
-          ${groups.map(
+          ${groups.slice(0, MOST_GROUPS).map(
             ({ signature, state, count, samples }) =>
               html`<tr>
-                <td class="number"><b>${COUNT.format(count)}</b></td>
-                <td class="number">${percent(count, all)}</td>
+                <td class="number"><b>${COUNT.format(count)}</b><small>${percent(count, all)}</small></td>
                 <td><span class="state ${ITEM_STATES[state].tone}">${state}</span>${signature.slice(state.length)}</td>
                 <td>
-                  ${samples.map(({ index, named, runId }) => html`<a href="#t${index}">${named}</a><small>${runId === null ? "" : html`<code>${runId}</code>`}</small>`)}
+                  ${samples.slice(0, MOST_SHOWN).map(({ index, named, runId }) => html`<a href="#t${index}">${named}</a><small>${runId === null ? "" : html`<code>${runId}</code>`}</small>`)}
                 </td>
               </tr> `,
           )}
         </tbody>
       </table>
     </div>
+    ${more > 0 ? html`<p class="dim">And ${COUNT.format(more)} kinds more, of which there are fewer each.</p>` : ""}
   </section> `;
 }
 
-function* targetSection(page: Markup, title: string, items: readonly ReportedItem[]): Generator<string> {
+function* targetSection({ html, words }: Markup, title: string, items: readonly ReportedItem[]): Generator<string> {
   if (items.length === 0) return;
-  const { html } = page;
-  yield html`<section>
-    <h2>${title} (${COUNT.format(items.length)})</h2>
-    <div class="box">
-      <table class="targets">
-        <colgroup>
-          <col style="width: 4%" />
-          <col style="width: 9%" />
-          <col style="width: 23%" />
-          <col style="width: 23%" />
-          <col style="width: 10%" />
-          <col style="width: 6%" />
-          <col />
-        </colgroup>
-        <thead>
-          <tr>
-            <th scope="col" class="number">#</th>
-            <th scope="col">state</th>
-            <th scope="col">customer and instance</th>
-            <th scope="col">run</th>
-            <th scope="col">started</th>
-            <th scope="col">took</th>
-            <th scope="col">why</th>
-          </tr>
-        </thead>
-        <tbody></tbody>
-      </table>
-    </div>
-  </section> `.toString();
+  const [before, after] = aroundGap(
+    html`<section>
+      <h2>${title} (${COUNT.format(items.length)})</h2>
+      <div class="box">
+        <table class="targets">
+          <colgroup>
+            ${[4, 10, 22, 22, 12, 6, 24].map((width) => html`<col style="width: ${width}%" />`)}
+          </colgroup>
+          <thead>
+            <tr>
+              <th scope="col" class="number">#</th>
+              <th scope="col">state</th>
+              <th scope="col">customer and instance</th>
+              <th scope="col">run</th>
+              <th scope="col">started</th>
+              <th scope="col">took</th>
+              <th scope="col">why</th>
+            </tr>
+          </thead>
+          <tbody>
+            ${GAP}
+          </tbody>
+        </table>
+      </div>
+    </section>`,
+  );
+  yield before;
   for (let at = 0; at < items.length; at += PIECE) {
     yield items
       .slice(at, at + PIECE)
-      .map((item) => targetRow(page, item))
+      .map((item) => targetRow({ html, words }, item))
       .join("");
   }
-  yield "</tbody></table></div></section>\n";
+  yield after;
 }
 
 function targetRow({ html, words }: Markup, item: ReportedItem): Html {
@@ -210,8 +212,4 @@ function targetRow({ html, words }: Markup, item: ReportedItem): Html {
     <td>${durationMs === null ? "" : words.duration(durationMs)}</td>
     <td>${problem ?? ""}</td>
   </tr> `;
-}
-
-function hostOf(origin: string): string {
-  return URL.canParse(origin) ? new URL(origin).host : origin;
 }

@@ -1,5 +1,5 @@
 /** Writing HTML with texts that come from elsewhere. */
-import { html as escaping } from "hono/html";
+import { html as escaping, raw } from "hono/html";
 import type { HtmlEscapedString } from "hono/utils/html";
 
 export type Html = HtmlEscapedString;
@@ -13,7 +13,10 @@ export interface Words {
 }
 
 export interface Markup {
-  /** A template whose every value is cleaned and escaped, except what another such template made. */
+  /**
+   * A template whose every value is cleaned and escaped, except what another such template made. Its indentation is for those
+   * who read the program: a hundred thousand rows do without.
+   */
   readonly html: (strings: TemplateStringsArray, ...values: readonly unknown[]) => Html;
   readonly words: Words;
 }
@@ -24,11 +27,31 @@ export function markup(words: Words): Markup {
     if (typeof value === "string") return words.clean(value);
     return Array.isArray(value) ? value.map(cleaned) : value;
   };
+  const dense = new WeakMap<TemplateStringsArray, TemplateStringsArray>();
+  const withoutIndent = (strings: TemplateStringsArray) => {
+    const known =
+      dense.get(strings) ??
+      Object.assign(
+        strings.map((part) => part.replaceAll(/\n\s+/g, "\n")),
+        { raw: [] },
+      );
+    dense.set(strings, known);
+    return known;
+  };
   return {
     // A promise comes only of values that are promises, of which there are none.
-    html: (strings, ...values) => escaping(strings, ...values.map(cleaned)) as Html,
+    html: (strings, ...values) => escaping(withoutIndent(strings), ...values.map(cleaned)) as Html,
     words,
   };
+}
+
+/** Stands in a template for what is written piece by piece. No text can hold it: it would come escaped. */
+export const GAP: Html = raw("<!-- … -->");
+
+/** What comes before the gap, and what after it. */
+export function aroundGap(template: Html): [before: string, after: string] {
+  const [before = "", after = ""] = template.toString().split(GAP.toString());
+  return [before, after];
 }
 
 export const COUNT = new Intl.NumberFormat("en");
@@ -49,4 +72,9 @@ export function moment(instant: Date): string {
 /** The same, without its day. */
 export function clock(instant: Date): string {
   return instant.toISOString().slice(11, 19);
+}
+
+/** The same, to the minute, for what goes on for days. */
+export function dayAndClock(instant: Date): string {
+  return instant.toISOString().slice(5, 16).replace("T", " ");
 }

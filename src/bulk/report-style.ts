@@ -24,6 +24,7 @@ section { margin-top: 1rem; padding: 1rem 1.25rem; background: var(--card); bord
 .kicker { display: flex; flex-wrap: wrap; gap: 0.25rem 1rem; justify-content: space-between; color: var(--dim); }
 .verdict { font-size: 1.125rem; font-weight: 600; }
 .columns { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); gap: 0 1rem; }
+@media (min-width: 64rem) { .uneven { grid-template-columns: 5fr 3fr; } }
 dl { display: grid; grid-template-columns: max-content minmax(0, 1fr); gap: 0.125rem 1rem; margin: 0.5rem 0 0; }
 dt { color: var(--dim); }
 dd { margin: 0; overflow-wrap: anywhere; unicode-bidi: isolate; }
@@ -61,17 +62,21 @@ footer { margin-top: 1rem; color: var(--dim); font-size: 0.8125rem; }
 @page { size: landscape; margin: 12mm; @bottom-right { content: counter(page) " / " counter(pages); font: 8pt system-ui, sans-serif; } }
 @media print {
   :root {
-    color-scheme: light; font-size: 8.5pt;
-    --page: #fff; --card: #fff; --text: #000; --dim: #333; --line: #999; --mark: #fff; --accent: #000;
+    color-scheme: light; font-size: 8pt; line-height: 1.35;
+    --page: #fff; --card: #fff; --text: #000; --dim: #333; --line: #999; --mark: #fff; --accent: #444;
     --good: #0d5c2b; --bad: #a01008; --unsure: #6a1f96; --stopped: #6b4300; --left: #333; --going: #084f75;
   }
   main { max-width: none; padding: 0; }
   section { margin-top: 0.75rem; padding: 0; border: 0; border-radius: 0; }
+  .uneven { grid-template-columns: 5fr 3fr; }
+  .states { grid-template-columns: repeat(3, 1fr); }
+  .states li { grid-template-columns: 3rem 1fr; }
   .box { overflow: visible; margin: 0; padding: 0; }
   .targets, .groups { min-width: 0; }
   thead { display: table-header-group; }
   tr, figure, .states li { break-inside: avoid; }
   h2 { break-after: avoid; }
+  th, td { padding-block: 0.2rem; }
   code { font-size: 7pt; }
   a { color: inherit; text-decoration: none; }
   .key { print-color-adjust: exact; -webkit-print-color-adjust: exact; }

@@ -40,8 +40,9 @@ const PLACEHOLDERS: readonly (readonly [what: RegExp, placeholder: string])[] = 
   [/(?<![A-Za-z\d.])\d+(?:\.\d+)? ?(?:ms|[smhd])\b(?: ?\d+ ?(?:ms|[smhd])\b)*/g, "<time>"],
 ];
 
-/** These numbers are names: what an HTTP status, an exit code or a signal says differs with the number. */
-const TELLING_NUMBER = /(?<=\b(?:HTTP|status|code|exit|signal|errno)[ :=]{1,2})\d{1,3}(?![\d.])|\b[A-Z]{1,4}\d{3,5}\b/g;
+/** These numbers are names: an HTTP status (`503 Service Unavailable`), an exit code, a signal, a code such as `E404`. */
+const TELLING_NUMBER =
+  /(?<=\b(?:HTTP|status|code|exit|signal|errno)[ :=]{1,2})\d{1,3}(?![\d.])|\b[1-5]\d\d(?= [A-Z][a-z])|\b[A-Z]{1,4}\d{3,5}\b/g;
 const NUMBER = /\d+(?:[.,]\d+)*/g;
 const SAME_AGAIN = /(<\w+>)(?:(?:, ?|; ?| )\1)+/g;
 
