@@ -97,7 +97,7 @@ export async function showMany(
     }
   } finally {
     clearInterval(ticking);
-    await live?.end();
+    live?.end();
   }
   return { all: inOrder(), gone: live !== undefined };
 }
