@@ -127,9 +127,9 @@ export class Output {
     this.#data(`${head}${[...lines, ...below.map((line) => sanitizeLine(this.typed(line)))].join(`\n${indent}`)}\n`);
   }
 
-  /** A stream for text from the customer's machine. Its colours survive where the terminal takes colour. */
+  /** A stream for text from the customer's machine. Its colours survive where the terminal takes colour, and are left out elsewhere. */
   untrusted(): { write(text: string): void; end(): void } {
-    const stream = new SanitizingStream({ colors: this.#colored });
+    const stream = new SanitizingStream({ colors: this.#colored ? "keep" : "drop" });
     let lineOpen = false;
     const write = (text: string) => {
       if (text === "") return;
@@ -151,7 +151,7 @@ export class Output {
     const { pagerOf, isLongerThanScreen, page } = await import("./pager.ts");
     const pager = !paged || this.quiet || this.accessible ? undefined : pagerOf(this.#host);
     if (pager !== undefined) {
-      const safe = sanitize(text, { colors: this.#colored });
+      const safe = sanitize(text, { colors: this.#colored ? "keep" : "drop" });
       const end = this.#colored ? "\u001b[0m" : "";
       if (isLongerThanScreen(safe, this.#host.stdout) && (await page(this.#host, pager, safe + end))) return;
     }
@@ -207,6 +207,15 @@ export class Output {
    */
   notes(details: readonly Detail[], { needed = false } = {}): void {
     if (needed || !this.quiet) this.#message(detailLines(details, this.#paint.stderr).trimEnd());
+  }
+
+  /** As {@link notes}, each value on one line: where it is longer than the terminal is wide, it is cut. */
+  async header(details: readonly Detail[]): Promise<void> {
+    const { cutTo } = await import("./width.ts");
+    const { isTTY, columns } = this.#host.stderr;
+    const label = Math.max(...details.map((detail) => detail.label.length)) + 2;
+    const room = isTTY && columns && !this.accessible ? Math.max(1, columns - label - 1) : Infinity;
+    this.notes(details.map((detail) => ({ ...detail, value: cutTo(sanitizeLine(detail.value), room) })));
   }
 
   /** One line with a coloured head, on standard error. Left out when quiet. */
