@@ -47,26 +47,28 @@ export function histogramFigure({ html, words }: Markup, buckets: readonly Histo
       </desc>
       ${rows}
     </svg>
-    <table class="hidden">
-      <caption>
-        How long the runs took
-      </caption>
-      <thead>
-        <tr>
-          <th scope="col">length</th>
-          <th scope="col">runs</th>
-        </tr>
-      </thead>
-      <tbody>
-        ${buckets.map(
-          ({ count }, place) =>
-            html`<tr>
-              <td>${fromWords(buckets, place, words)} ${toWords(buckets, place, words)}</td>
-              <td>${count}</td>
-            </tr>`,
-        )}
-      </tbody>
-    </table>
+    <div class="hidden">
+      <table>
+        <caption>
+          How long the runs took
+        </caption>
+        <thead>
+          <tr>
+            <th scope="col">length</th>
+            <th scope="col">runs</th>
+          </tr>
+        </thead>
+        <tbody>
+          ${buckets.map(
+            ({ count }, place) =>
+              html`<tr>
+                <td>${fromWords(buckets, place, words)} ${toWords(buckets, place, words)}</td>
+                <td>${count}</td>
+              </tr>`,
+          )}
+        </tbody>
+      </table>
+    </div>
   </figure>`;
 }
 
@@ -155,30 +157,32 @@ export function timelineFigure({ html, words }: Markup, buckets: readonly Timeli
       Runs at a time. Below: how many <span class="going">▲ started</span> and <span class="good">▼ ended</span> in each
       ${step}, at most ${COUNT.format(busiest)}.
     </figcaption>
-    <table class="hidden">
-      <caption>
-        Runs in progress over time (UTC)
-      </caption>
-      <thead>
-        <tr>
-          <th scope="col">from</th>
-          <th scope="col">at a time</th>
-          <th scope="col">started</th>
-          <th scope="col">ended</th>
-        </tr>
-      </thead>
-      <tbody>
-        ${buckets.map(
-          ({ from, running, started, ended }) =>
-            html`<tr>
-              <td>${from.toISOString()}</td>
-              <td>${running}</td>
-              <td>${started}</td>
-              <td>${ended}</td>
-            </tr>`,
-        )}
-      </tbody>
-    </table>
+    <div class="hidden">
+      <table>
+        <caption>
+          Runs in progress over time (UTC)
+        </caption>
+        <thead>
+          <tr>
+            <th scope="col">from</th>
+            <th scope="col">at a time</th>
+            <th scope="col">started</th>
+            <th scope="col">ended</th>
+          </tr>
+        </thead>
+        <tbody>
+          ${buckets.map(
+            ({ from, running, started, ended }) =>
+              html`<tr>
+                <td>${from.toISOString()}</td>
+                <td>${running}</td>
+                <td>${started}</td>
+                <td>${ended}</td>
+              </tr>`,
+          )}
+        </tbody>
+      </table>
+    </div>
   </figure>`;
 }
 

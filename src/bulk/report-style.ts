@@ -22,6 +22,7 @@ a { color: var(--accent); }
 section { margin-top: 1rem; padding: 1rem 1.25rem; background: var(--card); border: 1px solid var(--line); border-radius: 0.75rem; }
 .dim { color: var(--dim); }
 .kicker { display: flex; flex-wrap: wrap; gap: 0.25rem 1rem; justify-content: space-between; color: var(--dim); }
+.kicker span { min-width: 0; overflow-wrap: anywhere; }
 .verdict { font-size: 1.125rem; font-weight: 600; }
 .columns { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); gap: 0 1rem; }
 @media (min-width: 64rem) { .uneven { grid-template-columns: 5fr 3fr; } }
