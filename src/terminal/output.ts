@@ -235,6 +235,11 @@ export class Output {
     this.#message(`${this.#paint.stderr("yellow", "warning:")} ${sanitize(text)}`);
   }
 
+  /** A line of another program's on standard error, also when quiet. `who` says whose it is. */
+  relayed(who: string, line: string): void {
+    this.#stderr(`${this.#paint.stderr("dim", sanitizeLine(who))} ${sanitizeLine(line)}\n`);
+  }
+
   /**
    * A block of labelled values on standard error: what is about to happen, or what is in the way. Left out when quiet,
    * unless the user cannot go on without it.
@@ -351,8 +356,11 @@ export class Output {
   }
 
   #message(text: string): void {
-    const line = `${this.typed(text)}\n`;
-    this.#write(line, () => this.#host.stderr.write(line));
+    this.#stderr(`${this.typed(text)}\n`);
+  }
+
+  #stderr(text: string): void {
+    this.#write(text, () => this.#host.stderr.write(text));
   }
 
   #write(text: string, write: () => void): void {

@@ -1,8 +1,9 @@
 import type { Context } from "../../context.ts";
 import { CliError } from "../../errors.ts";
 import { initiator, type Run } from "../../runs/run.ts";
-import { watchRun, type WatchEvent } from "../../runs/watch.ts";
+import { stateAfter, watchRun, type WatchEvent } from "../../runs/watch.ts";
 import { formatAgo, formatDuration } from "../../terminal/time.ts";
+import { OnEnd } from "../on-end.ts";
 import { promptLine, runColor, runTook } from "./view.ts";
 
 export interface FollowOptions {
@@ -11,6 +12,8 @@ export interface FollowOptions {
   /** Of what the run had written before: so many lines. Unless told, all, and on a terminal the last {@link TERMINAL_TAIL}. */
   readonly tail?: number | undefined;
   readonly all?: boolean | undefined;
+  /** The user's command to run at the end, see {@link OnEnd}. */
+  readonly onEnd?: string | undefined;
 }
 
 const TERMINAL_TAIL = 50;
@@ -24,16 +27,27 @@ const HEARTBEAT_MS = 30_000;
  * @throws CliError `still-running`, `conflict`, `auth`
  */
 export async function followRun(
-  { api, host, output, stop: asked, closed }: Pick<Context, "api" | "host" | "output" | "stop" | "closed">,
+  context: Pick<Context, "api" | "host" | "output" | "stop" | "closed" | "target">,
   run: Run,
-  { interval, timeout, tail, all = false }: FollowOptions,
+  { interval, timeout, tail, all = false, onEnd }: FollowOptions,
 ): Promise<Run | undefined> {
+  const { api, host, output, stop: asked, closed } = context;
+  const hook = await OnEnd.of(context, onEnd);
   const stop = AbortSignal.any([asked, closed]);
   const watched = watchRun(await api(), run, { stop, intervalMs: interval, timeoutMs: timeout });
   const lines = tail ?? (output.format === "table" && host.stdout.isTTY ? TERMINAL_TAIL : undefined);
   const events = all || lines === undefined ? watched : fromLastLines(watched, lines);
-  const ended =
-    output.format === "table" ? await showEvents(output, run, events) : await writeEvents(output, run, events);
+  let ended: Run | undefined;
+  try {
+    ended = output.format === "table" ? await showEvents(output, run, events) : await writeEvents(output, run, events);
+    if (ended) hook?.run({ run: ended, state: "ended" });
+  } catch (error) {
+    const state = stateAfter(error);
+    if (state) hook?.run({ run, state });
+    throw error;
+  } finally {
+    await hook?.drained();
+  }
   if (!ended && asked.aborted) {
     output.note(`stopped watching; the run goes on. Take it up again: kiloclaw-admin runs watch ${run.id}`);
   }

@@ -10,6 +10,7 @@ import { resolveInstance, resolveUser } from "../../runs/resolve.ts";
 import type { Run } from "../../runs/run.ts";
 import type { StartRequest } from "../../runs/start.ts";
 import { startOnRecord, type RecordedOutcome } from "../../runs/start-on-record.ts";
+import { onEndOption } from "../on-end.ts";
 import {
   examples,
   instanceOption,
@@ -54,6 +55,7 @@ export function configure(command: Command, open: OpenContext): void {
     )
     .addOption(intervalOption())
     .addOption(timeoutOption())
+    .addOption(onEndOption())
     .addOption(ticketOption())
     .addOption(reasonOption())
     .option("--resend-unknown", "start although an earlier start on the instance may have happened")
@@ -75,6 +77,9 @@ async function start(context: Context, options: StartOptions): Promise<void> {
   output.expect(runView);
   if (options.watch && output.format === "csv") {
     throw new CliError("usage", "--watch shows a stream of events, which CSV has no form for: use -o jsonl");
+  }
+  if (options.onEnd !== undefined && !options.watch) {
+    throw new CliError("usage", "--on-end needs --watch: only who watches a run sees it end");
   }
   const given = await readPrompt(context, options);
   const api = await context.api();
