@@ -114,7 +114,7 @@ function inState(index: number, state: ItemState, dice: () => number): Item {
       const planned = pick(UNPLANNED, dice());
       const detail = planned === "duplicate" ? `the same instance as line ${index - 1}` : "no instance that is in use";
       const target = { ...item.target, planned, detail, userId: null, userEmail: null, instanceId: null };
-      return { ...item, ...none, target };
+      return { ...item, ...none, target, problem: detail };
     }
     case "skipped":
     case "conflict":

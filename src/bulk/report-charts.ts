@@ -2,7 +2,7 @@
 import { ITEM_STATES, STATES_IN_ORDER, type Tone } from "./item-state.ts";
 import type { HistogramBucket } from "./durations.ts";
 import type { Report } from "./report.ts";
-import { clock, COUNT, dayAndClock, percent, type Html, type Markup, type Words } from "./report-markup.ts";
+import { clock, COUNT, day, dayAndClock, percent, type Html, type Markup, type Words } from "./report-markup.ts";
 import type { TimelineBucket } from "./timeline.ts";
 
 /** Where a drawing's labels end and its bars begin, in percent. */
@@ -91,7 +91,6 @@ export function timelineFigure({ html, words }: Markup, buckets: readonly Timeli
   if (!first || !last) return html``;
   const peak = Math.max(1, ...buckets.map(({ running }) => running));
   const busiest = Math.max(1, ...buckets.map(({ started, ended }) => Math.max(started, ended)));
-  const day = (instant: Date) => instant.toISOString().slice(0, 10);
   const at = day(first.from) === day(last.to) ? clock : dayAndClock;
   const step = words.duration(first.to.getTime() - first.from.getTime());
   const line = buckets.map(({ running }, place) => {

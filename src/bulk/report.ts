@@ -29,8 +29,8 @@ export interface LoadedJob {
   readonly items: Iterable<Item>;
 }
 
-/** Finds a job by its ID, or the beginning of it. */
-export type LoadJob = (stateDirectory: string, idText: string) => Promise<LoadedJob>;
+/** Finds a job as the user names it. */
+export type LoadJob = (stateDirectory: string, text: string) => Promise<LoadedJob>;
 
 /** A target as it is reported. The names are the machine formats': a public interface. Texts may come from elsewhere. */
 export interface ReportedItem {
@@ -124,8 +124,7 @@ export function makeReport(job: JobFacts, items: Iterable<Item>): Report {
     }
     groups.set(item.signature, group);
   }
-  reported.sort((a, b) => a.index - b.index);
-  const durations = Float64Array.from(reported.flatMap(({ durationMs }) => durationMs ?? [])).sort();
+  const durations = Float64Array.from(reported.flatMap(({ durationMs }) => durationMs ?? [])).toSorted();
   return {
     job,
     totals,
@@ -135,13 +134,12 @@ export function makeReport(job: JobFacts, items: Iterable<Item>): Report {
     groups: [...groups]
       .map(([signature, group]) => ({ signature, ...group }))
       .toSorted((a, b) => b.count - a.count || (a.signature < b.signature ? -1 : 1)),
-    items: reported,
+    items: reported.toSorted((a, b) => a.index - b.index),
   };
 }
 
 function reportItem(item: Item): ReportedItem {
-  const { target, state, runId, attached, startedAt, completedAt, exitCode } = item;
-  const problem = item.problem ?? (state === "unplanned" ? target.detail : null);
+  const { target, state, runId, attached, startedAt, completedAt, exitCode, problem } = item;
   return {
     index: target.index,
     line: target.line,

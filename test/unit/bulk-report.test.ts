@@ -54,7 +54,7 @@ describe("a job's report", () => {
 
   it("says of a target that could not be planned why", () => {
     const target = { planned: "ambiguous", detail: "two instances" } as const;
-    const { items } = report([itemOf(1, { state: "unplanned", runId: null, target })]);
+    const { items } = report([itemOf(1, { state: "unplanned", runId: null, problem: target.detail, target })]);
     expect(items[0]).toMatchObject({ signature: "unplanned, ambiguous", problem: "two instances" });
   });
 

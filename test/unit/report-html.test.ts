@@ -71,6 +71,7 @@ const jobSaying = (text: string): LoadedJob => ({
       startedAt: null,
       completedAt: null,
       exitCode: null,
+      problem: text,
       target: { planned: "ambiguous", named: `named ${text}`, userEmail: null, instanceId: null, detail: text },
     }),
   ],
@@ -133,7 +134,7 @@ describe("the report's page", () => {
     for (const { target, runId, state } of job.items) {
       expect(texts.get(target.index)).toContain(target.named);
       expect(texts.get(target.index)).toContain(`>${state}</td>`);
-      if (runId !== null) expect(texts.get(target.index)).toContain(`<code>${runId}</code>`);
+      expect(texts.get(target.index)).toContain(runId === null ? target.named : `<code>${runId}</code>`);
     }
   });
 

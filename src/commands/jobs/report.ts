@@ -1,6 +1,7 @@
 import { access } from "node:fs/promises";
 import { resolve } from "node:path";
 import type { Command } from "@commander-js/extra-typings";
+import { loadJob as loadRecorded } from "../../bulk/job.ts";
 import { makeReport, type LoadJob, type Report } from "../../bulk/report.ts";
 import type { Context } from "../../context.ts";
 import { CliError, messageOf } from "../../errors.ts";
@@ -18,17 +19,20 @@ interface ReportOptions {
 /** A person reads so many rows at most; the other formats have all. */
 const MOST_ROWS = 100;
 
+/** The command, about this machine's jobs. */
+export const configure = configureReport(loadRecorded);
+
 /** The command, given how a job is found. */
 export function configureReport(loadJob: LoadJob): (command: Command, open: OpenContext) => void {
   return (command, open) => {
     command
-      .argument("<job>", "job ID, or a unique beginning of it")
+      .argument("<job>", "job ID, a unique beginning of it, or @latest")
       .option("--html <file>", "write the report as one page for a browser; - is standard output")
       .option("--force", "replace the file, if there is one")
       .addHelpText(
         "after",
         examples(
-          "kiloclaw-admin jobs report 7c1e9a52",
+          "kiloclaw-admin jobs report @latest",
           "kiloclaw-admin jobs report 7c1e9a52 --html INC-4711.html",
           "kiloclaw-admin jobs report 7c1e9a52 -o csv > INC-4711.csv",
           "kiloclaw-admin jobs report 7c1e9a52 --json | jq .totals",
