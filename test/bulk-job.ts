@@ -1,7 +1,13 @@
 /** Jobs as they may have gone, made without a platform. */
 import type { Item, ItemState, PlannedState } from "../src/bulk/item.ts";
 import { STATES_IN_ORDER } from "../src/bulk/item-state.ts";
-import type { JobFacts, LoadedJob } from "../src/bulk/report.ts";
+import type { JobFacts } from "../src/bulk/report.ts";
+
+/** A job, whatever its plan. */
+export interface MadeUpJob {
+  readonly facts: JobFacts;
+  readonly items: readonly Item[];
+}
 
 const BEGAN = Date.parse("2026-11-25T03:12:40Z");
 
@@ -55,9 +61,9 @@ export function itemOf(
 }
 
 /** A job of so many targets, most of which completed, with some in every other state. */
-export function jobOf(count: number, given: Partial<JobFacts> = {}): LoadedJob {
+export function jobOf(count: number, given: Partial<JobFacts> = {}): MadeUpJob {
   const dice = diceOf(42);
-  const items = Array.from({ length: count }, (_, place) => {
+  const items = Array.from({ length: count }, (_, place): Item => {
     const other = STATES_IN_ORDER[place];
     const lucky = dice() < 0.8;
     return inState(place + 1, other ?? (lucky ? "completed" : pick(OFTEN, dice())), dice);

@@ -1,5 +1,7 @@
 import type { JournalRecord } from "../journal/record.ts";
 
+export type JobRecord = Extract<JournalRecord, { kind: "job" }>;
+
 /** What is on record of a start. */
 export interface Ending {
   /** In a word, such as `started`, `conflict` or `found`. */
@@ -10,7 +12,7 @@ export interface Ending {
 
 /** What a journal says of a job: told record by record, it keeps what matters. */
 export class JobRecords {
-  #job: Extract<JournalRecord, { kind: "job" }> | undefined;
+  #job: JobRecord | undefined;
   #last: JournalRecord | undefined;
   #invocations = 0;
   /** The instance that an operation is about, until nothing is left to find out. */
@@ -34,7 +36,7 @@ export class JobRecords {
   };
 
   /** The plan's record; `undefined`: the journal is not a job's, or it was interrupted before that. */
-  get job(): Extract<JournalRecord, { kind: "job" }> | undefined {
+  get job(): JobRecord | undefined {
     return this.#job;
   }
 

@@ -7,7 +7,7 @@ import { allJournals, type JournalFile } from "../journal/folder.ts";
 import { readJournal } from "../journal/read.ts";
 import { isSendable, type Item, type Target } from "./item.ts";
 import { readPlan, readResults, type PlanHeader } from "./job-files.ts";
-import { JobRecords, type Ending } from "./job-records.ts";
+import { JobRecords, type Ending, type JobRecord } from "./job-records.ts";
 import type { JobFacts } from "./report.ts";
 import { fromRecorded, type JobSettings } from "./settings.ts";
 
@@ -61,6 +61,19 @@ export async function findJob(stateDirectory: string, text: string): Promise<Jou
 }
 
 /**
+ * The record with which a job begins.
+ *
+ * @throws CliError `local-state` when there is none.
+ */
+export async function jobRecord(file: JournalFile): Promise<JobRecord> {
+  for await (const record of readJournal(file)) {
+    if (record.kind === "job") return record;
+    break;
+  }
+  throw neverBegan(file);
+}
+
+/**
  * Reads a job: what was planned, what was sent, and what became of it.
  *
  * @throws CliError `local-state` when its journal or its plan is damaged, or is not a job's; `not-found`, `ambiguous`, `usage`
@@ -89,11 +102,7 @@ export async function assemble(
 ): Promise<Job> {
   const { job } = records;
   const sha256 = job?.settings["plan"];
-  if (!job || typeof sha256 !== "string") {
-    throw new CliError("local-state", `job ${file.id} was interrupted before it began: nothing was sent`, {
-      hint: `begin it anew; to be rid of it: rm -r ${join(stateDirectory, "jobs", file.id)}`,
-    });
-  }
+  if (!job || typeof sha256 !== "string") throw neverBegan(file);
   const { targets, ...plan } = await readPlan(stateDirectory, file.id, sha256);
   const items = targets.map(planned);
   for await (const { index, ...result } of readResults(stateDirectory, file.id)) {
@@ -112,6 +121,12 @@ export async function assemble(
     ...{ createdAt: new Date(at), endedAt: working ? null : records.endedAt, total: items.length },
   };
   return { file, facts, settings: fromRecorded(job.settings), plan, items };
+}
+
+function neverBegan({ id, stateDirectory }: JournalFile): CliError {
+  return new CliError("local-state", `job ${id} was interrupted before it began: nothing was sent`, {
+    hint: `begin it anew; to be rid of it: rm -r ${join(stateDirectory, "jobs", id)}`,
+  });
 }
 
 /** A target before anything was sent. */

@@ -23,15 +23,6 @@ export interface JobFacts {
   readonly invocations: number;
 }
 
-/** A job as it is on record. */
-export interface LoadedJob {
-  readonly facts: JobFacts;
-  readonly items: Iterable<Item>;
-}
-
-/** Finds a job as the user names it. */
-export type LoadJob = (stateDirectory: string, text: string) => Promise<LoadedJob>;
-
 /** A target as it is reported. The names are the machine formats': a public interface. Texts may come from elsewhere. */
 export interface ReportedItem {
   readonly index: number;
@@ -138,7 +129,8 @@ export function makeReport(job: JobFacts, items: Iterable<Item>): Report {
   };
 }
 
-function reportItem(item: Item): ReportedItem {
+/** A target and what became of it, as it is reported. */
+export function reportItem(item: Item): ReportedItem {
   const { target, state, runId, attached, startedAt, completedAt, exitCode, problem } = item;
   return {
     index: target.index,

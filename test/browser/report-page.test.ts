@@ -5,11 +5,11 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Browser, BrowserContextOptions } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { makeReport, type LoadedJob } from "../../src/bulk/report.ts";
+import { makeReport } from "../../src/bulk/report.ts";
 import { reportPage } from "../../src/bulk/report-html.ts";
 import { sanitizeLine } from "../../src/terminal/sanitize.ts";
 import { formatDuration } from "../../src/terminal/time.ts";
-import { itemOf, JOB_ID, jobOf } from "../bulk-job.ts";
+import { itemOf, JOB_ID, jobOf, type MadeUpJob } from "../bulk-job.ts";
 import { contrastsOf, hasChromium, launch } from "./chromium.ts";
 
 const HOSTILE = `<img src="http://127.0.0.1:9/x" onerror="document.title='owned'"></td><script>document.title='owned'</script>\u202e`;
@@ -40,7 +40,7 @@ describe.runIf(hasChromium)("the report's page in a browser", () => {
     await Promise.all(browser.contexts().map((context) => context.close()));
   });
 
-  const written = async (name: string, { facts, items }: LoadedJob) => {
+  const written = async (name: string, { facts, items }: MadeUpJob) => {
     const pieces = reportPage(makeReport(facts, items), { clean: sanitizeLine, duration: formatDuration });
     await writeFile(join(directory, name), [...pieces].join(""));
     return pathToFileURL(join(directory, name)).href;

@@ -1,14 +1,12 @@
-/** A job's report on the command line. The job is made up; how it is found is another matter. */
+/** The report on the command line of a job that is on record. */
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { LoadedJob } from "../../src/bulk/report.ts";
-import { configureReport } from "../../src/commands/jobs/report.ts";
-import { CliError } from "../../src/errors.ts";
-import { NOUNS } from "../../src/program.ts";
+import { Results, writePlan } from "../../src/bulk/job-files.ts";
+import { Journal } from "../../src/journal/journal.ts";
 import { run, type RunOptions } from "../harness.ts";
-import { itemOf, JOB_ID, jobOf } from "../bulk-job.ts";
+import { facts, itemOf, jobOf, type MadeUpJob } from "../bulk-job.ts";
 
 // A title, the clipboard, C1, a right-to-left override, a bell, a lone carriage return, an element, a formula.
 const HOSTILE = `=cmd|'/C calc'!A1 \u001b]0;owned\u0007\u001b[2J\u009b31m\u202e\u200b\rfake\n<script>alert("1")</script>, "quoted"`;
@@ -17,28 +15,48 @@ const LIVE = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u200b\u202e]/;
 // oxlint-disable-next-line no-control-regex -- the tool's own colours
 const OWN = /\u001b\[(?:[\d;]*m|\?25[hl]|1G|0K)/g;
 
-let job: LoadedJob;
 let directory: string;
+let configDir: string;
+let jobId: string;
 beforeEach(async () => {
-  job = jobOf(300);
   directory = await mkdtemp(join(tmpdir(), "kiloclaw-report-"));
+  configDir = join(directory, "config");
+  jobId = await keep(JOB);
 });
 afterEach(() => rm(directory, { recursive: true, force: true }));
 
-const { load: _replaced, ...verb } = { summary: "show what became of a job", ...NOUNS.jobs?.verbs.report };
-const configure = configureReport(async (_stateDirectory, id) => {
-  if (JOB_ID.startsWith(id)) return job;
-  throw new CliError("not-found", `there is no job ${id}`);
-});
-Object.assign(NOUNS, {
-  jobs: {
-    summary: "jobs",
-    ...NOUNS.jobs,
-    verbs: { ...NOUNS.jobs?.verbs, report: { ...verb, load: async () => ({ configure }) } },
-  },
-});
+const JOB = jobOf(300);
 
-const report = (argv: readonly string[], options?: RunOptions) => run(["jobs", "report", JOB_ID, ...argv], options);
+/** Puts a job on record on this machine, as it would be after it ended. */
+const keep = async ({ facts, items }: MadeUpJob): Promise<string> => {
+  const { profile, origin, ticket, reason, adminId, createdAt, total } = facts;
+  const invocation = {
+    action: "start",
+    profile,
+    origin,
+    ticket,
+    reason,
+    adminId,
+    tool: "0.0.0-test",
+    pid: process.pid,
+  };
+  const clock = { now: () => createdAt, monotonicMs: () => 1 };
+  const state = join(configDir, "state");
+  const journal = await Journal.create(state, invocation, { clock });
+  const source = { kind: "file", path: "/tickets/stuck.txt", sha256: null } as const;
+  const targets = items.map(({ target }) => target);
+  const plan = await writePlan(state, journal.id, { prompt: "repair it", source, targets });
+  await journal.append({ kind: "job", total, settings: { plan } });
+  const results = await Results.open(state, journal.id);
+  for (const item of items) results.add(item);
+  await results.close();
+  await journal.end();
+  await journal.close();
+  return journal.id;
+};
+
+const report = (argv: readonly string[], options: RunOptions = {}) =>
+  run(["jobs", "report", jobId, ...argv], { configDir, ...options });
 
 /** Reads CSV by the letter of RFC 4180. */
 const readCsv = (text: string): string[][] => {
@@ -54,12 +72,12 @@ describe("jobs report", () => {
   it("shows a person how it went, what went wrong, and whom to look at", async () => {
     const { code, stdout, stderr } = await report([], { tty: true, columns: 160, env: { NO_COLOR: "1" } });
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
-    expect(stdout).toContain(JOB_ID);
+    expect(stdout).toContain(jobId);
     expect(stdout).toMatch(/^ticket +INC-4711$/m);
     expect(stdout).toMatch(/^ {2}completed +236$/m);
     expect(stdout).toMatch(/^took +half up to 3m 40s, nine of ten up to 5m 11s, the longest 27m 37s \(270 ended\)$/m);
     expect(stdout).toMatch(/^13 +failed, exit code 1: Error: cannot parse <quoted>: unexpected token at line <n>/m);
-    const open = [...job.items].filter(({ state, target }) => {
+    const open = JOB.items.filter(({ state, target }) => {
       return !["completed", "running", "starting", "waiting"].includes(state) && target.planned !== "duplicate";
     });
     expect(open).toHaveLength(58);
@@ -68,10 +86,13 @@ describe("jobs report", () => {
   });
 
   it("says where the rest is when it is too much to read", async () => {
-    job = { ...job, items: Array.from({ length: 150 }, (_, place) => itemOf(place + 1, { state: "lost" })) };
+    jobId = await keep({
+      facts: facts(),
+      items: Array.from({ length: 150 }, (_, place) => itemOf(place + 1, { state: "lost" })),
+    });
     const { stdout, stderr } = await report([]);
     expect(stdout.match(/^\d+ +lost +[\da-f]{8}-/gm)).toHaveLength(100);
-    expect(stderr).toBe(`and 50 more that need somebody: kiloclaw-admin jobs report ${JOB_ID} -o csv\n`);
+    expect(stderr).toBe(`and 50 more that need somebody: kiloclaw-admin jobs report ${jobId} -o csv\n`);
   });
 
   it("is one object as JSON", async () => {
@@ -87,8 +108,8 @@ describe("jobs report", () => {
       "items",
     ]);
     expect(made).toMatchObject({
-      job: { id: JOB_ID, ticket: "INC-4711", createdAt: "2026-11-25T03:12:40.000Z", invocations: 2 },
-      totals: { completed: 236, waiting: 1, "machine-down": 7 },
+      job: { id: jobId, ticket: "INC-4711", createdAt: "2026-11-25T03:12:40.000Z", invocations: 1 },
+      totals: { completed: 236, waiting: 2, "machine-down": 7 },
       durations: { count: 270 },
     });
     const some = await report(["--json", "--fields", "totals"]);
@@ -112,7 +133,7 @@ describe("jobs report", () => {
       );
     });
     const ids = (await report(["-q"])).stdout.trimEnd().split("\n");
-    expect(ids).toEqual([...job.items].flatMap(({ runId }) => runId ?? []));
+    expect(ids).toEqual(JOB.items.flatMap(({ runId }) => runId ?? []));
   });
 
   it("shows the fields of targets that were asked for, and lists them where there is no such field", async () => {
@@ -125,7 +146,10 @@ describe("jobs report", () => {
 
   it("drives no terminal and no spreadsheet, whatever its texts say", async () => {
     const target = { named: HOSTILE, userEmail: HOSTILE };
-    job = { ...job, items: [itemOf(1, { state: "failed", exitCode: 1, problem: HOSTILE, target })] };
+    jobId = await keep({
+      facts: facts(),
+      items: [itemOf(1, { state: "failed", exitCode: 1, problem: HOSTILE, target })],
+    });
     for (const format of ["table", "json", "jsonl", "csv", "id"]) {
       const { code, stdout, stderr } = await report(["-o", format], { tty: true, columns: 250 });
       expect(code).toBe(0);
@@ -141,8 +165,10 @@ describe("jobs report", () => {
   });
 
   it("needs a job that there is", async () => {
-    expect((await run(["jobs", "report", "ffffffff"])).code).toBe(5);
-    expect((await run(["jobs", "report"])).code).toBe(2);
+    expect((await run(["jobs", "report", "ffffffff"], { configDir })).code).toBe(5);
+    expect((await run(["jobs", "report"], { configDir })).code).toBe(2);
+    const latest = await run(["jobs", "report", "@latest", "--json"], { configDir });
+    expect(JSON.parse(latest.stdout)).toMatchObject({ job: { id: jobId } });
   });
 });
 
@@ -157,7 +183,7 @@ describe("jobs report --html", () => {
     expect(page).toMatch(/<\/html>$/);
     expect(page.match(/<tr id="t/g)).toHaveLength(300);
     expect((await stat(path)).mode & 0o777).toBe(0o600);
-    expect(await readdir(directory)).toEqual(["INC-4711.html"]);
+    expect(await readdir(directory)).toEqual(["INC-4711.html", "config"]);
   });
 
   it("replaces a file only when told to", async () => {
@@ -180,7 +206,7 @@ describe("jobs report --html", () => {
       expect(code).toBe(12);
       expect(stderr).toContain(`cannot write ${path}`);
     }
-    expect(await readdir(directory)).toEqual(["folder"]);
+    expect((await readdir(directory)).toSorted()).toEqual(["config", "folder"]);
   });
 
   it("goes through a pipe, but not to a terminal", async () => {

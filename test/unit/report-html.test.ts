@@ -1,12 +1,12 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { makeReport, type LoadedJob } from "../../src/bulk/report.ts";
+import { makeReport } from "../../src/bulk/report.ts";
 import { reportPage } from "../../src/bulk/report-html.ts";
 import { sanitizeLine } from "../../src/terminal/sanitize.ts";
 import { formatDuration } from "../../src/terminal/time.ts";
-import { facts, itemOf, jobOf } from "../bulk-job.ts";
+import { facts, itemOf, jobOf, type MadeUpJob } from "../bulk-job.ts";
 
-const pageOf = ({ facts, items }: LoadedJob) =>
+const pageOf = ({ facts, items }: MadeUpJob) =>
   [...reportPage(makeReport(facts, items), { clean: sanitizeLine, duration: formatDuration })].join("");
 
 /** Nothing of this may be in the page: controls but LF, C1, bidi, zero-width, tags, lone surrogates. */
@@ -45,7 +45,7 @@ const hostile = fc
   .map((parts) => parts.join(""));
 
 /** A job every text of which is this one. */
-const jobSaying = (text: string): LoadedJob => ({
+const jobSaying = (text: string): MadeUpJob => ({
   facts: facts({
     id: `job ${text}`,
     profile: text,

@@ -1,31 +1,8 @@
-import { ITEM_STATES, STATES_IN_ORDER, type Tone } from "../../bulk/item-state.ts";
-import { ITEM_FIELDS, REPORT_FIELDS, type FailureGroup, type Report, type ReportedItem } from "../../bulk/report.ts";
+import { STATES_IN_ORDER } from "../../bulk/item-state.ts";
+import { REPORT_FIELDS, type FailureGroup, type Report } from "../../bulk/report.ts";
 import type { Detail, View, When } from "../../terminal/output.ts";
-import type { Color } from "../../terminal/paint.ts";
 import { formatDuration } from "../../terminal/time.ts";
-
-const COLORS = {
-  good: "green",
-  going: "cyan",
-  bad: "red",
-  unsure: "magenta",
-  stopped: "yellow",
-  left: "dim",
-} as const satisfies Record<Tone, Color>;
-
-export const itemView: View<ReportedItem> = {
-  fields: ITEM_FIELDS,
-  id: ({ runId }) => runId ?? "-",
-  columns: () => [
-    { header: "#", rank: 5, value: ({ index }) => String(index) },
-    { header: "STATE", rank: 1, value: ({ state }) => state, color: ({ state }) => COLORS[ITEM_STATES[state].tone] },
-    { header: "RUN", rank: 0, value: ({ runId }) => runId ?? "-" },
-    { header: "USER", rank: 2, shrinkTo: 14, value: ({ userEmail, named }) => userEmail ?? named },
-    { header: "TOOK", rank: 6, value: ({ durationMs }) => (durationMs === null ? "-" : formatDuration(durationMs)) },
-    { header: "EXIT", rank: 4, value: ({ exitCode }) => (exitCode === null ? "-" : String(exitCode)) },
-    { header: "WHY", rank: 3, shrinkTo: 20, value: ({ problem }) => problem ?? "-" },
-  ],
-};
+import { stateColor } from "../job-view.ts";
 
 export const groupView: View<FailureGroup> = {
   fields: ["signature", "state", "count", "samples"],
@@ -37,7 +14,7 @@ export const groupView: View<FailureGroup> = {
       rank: 0,
       shrinkTo: 30,
       value: ({ signature }) => signature,
-      color: ({ state }) => COLORS[ITEM_STATES[state].tone],
+      color: ({ state }) => stateColor(state),
     },
     { header: "SUCH AS", rank: 2, value: ({ samples: [first] }) => first?.runId ?? first?.named ?? "-" },
   ],
@@ -68,7 +45,7 @@ function stateLines({ totals }: Report): Detail[] {
   return STATES_IN_ORDER.filter((state) => totals[state] > 0).map((state) => ({
     label: `  ${state}`,
     value: String(totals[state]),
-    color: COLORS[ITEM_STATES[state].tone],
+    color: stateColor(state),
   }));
 }
 

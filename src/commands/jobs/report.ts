@@ -1,15 +1,16 @@
 import { access } from "node:fs/promises";
 import { resolve } from "node:path";
 import type { Command } from "@commander-js/extra-typings";
-import { loadJob as loadRecorded } from "../../bulk/job.ts";
-import { makeReport, type LoadJob, type Report } from "../../bulk/report.ts";
+import { loadJob } from "../../bulk/job.ts";
+import { makeReport, type Report } from "../../bulk/report.ts";
 import type { Context } from "../../context.ts";
 import { CliError, messageOf } from "../../errors.ts";
 import type { OpenContext } from "../../program.ts";
 import { sanitizeLine } from "../../terminal/sanitize.ts";
 import { formatDuration } from "../../terminal/time.ts";
 import { examples } from "../options.ts";
-import { groupView, itemView, reportView } from "./report-view.ts";
+import { itemView, jobArgument } from "../job-view.ts";
+import { groupView, reportView } from "./report-view.ts";
 
 interface ReportOptions {
   readonly html?: string | undefined;
@@ -19,33 +20,27 @@ interface ReportOptions {
 /** A person reads so many rows at most; the other formats have all. */
 const MOST_ROWS = 100;
 
-/** The command, about this machine's jobs. */
-export const configure = configureReport(loadRecorded);
-
-/** The command, given how a job is found. */
-export function configureReport(loadJob: LoadJob): (command: Command, open: OpenContext) => void {
-  return (command, open) => {
-    command
-      .argument("<job>", "job ID, a unique beginning of it, or @latest")
-      .option("--html <file>", "write the report as one page for a browser; - is standard output")
-      .option("--force", "replace the file, if there is one")
-      .addHelpText(
-        "after",
-        examples(
-          "kiloclaw-admin jobs report @latest",
-          "kiloclaw-admin jobs report 7c1e9a52 --html INC-4711.html",
-          "kiloclaw-admin jobs report 7c1e9a52 -o csv > INC-4711.csv",
-          "kiloclaw-admin jobs report 7c1e9a52 --json | jq .totals",
-        ) +
-          "\n\nNeeds no token and no network. json is one object with the totals, the durations, the groups and every target; jsonl and" +
-          "\ncsv are a line for each target, id its run. The page is all in one file, loads and runs nothing, and can be printed; it" +
-          "\nholds customers' addresses, so only you may read the file.",
-      )
-      .action(async (id, options) => report(await open(), loadJob, id, options));
-  };
+export function configure(command: Command, open: OpenContext): void {
+  command
+    .argument("<job>", jobArgument)
+    .option("--html <file>", "write the report as one page for a browser; - is standard output")
+    .option("--force", "replace the file, if there is one")
+    .addHelpText(
+      "after",
+      examples(
+        "kiloclaw-admin jobs report @latest",
+        "kiloclaw-admin jobs report 7c1e9a52 --html INC-4711.html",
+        "kiloclaw-admin jobs report 7c1e9a52 -o csv > INC-4711.csv",
+        "kiloclaw-admin jobs report 7c1e9a52 --json | jq .totals",
+      ) +
+        "\n\nNeeds no token and no network. json is one object with the totals, the durations, the groups and every target; jsonl and" +
+        "\ncsv are a line for each target, id its run. The page is all in one file, loads and runs nothing, and can be printed; it" +
+        "\nholds customers' addresses, so only you may read the file.",
+    )
+    .action(async (id, options) => report(await open(), id, options));
 }
 
-async function report(context: Context, loadJob: LoadJob, id: string, { html, force }: ReportOptions): Promise<void> {
+async function report(context: Context, id: string, { html, force }: ReportOptions): Promise<void> {
   const { output, paths } = context;
   if (html === undefined) {
     if (force) throw new CliError("usage", "--force is about the file of --html, and there is none");
