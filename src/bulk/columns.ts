@@ -1,6 +1,6 @@
 /** Which of an input's columns name the user and the instance. */
 
-const USER_COLUMNS = ["user", "email", "userEmail", "userId", "user_id"];
+const USER_COLUMNS = ["user", "email", "userEmail", "userId", "user_id", "named"];
 const INSTANCE_COLUMNS = ["instance", "instanceId", "instance_id"];
 /** Only a list of instances has it, and there the instance itself is the `id`. */
 const MARK_OF_INSTANCES = "sandboxid";

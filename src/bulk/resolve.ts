@@ -120,7 +120,8 @@ function isOf({ id, userId, userEmail }: Instance, name: string): boolean {
 }
 
 /** What the instances that were found say; `undefined`: nothing. */
-function decide({ name, instance, found }: Wanted): Resolved | undefined {
+function decide({ name, instance, found: inAnyOrder }: Wanted): Resolved | undefined {
+  const found = inAnyOrder.toSorted((a, b) => b.createdAt.getTime() - a.createdAt.getTime());
   if (instance !== null) return decideNamed(name, instance, found);
   const users = found.filter((row) => row.userId === name || row.userEmail?.toLowerCase() === name);
   const ids = [...new Set(users.map(({ userId }) => userId))];
@@ -132,7 +133,7 @@ function decide({ name, instance, found }: Wanted): Resolved | undefined {
   if (first) {
     return nowhere("ambiguous", `${active.length} active instances: ${candidateWords(active)}`, first);
   }
-  const last = candidates.toSorted((a, b) => Number(a.destroyedAt) - Number(b.destroyedAt)).at(-1);
+  const [last] = candidates;
   return last && nowhere("no-instance", destroyedWords(last), last);
 }
 

@@ -1,5 +1,5 @@
 /** What a list of users may look like, and what is said of one that cannot be used. */
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { readUsers, type InputOptions } from "../../src/bulk/input.ts";
 import { CliError } from "../../src/errors.ts";
@@ -171,6 +171,13 @@ describe("how it is written", () => {
 /** Texts with what CSV and spreadsheets trip over. */
 const cell = fc.string({ unit: fc.constantFrom("a", "=", "+", "-", "@", '"', ",", "\n", "\r", "\t", " ", "ü", "😀") });
 
+/** One record in each form. */
+const forms = (names: readonly string[], row: Record<string, unknown>) => ({
+  csv: `${csvLine(names)}\n${csvLine(names.map((name) => row[name]))}\n`,
+  jsonl: `${JSON.stringify(row)}\n`,
+  json: JSON.stringify([row], null, 2),
+});
+
 describe("our own lists", () => {
   it("come back from CSV as they were, formula guards and all", async () => {
     await fc.assert(
@@ -187,13 +194,15 @@ describe("our own lists", () => {
   });
 
   it("name users and instances in every form", async () => {
-    const of = (names: readonly string[], row: Record<string, unknown>) => ({
-      csv: `${csvLine(names)}\n${csvLine(names.map((name) => row[name]))}\n`,
-      jsonl: `${JSON.stringify(row)}\n`,
-      json: JSON.stringify([row], null, 2),
+    const run = forms(RUN_FIELDS, {
+      id: I2,
+      userId: "u",
+      userEmail: "a@x",
+      instanceId: I1,
+      prompt: "=a\n,",
+      exitCode: 1,
     });
-    const run = of(RUN_FIELDS, { id: I2, userId: "u", userEmail: "a@x", instanceId: I1, prompt: "=a\n,", exitCode: 1 });
-    const instance = of(INSTANCE_FIELDS, { id: I1, userId: "u", userEmail: "a@x", sandboxId: "ki_1" });
+    const instance = forms(INSTANCE_FIELDS, { id: I1, userId: "u", userEmail: "a@x", sandboxId: "ki_1" });
     for (const text of [...Object.values(run), ...Object.values(instance)]) {
       expect(await read(text)).toMatchObject([{ named: "a@x", instance: I1 }]);
     }
