@@ -150,11 +150,11 @@ describe("runs over time", () => {
   });
 });
 
-it("of a hundred thousand targets takes seconds", () => {
-  const { items, facts } = jobOf(100_000);
+it("of fifty thousand targets takes a second or so", () => {
+  const { items, facts } = jobOf(50_000);
   const began = performance.now();
   const { items: reported } = makeReport(facts, items);
-  expect(reported).toHaveLength(100_000);
-  // Less than two on an idle machine; by pairs it would be hours.
+  expect(reported).toHaveLength(50_000);
+  // Half of one on an idle machine; by pairs it would be an hour.
   expect(performance.now() - began).toBeLessThan(15_000);
 });
