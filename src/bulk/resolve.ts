@@ -14,7 +14,7 @@ export interface Place {
 }
 
 /** Why there is no one place to start at, and whose it would be, as far as that is known. */
-export interface Nowhere {
+interface Nowhere {
   readonly planned: "no-instance" | "ambiguous" | "unknown";
   readonly userId: string | null;
   readonly userEmail: string | null;
