@@ -65,16 +65,13 @@ const tool = (...argv) => {
   return stdout.trim();
 };
 
-/** The Postgres that the tests use: it is TypeScript. */
-async function postgres() {
-  const outfile = join(ROOT, "node_modules", ".cache", "kiloclaw-admin", `postgres-${process.pid}.mjs`);
-  const source = join(ROOT, "test", "postgres.ts");
-  await build({ entryPoints: [source], outfile, bundle: true, format: "esm", platform: "node", packages: "external" });
+/** Loads a module of the project's that is TypeScript. */
+async function load(...path) {
+  const outfile = join(ROOT, "node_modules", ".cache", "kiloclaw-admin", `bench-${process.pid}.mjs`);
+  const entryPoints = [join(ROOT, ...path)];
+  await build({ entryPoints, outfile, bundle: true, format: "esm", platform: "node", packages: "external" });
   try {
-    const { startPostgres } = await import(pathToFileURL(outfile).href);
-    const server = await startPostgres();
-    if (!server) throw new Error("there is no PostgreSQL for this platform in node_modules");
-    return server;
+    return await import(`${pathToFileURL(outfile).href}?${path.join("/")}`);
   } finally {
     await rm(outfile);
   }
@@ -84,19 +81,20 @@ const quantile = (sorted, part) => sorted[Math.min(sorted.length - 1, Math.floor
 
 /** The sandbox's runs: each on an instance of its own, its prompt saying its number and in which sizes it is watched. */
 class Runs {
-  #customers;
+  #customer;
   #call;
   /** By run ID: when the run was told to end. */
   told = new Map();
 
-  constructor(customers, call) {
-    this.#customers = customers;
+  constructor(customer, call) {
+    this.#customer = customer;
     this.#call = call;
   }
 
   /** @returns the run. Marks are what a watch searches for: `of-10.` is in the prompts of the first ten. */
   async start(number) {
-    const { id: instanceId, userId } = this.#customers[number];
+    const { instanceId, person } = this.#customer(number + 1);
+    const userId = person.id;
     const marks = sizes.filter((size) => number < size).map((size) => `of-${size}.`);
     const prompt = `${marks.join(" ")} #${number}`;
     const { id } = await this.#call("startKiloCliRun", { userId, instanceId, prompt });
@@ -287,7 +285,10 @@ function show(size, rows) {
   }
 }
 
-const server = await postgres();
+const { startPostgres } = await load("test", "postgres.ts");
+const { loadCustomer } = await load("src", "sandbox", "seed", "people.ts");
+const server = await startPostgres();
+if (!server) throw new Error("there is no PostgreSQL for this platform in node_modules");
 try {
   await mkdir(gates, { recursive: true });
   const agent = join(home, "agent.sh");
@@ -311,8 +312,6 @@ try {
     `/bin/sh ${agent}`,
   );
   const token = tool("sandbox", "token");
-  const search = ["--search", "@load.example.com", "--limit", String(most), "--no-refresh"];
-  const customers = JSON.parse(tool("instances", "list", ...search, "--json", "--fields", "id,userId"));
   // From here on nothing waits for a process without turns of the loop: the meter has to go on.
   const meter = await Meter.open(url);
   Object.assign(env, { KILOCLAW_ADMIN_HOST: meter.url, KILOCLAW_ADMIN_TOKEN: token });
@@ -328,7 +327,7 @@ try {
     return result.data;
   };
   const settle = ({ id: runId, userId, instanceId }) => call("getKiloCliRunStatus", { userId, runId, instanceId });
-  const runs = new Runs(customers, call);
+  const runs = new Runs(loadCustomer, call);
   const board = await runs.startAll();
   const processes = (await readdir("/proc")).filter((name) => /^\d+$/.test(name)).length;
   console.log(
