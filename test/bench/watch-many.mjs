@@ -1,7 +1,8 @@
 // What it costs to watch 10, 100 and 1,000 runs that say nothing, and how soon an end is seen: one process for all, next to a
 // process for each, and next to a plain loop that asks about each run every 3 s, as the platform's own page does. All against
 // one sandbox on a real Postgres, with a real process for every run.
-//   node test/bench/watch-many.mjs [--sizes 10,100,1000] [--rest 30] [--ways table,lines,each,loop]
+//   node test/bench/watch-many.mjs [--sizes 10,100,1000] [--rest 30] [--ways table,lines,each,loop] [--profile FOLDER]
+// With a folder, each watching process leaves a CPU profile there.
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
@@ -21,6 +22,7 @@ const { values } = parseArgs({
     sizes: { type: "string", default: "10,100,1000" },
     rest: { type: "string", default: "30" },
     ways: { type: "string", default: "table,lines,each,loop" },
+    profile: { type: "string" },
   },
 });
 const sizes = values.sizes.split(",").map(Number);
@@ -190,7 +192,8 @@ class Watchers {
   }
 }
 
-const watch = (...argv) => [BIN, "runs", "watch", ...argv];
+const profiling = values.profile === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${values.profile}`];
+const watch = (...argv) => [...profiling, BIN, "runs", "watch", ...argv];
 const WAYS = {
   table: {
     name: "one process, a table on a terminal",
