@@ -17,8 +17,8 @@ const WRITE_TIMEOUT_MS = 45_000;
 /** The platform refuses request headers above 16 KiB; an edge in front of it may refuse earlier. */
 const MAX_URL_LENGTH = 8_000;
 const MAX_BATCH = 50;
-/** Fewer of those whose answers can be megabytes each. */
-const MAX_STATUS_BATCH = 10;
+/** Fewer of those whose answers can be megabytes each: who asks for many knows how long they were the last time. */
+const MAX_STATUS_BATCH = 40;
 
 const LONGEST_MESSAGE = 300;
 

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import type { Context } from "../context.ts";
 import { messageOf } from "../errors.ts";
-import type { Watched } from "../runs/watch-many.ts";
+import type { Watched } from "../runs/watched.ts";
 import { formatDuration } from "../terminal/time.ts";
 import { once } from "./options.ts";
 

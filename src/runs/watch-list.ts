@@ -3,7 +3,8 @@ import { ApiError } from "../api/api-error.ts";
 import type { Api } from "../api/api.ts";
 import type { Run } from "./run.ts";
 import { settleRuns } from "./settle.ts";
-import { totalsOf, watchMany, type ManyEvent, type Watched, type WatchManyOptions } from "./watch-many.ts";
+import { watchMany, type WatchManyOptions } from "./watch-many.ts";
+import { totalsOf, type ManyEvent, type Watched } from "./watched.ts";
 
 export interface WatchListOptions extends Omit<WatchManyOptions, "discover"> {
   /** The list as it is now, newest first, at least as far as to the first run that is known. */

@@ -6,8 +6,8 @@ import { cutTo } from "./width.ts";
 /** What a live table shows at one moment. */
 export interface TableFrame<Row> {
   readonly rows: readonly Row[];
-  /** The line below it. */
-  readonly foot: string;
+  /** The lines below it. */
+  readonly foot: readonly string[];
   /** Stands for the rows there is no room for. */
   readonly rest: (left: readonly Row[]) => string;
 }
@@ -17,10 +17,10 @@ export function tableDrawer<Row>(columns: readonly Column<Row>[], paint: Paint, 
   return (size: { readonly columns: number; readonly rows: number }): readonly string[] => {
     const { rows, foot, rest } = frame();
     // Besides its head and the foot; what stands for the rest takes one of them.
-    const room = Math.max(1, size.rows - 2);
+    const room = Math.max(1, size.rows - 1 - foot.length);
     const shown = rows.slice(0, rows.length > room ? Math.max(1, room - 1) : room);
     const left = rows.slice(shown.length);
-    const below = [...(left.length > 0 ? [rest(left)] : []), foot];
+    const below = [...(left.length > 0 ? [rest(left)] : []), ...foot];
     // A terminal's last column is left free: many fold when it is written to.
     const width = size.columns - 1;
     return [

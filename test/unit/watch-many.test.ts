@@ -4,7 +4,7 @@ import { WORST_FIRST, worstResult } from "../../src/commands/runs/worst-result.t
 import { fairShare, hurryMs, pauseMs, QUICK_POLL_MS, SLOW_POLL_MS } from "../../src/runs/cadence.ts";
 import { tailOf } from "../../src/runs/output-tail.ts";
 import { startedRun } from "../../src/runs/run.ts";
-import type { Watched } from "../../src/runs/watch-many.ts";
+import type { Watched } from "../../src/runs/watched.ts";
 
 const calm = { intervalMs: undefined, tookMs: 10, slowdown: 1, size: 100, share: Infinity, chance: 0.5 };
 

@@ -4,7 +4,7 @@ import { CliError, messageOf } from "../../errors.ts";
 import { listRuns, type RunFilter } from "../../runs/list.ts";
 import type { Run } from "../../runs/run.ts";
 import { watchList } from "../../runs/watch-list.ts";
-import { totalsOf } from "../../runs/watch-many.ts";
+import { totalsOf } from "../../runs/watched.ts";
 import { resolveFilter, type FilterOptions } from "./filter.ts";
 import { showMany } from "./follow-many.ts";
 import { idWriter, newestFirst, totalsLine, writer } from "./many-view.ts";

@@ -1,7 +1,8 @@
 import type { Context } from "../../context.ts";
 import { CliError } from "../../errors.ts";
 import type { Run } from "../../runs/run.ts";
-import { totalsOf, watchMany, type ManyEvent, type Watched } from "../../runs/watch-many.ts";
+import { watchMany } from "../../runs/watch-many.ts";
+import { totalsOf, type ManyEvent, type Watched } from "../../runs/watched.ts";
 import { OnEnd } from "../on-end.ts";
 import type { FollowOptions } from "./follow.ts";
 import { MANY_COLUMNS, restLine, runningFirst, totalsLine, writer, type Order } from "./many-view.ts";
@@ -84,7 +85,7 @@ export async function showMany(
   const inOrder = () => [...watched.values()].toSorted(order);
   const live = await output.live(MANY_COLUMNS, () => {
     const rows = inOrder();
-    return { rows, foot: totalsLine(totalsOf(rows)), rest: restLine };
+    return { rows, foot: [totalsLine(totalsOf(rows))], rest: restLine };
   });
   const show = live ? () => live.refresh() : write;
   // The elapsed times go on without asking anybody.

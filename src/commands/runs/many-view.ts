@@ -1,7 +1,7 @@
 /** What many watched runs look like: a row of the live table, a line, an event. */
 import type { Context } from "../../context.ts";
 import { initiator } from "../../runs/run.ts";
-import type { ManyEvent, Totals, Watched } from "../../runs/watch-many.ts";
+import type { ManyEvent, Totals, Watched } from "../../runs/watched.ts";
 import { withoutColors } from "../../terminal/sanitize.ts";
 import type { Color } from "../../terminal/paint.ts";
 import type { Column } from "../../terminal/table.ts";

@@ -1,5 +1,5 @@
 import type { ErrorKind } from "../../errors.ts";
-import type { Watched } from "../../runs/watch-many.ts";
+import type { Watched } from "../../runs/watched.ts";
 
 type Result = Extract<ErrorKind, "run-failed" | "outcome-unknown" | "run-cancelled" | "still-running" | "conflict">;
 
