@@ -32,7 +32,7 @@ export class Live {
   #size: FrameSize = { columns: 0, rows: 0 };
   #timer: NodeJS.Timeout | undefined;
   #lastFrame = -Infinity;
-  #aside = false;
+  #asides = 0;
   #ended = false;
 
   /** @param draw makes a frame: lines of safe text, none as wide as the terminal, no more than it has rows. */
@@ -53,19 +53,19 @@ export class Live {
 
   /** Shows a text below the picture; `write` has it written once the picture is gone. */
   say(text: string, write: () => void): void {
-    if (this.#aside) return write();
+    if (this.#asides > 0) return write();
     this.#said.push({ text, write });
     this.refresh();
   }
 
-  /** Gives the terminal to `work` for as long as it takes. */
+  /** Gives the terminal to `work` for as long as it takes, with what was said so far. */
   async aside<T>(work: () => Promise<T>): Promise<T> {
     this.#leave();
-    this.#aside = true;
+    this.#asides += 1;
     try {
       return await work();
     } finally {
-      this.#aside = false;
+      this.#asides -= 1;
       this.refresh();
     }
   }
@@ -76,16 +76,16 @@ export class Live {
     this.#ended = true;
     clearTimeout(this.#timer);
     this.#leave();
-    for (const { write } of this.#said) write();
   }
 
   #leave(): void {
     if (this.#shown) this.#sink.write(LEAVE);
     this.#shown = undefined;
+    for (const { write } of this.#said.splice(0)) write();
   }
 
   #frame(): void {
-    if (this.#aside) return;
+    if (this.#asides > 0) return;
     // A terminal that does not know its size says 0.
     const size = { columns: this.#sink.columns || 80, rows: this.#sink.rows || 24 };
     const said = this.#said.slice(-SAID_LINES).flatMap(({ text }) => withoutColors(text).trimEnd().split("\n"));
