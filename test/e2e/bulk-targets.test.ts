@@ -53,6 +53,7 @@ async function inContext<T>(common: CommonOptions, stdin: string, work: (context
     closed: never,
     lendTerminal: <R>(lent: () => Promise<R>) => lent(),
     onResize: () => undefined,
+    onExit: () => undefined,
   };
   const context = await Context.create(host, common, { logIn: () => Promise.reject(new Error("no login here")) });
   try {
