@@ -7,11 +7,12 @@ import type { Keyring } from "./config/keyring.ts";
 import { resolvePaths, type Paths } from "./config/paths.ts";
 import { Settings, type Config, type Given, type Key, type Target } from "./config/settings.ts";
 import { CliError, messageOf } from "./errors.ts";
-import type { Ledger } from "./journal/ledger.ts";
+import type { Ledger, ResumedJournal } from "./journal/ledger.ts";
 import type { Host } from "./terminal/host.ts";
-import { Output, type Format } from "./terminal/output.ts";
+import { Output } from "./terminal/output.ts";
 import { type ColorChoice } from "./terminal/paint.ts";
 import { Prompter } from "./terminal/prompter.ts";
+import type { Format } from "./terminal/records.ts";
 
 /** The options that every command takes, as commander hands them over. */
 export interface CommonOptions {
@@ -255,8 +256,8 @@ export class Context {
     }
   }
 
-  /** Where what this command changes is written down. */
-  readonly ledger = async (action: string, why: Why): Promise<Ledger> => {
+  /** Where what this command changes is written down: a journal of its own, or the one that it goes on with. */
+  readonly ledger = async (action: string, why: Why, resumed?: ResumedJournal): Promise<Ledger> => {
     const [{ Ledger }, { origin, profile }, me] = await Promise.all([
       import("./journal/ledger.ts"),
       this.target(),
@@ -264,7 +265,9 @@ export class Context {
     ]);
     const { version: tool, pid } = this.host;
     const adminId = me.userId ?? null;
-    return this.#closing(new Ledger(this.paths.state, { action, profile, origin, adminId, ...why, tool, pid }));
+    return this.#closing(
+      new Ledger(this.paths.state, { action, profile, origin, adminId, ...why, tool, pid }, resumed),
+    );
   };
 
   /** Says that being stopped is how this command ends well: the exit code is then its own. */

@@ -23,7 +23,10 @@ export const NOUNS: Readonly<Record<string, Noun>> = {
     summary: "recovery runs: list, start, watch, cancel",
     verbs: {
       list: { summary: "list runs, newest first", load: () => import("./commands/runs/list.ts") },
-      start: { summary: "start a recovery run on a user's instance", load: () => import("./commands/runs/start.ts") },
+      start: {
+        summary: "start a recovery run on a user's instance, or on many",
+        load: () => import("./commands/runs/start.ts"),
+      },
       show: { summary: "show everything known about one run", load: () => import("./commands/runs/show.ts") },
       watch: {
         summary: "follow a run's output to its end, or many runs at once",
@@ -42,6 +45,25 @@ export const NOUNS: Readonly<Record<string, Noun>> = {
       reconcile: {
         summary: "find out what became of starts whose answer was lost",
         load: () => import("./commands/runs/reconcile.ts"),
+      },
+    },
+  },
+  jobs: {
+    summary: "bulk jobs of this machine: list, show, resume, report",
+    verbs: {
+      list: { summary: "list this machine's bulk jobs, newest first", load: () => import("./commands/jobs/list.ts") },
+      show: { summary: "show a bulk job in numbers", load: () => import("./commands/jobs/show.ts") },
+      resume: {
+        summary: "go on with a bulk job that was interrupted",
+        load: () => import("./commands/jobs/resume.ts"),
+      },
+      "retry-failed": {
+        summary: "begin a new job for the targets of one that went wrong",
+        load: () => import("./commands/jobs/retry-failed.ts"),
+      },
+      report: {
+        summary: "report what became of a bulk job's targets",
+        load: () => import("./commands/jobs/report.ts"),
       },
     },
   },
@@ -217,7 +239,7 @@ function addCommand(
 
 function usage(message: string, argv: readonly string[]): CliError {
   const named = argv.filter(
-    (word) => /^[a-z]+$/.test(word) && (word in NOUNS || word in PLAIN_COMMANDS || isVerb(word)),
+    (word) => /^[a-z][a-z-]*$/.test(word) && (word in NOUNS || word in PLAIN_COMMANDS || isVerb(word)),
   );
   const command = named.slice(0, named[0] !== undefined && named[0] in PLAIN_COMMANDS ? 1 : 2);
   return new CliError("usage", message, { hint: `see: ${["kiloclaw-admin", ...command, "--help"].join(" ")}` });

@@ -1,7 +1,7 @@
 import { mkdir, rm, statfs, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { messageOf } from "../errors.ts";
-import { openIntents } from "../journal/scan.ts";
+import { OpenIndex } from "../journal/open-index.ts";
 import { fail, ok, warn, type Check, type Finding } from "./check.ts";
 import { typed } from "./presentable.ts";
 
@@ -46,8 +46,8 @@ export const STORAGE: readonly Check[] = [
     name: "journal",
     needs: ["state-directory"],
     look: async ({ setup: { paths } }) => {
-      const ops: string[] = [];
-      for await (const { intent, writer } of openIntents(paths.state)) if (writer === null) ops.push(intent.op);
+      const found = await new OpenIndex(paths.state).find();
+      const ops = found.filter(({ writer }) => writer === null).map(({ intent }) => intent.op);
       if (ops.length === 0) return ok("no operation is open");
       const which = ops.length === 1 ? `operation ${ops[0]}` : `${ops.length} operations`;
       return warn(`nobody knows what became of ${which}`, "find out: kiloclaw-admin runs reconcile");

@@ -11,6 +11,11 @@ export function openFolder(stateDirectory: string): string {
   return join(stateDirectory, "journal", "open");
 }
 
+/** Where a journal of this name stands while something in it may be open. */
+export function openPath(stateDirectory: string, name: string): string {
+  return join(openFolder(stateDirectory), name);
+}
+
 function closedFolder(stateDirectory: string): string {
   return join(stateDirectory, "journal", "closed");
 }

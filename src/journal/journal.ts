@@ -13,7 +13,15 @@ import { dirname, join } from "node:path";
 import { CliError, messageOf } from "../errors.ts";
 import { claimJournal, type Claim } from "./claim.ts";
 import { isMissing, systemFiles, type FileLayer, type OpenFile } from "./file-layer.ts";
-import { assertTrusted, closedPath, journalName, openFolder, secureFolder, type JournalFile } from "./folder.ts";
+import {
+  assertTrusted,
+  closedPath,
+  journalName,
+  openFolder,
+  openPath,
+  secureFolder,
+  type JournalFile,
+} from "./folder.ts";
 import { readRecords, type Torn } from "./read.ts";
 import { FORMAT, GENESIS, seal, type Entry, type IntentRecord, type JournalRecord } from "./record.ts";
 
@@ -40,6 +48,10 @@ export interface Clock {
 export interface JournalOptions {
   readonly files?: FileLayer;
   readonly clock?: Clock;
+}
+
+export interface OpenOptions extends JournalOptions {
+  readonly onRecord?: ((record: JournalRecord) => void) | undefined;
 }
 
 const systemClock: Clock = { now: () => new Date(), monotonicMs: () => performance.now() };
@@ -134,28 +146,69 @@ export class Journal {
   }
 
   /**
-   * Goes on with a journal, to resume a job or to settle what it left open. A torn end is copied aside and cut off.
+   * Goes on with a journal, to settle what it left open. A torn end is copied aside and cut off.
    *
+   * @param onRecord told of each record that stands in it.
    * @throws HeldError (`conflict`) when a process is writing it.
    * @throws CliError `not-found` when it was closed since it was listed: nothing in it is open.
    * @throws CliError `local-state` when it is damaged or cannot be written.
    */
-  static async open(journal: JournalFile, invocation: Invocation, options: JournalOptions = {}): Promise<Journal> {
-    const { files = systemFiles, clock = systemClock } = options;
+  static async open(journal: JournalFile, invocation: Invocation, options: OpenOptions = {}): Promise<Journal> {
+    const { files = systemFiles } = options;
     const { path } = journal;
     return orLocalState(path, async () => {
       await secureFolder(dirname(path), files);
-      return holding(await claimJournal(path, { pid: invocation.pid, op: journal.id }, files), async (claim) =>
-        opening(await openAgain(path, files), async (file) => {
-          assertTrusted(path, await file.facts());
-          let found: Torn | undefined;
-          const chain = await follow(readRecords(path, file, (torn) => (found = torn)));
-          const torn = found ? await cutOff(path, file, found, files, clock.now()) : null;
-          // What a crash left unsynced is relied upon from here on.
-          await file.sync();
-          return new Journal(journal, invocation, { file, claim, chain, torn }, { files, clock });
-        }),
-      );
+      const claim = await claimJournal(path, { pid: invocation.pid, op: journal.id }, files);
+      return holding(claim, () => Journal.#goOn(journal, invocation, claim, options));
+    });
+  }
+
+  /**
+   * Goes on with a journal that may have been closed, to resume a job: it moves back to where others look for what is open.
+   *
+   * @throws as {@link open}
+   */
+  static async reopen(journal: JournalFile, invocation: Invocation, options: OpenOptions = {}): Promise<Journal> {
+    const { files = systemFiles } = options;
+    const { stateDirectory, name } = journal;
+    const path = openPath(stateDirectory, name);
+    return orLocalState(path, async () => {
+      await secureFolder(dirname(dirname(path)), files);
+      await secureFolder(dirname(path), files);
+      const claim = await claimJournal(path, { pid: invocation.pid, op: journal.id }, files);
+      return holding(claim, async () => {
+        const closed = closedPath(stateDirectory, name);
+        const moved = await files.rename(closed, path).then(
+          () => true,
+          (error: unknown) => {
+            if (!isMissing(error)) throw error;
+            return false;
+          },
+        );
+        if (moved) {
+          await files.syncDirectory(dirname(path));
+          await files.syncDirectory(dirname(closed));
+        }
+        return Journal.#goOn({ ...journal, path }, invocation, claim, options);
+      });
+    });
+  }
+
+  static async #goOn(
+    journal: JournalFile,
+    invocation: Invocation,
+    claim: Claim,
+    { files = systemFiles, clock = systemClock, onRecord }: OpenOptions,
+  ): Promise<Journal> {
+    const { path } = journal;
+    return opening(await openAgain(path, files), async (file) => {
+      assertTrusted(path, await file.facts());
+      let found: Torn | undefined;
+      const chain = await follow(readRecords(path, file, { onTorn: (torn) => (found = torn) }), onRecord);
+      const torn = found ? await cutOff(path, file, found, files, clock.now()) : null;
+      // What a crash left unsynced is relied upon from here on.
+      await file.sync();
+      return new Journal(journal, invocation, { file, claim, chain, torn }, { files, clock });
     });
   }
 
@@ -294,7 +347,7 @@ export function noteOpen(open: Map<string, IntentRecord>, record: JournalRecord)
   else if ((record.kind === "outcome" || record.kind === "reconcile") && record.settled) open.delete(record.op);
 }
 
-async function follow(records: AsyncIterable<JournalRecord>): Promise<Chain> {
+async function follow(records: AsyncIterable<JournalRecord>, onRecord?: OpenOptions["onRecord"]): Promise<Chain> {
   const open = new Map<string, IntentRecord>();
   let [seq, hash, intents, ended] = [NOTHING.seq, NOTHING.hash, NOTHING.intents, NOTHING.ended];
   for await (const record of records) {
@@ -303,6 +356,7 @@ async function follow(records: AsyncIterable<JournalRecord>): Promise<Chain> {
     ended = record.kind === "end";
     if (record.kind === "intent") intents += 1;
     noteOpen(open, record);
+    onRecord?.(record);
   }
   return { seq, hash, intents, open, ended };
 }

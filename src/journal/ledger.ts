@@ -1,21 +1,38 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { claimInstance, HeldError, type Claim } from "./claim.ts";
-import { Journal, type Invocation } from "./journal.ts";
-import { allRecords, openIntents, type IntentFilter, type OpenIntent } from "./scan.ts";
+import type { JournalFile } from "./folder.ts";
+import { Journal, type Invocation, type OpenOptions } from "./journal.ts";
+import { OpenIndex, type IntentFilter, type OpenIntent } from "./open-index.ts";
+import { allRecords } from "./scan.ts";
 
 /** A start takes a second or two; one whose answer is lost holds its claim for minutes. */
 const CLAIM_PATIENCE_MS = 5_000;
 const CLAIM_PAUSE_MS = 100;
 
+/** A journal that is gone on with, and who is told what stands in it. */
+export interface ResumedJournal extends Pick<OpenOptions, "onRecord"> {
+  readonly file: JournalFile;
+}
+
+export interface KnownRun {
+  readonly runId: string;
+  readonly op: string;
+}
+
 /** What one invocation writes down, and what it needs to know of the others: the way to this machine's journals. */
 export class Ledger {
   readonly #stateDirectory: string;
   readonly #invocation: Invocation;
+  readonly #openIndex: OpenIndex;
+  readonly #resumed: ResumedJournal | undefined;
   #journal: Promise<Journal> | undefined;
 
-  constructor(stateDirectory: string, invocation: Invocation) {
+  /** @param resumed a journal of an earlier invocation, to be gone on with in place of one of this invocation's own. */
+  constructor(stateDirectory: string, invocation: Invocation, resumed?: ResumedJournal) {
     this.#stateDirectory = stateDirectory;
     this.#invocation = invocation;
+    this.#resumed = resumed;
+    this.#openIndex = new OpenIndex(stateDirectory);
   }
 
   get origin(): string {
@@ -23,12 +40,14 @@ export class Ledger {
   }
 
   /**
-   * This invocation's own journal, begun when it is first needed: who changes nothing leaves nothing behind.
+   * This invocation's journal: the one that it resumes, else its own, begun when it is first needed: who changes nothing leaves nothing behind.
    *
    * @throws CliError `local-state`
    */
   journal(): Promise<Journal> {
-    this.#journal ??= Journal.create(this.#stateDirectory, this.#invocation);
+    this.#journal ??= this.#resumed
+      ? Journal.reopen(this.#resumed.file, this.#invocation, this.#resumed)
+      : Journal.create(this.#stateDirectory, this.#invocation);
     return this.#journal;
   }
 
@@ -53,18 +72,12 @@ export class Ledger {
 
   /** What was, or may have been, sent to this platform without its end being known, oldest first. */
   open(filter: Omit<IntentFilter, "origin"> = {}): Promise<OpenIntent[]> {
-    return this.#openIntents({ ...filter, origin: this.origin });
+    return this.#openIndex.find({ ...filter, origin: this.origin });
   }
 
   /** The same for every platform. */
   openAnywhere(): Promise<OpenIntent[]> {
-    return this.#openIntents({});
-  }
-
-  async #openIntents(filter: IntentFilter): Promise<OpenIntent[]> {
-    const found: OpenIntent[] = [];
-    for await (const open of openIntents(this.#stateDirectory, filter)) found.push(open);
-    return found;
+    return this.#openIndex.find();
   }
 
   /**
@@ -88,15 +101,15 @@ export class Ledger {
     }
   }
 
-  /** The runs that are known to belong to an operation other than this one. Reads every journal. */
-  async runsOfOthers(op: string): Promise<string[]> {
-    const runs = new Set<string>();
+  /** The runs that are known to belong to operations of this machine, each with its operation. Reads every journal. */
+  async knownRuns(): Promise<KnownRun[]> {
+    const runs: KnownRun[] = [];
     for await (const { record } of allRecords(this.#stateDirectory)) {
-      if ((record.kind === "outcome" || record.kind === "reconcile") && record.op !== op && record.runId !== null) {
-        runs.add(record.runId);
+      if ((record.kind === "outcome" || record.kind === "reconcile") && record.runId !== null) {
+        runs.push({ runId: record.runId, op: record.op });
       }
     }
-    return [...runs];
+    return runs;
   }
 
   /**

@@ -20,10 +20,28 @@ export interface Torn {
   readonly length: number;
 }
 
-export interface ReadOptions {
-  readonly files?: FileLayer;
+/** How far a journal was read. */
+export interface Mark {
+  /** Where the next record begins. */
+  readonly offset: number;
+  readonly seq: number;
+  /** The last record's hash. */
+  readonly hash: string;
+}
+
+export const BEGINNING: Mark = { offset: 0, seq: 0, hash: GENESIS };
+
+export interface ReadRecordsOptions {
   /** Told, after the last record, of a torn end. */
-  readonly onTorn?: (torn: Torn) => void;
+  readonly onTorn?: ((torn: Torn) => void) | undefined;
+  /** How far it was read before. */
+  readonly from?: Mark;
+  /** Told, before each record is given, how far it goes. */
+  readonly onRead?: (mark: Mark) => void;
+}
+
+export interface ReadOptions extends ReadRecordsOptions {
+  readonly files?: FileLayer;
 }
 
 const CHUNK = 1 << 18;
@@ -38,12 +56,12 @@ const LINE_BREAK = 0x0a;
  */
 export async function* readJournal(
   journal: JournalFile,
-  { files = systemFiles, onTorn }: ReadOptions = {},
+  { files = systemFiles, ...options }: ReadOptions = {},
 ): AsyncGenerator<JournalRecord, void, undefined> {
   const { file, path } = await openToRead(journal, files);
   try {
     assertTrusted(path, await file.facts());
-    yield* readRecords(path, file, onTorn);
+    yield* readRecords(path, file, options);
   } catch (error) {
     if (error instanceof CliError) throw error;
     throw new CliError("local-state", `the journal ${path} cannot be read: ${messageOf(error)}`, { cause: error });
@@ -56,13 +74,12 @@ export async function* readJournal(
 export async function* readRecords(
   path: string,
   file: OpenFile,
-  onTorn?: (torn: Torn) => void,
+  { onTorn, from = BEGINNING, onRead }: ReadRecordsOptions = {},
 ): AsyncGenerator<JournalRecord, void, undefined> {
-  let seq = 0;
-  let prev = GENESIS;
+  let { seq, hash: prev } = from;
   let bad: { readonly offset: number } | undefined;
-  let size = 0;
-  for await (const { bytes, offset, whole, end } of linesOf(file)) {
+  let size = from.offset;
+  for await (const { bytes, offset, whole, end } of linesOf(file, from.offset)) {
     size = end;
     if (!bad) {
       const sealed = whole ? unseal(bytes) : undefined;
@@ -70,6 +87,7 @@ export async function* readRecords(
       if (record && record.seq === seq && record.prev === prev) {
         seq += 1;
         prev = record.hash;
+        onRead?.({ offset: end, seq, hash: prev });
         yield record;
         continue;
       }
@@ -128,13 +146,17 @@ interface Line {
   readonly end: number;
 }
 
-/** The lines of a file as long as it is now: who appends meanwhile is left to the next reading. */
-async function* linesOf(file: OpenFile): AsyncGenerator<Line, void, undefined> {
+/**
+ * The lines of a file as long as it is now: who appends meanwhile is left to the next reading.
+ *
+ * @param begin where the first of them begins.
+ */
+async function* linesOf(file: OpenFile, begin: number): AsyncGenerator<Line, void, undefined> {
   const { size } = await file.facts();
   let rest = Buffer.alloc(0);
   /** Where the line that `rest` belongs to begins. */
-  let offset = 0;
-  let position = 0;
+  let offset = begin;
+  let position = begin;
   for (;;) {
     const chunk = Buffer.allocUnsafe(Math.min(CHUNK, size - position));
     const length = chunk.length === 0 ? 0 : await file.read(chunk, position);

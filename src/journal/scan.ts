@@ -1,24 +1,10 @@
 import { writerOf, type Holder } from "./claim.ts";
 import { CliError } from "../errors.ts";
 import { systemFiles, type FileLayer } from "./file-layer.ts";
-import { allJournals, openJournals, type JournalFile } from "./folder.ts";
+import { allJournals, type JournalFile } from "./folder.ts";
 import { noteOpen } from "./journal.ts";
 import { readJournal, type Torn } from "./read.ts";
 import type { IntentRecord, JournalRecord } from "./record.ts";
-
-/** Something that was, or may have been, sent without its end being known. */
-export interface OpenIntent {
-  readonly journal: JournalFile;
-  readonly intent: IntentRecord;
-  /** The process that is at it now. `null`: nobody is, and it is for `runs reconcile` to find out. */
-  readonly writer: Holder | null;
-}
-
-export interface IntentFilter {
-  readonly origin?: string | undefined;
-  readonly userId?: string | undefined;
-  readonly instanceId?: string | undefined;
-}
 
 export interface ScanOptions {
   readonly files?: FileLayer;
@@ -26,34 +12,6 @@ export interface ScanOptions {
   readonly onTorn?: (journal: JournalFile, torn: Torn) => void;
   /** Told of a journal that is damaged or cannot be read, when what stands before the damage has been given. Absent: thrown. */
   readonly onDamaged?: ((journal: JournalFile, error: CliError) => void) | undefined;
-}
-
-/**
- * What is open, oldest first. Costs nothing for journals that were closed. Changes nothing.
- *
- * To settle it: `Journal.open` its journal, append a record of kind `reconcile` for the operation, `end`. The intent and what
- * became of it so stand in one file, and no other has to be read to know what is open in it.
- *
- * @throws CliError `local-state` when a journal is damaged or cannot be read: what it holds open cannot be known.
- */
-export async function* openIntents(
-  stateDirectory: string,
-  filter: IntentFilter = {},
-  { files = systemFiles, onTorn }: ScanOptions = {},
-): AsyncGenerator<OpenIntent, void, undefined> {
-  for (const journal of await openJournals(stateDirectory, files)) {
-    // Asked first: what a process finished before it let go is then read, not taken for abandoned.
-    const writer = await writerOf(journal.path, files);
-    const open = new Map<string, IntentRecord>();
-    const records = readJournal(journal, { files, onTorn: (torn) => onTorn?.(journal, torn) });
-    for await (const record of records) noteOpen(open, record);
-    for (const intent of open.values()) {
-      if (filter.origin !== undefined && intent.origin !== filter.origin) continue;
-      if (filter.userId !== undefined && intent.userId !== filter.userId) continue;
-      if (filter.instanceId !== undefined && intent.instanceId !== filter.instanceId) continue;
-      yield { journal, intent, writer };
-    }
-  }
 }
 
 /** A record, with the journal it stands in. */

@@ -1,7 +1,7 @@
 import type { Api } from "../api/api.ts";
-import type { Ledger } from "../journal/ledger.ts";
+import type { KnownRun, Ledger } from "../journal/ledger.ts";
 import type { IntentRecord } from "../journal/record.ts";
-import type { OpenIntent } from "../journal/scan.ts";
+import type { OpenIntent } from "../journal/open-index.ts";
 import { CliError } from "../errors.ts";
 import { lookFor, searchFor, type Trace } from "./reconcile.ts";
 import { resolveRuns } from "./resolve.ts";
@@ -26,20 +26,41 @@ export interface SearchOptions {
   readonly lookAfterMs: readonly number[];
 }
 
+/** An intent to start a run on an instance. */
+export type StartIntent = IntentRecord & { readonly instanceId: string };
+
 /** Looks for the run of an earlier invocation's start, and writes down what it finds. Asks no run for its status. */
 export async function reconcileStart(
   api: Api,
   ledger: Ledger,
-  open: OpenIntent & { readonly intent: IntentRecord & { readonly instanceId: string } },
+  open: OpenIntent & { readonly intent: StartIntent },
+  options: SearchOptions,
+): Promise<Finding> {
+  const finding = await findStart(api, open.intent, await ledger.knownRuns(), options);
+  // A process that is still at it will find out by itself.
+  if (finding.state === "found" && open.writer === null) {
+    await ledger.settle(open, { runId: finding.run.id, result: "found" });
+  }
+  return finding;
+}
+
+/**
+ * Looks for the run of an earlier start. Writes nothing down, and asks no run for its status.
+ *
+ * @param recorded the runs that are known to belong to operations: those of others are not this start's.
+ */
+export async function findStart(
+  api: Api,
+  intent: StartIntent,
+  recorded: readonly KnownRun[],
   { stop, lookAfterMs }: SearchOptions,
 ): Promise<Finding> {
-  const { intent } = open;
   const mark = {
     userId: intent.userId,
     instanceId: intent.instanceId,
     adminId: intent.adminId,
     promptSha256: intent.promptSha256 ?? "",
-    known: [...intent.knownRunIds, ...(await ledger.runsOfOthers(intent.op))],
+    known: [...intent.knownRunIds, ...recorded.filter(({ op }) => op !== intent.op).map(({ runId }) => runId)],
   };
   const ageMs = Date.now() - Date.parse(intent.at);
   const ahead = lookAfterMs.map((ms) => ms - ageMs).filter((ms) => ms > 0);
@@ -49,10 +70,7 @@ export async function reconcileStart(
       : await lookFor(api, mark, { signal: stop });
   const [run, ...more] = trace?.ours ?? [];
   if (!run) return { state: "nothing" };
-  if (more.length > 0) return { state: "alarm", runs: [run, ...more] };
-  // A process that is still at it will find out by itself.
-  if (open.writer === null) await ledger.settle(open, { runId: run.id, result: "found" });
-  return { state: "found", run };
+  return more.length > 0 ? { state: "alarm", runs: [run, ...more] } : { state: "found", run };
 }
 
 function hasOurs({ ours }: Trace): boolean {
@@ -60,9 +78,7 @@ function hasOurs({ ours }: Trace): boolean {
 }
 
 /** Whether an intent is a start's. */
-export function isStart(
-  open: OpenIntent,
-): open is OpenIntent & { readonly intent: IntentRecord & { readonly instanceId: string } } {
+export function isStart(open: OpenIntent): open is OpenIntent & { readonly intent: StartIntent } {
   return open.intent.action === "start" && open.intent.instanceId !== null;
 }
 

@@ -8,12 +8,13 @@ import { CliError } from "../errors.ts";
  *   (the platform answers 500), or half of a surrogate pair (would be stored as another character).
  */
 export function checkPrompt(text: string): string {
-  const problem = problemWith(text);
+  const problem = problemWithPrompt(text);
   if (problem) throw new CliError("usage", `the prompt ${problem}; nothing was sent`);
   return text;
 }
 
-function problemWith(text: string): string | undefined {
+/** What is wrong with a prompt, to be read behind "the prompt". */
+export function problemWithPrompt(text: string): string | undefined {
   if (text === "") return "is empty";
   if (text.trim() === "") return "is only white space";
   if (text.length > MAX_PROMPT_LENGTH) {

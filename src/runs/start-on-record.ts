@@ -19,7 +19,7 @@ export type RecordedOutcome =
   | { readonly state: "found-earlier"; readonly run: Run; readonly earlier: IntentRecord }
   | { readonly state: "unsettled"; readonly intents: readonly IntentRecord[] };
 
-export interface RecordedStartOptions extends Pick<StartOptions, "stop" | "onSearching" | "lookAfterMs"> {
+export interface RecordedStartOptions extends Pick<StartOptions, "stop" | "onSearching" | "lookAfterMs" | "insist"> {
   /** A person has decided to send a start although an earlier one may have happened. */
   readonly resendUnknown: boolean;
   /** Told when what became of the start cannot be written down. Its intent stays open, to be reconciled. */

@@ -54,6 +54,8 @@ export interface StartOptions {
   readonly onSearching?: (error: ApiError) => void;
   /** When to look for the row, in milliseconds after the answer was lost. */
   readonly lookAfterMs?: readonly number[];
+  /** Send the request again while it is certain that nothing has happened. Default true. A job has its own pace. */
+  readonly insist?: boolean;
 }
 
 /**
@@ -68,16 +70,19 @@ export interface StartOptions {
 export async function startRun(
   api: Api,
   request: StartRequest,
-  { stop, beforeSending, onSearching, lookAfterMs = LOOK_AFTER_MS }: StartOptions,
+  { stop, beforeSending, onSearching, lookAfterMs = LOOK_AFTER_MS, insist = true }: StartOptions,
 ): Promise<StartOutcome> {
   const { userId, instance, prompt } = request;
-  const { machineStatus, machineStatusError } = await getInstance(api, instance.id);
+  // Two questions of one moment share a request.
+  const [{ machineStatus, machineStatusError }, before] = await Promise.all([
+    getInstance(api, instance.id),
+    newestRuns(api, instance.id),
+  ]);
   // An unreachable worker says nothing about the machine; the platform checks again by itself.
   if (machineStatus !== "running" && machineStatusError === null) {
     return { state: "machine-down", machineStatus, sent: false };
   }
 
-  const before = await newestRuns(api, instance.id);
   for (const listed of before.filter(({ status }) => status === "running")) {
     // A finished run that nobody polled would lose its outcome to the new one.
     const { run } = await pollRun(api, listed);
@@ -94,7 +99,7 @@ export async function startRun(
   stop.throwIfAborted();
   await beforeSending(mark);
   try {
-    return { state: "started", run: await sendStart(api, request, stop) };
+    return { state: "started", run: await sendStart(api, request, stop, insist) };
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     if (isDefinite(error)) return { state: "refused", error };
@@ -108,6 +113,7 @@ async function sendStart(
   api: Api,
   { userId, userEmail, instance, prompt, admin: me }: StartRequest,
   stop: AbortSignal,
+  insist: boolean,
 ): Promise<Run> {
   const { id, startedAt } = await withRetry(
     () =>
@@ -117,7 +123,7 @@ async function sendStart(
         // A user who wants out does not wait two minutes for an answer: looking for the row takes five seconds.
         { timeoutMs: START_TIMEOUT_MS, signal: stop },
       ),
-    (error) => !error.sent || (error.httpStatus === 429 && error.trpcCode !== undefined),
+    (error) => insist && (!error.sent || (error.httpStatus === 429 && error.trpcCode !== undefined)),
     stop,
   );
   return startedRun({

@@ -9,7 +9,7 @@ import { Pace } from "./pace.ts";
 import type { Run } from "./run.ts";
 import { Schedule } from "./schedule.ts";
 import { WatchedRun } from "./watched-run.ts";
-import { totalsOf, type ManyEvent } from "./watched.ts";
+import { kindOf, totalsOf, type ManyEvent, type Totals } from "./watched.ts";
 
 export interface WatchManyOptions {
   /** Aborted: stop watching. Never touches a run. */
@@ -18,10 +18,12 @@ export interface WatchManyOptions {
   /** Stop watching after so many milliseconds. */
   readonly timeoutMs?: number | undefined;
   /**
-   * Finds runs to watch as well, newest first: as often as a run may be asked about, but every 1 to 10 s. It is left off where
-   * nothing new comes any more.
+   * Finds runs to watch as well, newest first: as often as a run may be asked about, but every 1 to 10 s. Where it comes page by
+   * page, it is left off where nothing new comes any more.
    */
-  readonly discover?: ((signal: AbortSignal) => AsyncIterable<Run>) | undefined;
+  readonly discover?: ((signal: AbortSignal) => AsyncIterable<Run> | Promise<readonly Run[]>) | undefined;
+  /** Runs to watch as well, each started just now, as they come. The watch goes on until there can be no more of them. */
+  readonly arrivals?: AsyncIterable<Run> | undefined;
 }
 
 /** Queries of one moment share a request, so requests that must not leave one after the other. */
@@ -40,54 +42,70 @@ const TICK_MS = 1_000;
  * requests of its own, a few such runs at a time, until it answers quickly. Requests of one run each from the start would be
  * many times as many; limits by time alone would give up on machines that are only slow.
  *
- * Of outputs only their length and their end are kept. Ends when every run has come to an end, or at the stop or the time
- * limit: the runs that go on have no `end` event then.
+ * Of outputs only their length and their end are kept, of ended runs only that they were seen. Ends when every run has come to an
+ * end, or at the stop or the time limit: the runs that go on have no `end` event then.
  *
  * @throws CliError `auth` when the token is refused.
  */
 export async function* watchMany(
   api: Api,
   runs: readonly Run[],
-  { stop, intervalMs, timeoutMs, discover }: WatchManyOptions,
+  { stop, intervalMs, timeoutMs, discover, arrivals }: WatchManyOptions,
 ): AsyncGenerator<ManyEvent> {
   const done = new AbortController();
   const limit = timeoutMs === undefined ? undefined : AbortSignal.timeout(timeoutMs);
   const signal = AbortSignal.any([stop, done.signal, ...(limit ? [limit] : [])]);
   const bell = new Bell(signal);
-  const all = new Map<string, WatchedRun>();
+  const seen = new Set<string>();
+  const going = new Set<WatchedRun>();
+  const totals = { ...totalsOf([]) };
   const schedule = new Schedule<WatchedRun>();
   const pace = new Pace(intervalMs);
   const events: ManyEvent[] = [];
-  let going = 0;
+  let expecting = arrivals !== undefined;
   let changed = false;
-  let totals = "";
   let refused: unknown;
 
-  const add = (run: Run) => {
-    if (all.has(run.id)) return;
-    const watched = new WatchedRun(run, performance.now(), pace, (event) => {
-      events.push(event);
-      changed ||= event.type !== "output-line";
-    });
-    all.set(run.id, watched);
+  /** Adjusts the totals: adding them up anew would cost as much as there are runs, for each that changes. */
+  const count = (kind: keyof Totals, by: 1 | -1) => {
+    totals[kind] += by;
+    changed = true;
+  };
+
+  const add = (run: Run, begun: "before" | "just now" = "before") => {
+    if (seen.has(run.id)) return;
+    seen.add(run.id);
+    const watched = new WatchedRun(run, performance.now(), pace, (event) => events.push(event));
+    count(kindOf(watched.watched), 1);
     if (!watched.going) return;
-    going += 1;
+    if (begun === "just now") watched.wait(performance.now());
+    going.add(watched);
     schedule.add(watched);
   };
 
   const back = (run: WatchedRun) => {
     if (run.going) schedule.add(run);
-    else going -= 1;
+    else {
+      // Those that go on are all `running`.
+      count("running", -1);
+      count(kindOf(run.watched), 1);
+      going.delete(run);
+    }
     bell.ring();
   };
 
-  const count = () => {
-    if (!changed) return;
+  const tellTotals = () => {
+    if (changed) events.push({ type: "totals", totals: { ...totals } });
     changed = false;
-    const now = totalsOf([...all.values()].map(({ watched }) => watched));
-    const key = JSON.stringify(now);
-    if (key !== totals) events.push({ type: "totals", totals: now });
-    totals = key;
+  };
+
+  const takeIn = async (newcomers: AsyncIterable<Run>) => {
+    for await (const run of newcomers) {
+      add(run, "just now");
+      bell.ring();
+    }
+    expecting = false;
+    bell.ring();
   };
 
   const lookForMore = async (find: NonNullable<WatchManyOptions["discover"]>) => {
@@ -97,8 +115,8 @@ export async function* watchMany(
       if (signal.aborted) return;
       try {
         let known = 0;
-        for await (const run of find(signal)) {
-          known = all.has(run.id) ? known + 1 : 0;
+        for await (const run of await find(signal)) {
+          known = seen.has(run.id) ? known + 1 : 0;
           if (known === KNOWN_IN_A_ROW) break;
           add(run);
         }
@@ -112,7 +130,7 @@ export async function* watchMany(
 
   let suspended = suspendSignal();
   const ticking = setInterval(() => {
-    pace.shareOut([...all.values()].filter((run) => run.going).map((run) => run.outputLength));
+    pace.shareOut([...going].map((run) => run.outputLength));
     if (!suspended.signal.aborted) return;
     suspended.release();
     suspended = suspendSignal();
@@ -126,6 +144,7 @@ export async function* watchMany(
 
   for (const run of runs) add(run);
   if (discover) void lookForMore(discover);
+  if (arrivals) void takeIn(arrivals);
   try {
     while (!signal.aborted) {
       const turn = schedule.next(performance.now());
@@ -136,10 +155,10 @@ export async function* watchMany(
           bell.ring();
         });
       }
-      count();
+      tellTotals();
       for (let event = events.shift(); event; event = events.shift()) yield event;
       if (refused !== undefined) throw refusedBy(refused);
-      if (going === 0 && !changed) return;
+      if (going.size === 0 && !changed && !expecting) return;
       await bell.wait(turn ? APART_MS : schedule.waitMs(performance.now()));
     }
   } finally {

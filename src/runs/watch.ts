@@ -110,6 +110,14 @@ export async function refuseIfMachineIsDown(api: Api, run: Run, signal?: AbortSi
   });
 }
 
+/** What an error that ended {@link watchRun} says about the run, as `watch-many.ts` has it; `undefined`: nothing. */
+export function stateAfter(error: unknown): "machine-down" | "given-up" | undefined {
+  if (!(error instanceof CliError) || error.kind === "auth") return undefined;
+  if (error.kind === "conflict") return "machine-down";
+  // At the time limit, nothing has gone wrong.
+  return error.kind === "still-running" && error.cause === undefined ? undefined : "given-up";
+}
+
 function refused(run: Run, { message, hints }: ApiError): CliError {
   return new CliError("auth", `stopped watching run ${run.id}: ${message}; the run goes on`, {
     hint: [...hints, `then take it up again: kiloclaw-admin runs watch ${run.id}`],

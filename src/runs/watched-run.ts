@@ -110,6 +110,12 @@ export class WatchedRun implements Turn {
     return asked;
   }
 
+  /** It was started just now: its machine runs, and it has hardly begun. */
+  wait(now: number): void {
+    this.machineUp = true;
+    this.#pause(this.#pace.pauseMs({ silentMs: 0, tookMs: 0, size: 0 }), now);
+  }
+
   /** Its time has come. */
   hurry(now: number): void {
     this.dueAt = Math.min(this.dueAt, now);

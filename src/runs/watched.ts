@@ -48,7 +48,8 @@ export function totalsOf(all: Iterable<Watched>): Totals {
   return totals;
 }
 
-function kindOf({ state, run }: Watched): keyof Totals {
+/** What a run counts as. */
+export function kindOf({ state, run }: Watched): keyof Totals {
   if (state === "machine-down") return "machineDown";
   if (state === "given-up") return "givenUp";
   if (state === "running") return "running";

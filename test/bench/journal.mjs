@@ -23,7 +23,7 @@ await build({
   platform: "node",
   format: "esm",
 });
-const { Journal, allRecords, openIntents, verifyJournal, promptFacts, allJournals, systemFiles } = await import(bundle);
+const { Journal, allRecords, OpenIndex, verifyJournal, promptFacts, allJournals, systemFiles } = await import(bundle);
 
 const invocation = {
   action: "start",
@@ -115,7 +115,9 @@ try {
   figure("  its file", megabytes((await stat(job.path)).size));
   await job.close();
   await reading("all records, as audit log reads them", allRecords(state));
-  await reading("open intents, as every start looks for them", openIntents(state));
+  const index = new OpenIndex(state);
+  await timed("open intents, as every start looks for them", () => index.find());
+  await timed("  the same again, by a job that starts many", () => index.find());
   const [found] = await allJournals(state, systemFiles);
   await timed("verifying it", () => verifyJournal(found));
   const again = await timed("taking it up again", () => Journal.open(found, { ...invocation, action: "reconcile" }));
@@ -123,7 +125,7 @@ try {
     Promise.all(again.open.map(({ op }) => again.append({ ...outcome(op), kind: "reconcile" }))),
   );
   await again.end();
-  await reading("open intents, once the job is closed", openIntents(state));
+  await timed("open intents, once the job is closed", () => new OpenIndex(state).find());
 } finally {
   await rm(directory, { recursive: true, force: true });
 }

@@ -50,7 +50,14 @@ describe("watch", () => {
     const { code, stdout } = await desk.run(["runs", "watch", id]);
     expect(code).toBe(exit);
     expect(stdout).toContain("step 1/1");
-    expect((await desk.run(["runs", "watch", id, "--no-exit-status"])).code).toBe(0);
+    for (const [flag = "", code] of [
+      ["--no-exit-status", 0],
+      ["--exit-status=false", 0],
+      ["--exit-status=true", exit],
+      ["--exit-status=perhaps", 2],
+    ] as const) {
+      expect((await desk.run(["runs", "watch", id, flag])).code).toBe(code);
+    }
   });
 
   it("finds the user's run in progress, and says when there is none", async () => {

@@ -10,7 +10,8 @@ import { build } from "esbuild";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "vitest";
 import { systemFiles } from "../../src/journal/file-layer.ts";
 import { allJournals } from "../../src/journal/folder.ts";
-import { openIntents, verifyJournal } from "../../src/journal/scan.ts";
+import { OpenIndex } from "../../src/journal/open-index.ts";
+import { verifyJournal } from "../../src/journal/scan.ts";
 
 const INSTANCE = "11111111-1111-4111-8111-111111111111";
 
@@ -94,14 +95,13 @@ it("what a process had been promised is there after it was killed", { timeout: 6
   const safe = new Set<string>();
   const writers = Array.from({ length: 3 }, () => begin("write", (line) => safe.add(line.split(" ")[1] ?? "")));
   await Promise.all(writers.map(({ first }) => first));
-  const running = [];
-  for await (const { writer } of openIntents(state)) running.push(writer?.pid);
+  const running = (await new OpenIndex(state).find()).map(({ writer }) => writer?.pid);
   expect(new Set(running)).toEqual(new Set(writers.map(({ child }) => child.pid)));
 
   await Promise.all(writers.map(({ child }) => kill(child)));
   await Promise.all(writers.map(({ closed }) => closed));
   const found = new Set<string>();
-  for await (const { intent, writer } of openIntents(state)) {
+  for (const { intent, writer } of await new OpenIndex(state).find()) {
     found.add(intent.op);
     expect(writer).toBeNull();
   }

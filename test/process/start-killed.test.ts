@@ -9,7 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
-import { openIntents } from "../../src/journal/scan.ts";
+import { OpenIndex } from "../../src/journal/open-index.ts";
 import { Dice } from "../faults/dice.ts";
 import { FaultProxy, type Exchange } from "../faults/proxy.ts";
 import { openDesk, root, run, type Desk } from "../harness.ts";
@@ -105,9 +105,7 @@ class Scene {
   }
 
   async open(): Promise<number> {
-    let open = 0;
-    for await (const { writer } of openIntents(this.state)) if (writer === null) open += 1;
-    return open;
+    return (await new OpenIndex(this.state).find()).filter(({ writer }) => writer === null).length;
   }
 
   next(...argv: string[]) {

@@ -49,7 +49,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   journal: ["errors"],
   api: ["contract", "errors"],
   runs: ["api", "contract", "journal", "errors"],
-  bulk: ["runs", "journal", "contract", "errors"],
+  bulk: ["api", "runs", "journal", "contract", "errors"],
   doctor: ["api", "config", "contract", "errors", "journal"],
   sandbox: ["contract"],
   commands: ["api", "bulk", "config", "contract", "doctor", "errors", "exit-codes", "journal", "runs", "terminal"],

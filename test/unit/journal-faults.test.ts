@@ -5,9 +5,9 @@ import { describe, expect, it } from "vitest";
 import { CliError } from "../../src/errors.ts";
 import { allJournals, openJournals } from "../../src/journal/folder.ts";
 import { Journal, type Invocation } from "../../src/journal/journal.ts";
+import { OpenIndex } from "../../src/journal/open-index.ts";
 import { readJournal } from "../../src/journal/read.ts";
 import { promptFacts, type Entry, type JournalRecord } from "../../src/journal/record.ts";
-import { openIntents } from "../../src/journal/scan.ts";
 import { Disk, type Fault } from "../journal-disk.ts";
 
 const STATE = "/state";
@@ -110,8 +110,7 @@ async function expectKept(disk: Disk, { promised }: Account): Promise<void> {
     const settled = new Set(
       (await recordsOf(disk)).flatMap((one) => ("settled" in one && one.settled ? [one.op] : [])),
     );
-    const open = new Set<string>();
-    for await (const { intent: found } of openIntents(STATE, {}, { files: disk })) open.add(found.op);
+    const open = new Set((await new OpenIndex(STATE, disk).find()).map(({ intent: found }) => found.op));
     const intents = promised.flatMap(({ kind, op }) => (kind === "intent" ? [op] : []));
     expect(intents.filter((op) => !open.has(op) && !settled.has(op))).toEqual([]);
   };

@@ -20,9 +20,10 @@ import { HeldError } from "../../src/journal/claim.ts";
 import { systemFiles } from "../../src/journal/file-layer.ts";
 import { allJournals, openJournals } from "../../src/journal/folder.ts";
 import { Journal, type Clock, type Invocation } from "../../src/journal/journal.ts";
+import { OpenIndex, type IntentFilter } from "../../src/journal/open-index.ts";
 import { readJournal } from "../../src/journal/read.ts";
 import { promptFacts, type Entry, type JournalRecord } from "../../src/journal/record.ts";
-import { allRecords, openIntents, verifyJournal, type IntentFilter } from "../../src/journal/scan.ts";
+import { allRecords, verifyJournal } from "../../src/journal/scan.ts";
 import { Disk } from "../journal-disk.ts";
 
 const ALICE = { userId: "user-alice", instanceId: "11111111-1111-4111-8111-111111111111" };
@@ -80,9 +81,7 @@ async function start(op: string, result: Entry | null, more: Partial<Invocation>
 }
 
 async function open(filter?: IntentFilter): Promise<string[]> {
-  const found: string[] = [];
-  for await (const { intent: one } of openIntents(state, filter)) found.push(one.op);
-  return found;
+  return (await new OpenIndex(state).find(filter)).map(({ intent: one }) => one.op);
 }
 
 async function all(): Promise<JournalRecord[]> {
@@ -187,7 +186,7 @@ describe("a journal", () => {
     const refused = await Journal.open(file, invocation()).catch((error: unknown) => error);
     expect(refused).toBeInstanceOf(HeldError);
     expect(refused).toMatchObject({ kind: "conflict", holder: { pid: process.pid, op: journal.id } });
-    for await (const one of openIntents(state)) expect(one.writer).toMatchObject({ pid: process.pid });
+    for (const one of await new OpenIndex(state).find()) expect(one.writer).toMatchObject({ pid: process.pid });
     expect(await verify()).toMatchObject([{ state: "under-way", open: 1 }]);
     await journal.close();
     const again = await Journal.open(file, invocation());

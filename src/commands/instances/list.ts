@@ -1,10 +1,8 @@
 import { Option, type Command } from "@commander-js/extra-typings";
-import { ApiError } from "../../api/api-error.ts";
 import type { Api } from "../../api/api.ts";
 import type { Context } from "../../context.ts";
 import type { OpenContext } from "../../program.ts";
-import { getInstance, listInstances, type Instance } from "../../runs/instances.ts";
-import { pooled } from "../../runs/pool.ts";
+import { getInstances, listInstances, type Instance } from "../../runs/instances.ts";
 import { instancesOf, resolveUser } from "../../runs/resolve.ts";
 import { examples, limitOption, userOption } from "../options.ts";
 import { instanceView } from "./view.ts";
@@ -48,22 +46,11 @@ async function list({ api: open, output }: Pick<Context, "api" | "output">, opti
   await output.list(options.refresh ? await withMachines(api, listed) : listed, instanceView, "no instances");
 }
 
-/** As many are asked about at a time as fit one request. */
-const AT_A_TIME = 50;
-
 /** The instances with their machines' status, as far as the machines tell. */
 async function withMachines(api: Api, listed: readonly Instance[]): Promise<Instance[]> {
   const known = new Map(listed.map((instance) => [instance.id, instance]));
-  const look = async (instance: Instance) => {
-    try {
-      return await getInstance(api, instance.id);
-    } catch (error) {
-      // Trouble with a machine, and an instance that is gone by now, are not the list's.
-      if (error instanceof ApiError && (error.transient || error.kind === "not-found")) return instance;
-      throw error;
-    }
-  };
-  const alive = listed.filter(({ destroyedAt }) => destroyedAt === null);
-  for await (const instance of pooled(alive, AT_A_TIME, look)) known.set(instance.id, instance);
+  const alive = listed.filter(({ destroyedAt }) => destroyedAt === null).map(({ id }) => id);
+  // Trouble with a machine, and an instance that is gone by now, are not the list's.
+  for await (const looked of getInstances(api, alive)) if ("instance" in looked) known.set(looked.id, looked.instance);
   return [...known.values()];
 }

@@ -13,7 +13,7 @@ import type { Run } from "../../runs/run.ts";
 import { settleRuns } from "../../runs/settle.ts";
 import { examples, instanceOption, reasonOption, ticketOption, userOption, yesOption } from "../options.ts";
 import { whyOf } from "../why.ts";
-import { confirmMany, expectCountOption } from "./confirm-many.ts";
+import { confirmMany, expectCountOption } from "../confirm-many.ts";
 import { initiatedByOption, resolveFilter, searchOption, sinceOption, type FilterOptions } from "./filter.ts";
 import { sayWhatIsOpen } from "./say-open.ts";
 import { runCount, runStatusWord, runTook, runView, targetLines } from "./view.ts";

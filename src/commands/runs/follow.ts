@@ -1,9 +1,10 @@
 import type { Context } from "../../context.ts";
 import { CliError } from "../../errors.ts";
-import { initiator, type Run } from "../../runs/run.ts";
-import { watchRun, type WatchEvent } from "../../runs/watch.ts";
-import { formatAgo, formatDuration } from "../../terminal/time.ts";
-import { promptLine, runColor, runTook } from "./view.ts";
+import type { Run } from "../../runs/run.ts";
+import { stateAfter, watchRun, type WatchEvent } from "../../runs/watch.ts";
+import { formatDuration } from "../../terminal/time.ts";
+import { OnEnd } from "../on-end.ts";
+import { promptLine, runColor, runTook, targetLines } from "./view.ts";
 
 export interface FollowOptions {
   readonly interval?: number | undefined;
@@ -11,6 +12,8 @@ export interface FollowOptions {
   /** Of what the run had written before: so many lines. Unless told, all, and on a terminal the last {@link TERMINAL_TAIL}. */
   readonly tail?: number | undefined;
   readonly all?: boolean | undefined;
+  /** The user's command to run at the end, see {@link OnEnd}. */
+  readonly onEnd?: string | undefined;
 }
 
 const TERMINAL_TAIL = 50;
@@ -24,16 +27,27 @@ const HEARTBEAT_MS = 30_000;
  * @throws CliError `still-running`, `conflict`, `auth`
  */
 export async function followRun(
-  { api, host, output, stop: asked, closed }: Pick<Context, "api" | "host" | "output" | "stop" | "closed">,
+  context: Pick<Context, "api" | "host" | "output" | "stop" | "closed" | "target">,
   run: Run,
-  { interval, timeout, tail, all = false }: FollowOptions,
+  { interval, timeout, tail, all = false, onEnd }: FollowOptions,
 ): Promise<Run | undefined> {
+  const { api, host, output, stop: asked, closed } = context;
+  const hook = await OnEnd.of(context, onEnd);
   const stop = AbortSignal.any([asked, closed]);
   const watched = watchRun(await api(), run, { stop, intervalMs: interval, timeoutMs: timeout });
   const lines = tail ?? (output.format === "table" && host.stdout.isTTY ? TERMINAL_TAIL : undefined);
   const events = all || lines === undefined ? watched : fromLastLines(watched, lines);
-  const ended =
-    output.format === "table" ? await showEvents(output, run, events) : await writeEvents(output, run, events);
+  let ended: Run | undefined;
+  try {
+    ended = output.format === "table" ? await showEvents(output, run, events) : await writeEvents(output, run, events);
+    if (ended) hook?.run({ run: ended, state: "ended" });
+  } catch (error) {
+    const state = stateAfter(error);
+    if (state) hook?.run({ run, state });
+    throw error;
+  } finally {
+    await hook?.drained();
+  }
   if (!ended && asked.aborted) {
     output.note(`stopped watching; the run goes on. Take it up again: kiloclaw-admin runs watch ${run.id}`);
   }
@@ -66,13 +80,7 @@ async function showEvents(
   run: Run,
   events: AsyncIterable<ShownEvent>,
 ): Promise<Run | undefined> {
-  output.notes([
-    { label: "run", value: run.id },
-    { label: "user", value: run.userEmail ?? run.userId },
-    { label: "instance", value: run.instanceId ?? "-" },
-    { label: "started by", value: `${initiator(run)}, ${formatAgo(run.startedAt, new Date())}` },
-    { label: "prompt", value: promptLine(run) },
-  ]);
+  await output.header([...targetLines([run]), { label: "prompt", value: promptLine(run) }]);
   const line = await output.busy("asking for the run's output");
   const text = output.untrusted();
   let state: Extract<WatchEvent, { type: "progress" | "trouble" }> | undefined;
@@ -169,18 +177,21 @@ function statusLine(
 
 function sayEnd(output: Context["output"], run: Run): void {
   const exit = run.exitCode === null ? "" : `, exit code ${run.exitCode}`;
-  const rest = `run ${run.id} after ${runTook(run)}${exit}`;
-  if (run.outcomeUnknown) {
-    output.headline(
-      runColor(run),
-      "? outcome unknown",
-      `${rest}: the machine lost this run, nobody can tell how it ended`,
-    );
-    return;
-  }
-  const head = { completed: "✓ completed", failed: "✗ failed", cancelled: "■ cancelled", running: "running" }[
-    run.status
-  ];
-  output.headline(runColor(run), head, rest);
-  if (run.status === "failed") output.note(`its output again: kiloclaw-admin runs logs ${run.id}`);
+  const lost = run.outcomeUnknown ? ": the machine lost this run, nobody can tell how it ended" : "";
+  const [head, next] = endWords(run);
+  output.headline(runColor(run), head, `run ${run.id} after ${runTook(run)}${exit}${lost}`);
+  output.note(`${next} ${run.id}`);
+}
+
+/** What became of a run, and what to type next. */
+function endWords({ status, outcomeUnknown }: Run): readonly [head: string, next: string] {
+  if (outcomeUnknown) return ["? outcome unknown", "what can still be found out: kiloclaw-admin runs diagnose"];
+  const again = "its output again: kiloclaw-admin runs logs";
+  const words: Record<Run["status"], readonly [head: string, next: string]> = {
+    completed: ["✓ completed", again],
+    failed: ["✗ failed", again],
+    cancelled: ["■ cancelled", "its output, if it was kept here: kiloclaw-admin runs logs"],
+    running: ["running", again],
+  };
+  return words[status];
 }

@@ -1,17 +1,21 @@
 import { Option, type Command } from "@commander-js/extra-typings";
 import type { Context } from "../../context.ts";
 import { runStatus } from "../../contract/procedures.ts";
+import { CliError } from "../../errors.ts";
 import type { OpenContext } from "../../program.ts";
 import { listRuns } from "../../runs/list.ts";
 import type { Run } from "../../runs/run.ts";
 import { settleRuns } from "../../runs/settle.ts";
-import { examples, instanceOption, limitOption, userOption } from "../options.ts";
+import { examples, instanceOption, intervalOption, limitOption, timeoutOption, userOption } from "../options.ts";
 import { initiatedByOption, resolveFilter, searchOption, sinceOption, type FilterOptions } from "./filter.ts";
 import { runCount, runView } from "./view.ts";
 
 interface ListOptions extends FilterOptions {
   readonly limit: number;
   readonly refresh: boolean;
+  readonly watch?: true | undefined;
+  readonly interval?: number | undefined;
+  readonly timeout?: number | undefined;
 }
 
 export function configure(command: Command, open: OpenContext): void {
@@ -24,15 +28,26 @@ export function configure(command: Command, open: OpenContext): void {
     .addOption(sinceOption())
     .addOption(limitOption(30))
     .option("--no-refresh", "show what is recorded, without asking about runs that are shown as running")
+    .addOption(
+      new Option("-w, --watch", "go on showing it, with new runs and what becomes of them").conflicts("refresh"),
+    )
+    .addOption(intervalOption())
+    .addOption(timeoutOption())
     .addHelpText(
       "after",
       examples(
         "kiloclaw-admin runs list --status running",
         "kiloclaw-admin runs list --user jane@example.com --since 1d",
         "kiloclaw-admin runs list --status failed --since 2h -o csv > failed.csv",
+        "kiloclaw-admin runs list --watch --since 1h",
       ),
     )
-    .action(async (options) => list(await open(), options));
+    .action(async (options) => {
+      const { watch, interval, timeout } = options;
+      if (watch) return (await import("./follow-list.ts")).followList(await open(), options);
+      if (interval === undefined && timeout === undefined) return list(await open(), options);
+      throw new CliError("usage", "--interval and --timeout go with --watch");
+    });
 }
 
 async function list(context: Pick<Context, "api" | "me" | "output">, options: ListOptions): Promise<void> {

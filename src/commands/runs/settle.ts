@@ -19,7 +19,7 @@ import {
   yesOption,
 } from "../options.ts";
 import { whyOf } from "../why.ts";
-import { confirmMany, expectCountOption } from "./confirm-many.ts";
+import { confirmMany, expectCountOption } from "../confirm-many.ts";
 import { resolveFilter } from "./filter.ts";
 import { settledView, SettleReport } from "./settle-report.ts";
 import { sayWhatIsOpen } from "./say-open.ts";

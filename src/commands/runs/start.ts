@@ -1,15 +1,20 @@
-import { setImmediate } from "node:timers/promises";
 import { Option, type Command } from "@commander-js/extra-typings";
-import type { Context } from "../../context.ts";
-import { UPSTREAM_CODES } from "../../contract/procedures.ts";
-import { CliError } from "../../errors.ts";
-import type { Ledger } from "../../journal/ledger.ts";
 import type { OpenContext } from "../../program.ts";
-import { getInstance, type Instance } from "../../runs/instances.ts";
-import { resolveInstance, resolveUser } from "../../runs/resolve.ts";
-import type { Run } from "../../runs/run.ts";
-import type { StartRequest } from "../../runs/start.ts";
-import { startOnRecord, type RecordedOutcome } from "../../runs/start-on-record.ts";
+import { expectCountOption } from "../confirm-many.ts";
+import {
+  canaryOption,
+  canaryPauseOption,
+  concurrencyOption,
+  detachOption,
+  jobTimeoutOption,
+  maxErrorsOption,
+  maxRunningOption,
+  onConflictOption,
+  rateOption,
+  resendUnknownOption,
+  waitOption,
+} from "../job-options.ts";
+import { onEndOption } from "../on-end.ts";
 import {
   examples,
   instanceOption,
@@ -18,237 +23,85 @@ import {
   reasonOption,
   ticketOption,
   timeoutOption,
-  userOption,
   yesOption,
 } from "../options.ts";
-import { exitWithResult, followRun, type FollowOptions } from "./follow.ts";
-import { conflict, decide, ON_CONFLICT, waitForEnd, type OnConflict } from "./in-the-way.ts";
-import { whyOf } from "../why.ts";
-import { askForPrompt, readPrompt, type PromptSources } from "./read-prompt.ts";
-import { runView } from "./view.ts";
-
-interface StartOptions extends FollowOptions, PromptSources {
-  readonly user: string;
-  readonly instance?: string | undefined;
-  readonly watch?: true | undefined;
-  readonly yes?: true | undefined;
-  readonly dryRun?: true | undefined;
-  readonly onConflict?: OnConflict | undefined;
-  readonly ticket?: string | undefined;
-  readonly reason?: string | undefined;
-  readonly resendUnknown?: true | undefined;
-}
+import { initiatedByOption, sinceOption } from "./filter.ts";
+import {
+  fromInstancesOption,
+  fromRunsOption,
+  imageTagOption,
+  instanceColumnOption,
+  meansMany,
+  shardOption,
+  targetSearchOption,
+  targetStatusOption,
+  userColumnOption,
+  usersFileOption,
+  usersFormatOption,
+  usersOption,
+} from "./target-options.ts";
 
 export function configure(command: Command, open: OpenContext): void {
   command
     .argument("[source]", "- reads the prompt from standard input")
-    .addOption(userOption().makeOptionMandatory())
+    .addOption(usersOption())
     .addOption(instanceOption())
     .addOption(new Option("-p, --prompt <text>", "what to repair, up to 10,000 characters").argParser(once))
     .addOption(new Option("--prompt-file <file>", "read the prompt from a file").argParser(once))
     .option("-w, --watch", "follow the run to its end, and exit with its result")
-    .addOption(
-      new Option("--on-conflict <what>", "a run is in progress: fail, attach to it, or wait for its end").choices(
-        ON_CONFLICT,
-      ),
-    )
+    .addOption(onConflictOption())
     .addOption(intervalOption())
     .addOption(timeoutOption())
+    .addOption(onEndOption())
     .addOption(ticketOption())
     .addOption(reasonOption())
-    .option("--resend-unknown", "start although an earlier start on the instance may have happened")
+    .addOption(resendUnknownOption())
     .addOption(yesOption())
     .option("-n, --dry-run", "show what would be started, and send nothing")
+    .optionsGroup("Many targets, which make a job:")
+    .addOption(usersFileOption())
+    .addOption(usersFormatOption())
+    .addOption(userColumnOption())
+    .addOption(instanceColumnOption())
+    .addOption(fromInstancesOption())
+    .addOption(fromRunsOption())
+    .addOption(targetSearchOption())
+    .addOption(targetStatusOption())
+    .addOption(imageTagOption())
+    .addOption(sinceOption())
+    .addOption(initiatedByOption())
+    .addOption(shardOption())
+    .addOption(expectCountOption())
+    .optionsGroup("How a job is done:")
+    .addOption(concurrencyOption())
+    .addOption(rateOption())
+    .addOption(maxRunningOption())
+    .addOption(canaryOption())
+    .addOption(canaryPauseOption())
+    .addOption(maxErrorsOption())
+    .addOption(waitOption())
+    .addOption(detachOption())
+    .addOption(jobTimeoutOption())
     .addHelpText(
       "after",
       examples(
         'kiloclaw-admin runs start --user jane@example.com -p "gateway crash-loops since the config edit" --watch',
         "kiloclaw-admin runs start --user jane@example.com --prompt-file incident-42.txt",
         'for u in $(cat stuck.txt); do kiloclaw-admin runs start --user "$u" -p "$PROMPT" -q; done',
-      ) + "\n\nPrints the run's ID. A start is sent at most once; see: kiloclaw-admin help safety",
+        'kiloclaw-admin runs start --users-file stuck.txt -p "$PROMPT" --dry-run',
+        "kiloclaw-admin runs start --users-file stuck.csv -p 'fix {{fault}}' --canary 5 --max-errors 2% --ticket INC-42",
+        'kiloclaw-admin runs start --from-runs --status failed --since 2h -p "$PROMPT"',
+      ) +
+        "\n\nPrints the run's ID. A start is sent at most once; see: kiloclaw-admin help safety\nA job can be gone on with: kiloclaw-admin jobs resume",
     )
-    .action(async (source, options) => start(await open(), { ...options, source }));
-}
-
-async function start(context: Context, options: StartOptions): Promise<void> {
-  const { output, prompter } = context;
-  output.expect(runView);
-  if (options.watch && output.format === "csv") {
-    throw new CliError("usage", "--watch shows a stream of events, which CSV has no form for: use -o jsonl");
-  }
-  const given = await readPrompt(context, options);
-  const api = await context.api();
-  const [subject, me] = await Promise.all([resolveUser(api, options.user), context.me()]);
-  const instance = await resolveInstance(api, subject, options.instance);
-  const who = subject.email ?? subject.userId;
-  const prompt = given ?? (await askForPrompt(context));
-  if (options.dryRun) return dryRun(context, who, instance, prompt);
-  const place = await context.target();
-  if (place.confirm === "always") {
-    const question = `Start a recovery run on instance ${instance.id} of ${who}?`;
-    await prompter.confirm(question, { yes: options.yes ?? false, place });
-  }
-
-  const ledger = await context.ledger("start", await whyOf(context, options));
-  const request = { userId: subject.userId, userEmail: subject.email, instance, prompt, admin: me };
-  for (;;) {
-    const outcome = await send(context, request, ledger, options.resendUnknown ?? false);
-    if (outcome.state !== "conflict") {
-      const run = startedOrThrow(outcome, who);
-      if (outcome.state === "found") output.note("the run had started; it was found by its row");
-      if (outcome.state === "found-earlier") {
-        const { at } = outcome.earlier;
-        output.note(`this start was sent before, at ${at}, and its answer lost: here is its run, nothing was sent now`);
+    .action(async (source, options) => {
+      const { user = [], ...rest } = options;
+      const [only] = user;
+      if (only !== undefined && !meansMany(options)) {
+        const { startOne } = await import("./start-one.ts");
+        return startOne(await open(), { ...rest, user: only, source });
       }
-      return handOver(context, run, `started recovery run ${run.id} on instance ${instance.id} of ${who}`, {
-        ...options,
-        all: true,
-      });
-    }
-    const inTheWay = { run: outcome.inTheWay, sent: outcome.sent, prompt };
-    switch (await decide(context, inTheWay, options.onConflict)) {
-      case "fail":
-        throw conflict(inTheWay);
-      case "attach":
-        return handOver(context, inTheWay.run, `attached to run ${inTheWay.run.id}, which was already in progress`, {
-          ...options,
-          watch: true,
-        });
-      case "wait":
-        await waitForEnd(context, api, inTheWay.run, options);
-    }
-  }
-}
-
-async function send(
-  context: Context,
-  request: StartRequest,
-  ledger: Ledger,
-  resendUnknown: boolean,
-): Promise<RecordedOutcome> {
-  const { output, stop } = context;
-  const progress = await output.busy(`starting a recovery run for ${request.userEmail ?? request.userId}`);
-  let nothingSent = true;
-  try {
-    const outcome = await startOnRecord(await context.api(), request, ledger, {
-      stop,
-      resendUnknown,
-      onSearching: (error) => {
-        output.warn(`${error.message}; that does not say whether the run started`);
-        progress.show("looking for the run");
-      },
-      onUnrecorded: (why) => output.warn(`${why}; the run's start is on record, but not what became of it`),
+      const { startMany } = await import("./start-many.ts");
+      return startMany(await open(), { ...options, source });
     });
-    nothingSent = outcome.state === "refused" && !outcome.error.sent;
-    return outcome;
-  } finally {
-    progress.stop();
-    if (stop.aborted && nothingSent) output.note("interrupted; nothing was sent");
-  }
-}
-
-/** Gives the run's ID to the user, whatever comes next, and follows the run if that was asked for. */
-async function handOver(context: Context, run: Run, done: string, options: StartOptions): Promise<void> {
-  const { output } = context;
-  if (output.format === "table") {
-    // On both streams: one of them may go nowhere.
-    output.success(done);
-    output.line(run.id);
-    if (!options.watch) output.note(`follow it: kiloclaw-admin runs watch ${run.id}`);
-  } else if (!options.watch || output.format === "id") {
-    await output.item(run, runView);
-  } else {
-    output.event({ type: "start", runId: run.id, at: new Date(), run });
-  }
-  // A stream says only afterwards that it could not be written.
-  await setImmediate();
-  if (context.closed.aborted) output.warn(`standard output is closed; the run: ${run.id}`);
-  if (!options.watch) return;
-  const ended = await followRun(context, run, options);
-  if (ended) exitWithResult(ended);
-}
-
-async function dryRun(
-  { api, output }: Pick<Context, "api" | "output">,
-  who: string,
-  instance: Instance,
-  prompt: string,
-) {
-  const { machineStatus } = await getInstance(await api(), instance.id);
-  output.notes([
-    { label: "would start on", value: instance.id },
-    { label: "of", value: who },
-    { label: "machine", value: machineStatus ?? "unknown", color: machineStatus === "running" ? "green" : "red" },
-    { label: "prompt", value: `${prompt.length} characters: ${prompt.replaceAll(/\s+/g, " ").slice(0, 200)}` },
-  ]);
-  output.note("dry run: nothing was sent");
-}
-
-/** The started run, or the error that says exactly as much as can be known. */
-function startedOrThrow(outcome: Exclude<RecordedOutcome, { state: "conflict" }>, who: string): Run {
-  const look = `see what there is: kiloclaw-admin runs list --user ${who}`;
-  switch (outcome.state) {
-    case "started":
-    case "found":
-    case "found-earlier":
-      return outcome.run;
-    case "machine-down":
-      throw new CliError(
-        "conflict",
-        outcome.sent
-          ? `the platform refused the start: the instance of ${who} is not running; no record of a run was found`
-          : `the instance of ${who} is not running (${outcome.machineStatus ?? "no machine"}); nothing was started`,
-        { hint: "start the machine first", retryable: true },
-      );
-    case "refused":
-      throw outcome.error.upstreamCode === UPSTREAM_CODES.routeUnavailable
-        ? new CliError("conflict", `${outcome.error.message} (the instance of ${who}); nothing was started`, {
-            hint: "the controller on its machine is too old: redeploy the instance, then start again",
-          })
-        : outcome.error;
-    case "unsettled":
-      throw new CliError(
-        "outcome-unknown",
-        `an earlier start on the instance of ${who} may have happened; nothing was sent now`,
-        {
-          hint: [
-            ...outcome.intents.map(
-              ({ op, at, ticket }) =>
-                `it was sent at ${at}${ticket === null ? "" : ` for ${ticket}`}, as operation ${op}`,
-            ),
-            ...outcome.intents.map(({ op }) => `look for its run: kiloclaw-admin runs reconcile ${op}`),
-            "to start another one all the same, add --resend-unknown: that is written down as your decision",
-          ],
-        },
-      );
-    case "possible-orphan":
-      throw new CliError(
-        "outcome-unknown",
-        `the machine of ${who} is busy with a run that no row records; it may be ours, started by the request just sent`,
-        {
-          hint: [
-            "it cannot be watched or cancelled from here and ends by itself; do not start another one before",
-            `see what is going on: kiloclaw-admin runs diagnose --user ${who}`,
-            "and whether it got a row after all: kiloclaw-admin runs reconcile",
-          ],
-        },
-      );
-    case "unknown":
-      throw new CliError(
-        "outcome-unknown",
-        `no record of the run was found for ${who}; that is not proof that it did not start (${outcome.error.message})`,
-        { hint: ["look again before you start another one: kiloclaw-admin runs reconcile", look] },
-      );
-    case "alarm":
-      throw new CliError(
-        "outcome-unknown",
-        `${outcome.runs.length} runs match the one request that was sent for ${who}`,
-        {
-          hint: [
-            "nothing was cancelled; look at each",
-            ...outcome.runs.map(({ id }) => `kiloclaw-admin runs show ${id}`),
-          ],
-        },
-      );
-  }
 }

@@ -1,10 +1,11 @@
-import { Option, type Command } from "@commander-js/extra-typings";
+import { InvalidArgumentError, Option, type Command } from "@commander-js/extra-typings";
 import type { Context } from "../../context.ts";
 import { CliError } from "../../errors.ts";
 import type { OpenContext } from "../../program.ts";
 import { listRuns } from "../../runs/list.ts";
 import { resolveRuns, resolveUser } from "../../runs/resolve.ts";
 import type { Run } from "../../runs/run.ts";
+import { onEndOption } from "../on-end.ts";
 import { examples, instanceOption, intervalOption, tailOption, timeoutOption, userOption } from "../options.ts";
 import { initiatedByOption, resolveFilter, searchOption, sinceOption, type FilterOptions } from "./filter.ts";
 import { exitWithResult, followRun, type FollowOptions } from "./follow.ts";
@@ -31,7 +32,9 @@ export function configure(command: Command, open: OpenContext): void {
     .addOption(intervalOption())
     .addOption(timeoutOption())
     .addOption(new Option("--no-exit-status", "exit with 0 whatever became of the runs"))
+    .addOption(exitStatusOption())
     .option("--fail-fast", "stop watching several runs when the first of them fails; the others go on")
+    .addOption(onEndOption())
     .addHelpText(
       "after",
       examples(
@@ -40,12 +43,23 @@ export function configure(command: Command, open: OpenContext): void {
         "kiloclaw-admin runs watch 3f2a91c4 -o jsonl | jq -r 'select(.type == \"end\").run.status'",
         "kiloclaw-admin runs watch 3f2a91c4 77b0e1d2           several at once",
         "kiloclaw-admin runs watch --running --initiated-by admin --since 1h",
+        `kiloclaw-admin runs watch --mine --on-end 'notify-send "$KILOCLAW_RUN_BUCKET" "$KILOCLAW_RUN_USER_EMAIL"'`,
       ) +
         "\n\nCtrl-C stops watching; it never cancels a run. The exit code is the run's result, the worst of several:" +
         "\n  failed, outcome unknown, cancelled, still running, machine down, completed: help exit-codes",
     )
     .action(async (ids, options) => watch(await open(), ids, options));
 }
+
+/** The other way to write `--no-exit-status`. */
+const exitStatusOption = () =>
+  new Option("--exit-status <true|false>")
+    .argParser((value: string) => {
+      if (value !== "true" && value !== "false") throw new InvalidArgumentError("Give true or false.");
+      return value === "true";
+    })
+    .default(true)
+    .hideHelp();
 
 async function watch(context: Context, ids: readonly string[], options: WatchOptions): Promise<void> {
   const { output } = context;

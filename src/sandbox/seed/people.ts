@@ -159,6 +159,7 @@ export function loadCustomer(number: number): { person: Person; instanceId: stri
       name: `User ${String(number).padStart(4, "0")}`,
     },
     instanceId: uuid("2", number),
-    created: "2026-04-15T00:00:00Z",
+    // One after the other: a list of instances that are all of one moment has no order, and its pages overlap.
+    created: new Date(Date.UTC(2026, 3, 15) + number * 1_000).toISOString(),
   };
 }

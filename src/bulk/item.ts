@@ -1,0 +1,101 @@
+/** What a bulk job is made of: its targets as they were planned, and what became of each. */
+
+/** One thing that the user named, before anybody was asked about it. */
+export interface Entry {
+  /** The user, as the input has it: e-mail, user ID or instance ID. */
+  readonly named: string;
+  /** The instance, where the input names one. */
+  readonly instance: string | null;
+  /** The input's line, from 1; `null` where there are no lines. */
+  readonly line: number | null;
+  /** What a prompt's `{{field}}` can stand for. */
+  readonly fields: Readonly<Record<string, string>>;
+}
+
+/**
+ * What is known of a target before anything is sent.
+ *
+ * - `startable`: its machine runs, and no run is on record as running there.
+ * - `running`: a run is on record as running; it may have ended unnoticed.
+ * - `machine-down`: its machine does not run: nothing will be sent.
+ * - `machine-unknown`: nobody can tell; the start will look again.
+ * - `no-instance`, `ambiguous`, `unknown`: there is no such instance, or not one only, or no such user.
+ * - `duplicate`: the same instance as an earlier target.
+ */
+export type PlannedState =
+  | "startable"
+  | "running"
+  | "machine-down"
+  | "machine-unknown"
+  | "no-instance"
+  | "ambiguous"
+  | "unknown"
+  | "duplicate";
+
+export interface Target extends Entry {
+  /** Its place in the plan, from 1. */
+  readonly index: number;
+  readonly userId: string | null;
+  readonly userEmail: string | null;
+  readonly instanceId: string | null;
+  readonly planned: PlannedState;
+  /** More about `planned`, in words: which run and whose, the machine's status, the candidates. From elsewhere: not safe to show. */
+  readonly detail: string | null;
+}
+
+/** A target that can be sent to: everything about it is known. */
+export interface Sendable extends Target {
+  readonly userId: string;
+  readonly instanceId: string;
+}
+
+/** Whether a start may be sent to it: the start itself looks at the machine and at runs in progress once more. */
+export function isSendable(target: Target): target is Sendable {
+  return ["startable", "running", "machine-unknown"].includes(target.planned);
+}
+
+/**
+ * What became of a target.
+ *
+ * Not yet decided:
+ * - `waiting`: nothing was sent. `starting`: a start is under way. `running`: its run goes on.
+ *
+ * Its run ended:
+ * - `completed`, `failed`, `cancelled`; `lost`: nobody can tell any more how it ended.
+ *
+ * It has no run of this job:
+ * - `skipped`: a run was in progress already, or another command was at work there.
+ * - `conflict`: the same, and that was to be an error.
+ * - `machine-down`: nothing was sent, or the platform refused it for that.
+ * - `refused`: nothing reached the platform, or it refused before it did anything.
+ * - `unknown`: a start was sent, and nobody knows what became of it.
+ * - `unplanned`: it could not be planned, see the target.
+ */
+export type ItemState =
+  | "waiting"
+  | "starting"
+  | "running"
+  | "completed"
+  | "failed"
+  | "cancelled"
+  | "lost"
+  | "skipped"
+  | "conflict"
+  | "machine-down"
+  | "refused"
+  | "unknown"
+  | "unplanned";
+
+/** A target and what became of it, as far as it is known. */
+export interface Item {
+  readonly target: Target;
+  readonly state: ItemState;
+  readonly runId: string | null;
+  /** The run is not this job's: it was in progress already, and is followed. */
+  readonly attached: boolean;
+  readonly startedAt: Date | null;
+  readonly completedAt: Date | null;
+  readonly exitCode: number | null;
+  /** Why it is as it is, in words that may come from elsewhere: not safe to show. Of a failed run, its last line of output. */
+  readonly problem: string | null;
+}

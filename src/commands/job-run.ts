@@ -1,0 +1,178 @@
+import { execute } from "../bulk/execute.ts";
+import { isSendable, type Item, type Sendable, type Target } from "../bulk/item.ts";
+import { planned } from "../bulk/job.ts";
+import { Results, writePlan, type PlanHeader } from "../bulk/job-files.ts";
+import type { PromptTemplate } from "../bulk/prompt-template.ts";
+import { toRecorded, type JobSettings } from "../bulk/settings.ts";
+import type { Context } from "../context.ts";
+import { CliError, messageOf } from "../errors.ts";
+import type { Ledger } from "../journal/ledger.ts";
+import { confirmMany } from "./confirm-many.ts";
+import { settingsWords, type JobOptions } from "./job-options.ts";
+import { countsWords, openScreen } from "./job-screen.ts";
+import { JobTally } from "./job-tally.ts";
+import { OnEnd } from "./on-end.ts";
+import { summarizePlan } from "./plan-view.ts";
+import { whyOf, type WhyOptions } from "./why.ts";
+
+export interface BeginOptions extends JobOptions, WhyOptions {
+  readonly yes?: true | undefined;
+  readonly expectCount?: number | undefined;
+}
+
+/** What a job is to be made of. */
+export interface NewJob {
+  readonly targets: readonly Target[];
+  readonly template: PromptTemplate;
+  readonly source: PlanHeader["source"];
+}
+
+/**
+ * Begins a job: shows what will happen, has it confirmed, writes it down, and does it.
+ *
+ * @throws CliError `usage`, `interrupted`; what {@link doJob} throws.
+ */
+export async function beginJob(
+  context: Context,
+  { targets, template, source }: NewJob,
+  settings: JobSettings,
+  options: BeginOptions,
+): Promise<void> {
+  const { output, paths, prompter } = context;
+  const sendable = targets.filter(isSendable).length;
+  summarizePlan(output, targets, { needed: prompter.canAsk && options.yes !== true });
+  if (sendable === 0) {
+    throw new CliError("partial", `none of ${targets.length} targets can be sent to; nothing was sent`, {
+      hint: "see why, one by one: the same command with --dry-run",
+    });
+  }
+  output.note(settingsWords(settings));
+  await confirmMany(context, `Start ${sendable === 1 ? "1 run" : `${sendable} runs`}?`, sendable, {
+    ...options,
+    what: "target",
+  });
+
+  const ledger = await context.ledger("start", await whyOf(context, options));
+  const journal = await ledger.journal();
+  // Another line of the same instance is not another target.
+  const own = targets
+    .filter((target) => target.planned !== "duplicate")
+    .map((target, at) => ({ ...target, index: at + 1 }));
+  const plan = await writePlan(paths.state, journal.id, { prompt: template.text, source, targets: own });
+  await journal.append({ kind: "job", total: own.length, settings: { ...toRecorded(settings), plan } });
+  output.note(`job ${journal.id}`);
+  await doJob(context, ledger, { id: journal.id, items: own.map(planned), template }, settings, options);
+}
+
+export interface JobAtHand {
+  readonly id: string;
+  /** One for each target, in the plan's order. */
+  readonly items: Item[];
+  readonly template: PromptTemplate;
+}
+
+/**
+ * Does a job, or what is left of it, and shows it. What became of each target is kept as it becomes known.
+ *
+ * @throws CliError `partial` when there are targets that somebody has to look at, `still-running` when runs go on at a time
+ *   limit; what `execute` throws.
+ */
+export async function doJob(
+  context: Context,
+  ledger: Ledger,
+  { id, items, template }: JobAtHand,
+  settings: JobSettings,
+  options: JobOptions,
+): Promise<void> {
+  const { output, paths, prompter, stop } = context;
+  const prompt = (target: Sendable) => template.render(target);
+  const [api, admin, onEnd, results] = await Promise.all([
+    context.api(),
+    context.me(),
+    OnEnd.of(context, options.onEnd),
+    Results.open(paths.state, id),
+  ]);
+  const tally = new JobTally(items);
+  const screen = await openScreen(context, id, tally);
+  const unrecorded = new Set<string>();
+  const letFollow = options.canaryPause
+    ? async () => {
+        output.note(`the canary's runs have completed: ${countsWords(tally)}`);
+        return prompter.offer("Go on with the others?", { place: await context.target() });
+      }
+    : undefined;
+  try {
+    for await (const event of execute(api, ledger, items, {
+      settings,
+      admin,
+      prompt,
+      stop,
+      timeoutMs: options.jobTimeout ?? null,
+      resendUnknown: options.resendUnknown ?? false,
+      letFollow,
+    })) {
+      tally.see(event);
+      if (event.type === "item" && isKept(event.item)) results.add(event.item);
+      if (event.type === "run-end" && onEnd && isSendable(event.item.target)) {
+        const { run, state } = event.watched;
+        onEnd.run({ run: { ...run, prompt: prompt(event.item.target) }, state });
+      }
+      // A journal that is broken stays broken: it is said once.
+      if (event.type === "unrecorded" && !unrecorded.has(event.why)) output.warn(event.why);
+      if (event.type === "unrecorded") unrecorded.add(event.why);
+      screen.show(event);
+    }
+  } finally {
+    await screen.end(items);
+    await onEnd?.drained();
+    await results.close().catch((error: unknown) => output.warn(messageOf(error)));
+    sayOutcome(context, id, tally);
+  }
+  if (stop.aborted) return;
+  throwIfOpen(output, id, tally, settings);
+}
+
+/** What is on its way is not worth keeping: whoever goes on with the job begins it anew. */
+function isKept({ state }: Item): boolean {
+  return state !== "waiting" && state !== "starting";
+}
+
+function sayOutcome({ output, stop }: Pick<Context, "output" | "stop">, id: string, tally: JobTally): void {
+  const waiting = tally.count("waiting");
+  const running = tally.count("running");
+  const ok = tally.decided === tally.total && tally.count("completed") + tally.count("skipped") === tally.total;
+  output.headline(ok ? "green" : "yellow", ok ? "✓" : "■", `job ${id}: ${countsWords(tally)}`);
+  for (const { signature, count } of tally.groups(5)) output.note(`  ${count} × ${signature}`);
+  if (stop.aborted) output.note("interrupted: nothing more was started; runs that were started go on");
+  if (waiting > 0 || running > 0 || tally.count("unknown") > 0) {
+    output.note(`${leftWords(tally)}: kiloclaw-admin jobs resume ${id}`);
+  }
+  if (tally.count("failed") + tally.count("refused") + tally.count("machine-down") > 0) {
+    output.note(`once the cause is mended: kiloclaw-admin jobs retry-failed ${id}`);
+  }
+  output.note(`the whole of it: kiloclaw-admin jobs report ${id}`);
+}
+
+function leftWords(tally: JobTally): string {
+  const parts = [
+    ...(tally.count("waiting") > 0 ? [`start the ${tally.count("waiting")} that wait`] : []),
+    ...(tally.count("unknown") > 0 ? [`look for ${tally.count("unknown")} that nobody knows of`] : []),
+    ...(tally.count("running") > 0 ? [`follow ${tally.count("running")} in progress`] : []),
+  ];
+  return `to ${parts.join(", and ")}`;
+}
+
+/** Ends the command with what the job came to. A run that was skipped as it was in progress already is as it was asked for. */
+function throwIfOpen(output: Context["output"], id: string, tally: JobTally, { wait }: JobSettings): void {
+  const running = tally.count("running");
+  const open = tally.total - tally.count("completed") - tally.count("skipped") - running;
+  const kind = open > 0 ? "partial" : running > 0 && wait ? "still-running" : undefined;
+  if (kind === undefined) return;
+  // A person has just read it.
+  const silent = output.format === "table";
+  throw new CliError(kind, `job ${id}: ${countsWords(tally)}`, {
+    hint: `see what became of each: kiloclaw-admin jobs report ${id}`,
+    silent,
+    retryable: true,
+  });
+}

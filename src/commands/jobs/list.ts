@@ -1,0 +1,36 @@
+import type { Command } from "@commander-js/extra-typings";
+import { jobJournals } from "../../bulk/job.ts";
+import { summaryOf, type JobSummary } from "../../bulk/summary.ts";
+import type { Context } from "../../context.ts";
+import { CliError } from "../../errors.ts";
+import type { OpenContext } from "../../program.ts";
+import { summaryView } from "../job-view.ts";
+import { examples, limitOption } from "../options.ts";
+
+export function configure(command: Command, open: OpenContext): void {
+  command
+    .addOption(limitOption(30))
+    .addHelpText(
+      "after",
+      examples(
+        "kiloclaw-admin jobs list",
+        "kiloclaw-admin jobs list --json | jq '.[] | select(.state != \"done\").id'",
+      ) + "\n\nThe jobs of this machine, newest first. Needs no token and no network.",
+    )
+    .action(async (options) => list(await open(), options));
+}
+
+async function list({ output, paths }: Context, { limit }: { readonly limit: number }): Promise<void> {
+  output.expect(summaryView);
+  const found: JobSummary[] = [];
+  for (const file of (await jobJournals(paths.state)).toReversed().slice(0, limit)) {
+    try {
+      found.push(await summaryOf(file));
+    } catch (error) {
+      // One that cannot be read must not hide the others.
+      if (!(error instanceof CliError)) throw error;
+      output.warn(error.message);
+    }
+  }
+  await output.list(found, summaryView, "this machine has no jobs");
+}

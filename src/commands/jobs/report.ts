@@ -1,0 +1,127 @@
+import { access } from "node:fs/promises";
+import { resolve } from "node:path";
+import type { Command } from "@commander-js/extra-typings";
+import { loadJob } from "../../bulk/job.ts";
+import { makeReport, type Report } from "../../bulk/report.ts";
+import type { Context } from "../../context.ts";
+import { CliError, messageOf } from "../../errors.ts";
+import type { OpenContext } from "../../program.ts";
+import { sanitizeLine } from "../../terminal/sanitize.ts";
+import { formatDuration } from "../../terminal/time.ts";
+import { examples } from "../options.ts";
+import { itemView, jobArgument } from "../job-view.ts";
+import { groupView, reportView } from "./report-view.ts";
+
+interface ReportOptions {
+  readonly html?: string | undefined;
+  readonly force?: true | undefined;
+}
+
+/** A person reads so many rows at most; the other formats have all. */
+const MOST_ROWS = 100;
+
+export function configure(command: Command, open: OpenContext): void {
+  command
+    .argument("<job>", jobArgument)
+    .option("--html <file>", "write the report as one page for a browser; - is standard output")
+    .option("--force", "replace the file, if there is one")
+    .addHelpText(
+      "after",
+      examples(
+        "kiloclaw-admin jobs report @latest",
+        "kiloclaw-admin jobs report 7c1e9a52 --html INC-4711.html",
+        "kiloclaw-admin jobs report 7c1e9a52 -o csv > INC-4711.csv",
+        "kiloclaw-admin jobs report 7c1e9a52 --json | jq .totals",
+      ) +
+        "\n\nNeeds no token and no network. json is one object with the totals, the durations, the groups and every target; jsonl and" +
+        "\ncsv are a line for each target, id its run. The page is all in one file, loads and runs nothing, and can be printed; it" +
+        "\nholds customers' addresses, so only you may read the file.",
+    )
+    .action(async (id, options) => report(await open(), id, options));
+}
+
+async function report(context: Context, id: string, { html, force }: ReportOptions): Promise<void> {
+  const { output, paths } = context;
+  if (html === undefined) {
+    if (force) throw new CliError("usage", "--force is about the file of --html, and there is none");
+    if (output.format === "json") output.expect(reportView);
+    else output.expect(itemView);
+    const { facts, items } = await loadJob(paths.state, id);
+    return show(output, makeReport(facts, items));
+  }
+  const target = await targetOf(context, html, force ?? false);
+  const { facts, items } = await loadJob(paths.state, id);
+  await writePage(context, target, makeReport(facts, items));
+}
+
+async function show(output: Context["output"], report: Report): Promise<void> {
+  switch (output.format) {
+    case "json":
+      return output.item(report, reportView);
+    case "id":
+      return output.list(
+        report.items.filter(({ runId }) => runId !== null),
+        itemView,
+        "",
+      );
+    case "jsonl":
+    case "csv":
+      return output.list(report.items, itemView, "");
+    case "table":
+      // Fields are a target's.
+      return output.hasFields ? output.list(report.items, itemView, "the job has no targets") : summary(output, report);
+  }
+}
+
+/** What somebody who has to act needs: how it went, what went wrong, and whom to look at. */
+async function summary(output: Context["output"], report: Report): Promise<void> {
+  await output.item(report, reportView);
+  const open = report.items.filter(({ signature }) => signature !== null);
+  if (open.length === 0) return;
+  output.line("");
+  await output.list(report.groups.slice(0, MOST_ROWS), groupView, "");
+  output.line("");
+  await output.list(open.slice(0, MOST_ROWS), itemView, "");
+  const more = open.length - MOST_ROWS;
+  if (more > 0) output.note(`and ${more} more that need somebody: kiloclaw-admin jobs report ${report.job.id} -o csv`);
+}
+
+type Target = { readonly path: string } | "standard output";
+
+/** Where the page goes; looked at before anything is read, so that nobody waits for a refusal. */
+async function targetOf({ host }: Pick<Context, "host">, html: string, force: boolean): Promise<Target> {
+  if (html === "-") {
+    if (!host.stdout.isTTY) return "standard output";
+    throw new CliError("usage", "a page is not for a terminal", { hint: "redirect it, or name a file: --html FILE" });
+  }
+  const path = resolve(host.cwd, html);
+  const exists = await access(path).then(
+    () => true,
+    () => false,
+  );
+  if (!exists || force) return { path };
+  throw new CliError("usage", `${path} exists already, and was left as it is`, {
+    hint: "name another file, or replace it: --force",
+  });
+}
+
+async function writePage({ output, closed }: Context, target: Target, report: Report): Promise<void> {
+  const { reportPage } = await import("../../bulk/report-html.ts");
+  const pieces = reportPage(report, { clean: sanitizeLine, duration: formatDuration });
+  if (target === "standard output") {
+    for (const piece of pieces) {
+      if (closed.aborted) return;
+      output.raw(piece);
+    }
+    return;
+  }
+  const { path } = target;
+  try {
+    const { default: writeFileAtomic } = await import("write-file-atomic");
+    // Customers' addresses are in it: whoever may read it gets it from its owner.
+    await writeFileAtomic(path, [...pieces].join(""), { mode: 0o600 });
+  } catch (error) {
+    throw new CliError("local-state", `cannot write ${path}: ${messageOf(error)}`, { cause: error });
+  }
+  output.success(`wrote the report of job ${report.job.id} to ${path}`);
+}

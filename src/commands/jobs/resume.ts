@@ -1,0 +1,139 @@
+import { createHash } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import type { Command } from "@commander-js/extra-typings";
+import { assemble, findJob, jobRecord, type Job } from "../../bulk/job.ts";
+import { JobRecords } from "../../bulk/job-records.ts";
+import { PromptTemplate } from "../../bulk/prompt-template.ts";
+import { reconcileItems } from "../../bulk/resume.ts";
+import type { Context } from "../../context.ts";
+import { CliError } from "../../errors.ts";
+import type { Ledger } from "../../journal/ledger.ts";
+import type { OpenContext } from "../../program.ts";
+import {
+  concurrencyOption,
+  detachOption,
+  jobSettings,
+  jobTimeoutOption,
+  maxErrorsOption,
+  maxRunningOption,
+  onConflictOption,
+  rateOption,
+  resendUnknownOption,
+  settingsWords,
+  waitOption,
+  type JobOptions,
+} from "../job-options.ts";
+import { doJob } from "../job-run.ts";
+import { itemView, jobArgument } from "../job-view.ts";
+import { onEndOption } from "../on-end.ts";
+import { examples, reasonOption, ticketOption, timeoutOption, yesOption } from "../options.ts";
+import { whyOf, type WhyOptions } from "../why.ts";
+
+interface ResumeOptions extends JobOptions, WhyOptions {
+  readonly asPlanned?: true | undefined;
+  readonly yes?: true | undefined;
+}
+
+export function configure(command: Command, open: OpenContext): void {
+  command
+    .argument("<job>", jobArgument)
+    .addOption(concurrencyOption())
+    .addOption(rateOption())
+    .addOption(maxRunningOption())
+    .addOption(maxErrorsOption())
+    .addOption(onConflictOption())
+    .addOption(waitOption())
+    .addOption(detachOption())
+    .addOption(timeoutOption())
+    .addOption(jobTimeoutOption())
+    .addOption(onEndOption())
+    .option("--as-planned", "go on with the targets as they were planned, although the file has changed since")
+    .addOption(resendUnknownOption())
+    .addOption(ticketOption())
+    .addOption(reasonOption())
+    .addOption(yesOption())
+    .addHelpText(
+      "after",
+      examples("kiloclaw-admin jobs resume @latest", "kiloclaw-admin jobs resume 7c1e9a52 --concurrency 4 --wait") +
+        "\n\nFinds out what became of the starts that were under way, starts what waits, and follows what is in progress. Nothing is" +
+        "\nsent to a target that something was sent to before, unless --resend-unknown says so. What is not said is as it was; errors" +
+        "\nare counted anew.",
+    )
+    .action(async (id, options) => resume(await open(), id, options));
+}
+
+async function resume(context: Context, id: string, options: ResumeOptions): Promise<void> {
+  const { output, paths, host, prompter } = context;
+  output.expect(itemView);
+  const file = await findJob(paths.state, id);
+  const { ticket, reason, origin, profile } = await jobRecord(file);
+  const place = await context.target();
+  if (origin !== place.origin) {
+    throw new CliError("usage", `job ${file.id} is of ${origin}, not of ${place.origin}; nothing was sent`, {
+      hint: `kiloclaw-admin jobs resume ${file.id} --profile ${profile}`,
+    });
+  }
+  const why = await whyOf(context, {
+    ticket: options.ticket ?? ticket ?? undefined,
+    reason: options.reason ?? reason ?? undefined,
+  });
+  if (options.resendUnknown || place.confirm === "always") {
+    const resend = options.resendUnknown ? ", and send starts again where nobody knows what became of the first" : "";
+    await prompter.confirm(`Go on with job ${file.id}${resend}?`, { yes: options.yes ?? false, place });
+  }
+  // Before the journal is taken up: without a login nothing is to be done with it.
+  await context.api();
+  const records = new JobRecords();
+  const ledger = await context.ledger("start", why, { file, onRecord: records.note });
+  const journal = await ledger.journal();
+  if (journal.torn)
+    output.note(`the end of its journal was torn by a crash; what was cut off is kept in ${journal.torn.keptIn}`);
+  const job = await assemble(paths.state, file, records, true);
+  if (!options.asPlanned) await refuseIfChanged(context, job);
+  await reconcile(context, ledger, job, options);
+  const settings = jobSettings(options, host.stdout.isTTY === true, job.settings);
+  const left = job.items.filter(({ state }) => state === "waiting" || state === "running").length;
+  output.note(
+    left === 0 ? `nothing is left to do in job ${file.id}` : `job ${file.id}: ${left} of ${job.items.length} left`,
+  );
+  output.note(settingsWords(settings));
+  const template = new PromptTemplate(job.plan.prompt);
+  await doJob(context, ledger, { id: file.id, items: job.items, template }, settings, options);
+}
+
+/** The targets are those of the plan, whatever the file says: somebody who changed it may think otherwise. */
+async function refuseIfChanged({ output }: Pick<Context, "output">, { plan: { source }, facts }: Job): Promise<void> {
+  if (source.kind !== "file" || source.path === null) return;
+  const bytes = await readFile(source.path).catch(() => undefined);
+  if (!bytes)
+    return output.note(`${source.path} is not there any more; going on with the targets as they were planned`);
+  if (createHash("sha256").update(bytes).digest("hex") === source.sha256) return;
+  throw new CliError("usage", `${source.path} has changed since the job was planned; nothing was sent`, {
+    hint: [
+      `to go on with the targets as they were planned: kiloclaw-admin jobs resume ${facts.id} --as-planned`,
+      `or begin a new job with the file as it is: kiloclaw-admin runs start --users-file ${source.path}`,
+    ],
+  });
+}
+
+async function reconcile(
+  { api, output, stop }: Pick<Context, "api" | "output" | "stop">,
+  ledger: Ledger,
+  { items }: Job,
+  { resendUnknown }: ResumeOptions,
+): Promise<void> {
+  const progress = await output.busy("looking for the runs of starts that were under way");
+  try {
+    for await (const { target, state, runId, problem } of reconcileItems(await api(), ledger, items, stop)) {
+      const who = target.userEmail ?? target.named;
+      if (state === "running") output.note(`${who}: the run had started, it was found by its row: ${runId}`);
+      else output.warn(`${who}: ${problem}`);
+    }
+  } finally {
+    progress.stop();
+  }
+  stop.throwIfAborted();
+  if (!resendUnknown) return;
+  for (const [place, item] of items.entries())
+    if (item.state === "unknown") items[place] = { ...item, state: "waiting" };
+}

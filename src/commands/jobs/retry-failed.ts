@@ -1,0 +1,120 @@
+import type { Command } from "@commander-js/extra-typings";
+import type { Item, ItemState } from "../../bulk/item.ts";
+import { loadJob } from "../../bulk/job.ts";
+import { planTargets, type PlacedEntry } from "../../bulk/plan.ts";
+import { PromptTemplate } from "../../bulk/prompt-template.ts";
+import type { Context } from "../../context.ts";
+import { CliError } from "../../errors.ts";
+import type { OpenContext } from "../../program.ts";
+import { expectCountOption } from "../confirm-many.ts";
+import {
+  canaryOption,
+  canaryPauseOption,
+  concurrencyOption,
+  detachOption,
+  jobSettings,
+  jobTimeoutOption,
+  maxErrorsOption,
+  maxRunningOption,
+  onConflictOption,
+  rateOption,
+  resendUnknownOption,
+  waitOption,
+} from "../job-options.ts";
+import { beginJob, type BeginOptions } from "../job-run.ts";
+import { itemView, jobArgument } from "../job-view.ts";
+import { onEndOption } from "../on-end.ts";
+import { examples, reasonOption, ticketOption, timeoutOption, yesOption } from "../options.ts";
+import { expectPlan, showPlan, summarizePlan } from "../plan-view.ts";
+
+interface RetryOptions extends BeginOptions {
+  readonly also?: readonly Also[] | undefined;
+  readonly dryRun?: true | undefined;
+}
+
+/** What went wrong for a reason that can be mended. */
+const FAILED: readonly ItemState[] = ["failed", "refused", "machine-down", "conflict"];
+/** What may be tried again if a person wants it. */
+const ALSO = ["cancelled", "lost", "skipped"] as const satisfies readonly ItemState[];
+type Also = (typeof ALSO)[number];
+
+export function configure(command: Command, open: OpenContext): void {
+  command
+    .argument("<job>", jobArgument)
+    .option("--also <states...>", `targets in these states, too: ${ALSO.join(", ")}`)
+    .addOption(concurrencyOption())
+    .addOption(rateOption())
+    .addOption(maxRunningOption())
+    .addOption(canaryOption())
+    .addOption(canaryPauseOption())
+    .addOption(maxErrorsOption())
+    .addOption(onConflictOption())
+    .addOption(waitOption())
+    .addOption(detachOption())
+    .addOption(timeoutOption())
+    .addOption(jobTimeoutOption())
+    .addOption(onEndOption())
+    .addOption(resendUnknownOption())
+    .addOption(ticketOption())
+    .addOption(reasonOption())
+    .addOption(yesOption())
+    .addOption(expectCountOption())
+    .option("-n, --dry-run", "show what would be started, and send nothing")
+    .addHelpText(
+      "after",
+      examples(
+        "kiloclaw-admin jobs retry-failed 7c1e9a52",
+        "kiloclaw-admin jobs retry-failed @latest --also cancelled --dry-run",
+      ) +
+        "\n\nBegins a new job, with the same prompt, for the targets whose run failed, whose start was refused, whose machine was" +
+        "\ndown, or where a run was in the way. Those of which nobody knows whether a run started are not among them: jobs resume.",
+    )
+    .action(async (id, options) => retryFailed(await open(), id, { ...options, also: alsoOf(options.also) }));
+}
+
+function alsoOf(states: true | readonly string[] | undefined): readonly Also[] {
+  return (states === true || states === undefined ? [] : states).map((text) => {
+    const state = ALSO.find((one) => one === text);
+    if (state) return state;
+    throw new CliError("usage", `--also ${text} is not a state that can be tried again`, {
+      hint: `it can be: ${ALSO.join(", ")}`,
+    });
+  });
+}
+
+async function retryFailed(context: Context, id: string, options: RetryOptions): Promise<void> {
+  const { output, paths, host } = context;
+  if (options.dryRun) expectPlan(output);
+  else output.expect(itemView);
+  const { facts, items, plan, settings: before } = await loadJob(paths.state, id);
+  const states = [...FAILED, ...(options.also ?? [])];
+  const entries = items.flatMap((item): PlacedEntry[] => (states.includes(item.state) ? placed(item) : []));
+  if (entries.length === 0) {
+    throw new CliError("not-found", `job ${facts.id} has no target that is ${states.join(", ")}`, {
+      hint: `see what became of each: kiloclaw-admin jobs report ${facts.id}`,
+    });
+  }
+  const place = await context.target();
+  if (facts.origin !== place.origin) {
+    throw new CliError("usage", `job ${facts.id} is of ${facts.origin}, not of ${place.origin}; nothing was sent`, {
+      hint: `kiloclaw-admin jobs retry-failed ${facts.id} --profile ${facts.profile}`,
+    });
+  }
+  const settings = jobSettings(options, host.stdout.isTTY === true, before);
+  const progress = await output.busy(`looking at ${entries.length} targets`);
+  const targets = await planTargets(await context.api(), entries).finally(() => progress.stop());
+  if (options.dryRun) {
+    await showPlan(output, targets);
+    summarizePlan(output, targets);
+    return output.note("dry run: nothing was sent");
+  }
+  const source = { kind: "job", path: null, sha256: null } as const;
+  await beginJob(context, { targets, template: new PromptTemplate(plan.prompt), source }, settings, options);
+}
+
+/** Whose instance it is, is known. */
+function placed({ target }: Item): PlacedEntry[] {
+  const { named, instance, line, fields, userId, userEmail, instanceId } = target;
+  if (userId === null || instanceId === null) return [];
+  return [{ named, instance, line, fields, place: { userId, userEmail, instanceId } }];
+}

@@ -1,0 +1,105 @@
+import { writerOf, type Holder } from "./claim.ts";
+import { systemFiles, type FileLayer } from "./file-layer.ts";
+import { openJournals, type JournalFile } from "./folder.ts";
+import { noteOpen } from "./journal.ts";
+import { BEGINNING, readJournal, type Mark } from "./read.ts";
+import type { IntentRecord } from "./record.ts";
+
+/** Something that was, or may have been, sent without its end being known. */
+export interface OpenIntent {
+  readonly journal: JournalFile;
+  readonly intent: IntentRecord;
+  /** The process that is at it now. `null`: nobody is, and it is for `runs reconcile` to find out. */
+  readonly writer: Holder | null;
+}
+
+export interface IntentFilter {
+  readonly origin?: string | undefined;
+  readonly userId?: string | undefined;
+  readonly instanceId?: string | undefined;
+}
+
+/** What is known of one journal that has not been closed. */
+interface Known {
+  readonly file: JournalFile;
+  mark: Mark;
+  readonly open: Map<string, IntentRecord>;
+}
+
+/**
+ * What is open on this machine, for whoever looks again and again: of a journal that has grown since, only what is new is
+ * read. Costs nothing for journals that were closed. Changes nothing.
+ *
+ * To settle what is found: `Journal.open` its journal, append a record of kind `reconcile` for the operation, `end`. The intent
+ * and what became of it so stand in one file, and no other has to be read to know what is open in it.
+ */
+export class OpenIndex {
+  readonly #stateDirectory: string;
+  readonly #files: FileLayer;
+  readonly #known = new Map<string, Known>();
+  #looking: Promise<unknown> = Promise.resolve();
+
+  constructor(stateDirectory: string, files: FileLayer = systemFiles) {
+    this.#stateDirectory = stateDirectory;
+    this.#files = files;
+  }
+
+  /**
+   * What is open now, oldest first.
+   *
+   * @throws CliError `local-state` when a journal is damaged or cannot be read: what it holds open cannot be known.
+   */
+  find(filter: IntentFilter = {}): Promise<OpenIntent[]> {
+    // One at a time: two would both read on from the same place.
+    const found = this.#looking.then(() => this.#find(filter));
+    this.#looking = found.catch(() => undefined);
+    return found;
+  }
+
+  async #find(filter: IntentFilter): Promise<OpenIntent[]> {
+    const found: OpenIntent[] = [];
+    const files = await openJournals(this.#stateDirectory, this.#files);
+    const names = new Set(files.map(({ name }) => name));
+    for (const name of this.#known.keys()) if (!names.has(name)) this.#known.delete(name);
+    for (const file of files) {
+      const known = this.#known.get(file.name) ?? { file, mark: BEGINNING, open: new Map<string, IntentRecord>() };
+      this.#known.set(file.name, known);
+      await this.#readOn(known);
+      if (!hasMatch(known, filter)) continue;
+      // Asked before the last look: what a process finished before it let go is then read, not taken for abandoned.
+      const writer = await writerOf(file.path, this.#files);
+      await this.#readOn(known);
+      for (const intent of known.open.values()) {
+        if (matches(intent, filter)) found.push({ journal: file, intent, writer });
+      }
+    }
+    return found;
+  }
+
+  async #readOn(known: Known): Promise<void> {
+    const { size } = await this.#files.facts(known.file.path).catch(() => ({ size: Infinity }));
+    if (size === known.mark.offset) return;
+    if (size < known.mark.offset) {
+      // Not the file that it was: what is known of it counts for nothing.
+      known.mark = BEGINNING;
+      known.open.clear();
+    }
+    const onRead = (mark: Mark) => (known.mark = mark);
+    for await (const record of readJournal(known.file, { files: this.#files, from: known.mark, onRead })) {
+      noteOpen(known.open, record);
+    }
+  }
+}
+
+function hasMatch({ open }: Known, filter: IntentFilter): boolean {
+  for (const intent of open.values()) if (matches(intent, filter)) return true;
+  return false;
+}
+
+function matches(intent: IntentRecord, { origin, userId, instanceId }: IntentFilter): boolean {
+  return (
+    (origin === undefined || intent.origin === origin) &&
+    (userId === undefined || intent.userId === userId) &&
+    (instanceId === undefined || intent.instanceId === instanceId)
+  );
+}
