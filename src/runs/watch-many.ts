@@ -21,13 +21,9 @@ export interface WatchManyOptions {
    * Finds runs to watch as well, newest first: as often as a run may be asked about, but every 1 to 10 s. Where it comes page by
    * page, it is left off where nothing new comes any more.
    */
-<<<<<<< HEAD
   readonly discover?: ((signal: AbortSignal) => AsyncIterable<Run>) | undefined;
   /** The watch goes on where no run is in progress any more: there may be new ones. */
   readonly goOn?: boolean;
-=======
-  readonly discover?: ((signal: AbortSignal) => AsyncIterable<Run> | Promise<readonly Run[]>) | undefined;
->>>>>>> watch-scheduler
   /** Runs to watch as well, each started just now, as they come. The watch goes on until there can be no more of them. */
   readonly arrivals?: AsyncIterable<Run> | undefined;
 }
@@ -48,24 +44,15 @@ const TICK_MS = 1_000;
  * requests of its own, a few such runs at a time, until it answers quickly. Requests of one run each from the start would be
  * many times as many; limits by time alone would give up on machines that are only slow.
  *
-<<<<<<< HEAD
  * Of outputs only their length and their end are kept, of ended runs only that they were seen. Ends when every run has come to
  * an end, or at the stop or the time limit: the runs that go on have no `end` event then.
-=======
- * Of outputs only their length and their end are kept, of ended runs only that they were seen. Ends when every run has come to an
- * end, or at the stop or the time limit: the runs that go on have no `end` event then.
->>>>>>> watch-scheduler
  *
  * @throws CliError `auth` when the token is refused.
  */
 export async function* watchMany(
   api: Api,
   runs: readonly Run[],
-<<<<<<< HEAD
   { stop, intervalMs, timeoutMs, discover, goOn = false, arrivals }: WatchManyOptions,
-=======
-  { stop, intervalMs, timeoutMs, discover, arrivals }: WatchManyOptions,
->>>>>>> watch-scheduler
 ): AsyncGenerator<ManyEvent> {
   const done = new AbortController();
   const limit = timeoutMs === undefined ? undefined : AbortSignal.timeout(timeoutMs);
@@ -130,11 +117,7 @@ export async function* watchMany(
       if (signal.aborted) return;
       try {
         let known = 0;
-<<<<<<< HEAD
         for await (const run of find(signal)) {
-=======
-        for await (const run of await find(signal)) {
->>>>>>> watch-scheduler
           known = seen.has(run.id) ? known + 1 : 0;
           if (known === KNOWN_IN_A_ROW) break;
           add(run);
