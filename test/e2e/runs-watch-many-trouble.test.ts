@@ -88,7 +88,7 @@ describe("a platform that asks for less", () => {
     // One of them fails by itself, so that it is asked about alone.
     let spoilt = false;
     const { asked, answered, until } = scripted(({ batchSize }) =>
-      spoilt && batchSize === 1 ? page(429, { "retry-after": "1" }) : undefined,
+      spoilt && batchSize === 1 ? page(429, { "retry-after": "3" }) : undefined,
     );
     const scriptedDecide = proxy.decide;
     proxy.decide = (exchange) => {
@@ -102,9 +102,9 @@ describe("a platform that asks for less", () => {
     const [refusedAt = 0] = answered;
     const runs = (from: number, to = Infinity) =>
       asked.filter(({ at }) => at > refusedAt + from && at < refusedAt + to);
-    await until(() => runs(990).length > 0);
+    await until(() => runs(2_990).length > 0);
     // What is on its way already arrives.
-    expect(runs(0, 990).length).toBeLessThanOrEqual(3);
+    expect(runs(0, 2_990).length).toBeLessThanOrEqual(3);
   });
 
   it("is not asked about each run by itself because it has refused several at once", async () => {
