@@ -124,8 +124,8 @@ describe("targets", () => {
 
   it("are what our own lists say", async () => {
     for (const argv of [
-      ["instances", "list", "--search", "gina.multi"],
-      ["runs", "list", "--status", "failed", "--limit", "20"],
+      ["instances", "list", "--search", "gina.multi", "--no-refresh"],
+      ["runs", "list", "--status", "failed", "--limit", "20", "--no-refresh"],
     ]) {
       for (const format of ["csv", "jsonl", "json"]) {
         const list = await desk.run([...argv, "-o", format]);
