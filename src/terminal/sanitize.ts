@@ -34,24 +34,28 @@ const scratchBytes = Buffer.from(scratch.buffer);
  */
 export function sanitize(text: string, { colors = "show" }: SanitizeOptions = {}): string {
   if (text.search(UNSAFE) < 0) return text;
+  // Strings come in several forms inside, and reading any of them unit by unit is slow.
+  const units = new Uint16Array(text.length);
+  Buffer.from(units.buffer).write(text, "utf16le");
+  const unitAt = (index: number) => units[index] ?? 0;
   let safe = "";
   let to = 0;
   let at = 0;
   while (at < text.length) {
-    const code = text.charCodeAt(at);
+    const code = unitAt(at);
     let next = at + 1;
     if (isPlain(code)) scratch[to++] = code;
     else if (code === 0x1b) {
-      const end = colors === "show" ? -1 : endOfColors(text, at);
+      const end = colors === "show" || unitAt(next) !== 0x5b ? -1 : endOfColors(text, at);
       if (end < 0) to = show(code, to);
       else {
         next = end;
-        if (colors === "keep") for (let copied = at; copied < end; copied++) scratch[to++] = text.charCodeAt(copied);
+        if (colors === "keep") for (let copied = at; copied < end; copied++) scratch[to++] = unitAt(copied);
       }
     } else if (code === 0x0d) {
-      if (text.charCodeAt(next) !== 0x0a) to = show(code, to);
-    } else if (code >= 0xd800 && code <= 0xdbff && isLowSurrogate(text.charCodeAt(next))) {
-      const low = text.charCodeAt(next++);
+      if (unitAt(next) !== 0x0a) to = show(code, to);
+    } else if (code >= 0xd800 && code <= 0xdbff && isLowSurrogate(unitAt(next))) {
+      const low = unitAt(next++);
       // Tag characters: invisible, and yet text.
       if (code === 0xdb40 && low <= 0xdc7f) to = show(text.codePointAt(at) ?? 0, to);
       else {
