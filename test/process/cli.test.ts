@@ -174,6 +174,7 @@ describe.skipIf(!hasScript)("on a terminal (needs script of util-linux)", () => 
     const ids = await Promise.all(users.map((user) => desk.startRun(user, "[rehearse lines=3 interval=0.3 ansi=1]")));
     const { code, stdout: screen } = await onTerminal(["runs", "watch", ...ids, "--interval", "100ms"]);
     expect(code).toBe(0);
+    // oxlint-disable-next-line no-control-regex -- to another screen, and back
     const [before = "", picture = "", after = "", ...more] = screen.split(/\u001b\[\?1049[hl]/);
     expect(more).toEqual([]);
     expect(before).not.toContain("STATUS");
