@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Desk } from "../harness.ts";
 import { Dice } from "./dice.ts";
-import { EXCHANGE_FAULTS, type ExchangeFault } from "./faults.ts";
+import { arrived, EXCHANGE_FAULTS, type ExchangeFault } from "./faults.ts";
 import { judge, WRONGS, type Problem } from "./job-judge.ts";
 import { Operator, type Command, type JobCustomer } from "./operator.ts";
 
@@ -109,13 +109,15 @@ class Campaign {
       if (await this.#look(false)) break;
     }
     await this.operator.proxy.heal();
-    const { unknown } = await this.#count();
+    // Also what an answer was given for before it was delivered.
+    await arrived(this.operator.proxy.exchanges);
+    const { unknown, waited } = await this.#count();
     const before = this.operator.starts.length;
     await this.#toItsEnd(await this.#goOn());
     await this.#toItsEnd(await this.#goOn());
     await this.#look(true);
     const after = this.operator.starts.length;
-    const { unknown: unknownAtEnd, rows, waited } = await this.#count();
+    const { unknown: unknownAtEnd, rows } = await this.#count();
     if (after > before && !waited)
       this.#blame("double start", `${after - before} starts were sent to a job that was done`);
     for (const trouble of this.operator.proxy.troubles) console.error("the way itself:", trouble);
