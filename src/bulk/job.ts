@@ -117,8 +117,17 @@ export async function assemble(
   const { invocations } = records;
   const state = working ? "running" : stateOf(items);
   const facts = {
-    ...{ id: file.id, profile, origin, ticket, reason, adminId, state, invocations },
-    ...{ createdAt: new Date(at), endedAt: working ? null : records.endedAt, total: items.length },
+    id: file.id,
+    profile,
+    origin,
+    ticket,
+    reason,
+    adminId,
+    state,
+    invocations,
+    createdAt: new Date(at),
+    endedAt: working ? null : records.endedAt,
+    total: items.length,
   };
   return { file, facts, settings: fromRecorded(job.settings), plan, items };
 }

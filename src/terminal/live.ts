@@ -1,42 +1,44 @@
 import type { TextSink } from "./host.ts";
+import { withoutColors } from "./sanitize.ts";
+import { cutTo } from "./width.ts";
 
 const SHORTEST_FRAME_MS = 100;
+/** Between these, a terminal that knows them shows nothing half done; others ignore them. */
+const BEGIN = "\u001b[?2026h";
+const END = "\u001b[?2026l";
+/** A screen of its own, without a cursor, and back to the one before with all that was on it. */
+const ENTER = "\u001b[?1049h\u001b[?25l";
+const LEAVE = "\u001b[?25h\u001b[?1049l";
+/** Of what was said meanwhile, so many lines are shown. */
+const SAID_LINES = 3;
 
-/** What a frame is made for: the terminal's size. */
-export interface FrameSize {
+/** What a frame is made for: the terminal's size, or what there is of it. */
+interface FrameSize {
   readonly columns: number;
   readonly rows: number;
 }
 
 /**
- * A picture at the bottom of the terminal that replaces itself: one write per frame, only when it is another, at most ten a
- * second. What was above it stays in the scrollback, and so does the last one.
+ * A picture that has the terminal to itself and replaces itself: one write per frame, only when it is another, at most ten a
+ * second, and only the lines that are. What is said meanwhile stands below it, and is written for good when it is over.
+ *
+ * A screen of its own, because what scrolls out of the usual one when the terminal becomes smaller cannot be taken back.
  */
 export class Live {
   readonly #sink: TextSink;
-  readonly #draw: (size: FrameSize) => Promise<string>;
-  readonly #width: (text: string) => number;
-  #shown = "";
-  #columns = 0;
+  readonly #draw: (size: FrameSize) => readonly string[];
+  readonly #said: { readonly text: string; readonly write: () => void }[] = [];
+  #shown: readonly string[] | undefined;
+  #size: FrameSize = { columns: 0, rows: 0 };
   #timer: NodeJS.Timeout | undefined;
-  #drawing = Promise.resolve();
   #lastFrame = -Infinity;
+  #asides = 0;
   #ended = false;
 
-  /** @param draw makes a frame: lines of safe text, none wider than the terminal, fewer than it has rows. */
-  private constructor(
-    sink: TextSink,
-    draw: (size: FrameSize) => Promise<string>,
-    stringWidth: (text: string) => number,
-  ) {
+  /** @param draw makes a frame: lines of safe text, none as wide as the terminal, no more than it has rows. */
+  constructor(sink: TextSink, draw: (size: FrameSize) => readonly string[]) {
     this.#sink = sink;
     this.#draw = draw;
-    this.#width = stringWidth;
-  }
-
-  static async create(sink: TextSink, draw: (size: FrameSize) => Promise<string>): Promise<Live> {
-    const { default: stringWidth } = await import("string-width");
-    return new Live(sink, draw, stringWidth);
   }
 
   /** Something may have changed: there will be a frame soon. */
@@ -45,44 +47,64 @@ export class Live {
     const wait = Math.max(0, this.#lastFrame + SHORTEST_FRAME_MS - performance.now());
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
-      this.#drawing = this.#drawing.then(() => this.#frame());
+      this.#frame();
     }, wait);
   }
 
-  /** Lets `write` put whole lines above the picture. */
-  around(write: () => void): void {
-    if (this.#shown !== "") this.#sink.write(this.#erase());
-    this.#shown = "";
-    write();
+  /** Shows a text below the picture; `write` has it written once the picture is gone. */
+  say(text: string, write: () => void): void {
+    if (this.#asides > 0) return write();
+    this.#said.push({ text, write });
     this.refresh();
   }
 
-  /** Takes the picture away, for good. */
-  async end(): Promise<void> {
+  /** Gives the terminal to `work` for as long as it takes, with what was said so far. */
+  async aside<T>(work: () => Promise<T>): Promise<T> {
+    this.#leave();
+    this.#asides += 1;
+    try {
+      return await work();
+    } finally {
+      this.#asides -= 1;
+      this.refresh();
+    }
+  }
+
+  /** Gives the terminal back as it was, with what was said meanwhile. */
+  end(): void {
+    if (this.#ended) return;
     this.#ended = true;
     clearTimeout(this.#timer);
-    await this.#drawing;
-    if (this.#shown !== "") this.#sink.write(this.#erase());
-    this.#shown = "";
+    this.#leave();
   }
 
-  async #frame(): Promise<void> {
-    if (this.#ended) return;
+  #leave(): void {
+    if (this.#shown) this.#sink.write(LEAVE);
+    this.#shown = undefined;
+    for (const { write } of this.#said.splice(0)) write();
+  }
+
+  #frame(): void {
+    if (this.#asides > 0) return;
     // A terminal that does not know its size says 0.
     const size = { columns: this.#sink.columns || 80, rows: this.#sink.rows || 24 };
-    const next = await this.#draw(size);
-    if (this.#ended || (next === this.#shown && size.columns === this.#columns)) return;
-    this.#lastFrame = performance.now();
-    this.#sink.write(`${this.#shown === "" ? "" : this.#erase()}${next}`);
+    const said = this.#said.slice(-SAID_LINES).flatMap(({ text }) => withoutColors(text).trimEnd().split("\n"));
+    const below = said.slice(-Math.min(SAID_LINES, size.rows - 2)).map((line) => cutTo(line, size.columns - 1));
+    const next = [...this.#draw({ ...size, rows: size.rows - below.length }), ...below].slice(0, size.rows);
+    const resized = size.columns !== this.#size.columns || size.rows !== this.#size.rows;
+    const shown = resized ? undefined : this.#shown;
+    const changed = next.flatMap((line, index) => (line === shown?.[index] ? [] : `${lineAt(index)}${line}\u001b[K`));
+    const rest = shown && shown.length <= next.length ? "" : `${lineAt(next.length)}\u001b[J`;
+    const enter = this.#shown ? "" : ENTER;
     this.#shown = next;
-    this.#columns = size.columns;
+    this.#size = size;
+    if (changed.length === 0 && rest === "") return;
+    this.#lastFrame = performance.now();
+    this.#sink.write(`${enter}${BEGIN}${changed.join("")}${next.length < size.rows ? rest : ""}${END}`);
   }
+}
 
-  /** From the picture's end to its beginning, and all below gone. A terminal that became narrower has folded its lines. */
-  #erase(): string {
-    const columns = this.#sink.columns || 80;
-    const folded = (line: string) => Math.max(1, Math.ceil(this.#width(line) / columns));
-    const lines = this.#shown.split("\n").reduce((sum, line) => sum + folded(line), 0);
-    return `\r${lines > 1 ? `\u001b[${lines - 1}A` : ""}\u001b[J`;
-  }
+/** To the beginning of a line of the screen; the first is 0. */
+function lineAt(index: number): string {
+  return `\u001b[${index + 1};1H`;
 }
