@@ -28,10 +28,10 @@ export function environment(home) {
 export async function measure(program, argv, options) {
   const { env, home, codes = [0], input, stdout, onBegun, profile, metered = true } = options;
   const meter = join(home, `meter-${randomUUID()}`);
-  const profiling = profile ? ` --cpu-prof --cpu-prof-dir=${profile}` : "";
+  const profiling = profile ? ["--cpu-prof", `--cpu-prof-dir=${profile}`] : [];
   const began = performance.now();
-  const child = spawn(program, argv, {
-    env: metered ? { ...env, BENCH_METER: meter, NODE_OPTIONS: `--require=${METER}${profiling}` } : env,
+  const child = spawn(program, [...profiling, ...argv], {
+    env: metered ? { ...env, BENCH_METER: meter, NODE_OPTIONS: `--require=${METER}` } : env,
     stdio: [input === undefined ? "ignore" : "pipe", "pipe", "pipe"],
   });
   onBegun?.(child);
