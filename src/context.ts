@@ -9,9 +9,10 @@ import { Settings, type Config, type Given, type Key, type Target } from "./conf
 import { CliError, messageOf } from "./errors.ts";
 import type { Ledger, ResumedJournal } from "./journal/ledger.ts";
 import type { Host } from "./terminal/host.ts";
-import { Output, type Format } from "./terminal/output.ts";
+import { Output } from "./terminal/output.ts";
 import { type ColorChoice } from "./terminal/paint.ts";
 import { Prompter } from "./terminal/prompter.ts";
+import type { Format } from "./terminal/records.ts";
 
 /** The options that every command takes, as commander hands them over. */
 export interface CommonOptions {

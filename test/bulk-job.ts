@@ -3,6 +3,12 @@ import type { Item, ItemState, PlannedState } from "../src/bulk/item.ts";
 import { STATES_IN_ORDER } from "../src/bulk/item-state.ts";
 import type { JobFacts } from "../src/bulk/report.ts";
 
+/** A job, whatever its plan. */
+export interface MadeUpJob {
+  readonly facts: JobFacts;
+  readonly items: readonly Item[];
+}
+
 const BEGAN = Date.parse("2026-11-25T03:12:40Z");
 
 export const JOB_ID = "7c1e9a52-4d0b-4f7e-9a55-0c2f8d1b6e90";
@@ -55,9 +61,9 @@ export function itemOf(
 }
 
 /** A job of so many targets, most of which completed, with some in every other state. */
-export function jobOf(count: number, given: Partial<JobFacts> = {}): { facts: JobFacts; items: Iterable<Item> } {
+export function jobOf(count: number, given: Partial<JobFacts> = {}): MadeUpJob {
   const dice = diceOf(42);
-  const items = Array.from({ length: count }, (_, place) => {
+  const items = Array.from({ length: count }, (_, place): Item => {
     const other = STATES_IN_ORDER[place];
     const lucky = dice() < 0.8;
     return inState(place + 1, other ?? (lucky ? "completed" : pick(OFTEN, dice())), dice);
@@ -114,7 +120,7 @@ function inState(index: number, state: ItemState, dice: () => number): Item {
       const planned = pick(UNPLANNED, dice());
       const detail = planned === "duplicate" ? `the same instance as line ${index - 1}` : "no instance that is in use";
       const target = { ...item.target, planned, detail, userId: null, userEmail: null, instanceId: null };
-      return { ...item, ...none, target };
+      return { ...item, ...none, target, problem: detail };
     }
     case "skipped":
     case "conflict":

@@ -2,7 +2,7 @@
 import { ITEM_STATES, STATES_IN_ORDER, type Tone } from "./item-state.ts";
 import type { HistogramBucket } from "./durations.ts";
 import type { Report } from "./report.ts";
-import { clock, COUNT, dayAndClock, percent, type Html, type Markup, type Words } from "./report-markup.ts";
+import { clock, COUNT, day, dayAndClock, percent, type Html, type Markup, type Words } from "./report-markup.ts";
 import type { TimelineBucket } from "./timeline.ts";
 
 /** Where a drawing's labels end and its bars begin, in percent. */
@@ -47,26 +47,28 @@ export function histogramFigure({ html, words }: Markup, buckets: readonly Histo
       </desc>
       ${rows}
     </svg>
-    <table class="hidden">
-      <caption>
-        How long the runs took
-      </caption>
-      <thead>
-        <tr>
-          <th scope="col">length</th>
-          <th scope="col">runs</th>
-        </tr>
-      </thead>
-      <tbody>
-        ${buckets.map(
-          ({ count }, place) =>
-            html`<tr>
-              <td>${fromWords(buckets, place, words)} ${toWords(buckets, place, words)}</td>
-              <td>${count}</td>
-            </tr>`,
-        )}
-      </tbody>
-    </table>
+    <div class="hidden">
+      <table>
+        <caption>
+          How long the runs took
+        </caption>
+        <thead>
+          <tr>
+            <th scope="col">length</th>
+            <th scope="col">runs</th>
+          </tr>
+        </thead>
+        <tbody>
+          ${buckets.map(
+            ({ count }, place) =>
+              html`<tr>
+                <td>${fromWords(buckets, place, words)} ${toWords(buckets, place, words)}</td>
+                <td>${count}</td>
+              </tr>`,
+          )}
+        </tbody>
+      </table>
+    </div>
   </figure>`;
 }
 
@@ -89,7 +91,6 @@ export function timelineFigure({ html, words }: Markup, buckets: readonly Timeli
   if (!first || !last) return html``;
   const peak = Math.max(1, ...buckets.map(({ running }) => running));
   const busiest = Math.max(1, ...buckets.map(({ started, ended }) => Math.max(started, ended)));
-  const day = (instant: Date) => instant.toISOString().slice(0, 10);
   const at = day(first.from) === day(last.to) ? clock : dayAndClock;
   const step = words.duration(first.to.getTime() - first.from.getTime());
   const line = buckets.map(({ running }, place) => {
@@ -155,30 +156,32 @@ export function timelineFigure({ html, words }: Markup, buckets: readonly Timeli
       Runs at a time. Below: how many <span class="going">▲ started</span> and <span class="good">▼ ended</span> in each
       ${step}, at most ${COUNT.format(busiest)}.
     </figcaption>
-    <table class="hidden">
-      <caption>
-        Runs in progress over time (UTC)
-      </caption>
-      <thead>
-        <tr>
-          <th scope="col">from</th>
-          <th scope="col">at a time</th>
-          <th scope="col">started</th>
-          <th scope="col">ended</th>
-        </tr>
-      </thead>
-      <tbody>
-        ${buckets.map(
-          ({ from, running, started, ended }) =>
-            html`<tr>
-              <td>${from.toISOString()}</td>
-              <td>${running}</td>
-              <td>${started}</td>
-              <td>${ended}</td>
-            </tr>`,
-        )}
-      </tbody>
-    </table>
+    <div class="hidden">
+      <table>
+        <caption>
+          Runs in progress over time (UTC)
+        </caption>
+        <thead>
+          <tr>
+            <th scope="col">from</th>
+            <th scope="col">at a time</th>
+            <th scope="col">started</th>
+            <th scope="col">ended</th>
+          </tr>
+        </thead>
+        <tbody>
+          ${buckets.map(
+            ({ from, running, started, ended }) =>
+              html`<tr>
+                <td>${from.toISOString()}</td>
+                <td>${running}</td>
+                <td>${started}</td>
+                <td>${ended}</td>
+              </tr>`,
+          )}
+        </tbody>
+      </table>
+    </div>
   </figure>`;
 }
 

@@ -161,7 +161,7 @@ function* targetSection({ html, words }: Markup, title: string, items: readonly 
       <div class="box">
         <table class="targets">
           <colgroup>
-            ${[4, 10, 22, 22, 12, 6, 24].map((width) => html`<col style="width: ${width}%" />`)}
+            ${[4, 10.5, 24, 24, 9, 6.5, 22].map((width) => html`<col style="width: ${width}%" />`)}
           </colgroup>
           <thead>
             <tr>

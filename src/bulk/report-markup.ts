@@ -69,12 +69,17 @@ export function moment(instant: Date): string {
   return instant.toISOString().slice(0, 19).replace("T", " ");
 }
 
-/** The same, without its day. */
+/** Its day. */
+export function day(instant: Date): string {
+  return instant.toISOString().slice(0, 10);
+}
+
+/** Its time of day. */
 export function clock(instant: Date): string {
   return instant.toISOString().slice(11, 19);
 }
 
-/** The same, to the minute, for what goes on for days. */
+/** Day and time to the minute, for what goes on for days. */
 export function dayAndClock(instant: Date): string {
   return instant.toISOString().slice(5, 16).replace("T", " ");
 }

@@ -22,6 +22,7 @@ a { color: var(--accent); }
 section { margin-top: 1rem; padding: 1rem 1.25rem; background: var(--card); border: 1px solid var(--line); border-radius: 0.75rem; }
 .dim { color: var(--dim); }
 .kicker { display: flex; flex-wrap: wrap; gap: 0.25rem 1rem; justify-content: space-between; color: var(--dim); }
+.kicker span { min-width: 0; overflow-wrap: anywhere; }
 .verdict { font-size: 1.125rem; font-weight: 600; }
 .columns { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); gap: 0 1rem; }
 @media (min-width: 64rem) { .uneven { grid-template-columns: 5fr 3fr; } }
@@ -48,7 +49,8 @@ svg .stopped { fill: var(--stopped); } svg .left { fill: var(--left); } svg .goi
 .area { fill: var(--going); fill-opacity: 0.35; stroke: var(--going); stroke-width: 1.5; vector-effect: non-scaling-stroke; }
 .box { overflow-x: auto; margin: 0 -1.25rem -1rem; padding: 0 1.25rem 1rem; }
 table { width: 100%; border-collapse: collapse; }
-.targets { min-width: 72rem; table-layout: fixed; }
+.targets { min-width: 78rem; table-layout: fixed; font-size: 0.875rem; }
+.targets code { font-size: 0.75rem; }
 .groups { min-width: 44rem; table-layout: fixed; }
 th, td { padding: 0.3rem 0.75rem 0.3rem 0; border-bottom: 1px solid var(--line); text-align: start; vertical-align: top; overflow-wrap: anywhere; }
 th { color: var(--dim); font-weight: 600; }
@@ -72,12 +74,12 @@ footer { margin-top: 1rem; color: var(--dim); font-size: 0.8125rem; }
   .states { grid-template-columns: repeat(3, 1fr); }
   .states li { grid-template-columns: 3rem 1fr; }
   .box { overflow: visible; margin: 0; padding: 0; }
-  .targets, .groups { min-width: 0; }
+  .targets, .groups { min-width: 0; font-size: inherit; }
   thead { display: table-header-group; }
   tr, figure, .states li { break-inside: avoid; }
   h2 { break-after: avoid; }
   th, td { padding-block: 0.2rem; }
-  code { font-size: 7pt; }
+  code, .targets code { font-size: 7pt; }
   a { color: inherit; text-decoration: none; }
   .key { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
 }

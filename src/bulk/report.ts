@@ -115,8 +115,7 @@ export function makeReport(job: JobFacts, items: Iterable<Item>): Report {
     }
     groups.set(item.signature, group);
   }
-  reported.sort((a, b) => a.index - b.index);
-  const durations = Float64Array.from(reported.flatMap(({ durationMs }) => durationMs ?? [])).sort();
+  const durations = Float64Array.from(reported.flatMap(({ durationMs }) => durationMs ?? [])).toSorted();
   return {
     job,
     totals,
@@ -126,14 +125,13 @@ export function makeReport(job: JobFacts, items: Iterable<Item>): Report {
     groups: [...groups]
       .map(([signature, group]) => ({ signature, ...group }))
       .toSorted((a, b) => b.count - a.count || (a.signature < b.signature ? -1 : 1)),
-    items: reported,
+    items: reported.toSorted((a, b) => a.index - b.index),
   };
 }
 
 /** A target and what became of it, as it is reported. */
 export function reportItem(item: Item): ReportedItem {
-  const { target, state, runId, attached, startedAt, completedAt, exitCode } = item;
-  const problem = item.problem ?? (state === "unplanned" ? target.detail : null);
+  const { target, state, runId, attached, startedAt, completedAt, exitCode, problem } = item;
   return {
     index: target.index,
     line: target.line,

@@ -63,7 +63,7 @@ export function signatureOf({ state, exitCode, problem, target }: Failure): stri
 }
 
 function normalize(problem: string): string {
-  let text = withoutTokens(problem.slice(0, LONGEST_TEXT));
+  let text = withoutTokens(beginning(problem, LONGEST_TEXT));
   for (const [what, placeholder] of PLACEHOLDERS) text = text.replace(what, placeholder);
   return withoutNumbers(text).replaceAll(SAME_AGAIN, "$1").replaceAll(/ {2,}/g, " ").trim();
 }
@@ -78,8 +78,11 @@ function withoutNumbers(text: string): string {
   return result + text.slice(done).replaceAll(NUMBER, "<n>");
 }
 
-/** At most so many characters, none of them halved. */
 function cut(text: string, length: number): string {
-  if (text.length <= length) return text;
-  return `${text.slice(0, length - 1).replace(/[\ud800-\udbff]$/, "")}…`;
+  return text.length <= length ? text : `${beginning(text, length - 1)}…`;
+}
+
+/** At most so many characters, none of them halved. */
+function beginning(text: string, length: number): string {
+  return text.length <= length ? text : text.slice(0, length).replace(/[\ud800-\udbff]$/, "");
 }

@@ -38,12 +38,11 @@ export function timelineOf(spans: readonly Span[], endedAt: Date | null): Timeli
   const { from, step, count } = partsOf(first, last);
   const end = from + count * step;
 
-  const starts = Float64Array.from(begun, ({ startedAt }) => Math.max(from - 1, startedAt.getTime())).sort();
+  const starts = Float64Array.from(begun, ({ startedAt }) => Math.max(from - 1, startedAt.getTime())).toSorted();
   const ends = Float64Array.from(begun, ({ startedAt, completedAt }) => {
     // One that took no time went on all the same.
     return completedAt ? Math.max(startedAt.getTime() + 1, completedAt.getTime()) : end;
-  }).sort();
-  const at = (times: Float64Array, place: number) => times[place] ?? Infinity;
+  }).toSorted();
   let [started, ended] = [0, 0];
   while (at(starts, started) < from) started += 1;
   while (at(ends, ended) < from) ended += 1;
@@ -66,6 +65,11 @@ export function timelineOf(spans: readonly Span[], endedAt: Date | null): Timeli
       running,
     };
   });
+}
+
+/** The time at a place; after the last: never. */
+function at(times: Float64Array, place: number): number {
+  return times[place] ?? Infinity;
 }
 
 /** Parts of a length that people count in, that begin at a multiple of it. */

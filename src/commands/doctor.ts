@@ -5,7 +5,7 @@ import type { Result } from "../doctor/check.ts";
 import { examine, type CheckResult } from "../doctor/examine.ts";
 import { CliError } from "../errors.ts";
 import type { OpenContext } from "../program.ts";
-import type { View } from "../terminal/output.ts";
+import type { View } from "../terminal/records.ts";
 import type { Color } from "../terminal/paint.ts";
 import { examples } from "./options.ts";
 

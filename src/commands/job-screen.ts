@@ -37,7 +37,7 @@ export async function openScreen({ output }: Pick<Context, "output">, id: string
       show: () => live.refresh(),
       end: async () => {
         clearInterval(ticking);
-        await live.end();
+        live.end();
       },
     };
   }
@@ -61,7 +61,7 @@ function frame(id: string, tally: JobTally) {
   return {
     rows,
     rest: (left: readonly UnderWay[]) => `… and ${tally.underWay.size - rows.length + left.length} more under way`,
-    foot: [...groupLines(tally), footLine(id, tally)].join("  "),
+    foot: [...groupLines(tally), footLine(id, tally)],
   };
 }
 

@@ -3,7 +3,7 @@ import type { ItemState } from "../bulk/item.ts";
 import { ITEM_STATES, type Tone } from "../bulk/item-state.ts";
 import { ITEM_FIELDS, type ReportedItem } from "../bulk/report.ts";
 import { SUMMARY_FIELDS, type JobSummary } from "../bulk/summary.ts";
-import type { View } from "../terminal/output.ts";
+import type { View } from "../terminal/records.ts";
 import type { Color } from "../terminal/paint.ts";
 import { formatDuration } from "../terminal/time.ts";
 

@@ -1,7 +1,8 @@
 /** Shows what would happen to the targets of a job. */
 import type { PlannedState, Target } from "../bulk/item.ts";
 import { isSendable } from "../bulk/item.ts";
-import type { Detail, Output, View } from "../terminal/output.ts";
+import type { Output } from "../terminal/output.ts";
+import type { Detail, View } from "../terminal/records.ts";
 import type { Color } from "../terminal/paint.ts";
 import { sanitizeLine } from "../terminal/sanitize.ts";
 

@@ -1,15 +1,12 @@
-import { CliError } from "../errors.ts";
-import { csvLine } from "./csv.ts";
-import type { Host } from "./host.ts";
-import type { FrameSize, Live } from "./live.ts";
-import { Progress } from "./progress.ts";
 import { withFlags } from "./commands.ts";
+import type { Host } from "./host.ts";
+import type { Live } from "./live.ts";
+import type { TableFrame } from "./live-table.ts";
 import { createPaint, wantsColor, type Color, type ColorChoice, type Paint } from "./paint.ts";
-import { sanitize, sanitizeJson, sanitizeLine, SanitizingStream } from "./sanitize.ts";
-import { renderTable, type Column } from "./table.ts";
-import { formatAgo } from "./time.ts";
-
-export type Format = "table" | "json" | "jsonl" | "csv" | "id";
+import { Progress } from "./progress.ts";
+import { detailLines, json, Records, type Detail, type Format, type View } from "./records.ts";
+import { sanitize, sanitizeLine, SanitizingStream } from "./sanitize.ts";
+import type { Column } from "./table.ts";
 
 export interface OutputOptions {
   readonly format: Format;
@@ -23,31 +20,12 @@ export interface OutputOptions {
   readonly platformFlags: readonly string[];
 }
 
-/** How records of one kind are shown. */
-export interface View<Row extends object> {
-  /** The fields of the machine formats, in their order. */
-  readonly fields: readonly (keyof Row & string)[];
-  readonly id: (row: Row) => string;
-  /** The table's columns; `when` writes a time the way the user asked for. Absent: a column for each field. */
-  readonly columns?: (when: When) => readonly Column<Row>[];
-  /** What one record alone looks like; absent: its columns, one a line. */
-  readonly details?: (row: Row, when: When) => readonly Detail[];
-}
-
-export interface Detail {
-  readonly label: string;
-  readonly value: string;
-  readonly color?: Color | undefined;
-}
-
 /** The platform that a command is about, as far as it changes what a person is shown. */
 export interface Place {
   readonly profile: string;
   readonly origin: string;
   readonly production: boolean;
 }
-
-export type When = (instant: Date | null) => string;
 
 /**
  * The only way to the user's screen: records go to standard output in the format that was asked for, everything else to
@@ -62,7 +40,8 @@ export class Output {
   /** Static lines instead of redrawing. */
   readonly accessible: boolean;
   readonly #host: Host;
-  readonly #options: OutputOptions;
+  readonly #platformFlags: readonly string[];
+  readonly #records: Records;
   readonly #paint: { stdout: Paint; stderr: Paint };
   readonly #colored: boolean;
   #announced = false;
@@ -71,7 +50,7 @@ export class Output {
 
   private constructor(host: Host, options: OutputOptions, paint: { stdout: Paint; stderr: Paint }, colored: boolean) {
     this.#host = host;
-    this.#options = options;
+    this.#platformFlags = options.platformFlags;
     this.#paint = paint;
     this.#colored = colored;
     this.quiet = options.quiet;
@@ -79,6 +58,16 @@ export class Output {
     this.hasFields = options.fields !== undefined;
     this.accessible = host.env.KILOCLAW_ADMIN_ACCESSIBLE === "1";
     this.format = options.quiet ? "id" : options.format;
+    const tty = host.stdout.isTTY === true;
+    this.#records = new Records({
+      format: this.format,
+      fields: options.fields,
+      exact: options.utc || !tty,
+      paint: paint.stdout,
+      tty,
+      // A terminal that does not know its width says 0.
+      width: () => (tty ? host.stdout.columns || undefined : undefined),
+    });
   }
 
   static async create(host: Host, options: OutputOptions): Promise<Output> {
@@ -96,52 +85,24 @@ export class Output {
    * @throws CliError `usage`
    */
   expect<Row extends object>(view: View<Row>): void {
-    this.#fields(view);
+    this.#records.fieldsOf(view);
   }
 
   /** Shows records: a table, a JSON array, JSON lines, CSV with a header line, or IDs. */
   async list<Row extends object>(rows: readonly Row[], view: View<Row>, empty: string): Promise<void> {
-    const fields = this.#fields(view);
-    switch (this.format) {
-      case "json":
-        return this.#data(
-          json(
-            rows.map((row) => pick(row, fields)),
-            2,
-          ),
-        );
-      case "jsonl":
-        return this.#data(rows.map((row) => json(pick(row, fields))).join(""));
-      case "csv":
-        return this.#csv(
-          [csvLine(fields), ...rows.map((row) => csvLine(fields.map((field) => row[field])))].join("\n") + "\n",
-        );
-      case "id":
-        return this.#data(rows.map((row) => `${sanitizeLine(view.id(row))}\n`).join(""));
-      case "table": {
-        if (rows.length === 0) return this.note(empty);
-        const columns = this.#columns(view);
-        // A terminal that does not know its width says 0.
-        const width = this.#host.stdout.isTTY ? this.#host.stdout.columns || undefined : undefined;
-        this.#data(`${await renderTable(rows, columns, this.#paint.stdout, width)}\n`);
-      }
-    }
+    const text = await this.#records.list(rows, view);
+    if (this.format === "table" && rows.length === 0) this.note(empty);
+    else this.#data(text);
   }
 
   /** Shows one record. */
   async item<Row extends object>(row: Row, view: View<Row>): Promise<void> {
-    if (this.format === "json") {
-      return this.#data(json(pick(row, this.#fields(view)), 2));
-    }
-    if (this.format !== "table") return this.list([row], view, "");
-    const details = this.#options.fields ? undefined : view.details?.(row, this.#when);
-    const lines = details ?? this.#columns(view).map(asDetail(row));
-    this.#data(this.#detailLines(lines, this.#paint.stdout));
+    this.#data(await this.#records.item(row, view));
   }
 
   /** A text with its commands as they have to be typed here, see {@link withFlags}. What goes to standard error has them so. */
   typed(text: string): string {
-    return withFlags(text, this.#options.platformFlags);
+    return withFlags(text, this.#platformFlags);
   }
 
   /** Writes one event of a stream as a JSON line, whatever machine format was asked for. */
@@ -166,9 +127,9 @@ export class Output {
     this.#data(`${head}${[...lines, ...below.map((line) => sanitizeLine(this.typed(line)))].join(`\n${indent}`)}\n`);
   }
 
-  /** A stream for text from the customer's machine. Its colours survive where the terminal takes colour. */
+  /** A stream for text from the customer's machine. Its colours survive where the terminal takes colour, and are left out elsewhere. */
   untrusted(): { write(text: string): void; end(): void } {
-    const stream = new SanitizingStream({ colors: this.#colored });
+    const stream = new SanitizingStream({ colors: this.#colored ? "keep" : "drop" });
     let lineOpen = false;
     const write = (text: string) => {
       if (text === "") return;
@@ -190,7 +151,7 @@ export class Output {
     const { pagerOf, isLongerThanScreen, page } = await import("./pager.ts");
     const pager = !paged || this.quiet || this.accessible ? undefined : pagerOf(this.#host);
     if (pager !== undefined) {
-      const safe = sanitize(text, { colors: this.#colored });
+      const safe = sanitize(text, { colors: this.#colored ? "keep" : "drop" });
       const end = this.#colored ? "\u001b[0m" : "";
       if (isLongerThanScreen(safe, this.#host.stdout) && (await page(this.#host, pager, safe + end))) return;
     }
@@ -245,7 +206,16 @@ export class Output {
    * unless the user cannot go on without it.
    */
   notes(details: readonly Detail[], { needed = false } = {}): void {
-    if (needed || !this.quiet) this.#message(this.#detailLines(details, this.#paint.stderr).trimEnd());
+    if (needed || !this.quiet) this.#message(detailLines(details, this.#paint.stderr).trimEnd());
+  }
+
+  /** As {@link notes}, each value on one line: where it is longer than the terminal is wide, it is cut. */
+  async header(details: readonly Detail[]): Promise<void> {
+    const { cutTo } = await import("./width.ts");
+    const { isTTY, columns } = this.#host.stderr;
+    const label = Math.max(...details.map((detail) => detail.label.length)) + 2;
+    const room = isTTY && columns && !this.accessible ? Math.max(1, columns - label - 1) : Infinity;
+    this.notes(details.map((detail) => ({ ...detail, value: cutTo(sanitizeLine(detail.value), room) })));
   }
 
   /** One line with a coloured head, on standard error. Left out when quiet. */
@@ -268,44 +238,25 @@ export class Output {
 
   /**
    * A table at the bottom of the terminal that follows its rows, until the returned handle is ended, which takes it away.
-   * `undefined` where nothing can be redrawn. `foot` is the line below it; `rest` stands for the rows there is no room for.
+   * `undefined` where nothing can be redrawn.
    */
   async live<Row>(
     columns: readonly Column<Row>[],
-    frame: () => {
-      readonly rows: readonly Row[];
-      readonly foot: string;
-      readonly rest: (left: readonly Row[]) => string;
-    },
-  ): Promise<{ refresh(): void; end(): Promise<void> } | undefined> {
+    frame: () => TableFrame<Row>,
+  ): Promise<{ refresh(): void; end(): void } | undefined> {
     const { stdout, env } = this.#host;
     if (!stdout.isTTY || !stdout.columns || env.TERM === "dumb" || this.accessible || this.format !== "table") return;
-    const [{ Live }, { default: stringWidth }] = await Promise.all([import("./live.ts"), import("string-width")]);
-    const cut = (text: string, width: number) => {
-      let line = sanitizeLine(text);
-      while (stringWidth(line) > width) line = line.slice(0, -1);
-      return line;
-    };
-    const draw = async (size: FrameSize) => {
-      const { rows, foot, rest } = frame();
-      // Its head, what stands for the rest, the foot, and one more so that nothing scrolls.
-      const room = Math.max(1, size.rows - 3);
-      const shown = rows.slice(0, rows.length > room ? Math.max(1, room - 1) : room);
-      const left = rows.slice(shown.length);
-      const table = await renderTable(shown, columns, this.#paint.stdout, size.columns - 1);
-      const below = [...(left.length > 0 ? [rest(left)] : []), foot];
-      return [table, ...below.map((line) => cut(line, size.columns - 1))].join("\n");
-    };
-    const live = await Live.create(stdout, draw);
+    const [{ Live }, { tableDrawer }] = await Promise.all([import("./live.ts"), import("./live-table.ts")]);
+    const live = new Live(stdout, tableDrawer(columns, this.#paint.stdout, frame));
     const over = new AbortController();
     this.#host.onResize(() => live.refresh(), over.signal);
     this.#live = live;
     live.refresh();
     return {
       refresh: () => live.refresh(),
-      end: async () => {
+      end: () => {
         over.abort();
-        await live.end();
+        live.end();
         this.#live = undefined;
       },
     };
@@ -314,41 +265,6 @@ export class Output {
   /** Lets something else have the terminal's last line for a while. */
   async aside<T>(work: () => Promise<T>): Promise<T> {
     return this.#progress ? this.#progress.aside(work) : work();
-  }
-
-  readonly #when: When = (instant) => {
-    if (!instant) return "-";
-    return this.#options.utc || !this.#host.stdout.isTTY ? instant.toISOString() : formatAgo(instant, new Date());
-  };
-
-  #detailLines(details: readonly Detail[], paint: Paint): string {
-    const width = Math.max(...details.map(({ label }) => label.length));
-    return details
-      .map(({ label, value, color }) => {
-        const text = sanitize(value).replaceAll("\n", `\n${" ".repeat(width + 2)}`);
-        return `${paint("dim", label.padEnd(width))}  ${color ? paint(color, text) : text}\n`;
-      })
-      .join("");
-  }
-
-  #columns<Row extends object>(view: View<Row>): readonly Column<Row>[] {
-    if (view.columns && !this.#options.fields) return view.columns(this.#when);
-    return fieldColumns<Row>(this.#fields(view), this.#when);
-  }
-
-  #fields<Row extends object>(view: View<Row>): (keyof Row & string)[] {
-    const asked = this.#options.fields;
-    if (!asked) return [...view.fields];
-    return asked.map((name) => {
-      const field = view.fields.find((known) => known === name);
-      if (field) return field;
-      throw new CliError("usage", `unknown field "${name}"`, { hint: `valid fields: ${view.fields.join(", ")}` });
-    });
-  }
-
-  /** CSV cannot escape control characters: a file gets them as they are, a terminal never. */
-  #csv(text: string): void {
-    this.#data(this.#host.stdout.isTTY ? sanitize(text) : text);
   }
 
   #data(text: string): void {
@@ -384,34 +300,4 @@ function fold(text: string, width: number): string[] {
     else lines[lines.length - 1] = last === "" ? word : `${last} ${word}`;
   }
   return lines;
-}
-
-function asDetail<Row>(row: Row) {
-  return (column: Column<Row>): Detail => ({
-    label: column.header.toLowerCase(),
-    value: column.value(row),
-    color: column.color?.(row),
-  });
-}
-
-function fieldColumns<Row extends object>(fields: readonly (keyof Row & string)[], when: When): Column<Row>[] {
-  return fields.map((field, rank) => ({
-    header: field.replaceAll(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase(),
-    rank,
-    value: (row) => fieldText(row[field], when),
-  }));
-}
-
-function fieldText(value: unknown, when: When): string {
-  if (value === null || value === undefined) return "-";
-  if (value instanceof Date) return when(value);
-  return typeof value === "object" ? JSON.stringify(value) : String(value);
-}
-
-function json(value: object, indent?: number): string {
-  return `${sanitizeJson(JSON.stringify(value, null, indent))}\n`;
-}
-
-function pick<Row extends object>(row: Row, fields: readonly (keyof Row & string)[]): object {
-  return Object.fromEntries(fields.map((field) => [field, row[field] ?? null]));
 }

@@ -7,30 +7,32 @@ import { sanitizeLine } from "./sanitize.ts";
  * in accessible mode, it shows nothing.
  */
 export class Progress {
+  readonly #host: Host | undefined;
   readonly #spinner: Ora | undefined;
+  readonly #over = new AbortController();
   #lineOpen = false;
+  #columns: number;
 
-  private constructor(spinner: Ora | undefined) {
+  private constructor(host: Host | undefined, spinner: Ora | undefined) {
+    this.#host = host;
     this.#spinner = spinner;
+    this.#columns = host?.stderr.columns ?? 0;
   }
 
   static async create(host: Host, enabled: boolean): Promise<Progress> {
-    if (!enabled) return new Progress(undefined);
+    if (!enabled) return new Progress(undefined, undefined);
     const { default: ora } = await import("ora");
-    return new Progress(
-      ora({
-        stream: host.stderr as unknown as NodeJS.WritableStream,
-        isEnabled: true,
-        discardStdin: false,
-        color: "cyan",
-      }),
-    );
+    const stream = host.stderr as unknown as NodeJS.WritableStream;
+    const progress = new Progress(host, ora({ stream, isEnabled: true, discardStdin: false, color: "cyan" }));
+    host.onResize(() => progress.#resized(), progress.#over.signal);
+    return progress;
   }
 
   /** Shows `text`, in place of what was shown. */
   show(text: string): void {
     if (!this.#spinner) return;
-    this.#spinner.text = sanitizeLine(text);
+    // Its own sign and a space come before, and the last column is left free.
+    this.#spinner.text = sanitizeLine(text).slice(0, Math.max(0, this.#columns - 3));
     if (!this.#lineOpen && !this.#spinner.isSpinning) this.#spinner.start();
   }
 
@@ -56,5 +58,17 @@ export class Progress {
 
   stop(): void {
     this.#spinner?.stop();
+  }
+
+  /** A terminal that becomes narrower folds the line: what was one are several then. */
+  #resized(): void {
+    const before = this.#columns;
+    this.#columns = this.#host?.stderr.columns ?? 0;
+    if (!this.#spinner?.isSpinning || this.#columns === 0) return;
+    const { text } = this.#spinner;
+    this.#spinner.stop();
+    const folded = Math.ceil(Math.min(before - 1, text.length + 2) / this.#columns);
+    if (folded > 1) this.#host?.stderr.write(`\u001b[${folded - 1}A\u001b[J`);
+    this.#spinner.start(text.slice(0, Math.max(0, this.#columns - 3)));
   }
 }

@@ -14,25 +14,37 @@ const UNSAFE =
 
 /** A colour sequence, bounded: real ones have a handful of parameters, and an endless one must not cost more than its length. */
 const SGR = /^\u001b\[([0-9;:]{0,48})m/; // oxlint-disable-line no-control-regex -- as above
+/** Every colour sequence. */
+const EVERY_SGR = /\u001b\[([0-9;:]{0,48})m/g; // oxlint-disable-line no-control-regex -- as above
 /** The beginning of a sequence that the next piece of text could complete to a colour sequence. */
 const SGR_START = /\u001b(?:\[[0-9;:]{0,48})?$/; // oxlint-disable-line no-control-regex -- as above
 const LONGEST_SGR = 52;
 
 export interface SanitizeOptions {
-  /** Let colour sequences through. Default: show them escaped like every other control sequence. */
-  colors?: boolean;
+  /** What becomes of colour sequences. Default: they are shown escaped like every other control sequence. */
+  colors?: "keep" | "drop" | "show";
 }
 
 /** `text` with everything that could drive a terminal made visible. Carriage returns before a line feed are dropped. */
-export function sanitize(text: string, { colors = false }: SanitizeOptions = {}): string {
+export function sanitize(text: string, { colors = "show" }: SanitizeOptions = {}): string {
   const unixLines = text.includes("\r\n") ? text.replaceAll("\r\n", "\n") : text;
-  return unixLines.replace(UNSAFE, (match, at: number) => {
-    if (colors && match === "\u001b") {
-      const [, parameters] = SGR.exec(unixLines.slice(at, at + LONGEST_SGR)) ?? [];
+  const plain = colors === "drop" ? withoutColors(unixLines) : unixLines;
+  return plain.replace(UNSAFE, (match, at: number) => {
+    if (colors === "keep" && match === "\u001b") {
+      const [, parameters] = SGR.exec(plain.slice(at, at + LONGEST_SGR)) ?? [];
       if (parameters !== undefined && isHarmless(parameters)) return match;
     }
     return visible(match);
   });
+}
+
+/**
+ * `text` without its colours. Not safe: what stood around one may now be another sequence, which is for {@link sanitize} to
+ * show.
+ */
+export function withoutColors(text: string): string {
+  if (!text.includes("\u001b[")) return text;
+  return text.replace(EVERY_SGR, (sequence, parameters: string) => (isHarmless(parameters) ? "" : sequence));
 }
 
 /** JSON with everything that could drive a terminal escaped: the same JSON, safe to look at. */

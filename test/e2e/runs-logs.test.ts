@@ -120,15 +120,20 @@ describe("a part of the output", () => {
 
 describe("--follow", () => {
   it("goes on from the last lines to the run's end", async () => {
-    const id = await running("[rehearse lines=8 interval=0.1]");
-    await vi.waitFor(async () => expect((await desk.run(["runs", "logs", id])).stdout).toContain("step 3/8"), 5_000);
-    const { code, stdout, stderr } = await desk.run(["runs", "logs", id, "--follow", "--tail", "1", ...FAST]);
+    const id = await running("[rehearse lines=2000 interval=0.05]");
+    await vi.waitFor(async () => expect((await desk.run(["runs", "logs", id])).stdout).toContain("step 3/"), 10_000);
+    const command = desk.begin(["runs", "logs", id, "--follow", "--tail", "1", ...FAST]);
+    // What was written since it began, and not only what was there.
+    await command.waitFor(/^step \d+\/[^]*^step \d+\/[^]*^step \d+\//m);
+    await desk.run(["runs", "cancel", id, "--yes"]);
+    const { code, stdout, stderr } = await command.done;
     expect(code).toBe(0);
     const shown = steps(stdout);
     const [first = 0] = shown;
     expect(first).toBeGreaterThanOrEqual(3);
-    expect(shown).toEqual(Array.from({ length: 9 - first }, (_, step) => first + step));
-    expect(stderr).toMatch(new RegExp(`\\d earlier lines left out; see them: kiloclaw-admin runs logs ${id}`));
+    expect(shown).toEqual(shown.map((_, step) => first + step));
+    expect(stderr).toMatch(new RegExp(`\\d+ earlier lines left out; see them: kiloclaw-admin runs logs ${id}`));
+    expect(stderr).toContain(`■ cancelled run ${id}`);
   });
 
   it("is left with Ctrl-C; the run goes on", async () => {

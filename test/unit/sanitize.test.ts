@@ -66,9 +66,20 @@ describe("sanitize", () => {
   it("lets only colours through where they are asked for", () => {
     fc.assert(
       fc.property(hostile, (text) => {
-        expect(sanitize(text, { colors: true }).replaceAll(COLOR, "")).not.toMatch(LIVE);
+        expect(sanitize(text, { colors: "keep" }).replaceAll(COLOR, "")).not.toMatch(LIVE);
       }),
     );
+  });
+
+  it("leaves colours out where they are not wanted, and puts nothing together by that", () => {
+    fc.assert(
+      fc.property(hostile, (text) => {
+        expect(sanitize(text, { colors: "drop" })).not.toMatch(LIVE);
+      }),
+    );
+    expect(sanitize("\u001b[1;32mdone\u001b[0m", { colors: "drop" })).toBe("done");
+    expect(sanitize("\u001b[5mblinking\u001b[0m", { colors: "drop" })).toBe("\\x1b[5mblinking");
+    expect(sanitize("\u001b\u001b[0m[2J", { colors: "drop" })).toBe("\\x1b[2J");
   });
 
   it("leaves ordinary text as it is, and is the same when done twice", () => {
@@ -97,13 +108,14 @@ describe("sanitize", () => {
 
   it("takes no endless sequence for a colour", () => {
     const endless = `\u001b[${";".repeat(100)}m`;
-    expect(sanitize(endless, { colors: true })).toMatch(/^\\x1b/);
-    expect(sanitize("\u001b[38;2;255;128;0m", { colors: true })).toBe("\u001b[38;2;255;128;0m");
-    expect(sanitize("\u001b[?25l\u001b[2J", { colors: true })).toBe("\\x1b[?25l\\x1b[2J");
+    expect(sanitize(endless, { colors: "keep" })).toMatch(/^\\x1b/);
+    expect(sanitize("\u001b[38;2;255;128;0m", { colors: "keep" })).toBe("\u001b[38;2;255;128;0m");
+    expect(sanitize("\u001b[?25l\u001b[2J", { colors: "keep" })).toBe("\\x1b[?25l\\x1b[2J");
   });
 });
 
-const inPieces = (pieces: readonly string[], colors: boolean) => {
+const choices = fc.constantFrom("keep", "drop", "show");
+const inPieces = (pieces: readonly string[], colors: "keep" | "drop" | "show") => {
   const stream = new SanitizingStream({ colors });
   return pieces.map((piece) => stream.push(piece)).join("") + stream.end();
 };
@@ -111,7 +123,7 @@ const inPieces = (pieces: readonly string[], colors: boolean) => {
 describe("text in pieces", () => {
   it("comes out the same wherever it is split", () => {
     fc.assert(
-      fc.property(hostile, fc.boolean(), (text, colors) => {
+      fc.property(hostile, choices, (text, colors) => {
         const whole = sanitize(text, { colors });
         for (let at = 0; at <= text.length; at += 1) {
           expect(inPieces([text.slice(0, at), text.slice(at)], colors)).toBe(whole);
@@ -125,7 +137,7 @@ describe("text in pieces", () => {
   it("never holds more back than one colour sequence can be long", () => {
     fc.assert(
       fc.property(hostile, (text) => {
-        const stream = new SanitizingStream({ colors: true });
+        const stream = new SanitizingStream({ colors: "keep" });
         stream.push(text);
         expect(stream.end().length).toBeLessThanOrEqual(60);
       }),
@@ -138,7 +150,7 @@ describe("text in pieces", () => {
   ])("takes a megabyte of an unfinished sequence in linear time, %s", (_how, size) => {
     const bomb = `\u001b[${";".repeat(2 ** 20)}`;
     const began = performance.now();
-    const stream = new SanitizingStream({ colors: true });
+    const stream = new SanitizingStream({ colors: "keep" });
     let length = 0;
     for (let at = 0; at < bomb.length; at += size) length += stream.push(bomb.slice(at, at + size)).length;
     length += stream.end().length;

@@ -5,7 +5,7 @@ import type { OpenContext } from "../../program.ts";
 import { compareWithPlatform } from "../../runs/audit-check.ts";
 import { ACCOUNT_FIELDS, accountsOf, type Account } from "../../runs/audit-export.ts";
 import { loggedOperations } from "../../runs/audit-operation.ts";
-import type { View } from "../../terminal/output.ts";
+import type { View } from "../../terminal/records.ts";
 import { examples } from "../options.ts";
 import { Damages } from "./damages.ts";
 import { sinceOption, untilOption } from "./since.ts";

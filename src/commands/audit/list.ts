@@ -12,7 +12,7 @@ import {
   type AuditRecords,
 } from "../../runs/audit.ts";
 import { resolveRuns, resolveUser } from "../../runs/resolve.ts";
-import type { View } from "../../terminal/output.ts";
+import type { View } from "../../terminal/records.ts";
 import { examples, limitOption, once, userOption } from "../options.ts";
 import { sinceOption } from "./since.ts";
 

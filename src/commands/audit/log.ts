@@ -3,7 +3,7 @@ import type { Context } from "../../context.ts";
 import type { OpenContext } from "../../program.ts";
 import { loggedOperations, OPERATION_FIELDS, type LoggedOperation } from "../../runs/audit-operation.ts";
 import { resolveUser } from "../../runs/resolve.ts";
-import type { View } from "../../terminal/output.ts";
+import type { View } from "../../terminal/records.ts";
 import { examples, once } from "../options.ts";
 import { Damages } from "./damages.ts";
 import { rawRecords, recordView } from "./raw-records.ts";

@@ -3,7 +3,7 @@ import type { JournalFile } from "../../journal/folder.ts";
 import type { JournalRecord } from "../../journal/record.ts";
 import { allRecords, type ScanOptions } from "../../journal/scan.ts";
 import { loggedOperations, type OperationFilter } from "../../runs/audit-operation.ts";
-import type { View } from "../../terminal/output.ts";
+import type { View } from "../../terminal/records.ts";
 
 type RawRow = Readonly<Record<(typeof RECORD_FIELDS)[number], unknown>>;
 

@@ -1,7 +1,7 @@
 import type { Context } from "../../context.ts";
 import type { Verification } from "../../journal/scan.ts";
 import type { Check } from "../../runs/audit-check.ts";
-import type { View } from "../../terminal/output.ts";
+import type { View } from "../../terminal/records.ts";
 
 /** A journal or an operation, as it was found to be. */
 export interface Verified {

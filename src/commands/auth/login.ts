@@ -6,7 +6,7 @@ import { isOnThisMachine, isToken } from "../../config/credentials.ts";
 import type { Context } from "../../context.ts";
 import { CliError } from "../../errors.ts";
 import type { OpenContext } from "../../program.ts";
-import type { View } from "../../terminal/output.ts";
+import type { View } from "../../terminal/records.ts";
 import { duration, examples } from "../options.ts";
 import { tokenFromBrowser } from "./approval.ts";
 import { openStorage } from "./storage.ts";

@@ -8,7 +8,7 @@ import type { Target } from "../../config/settings.ts";
 import type { Context } from "../../context.ts";
 import { CliError } from "../../errors.ts";
 import type { OpenContext } from "../../program.ts";
-import type { View } from "../../terminal/output.ts";
+import type { View } from "../../terminal/records.ts";
 import { examples } from "../options.ts";
 
 /** How long to wait for a platform that is not the one that is meant. */

@@ -2,7 +2,7 @@ import type { Command } from "@commander-js/extra-typings";
 import { KEYS, type Effective } from "../../config/settings.ts";
 import type { Context } from "../../context.ts";
 import type { OpenContext } from "../../program.ts";
-import type { View } from "../../terminal/output.ts";
+import type { View } from "../../terminal/records.ts";
 import { examples } from "../options.ts";
 
 interface Listed extends Pick<Effective, "key" | "origin"> {

@@ -1,5 +1,5 @@
 import { INSTANCE_FIELDS, type Instance } from "../../runs/instances.ts";
-import type { View } from "../../terminal/output.ts";
+import type { View } from "../../terminal/records.ts";
 import type { Color } from "../../terminal/paint.ts";
 
 export const instanceView: View<Instance> = {

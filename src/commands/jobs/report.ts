@@ -9,7 +9,7 @@ import type { OpenContext } from "../../program.ts";
 import { sanitizeLine } from "../../terminal/sanitize.ts";
 import { formatDuration } from "../../terminal/time.ts";
 import { examples } from "../options.ts";
-import { itemView } from "../job-view.ts";
+import { itemView, jobArgument } from "../job-view.ts";
 import { groupView, reportView } from "./report-view.ts";
 
 interface ReportOptions {
@@ -22,13 +22,13 @@ const MOST_ROWS = 100;
 
 export function configure(command: Command, open: OpenContext): void {
   command
-    .argument("<job>", "job ID, or a unique beginning of it")
+    .argument("<job>", jobArgument)
     .option("--html <file>", "write the report as one page for a browser; - is standard output")
     .option("--force", "replace the file, if there is one")
     .addHelpText(
       "after",
       examples(
-        "kiloclaw-admin jobs report 7c1e9a52",
+        "kiloclaw-admin jobs report @latest",
         "kiloclaw-admin jobs report 7c1e9a52 --html INC-4711.html",
         "kiloclaw-admin jobs report 7c1e9a52 -o csv > INC-4711.csv",
         "kiloclaw-admin jobs report 7c1e9a52 --json | jq .totals",

@@ -10,7 +10,7 @@ import { listRuns } from "../../runs/list.ts";
 import { isStart } from "../../runs/open-intents.ts";
 import { instancesOf, isUuid, resolveRuns, resolveUser } from "../../runs/resolve.ts";
 import { initiator, type Run } from "../../runs/run.ts";
-import type { Detail, View, When } from "../../terminal/output.ts";
+import type { Detail, View, When } from "../../terminal/records.ts";
 import type { Color } from "../../terminal/paint.ts";
 import { formatAgo, formatDuration } from "../../terminal/time.ts";
 import { duration, examples, instanceOption, userOption } from "../options.ts";

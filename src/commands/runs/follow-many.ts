@@ -85,7 +85,7 @@ export async function showMany(
   const inOrder = () => [...watched.values()].toSorted(order);
   const live = await output.live(MANY_COLUMNS, () => {
     const rows = inOrder();
-    return { rows, foot: totalsLine(totalsOf(rows)), rest: restLine };
+    return { rows, foot: [totalsLine(totalsOf(rows))], rest: restLine };
   });
   const show = live ? () => live.refresh() : write;
   // The elapsed times go on without asking anybody.
@@ -98,7 +98,7 @@ export async function showMany(
     }
   } finally {
     clearInterval(ticking);
-    await live?.end();
+    live?.end();
   }
   return { all: inOrder(), gone: live !== undefined };
 }

@@ -1,10 +1,10 @@
 import type { Context } from "../../context.ts";
 import { CliError } from "../../errors.ts";
-import { initiator, type Run } from "../../runs/run.ts";
+import type { Run } from "../../runs/run.ts";
 import { stateAfter, watchRun, type WatchEvent } from "../../runs/watch.ts";
-import { formatAgo, formatDuration } from "../../terminal/time.ts";
+import { formatDuration } from "../../terminal/time.ts";
 import { OnEnd } from "../on-end.ts";
-import { promptLine, runColor, runTook } from "./view.ts";
+import { promptLine, runColor, runTook, targetLines } from "./view.ts";
 
 export interface FollowOptions {
   readonly interval?: number | undefined;
@@ -80,13 +80,7 @@ async function showEvents(
   run: Run,
   events: AsyncIterable<ShownEvent>,
 ): Promise<Run | undefined> {
-  output.notes([
-    { label: "run", value: run.id },
-    { label: "user", value: run.userEmail ?? run.userId },
-    { label: "instance", value: run.instanceId ?? "-" },
-    { label: "started by", value: `${initiator(run)}, ${formatAgo(run.startedAt, new Date())}` },
-    { label: "prompt", value: promptLine(run) },
-  ]);
+  await output.header([...targetLines([run]), { label: "prompt", value: promptLine(run) }]);
   const line = await output.busy("asking for the run's output");
   const text = output.untrusted();
   let state: Extract<WatchEvent, { type: "progress" | "trouble" }> | undefined;
@@ -183,18 +177,21 @@ function statusLine(
 
 function sayEnd(output: Context["output"], run: Run): void {
   const exit = run.exitCode === null ? "" : `, exit code ${run.exitCode}`;
-  const rest = `run ${run.id} after ${runTook(run)}${exit}`;
-  if (run.outcomeUnknown) {
-    output.headline(
-      runColor(run),
-      "? outcome unknown",
-      `${rest}: the machine lost this run, nobody can tell how it ended`,
-    );
-    return;
-  }
-  const head = { completed: "✓ completed", failed: "✗ failed", cancelled: "■ cancelled", running: "running" }[
-    run.status
-  ];
-  output.headline(runColor(run), head, rest);
-  if (run.status === "failed") output.note(`its output again: kiloclaw-admin runs logs ${run.id}`);
+  const lost = run.outcomeUnknown ? ": the machine lost this run, nobody can tell how it ended" : "";
+  const [head, next] = endWords(run);
+  output.headline(runColor(run), head, `run ${run.id} after ${runTook(run)}${exit}${lost}`);
+  output.note(`${next} ${run.id}`);
+}
+
+/** What became of a run, and what to type next. */
+function endWords({ status, outcomeUnknown }: Run): readonly [head: string, next: string] {
+  if (outcomeUnknown) return ["? outcome unknown", "what can still be found out: kiloclaw-admin runs diagnose"];
+  const again = "its output again: kiloclaw-admin runs logs";
+  const words: Record<Run["status"], readonly [head: string, next: string]> = {
+    completed: ["✓ completed", again],
+    failed: ["✗ failed", again],
+    cancelled: ["■ cancelled", "its output, if it was kept here: kiloclaw-admin runs logs"],
+    running: ["running", again],
+  };
+  return words[status];
 }

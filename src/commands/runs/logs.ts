@@ -10,7 +10,7 @@ import { resolveRuns, resolveUser } from "../../runs/resolve.ts";
 import { RUN_FIELDS, type Run } from "../../runs/run.ts";
 import { pollRun } from "../../runs/settle.ts";
 import { refuseIfMachineIsDown } from "../../runs/watch.ts";
-import type { View } from "../../terminal/output.ts";
+import type { View } from "../../terminal/records.ts";
 import { examples, intervalOption, tailOption, timeoutOption, userOption, wholeNumber } from "../options.ts";
 import { followRun, type FollowOptions } from "./follow.ts";
 import { runView } from "./view.ts";

@@ -2,6 +2,7 @@
 import type { Context } from "../../context.ts";
 import { initiator } from "../../runs/run.ts";
 import type { ManyEvent, Totals, Watched } from "../../runs/watched.ts";
+import { withoutColors } from "../../terminal/sanitize.ts";
 import type { Column } from "../../terminal/table.ts";
 import { formatAgo } from "../../terminal/time.ts";
 import { runColor, runCount, runStatusWord, runTook } from "./view.ts";
@@ -46,6 +47,11 @@ export function restLine(left: readonly Watched[]): string {
   return `… and ${parts.join(", ")}`;
 }
 
+/** What there is to say of a run right now. The colours of its output would be lost in a table. */
+function lastWords({ problem, lastLine }: Watched): string {
+  return problem ?? withoutColors(lastLine ?? "");
+}
+
 export const MANY_COLUMNS: readonly Column<Watched>[] = [
   { header: "STATUS", rank: 1, value: watchedWord, color: ({ run }) => runColor(run) },
   // Its first eight characters name it too, and the whole ID comes at the end; what a run is doing would not.
@@ -55,7 +61,7 @@ export const MANY_COLUMNS: readonly Column<Watched>[] = [
   { header: "BY", rank: 5, shrinkTo: 8, value: ({ run }) => initiator(run) },
   { header: "ELAPSED", rank: 3, value: ({ run }) => runTook(run) },
   { header: "ENDED", rank: 7, value: ({ run }) => (run.completedAt ? formatAgo(run.completedAt, new Date()) : "") },
-  { header: "LAST LINE", rank: 4, shrinkTo: 20, value: ({ problem, lastLine }) => problem ?? lastLine ?? "" },
+  { header: "LAST LINE", rank: 4, shrinkTo: 20, value: lastWords },
 ];
 
 /** Writes events where no table can follow them. */
@@ -91,7 +97,12 @@ function lineWriter(output: Context["output"]): (event: ManyEvent) => void {
     const { run, lastLine, problem } = event.watched;
     const user = run.userEmail ?? run.userId;
     const exit = run.exitCode === null ? "" : `exit code ${run.exitCode}`;
-    const rest = { run: "", "output-line": lastLine, trouble: `asking again: ${problem}`, end: problem ?? exit };
+    const rest = {
+      run: "",
+      "output-line": withoutColors(lastLine ?? ""),
+      trouble: `asking again: ${problem}`,
+      end: problem ?? exit,
+    };
     const what = event.type === "trouble" ? "no answer" : watchedWord(event.watched);
     // One change, one line, whatever the run wrote: `line` sanitizes what it is given.
     output.line([run.id, user, what, rest[event.type]].filter(Boolean).join("  ").replaceAll("\n", " "));

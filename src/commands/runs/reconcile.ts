@@ -7,7 +7,7 @@ import type { OpenIntent } from "../../journal/open-index.ts";
 import type { OpenContext } from "../../program.ts";
 import { isStart, reconcileCancel, reconcileStart } from "../../runs/open-intents.ts";
 import { LOOK_LONGER_MS } from "../../runs/reconcile.ts";
-import type { View, When } from "../../terminal/output.ts";
+import type { View, When } from "../../terminal/records.ts";
 import { examples, reasonOption, ticketOption, yesOption } from "../options.ts";
 import { whyOf } from "../why.ts";
 

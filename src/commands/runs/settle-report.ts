@@ -2,7 +2,7 @@ import type { Context } from "../../context.ts";
 import { CliError } from "../../errors.ts";
 import type { Run } from "../../runs/run.ts";
 import type { Settlement } from "../../runs/settle.ts";
-import type { View } from "../../terminal/output.ts";
+import type { View } from "../../terminal/records.ts";
 import type { Color } from "../../terminal/paint.ts";
 import { runCount } from "./view.ts";
 

@@ -1,0 +1,31 @@
+import type { Paint } from "./paint.ts";
+import { sanitizeLine } from "./sanitize.ts";
+import { tableLines, type Column } from "./table.ts";
+import { cutTo } from "./width.ts";
+
+/** What a live table shows at one moment. */
+export interface TableFrame<Row> {
+  readonly rows: readonly Row[];
+  /** The lines below it. */
+  readonly foot: readonly string[];
+  /** Stands for the rows there is no room for. */
+  readonly rest: (left: readonly Row[]) => string;
+}
+
+/** Draws a table that fits the terminal, for `Live`. */
+export function tableDrawer<Row>(columns: readonly Column<Row>[], paint: Paint, frame: () => TableFrame<Row>) {
+  return (size: { readonly columns: number; readonly rows: number }): readonly string[] => {
+    const { rows, foot, rest } = frame();
+    // Its head, the foot, and one more so that nothing scrolls.
+    const room = Math.max(1, size.rows - 2 - foot.length);
+    const shown = rows.slice(0, rows.length > room ? Math.max(1, room - 1) : room);
+    const left = rows.slice(shown.length);
+    const below = [...(left.length > 0 ? [rest(left)] : []), ...foot];
+    // A terminal's last column is left free: many fold when it is written to.
+    const width = size.columns - 1;
+    return [
+      ...tableLines(shown, columns, paint, width),
+      ...below.map((line) => paint("dim", cutTo(sanitizeLine(line), width))),
+    ];
+  };
+}

@@ -1,0 +1,156 @@
+/** Records as text, in the format that was asked for. Knows no stream. */
+import { CliError } from "../errors.ts";
+import { csvLine } from "./csv.ts";
+import type { Color, Paint } from "./paint.ts";
+import { sanitize, sanitizeJson, sanitizeLine } from "./sanitize.ts";
+import type { Column } from "./table.ts";
+import { formatAgo } from "./time.ts";
+
+export type Format = "table" | "json" | "jsonl" | "csv" | "id";
+
+/** How records of one kind are shown. */
+export interface View<Row extends object> {
+  /** The fields of the machine formats, in their order. */
+  readonly fields: readonly (keyof Row & string)[];
+  readonly id: (row: Row) => string;
+  /** The table's columns; `when` writes a time the way the user asked for. Absent: a column for each field. */
+  readonly columns?: (when: When) => readonly Column<Row>[];
+  /** What one record alone looks like; absent: its columns, one a line. */
+  readonly details?: (row: Row, when: When) => readonly Detail[];
+}
+
+export interface Detail {
+  readonly label: string;
+  readonly value: string;
+  readonly color?: Color | undefined;
+}
+
+export type When = (instant: Date | null) => string;
+
+export interface RecordsOptions {
+  readonly format: Format;
+  /** Names of the fields to show, as the user wrote them. */
+  readonly fields: readonly string[] | undefined;
+  /** Exact times instead of relative ones. */
+  readonly exact: boolean;
+  readonly paint: Paint;
+  /** What the text is for is a terminal. */
+  readonly tty: boolean;
+  /** The terminal's columns; `undefined` where there is none to fit. */
+  readonly width: () => number | undefined;
+}
+
+/** Writes records as text. All of it is sanitized, except CSV for a file. */
+export class Records {
+  readonly #options: RecordsOptions;
+  readonly #when: When;
+
+  constructor(options: RecordsOptions) {
+    this.#options = options;
+    this.#when = (instant) => {
+      if (!instant) return "-";
+      return options.exact ? instant.toISOString() : formatAgo(instant, new Date());
+    };
+  }
+
+  /**
+   * The fields that were asked for, or all.
+   *
+   * @throws CliError `usage`
+   */
+  fieldsOf<Row extends object>(view: View<Row>): (keyof Row & string)[] {
+    const asked = this.#options.fields;
+    if (!asked) return [...view.fields];
+    return asked.map((name) => {
+      const field = view.fields.find((known) => known === name);
+      if (field) return field;
+      throw new CliError("usage", `unknown field "${name}"`, { hint: `valid fields: ${view.fields.join(", ")}` });
+    });
+  }
+
+  /** A table, a JSON array, JSON lines, CSV with a header line, or IDs. */
+  async list<Row extends object>(rows: readonly Row[], view: View<Row>): Promise<string> {
+    const fields = this.fieldsOf(view);
+    const { format, paint, width } = this.#options;
+    switch (format) {
+      case "json":
+        return json(
+          rows.map((row) => pick(row, fields)),
+          2,
+        );
+      case "jsonl":
+        return rows.map((row) => json(pick(row, fields))).join("");
+      case "csv":
+        return this.#csv(
+          [csvLine(fields), ...rows.map((row) => csvLine(fields.map((field) => row[field])))].join("\n") + "\n",
+        );
+      case "id":
+        return rows.map((row) => `${sanitizeLine(view.id(row))}\n`).join("");
+      case "table": {
+        const { renderTable } = await import("./table.ts");
+        return `${await renderTable(rows, this.#columns(view), paint, width())}\n`;
+      }
+    }
+  }
+
+  /** One record alone. */
+  async item<Row extends object>(row: Row, view: View<Row>): Promise<string> {
+    const { format, fields, paint } = this.#options;
+    if (format === "json") return json(pick(row, this.fieldsOf(view)), 2);
+    if (format !== "table") return this.list([row], view);
+    const details = fields ? undefined : view.details?.(row, this.#when);
+    return detailLines(details ?? this.#columns(view).map(asDetail(row)), paint);
+  }
+
+  #columns<Row extends object>(view: View<Row>): readonly Column<Row>[] {
+    if (view.columns && !this.#options.fields) return view.columns(this.#when);
+    return fieldColumns<Row>(this.fieldsOf(view), this.#when);
+  }
+
+  /** CSV cannot escape control characters: a file gets them as they are, a terminal never. */
+  #csv(text: string): string {
+    return this.#options.tty ? sanitize(text) : text;
+  }
+}
+
+/** Labelled values, one below the other. */
+export function detailLines(details: readonly Detail[], paint: Paint): string {
+  const width = Math.max(...details.map(({ label }) => label.length));
+  return details
+    .map(({ label, value, color }) => {
+      const text = sanitize(value).replaceAll("\n", `\n${" ".repeat(width + 2)}`);
+      return `${paint("dim", label.padEnd(width))}  ${color ? paint(color, text) : text}\n`;
+    })
+    .join("");
+}
+
+/** A value as JSON and a line end. */
+export function json(value: object, indent?: number): string {
+  return `${sanitizeJson(JSON.stringify(value, null, indent))}\n`;
+}
+
+function asDetail<Row>(row: Row) {
+  return (column: Column<Row>): Detail => ({
+    label: column.header.toLowerCase(),
+    value: column.value(row),
+    color: column.color?.(row),
+  });
+}
+
+function fieldColumns<Row extends object>(fields: readonly (keyof Row & string)[], when: When): Column<Row>[] {
+  return fields.map((field, rank) => ({
+    header: field.replaceAll(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase(),
+    rank,
+    value: (row) => fieldText(row[field], when),
+  }));
+}
+
+function fieldText(value: unknown, when: When): string {
+  if (value === null || value === undefined) return "-";
+  if (value instanceof Date) return when(value);
+  return typeof value === "object" ? JSON.stringify(value) : String(value);
+}
+
+function pick<Row extends object>(row: Row, fields: readonly (keyof Row & string)[]): object {
+  return Object.fromEntries(fields.map((field) => [field, row[field] ?? null]));
+}

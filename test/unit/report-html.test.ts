@@ -1,0 +1,166 @@
+import * as fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { makeReport } from "../../src/bulk/report.ts";
+import { reportPage } from "../../src/bulk/report-html.ts";
+import { sanitizeLine } from "../../src/terminal/sanitize.ts";
+import { formatDuration } from "../../src/terminal/time.ts";
+import { facts, itemOf, jobOf, type MadeUpJob } from "../bulk-job.ts";
+
+const pageOf = ({ facts, items }: MadeUpJob) =>
+  [...reportPage(makeReport(facts, items), { clean: sanitizeLine, duration: formatDuration })].join("");
+
+/** Nothing of this may be in the page: controls but LF, C1, bidi, zero-width, tags, lone surrogates. */
+const LIVE =
+  // oxlint-disable-next-line no-control-regex -- control characters are the subject
+  /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]|[\u{e0000}-\u{e007f}]|\p{Surrogate}/u;
+
+/** Text as an attacker would write it: ways out of an element, of an attribute, of a comment, and what drives a terminal. */
+const hostile = fc
+  .array(
+    fc.oneof(
+      fc.constantFrom(
+        ..."<>\"'&`=/",
+        ..."\u001b\u009b\u0007\r\n\t\0\u007f\u202e\u2066\u200b\ud83d\udd25",
+        "<script>",
+        "</script>",
+        "</style>",
+        "</title>",
+        "</td></tr></table>",
+        "<!--",
+        "-->",
+        "<!-- … -->",
+        "]]>",
+        "<img src=x onerror=alert(1)>",
+        '" onmouseover="alert(1)',
+        "' style='position:fixed",
+        "&lt;",
+        "&#60;",
+        "javascript:alert(1)",
+        "${x}",
+      ),
+      fc.string({ unit: "binary", maxLength: 8 }),
+    ),
+    { maxLength: 12 },
+  )
+  .map((parts) => parts.join(""));
+
+/** A job every text of which is this one. */
+const jobSaying = (text: string): MadeUpJob => ({
+  facts: facts({
+    id: `job ${text}`,
+    profile: text,
+    origin: text,
+    ticket: text,
+    reason: text,
+    adminId: text,
+    state: text,
+  }),
+  items: [
+    itemOf(1, {
+      state: "failed",
+      exitCode: 1,
+      attached: true,
+      problem: `problem ${text}`,
+      runId: text,
+      target: { named: `named ${text}`, userEmail: `email ${text}`, userId: text, instanceId: text },
+    }),
+    itemOf(2, { runId: text, target: { named: `named ${text}`, userEmail: `email ${text}`, instanceId: text } }),
+    itemOf(3, {
+      state: "unplanned",
+      runId: null,
+      startedAt: null,
+      completedAt: null,
+      exitCode: null,
+      problem: text,
+      target: { planned: "ambiguous", named: `named ${text}`, userEmail: null, instanceId: null, detail: text },
+    }),
+  ],
+});
+
+/** The page's tags as a browser reads them, whole, without the texts between them. */
+const tagsOf = (page: string) => {
+  const [before = "", style = "", after = ""] = page.split(/<\/?style>/);
+  expect(style).toContain("prefers-color-scheme");
+  return `${before}${after}`.match(/<[^>]*>?/g);
+};
+
+describe("the report's page", () => {
+  it("is the same markup whatever its texts say, with nothing live in them", () => {
+    const harmless = tagsOf(pageOf(jobSaying("text")));
+    expect(harmless?.length).toBeGreaterThan(100);
+    fc.assert(
+      fc.property(hostile, (text) => {
+        const page = pageOf(jobSaying(text));
+        expect(page).not.toMatch(LIVE);
+        expect(tagsOf(page)).toEqual(harmless);
+      }),
+    );
+  });
+
+  it("shows what it takes out, and every text whole", () => {
+    const page = pageOf(jobSaying(`<b>"quoted"</b> & 'so' \u001b[31m\u202e`));
+    const shown = "&lt;b&gt;&quot;quoted&quot;&lt;/b&gt; &amp; &#39;so&#39; \\x1b[31m\\u{202e}";
+    expect(page).toContain(`problem ${shown}</td>`);
+    expect(page).toContain(`<h1>Job job ${shown}</h1>`);
+    expect(page).toContain(`<dd>${shown}</dd>`);
+    expect(page).toContain(`<code>${shown}</code>`);
+  });
+
+  it("says in its first lines that it may load and run nothing, and does not try to", () => {
+    const page = pageOf(jobOf(300));
+    const policy = `<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'" />`;
+    expect(page.indexOf(policy)).toBeGreaterThan(0);
+    expect(page.indexOf(policy)).toBeLessThan(page.indexOf("<style>"));
+    expect(page).not.toMatch(
+      /<(?:script|link|img|iframe|object|form|base)\b|\ssrc=|\son\w+=|@import|url\(|href="(?!#t)/i,
+    );
+  });
+
+  it("has the job, its ticket, its platform and its times in the title, in UTC", () => {
+    expect(pageOf(jobOf(1, { endedAt: new Date("2026-11-26T01:02:03Z") }))).toContain(
+      "<title>Job 7c1e9a52-4d0b-4f7e-9a55-0c2f8d1b6e90 · INC-4711 · production (https://app.kilo.ai) · " +
+        "2026-11-25 03:12:40 – 2026-11-26 01:02:03 UTC</title>",
+    );
+  });
+
+  it("has every target once, and every run's whole ID", () => {
+    const job = jobOf(1_234);
+    const page = pageOf(job);
+    const rows = [...page.matchAll(/<tr id="t(\d+)">([^]*?)<\/tr>/g)];
+    expect(rows.map(([, index]) => Number(index)).toSorted((a, b) => a - b)).toEqual(
+      Array.from({ length: 1_234 }, (_, place) => place + 1),
+    );
+    const texts = new Map(rows.map(([, index, text]) => [Number(index), text]));
+    for (const { target, runId, state } of job.items) {
+      expect(texts.get(target.index)).toContain(target.named);
+      expect(texts.get(target.index)).toContain(`>${state}</td>`);
+      expect(texts.get(target.index)).toContain(runId === null ? target.named : `<code>${runId}</code>`);
+    }
+  });
+
+  it("names no more kinds of failure than somebody would read", () => {
+    const items = Array.from({ length: 150 }, (_, place) =>
+      itemOf(place + 1, { state: "failed", problem: `odd ${String.fromCodePoint(0x4e00 + place)}` }),
+    );
+    const page = pageOf({ facts: facts(), items });
+    expect(page).toContain("And 50 kinds more");
+    expect(page.match(/<tr id="t/g)).toHaveLength(150);
+  });
+
+  it.each([
+    ["nothing has begun", [itemOf(1, { state: "waiting", runId: null, startedAt: null, completedAt: null })]],
+    ["there are no targets", []],
+  ])("says so where %s", (_what, items) => {
+    const page = pageOf({ facts: facts({ endedAt: null }), items });
+    expect(page).toContain("No run has ended.");
+    expect(page).toContain("No run was started.");
+    expect(page).not.toMatch(/NaN|Infinity|undefined|null|Invalid/);
+  });
+
+  it("comes in pieces, none of which is large", () => {
+    const { facts, items } = jobOf(5_000);
+    const pieces = [...reportPage(makeReport(facts, items), { clean: sanitizeLine, duration: formatDuration })];
+    expect(pieces.length).toBeGreaterThan(10);
+    expect(Math.max(...pieces.map((piece) => piece.length))).toBeLessThan(400_000);
+  });
+});
