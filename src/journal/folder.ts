@@ -1,6 +1,7 @@
 /** Where journals are, by name. A journal stands in `open/` until it has ended and nothing in it is open. */
-import { platform, userInfo } from "node:os";
+import { platform } from "node:os";
 import { dirname, join } from "node:path";
+import { geteuid } from "node:process";
 import { CliError, messageOf } from "../errors.ts";
 import type { FileFacts, FileLayer } from "./file-layer.ts";
 
@@ -118,14 +119,9 @@ function others({ mode }: FileFacts, permissions: number): boolean {
   return platform() !== "win32" && (mode & permissions) !== 0;
 }
 
-/** This user's number; `undefined` on a system without, or in a container that does not know its own user. */
+/** This user's number; `undefined` on a system without. Asked anew each time, so not of the list of users: that is a file. */
 function ownUser(): number | undefined {
-  try {
-    const { uid } = userInfo();
-    return uid === -1 ? undefined : uid;
-  } catch {
-    return undefined;
-  }
+  return geteuid?.();
 }
 
 function untrusted(path: string, why: string): CliError {

@@ -59,7 +59,8 @@ async function onSandbox({ users, sample, concurrencies, agent, home, databaseUr
     const token = (await cli(["sandbox", "token"])).out.trim();
     const customers = await customersIn(database);
     if (customers.length !== users) throw new Error(`the sandbox has ${customers.length} customers, not ${users}`);
-    const sandbox = { url, token, database, customers, cli, env, home, profile };
+    const { pid } = JSON.parse((await cli(["sandbox", "status", "--json"])).out);
+    const sandbox = { url, token, pid, database, customers, cli, env, home, profile };
     for (const concurrency of concurrencies) await compare({ ...sandbox, sample, concurrency, agent });
   } finally {
     await database.end();
@@ -88,7 +89,9 @@ async function compare(sandbox) {
   const results = [];
   const add = async (name, targets, work, { ended = false, codes } = {}) => {
     await sandbox.cli(["sandbox", "reset", "--yes"]);
+    const before = await serverCpuMs(sandbox.pid);
     const cost = await work(codes);
+    cost.serverMs = (await serverCpuMs(sandbox.pid)) - before;
     const rows = await rowsIn(sandbox.database);
     check(name, rows, targets, ended);
     results.push({ name, cost, rows, count: targets.length });
@@ -111,6 +114,13 @@ async function compare(sandbox) {
   );
   await checkReport(sandbox, results.at(-1).rows);
   print(results);
+}
+
+/** What the sandbox has used itself, without its database and the runs. */
+async function serverCpuMs(pid) {
+  const stat = await readFile(`/proc/${pid}/stat`, "utf8");
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return (Number(fields[11]) + Number(fields[12])) * 10;
 }
 
 const bare = (customers) => customers.map(({ userId, instanceId, prompt }) => ({ userId, instanceId, prompt }));
@@ -167,13 +177,13 @@ function print(results) {
     const rate = rateOf(result);
     return [
       ...[name, rate.toFixed(1), (rate / shellRate).toFixed(1), (rate / bareRate).toFixed(2), seconds(cost.wallMs)],
-      ...[(cost.cpuMs / count).toFixed(1), megabytes(cost.rss), (cost.syncs / count).toFixed(2)],
+      ...[(cost.cpuMs / count).toFixed(1), (cost.serverMs / count).toFixed(1), megabytes(cost.rss), (cost.syncs / count).toFixed(2)],
       cost.syncs === 0 ? "-" : (cost.syncMs / cost.syncs).toFixed(2),
     ];
   });
-  const head = ["", "starts/s", "x shell", "x bare", "whole s", "CPU ms/start", "peak MiB", "syncs/start", "ms/sync"];
+  const head = ["", "starts/s", "x shell", "x bare", "whole s", "CPU ms/start", "server ms", "peak MiB", "syncs/start", "ms/sync"];
   printTable([head, ...rows]);
   console.log(
-    `each started once, outcomes as on the platform's record; starts/s by its clock, CPU and memory of the client; load ${loadavg()[0].toFixed(1)}`,
+    `each started once, outcomes as on the platform's record; starts/s by its clock, CPU and memory of the client, server ms of the sandbox alone; load ${loadavg()[0].toFixed(1)}`,
   );
 }
