@@ -1,7 +1,6 @@
 /** Where journals are, by name. A journal stands in `open/` until it has ended and nothing in it is open. */
-import { platform } from "node:os";
+import { platform, userInfo } from "node:os";
 import { dirname, join } from "node:path";
-import { geteuid } from "node:process";
 import { CliError, messageOf } from "../errors.ts";
 import type { FileFacts, FileLayer } from "./file-layer.ts";
 
@@ -119,9 +118,24 @@ function others({ mode }: FileFacts, permissions: number): boolean {
   return platform() !== "win32" && (mode & permissions) !== 0;
 }
 
-/** This user's number; `undefined` on a system without. Asked anew each time, so not of the list of users: that is a file. */
+let own: { readonly user: number | undefined } | undefined;
+
+/**
+ * This user's number; `undefined` on a system without, or in a container that does not know its own user. Asked once: the system
+ * reads its list of users for it each time, and a process stays its user's.
+ */
 function ownUser(): number | undefined {
-  return geteuid?.();
+  own ??= { user: askForUser() };
+  return own.user;
+}
+
+function askForUser(): number | undefined {
+  try {
+    const { uid } = userInfo();
+    return uid === -1 ? undefined : uid;
+  } catch {
+    return undefined;
+  }
 }
 
 function untrusted(path: string, why: string): CliError {
