@@ -48,7 +48,11 @@ export class OpenIndex {
   readonly #look = new SharedLook(() => this.#lookAtAll());
 
   /** @param own the journal that this process writes at that time. */
-  constructor(stateDirectory: string, files: FileLayer = systemFiles, own: () => OwnJournal | undefined = () => undefined) {
+  constructor(
+    stateDirectory: string,
+    files: FileLayer = systemFiles,
+    own: () => OwnJournal | undefined = () => undefined,
+  ) {
     this.#stateDirectory = stateDirectory;
     this.#files = files;
     this.#own = own;

@@ -84,7 +84,9 @@ async function compare(sandbox) {
   const job = ["runs", "start", "--users-file", file, "-p", "{{prompt}}", "--concurrency", String(concurrency)];
   const yes = ["--yes", "--expect-count", String(customers.length), "-o", "id"];
   const program = agent === "node" ? "the built-in program" : "a shell script";
-  console.log(`\n${customers.length} targets, ${concurrency} at a time; a run is ${program} that sleeps ${RUN_SECONDS} s`);
+  console.log(
+    `\n${customers.length} targets, ${concurrency} at a time; a run is ${program} that sleeps ${RUN_SECONDS} s`,
+  );
 
   const results = [];
   const add = async (name, targets, work, { ended = false, codes } = {}) => {
@@ -101,7 +103,20 @@ async function compare(sandbox) {
     measure(process.execPath, loop, { ...sandbox, profile: undefined, input: JSON.stringify(bare(customers)) }),
   );
   await add("job, --detach", customers, () => sandbox.cli([...job, ...yes, "--detach"], { profile: sandbox.profile }));
-  const shell = ["-P", String(concurrency), "-n", "1", process.execPath, BIN, "runs", "start", "-q", "-p", promptOf(0), "-u"];
+  const shell = [
+    "-P",
+    String(concurrency),
+    "-n",
+    "1",
+    process.execPath,
+    BIN,
+    "runs",
+    "start",
+    "-q",
+    "-p",
+    promptOf(0),
+    "-u",
+  ];
   await add(`shell loop, xargs -P ${concurrency} (${part.length} of them)`, part, () =>
     measure("xargs", shell, { ...sandbox, profile: undefined, input: part.map(({ email }) => email).join("\n") }),
   );
@@ -166,24 +181,42 @@ async function checkReport({ cli, home }, rows) {
   }
 }
 
+/** Starts a second between the first and the last of them, by the platform's clock. */
+function startRate({ rows }) {
+  const times = rows.map(({ at }) => at);
+  return (1_000 * (times.length - 1)) / (Math.max(...times) - Math.min(...times));
+}
+
+/** Starts a second from typing the command to its end. */
+const wholeRate = ({ count, cost }) => (1_000 * count) / cost.wallMs;
+
 function print(results) {
-  const rateOf = ({ rows }) => {
-    const times = rows.map(({ at }) => at);
-    return (1_000 * (times.length - 1)) / (Math.max(...times) - Math.min(...times));
-  };
-  const [bareRate, , shellRate] = results.map(rateOf);
+  const [bareLoop, , shellLoop] = results;
   const rows = results.map((result) => {
     const { name, cost, count } = result;
-    const rate = rateOf(result);
     return [
-      ...[name, rate.toFixed(1), (rate / shellRate).toFixed(1), (rate / bareRate).toFixed(2), seconds(cost.wallMs)],
-      ...[(cost.cpuMs / count).toFixed(1), (cost.serverMs / count).toFixed(1), megabytes(cost.rss), (cost.syncs / count).toFixed(2)],
-      cost.syncs === 0 ? "-" : (cost.syncMs / cost.syncs).toFixed(2),
+      ...[name, startRate(result).toFixed(1), (startRate(result) / startRate(bareLoop)).toFixed(2)],
+      ...[seconds(cost.wallMs), wholeRate(result).toFixed(1), (wholeRate(result) / wholeRate(shellLoop)).toFixed(1)],
+      ...[(cost.cpuMs / count).toFixed(1), (cost.serverMs / count).toFixed(1), megabytes(cost.rss)],
+      ...[(cost.syncs / count).toFixed(2), cost.syncs === 0 ? "-" : (cost.syncMs / cost.syncs).toFixed(1)],
     ];
   });
-  const head = ["", "starts/s", "x shell", "x bare", "whole s", "CPU ms/start", "server ms", "peak MiB", "syncs/start", "ms/sync"];
+  const head = [
+    "",
+    "starts/s",
+    "x bare",
+    "whole s",
+    "whole/s",
+    "x shell",
+    "CPU ms",
+    "server ms",
+    "peak MiB",
+    "syncs",
+    "ms each",
+  ];
   printTable([head, ...rows]);
   console.log(
-    `each started once, outcomes as on the platform's record; starts/s by its clock, CPU and memory of the client, server ms of the sandbox alone; load ${loadavg()[0].toFixed(1)}`,
+    `Each started once, outcomes as on the platform's record. starts/s: from the first to the last, by its clock; whole: the
+command, with planning and its end. A start: CPU ms of the client, server ms of the sandbox alone, syncs. Load ${loadavg()[0].toFixed(1)}.`,
   );
 }
