@@ -18,8 +18,8 @@ export interface WatchManyOptions {
   /** Stop watching after so many milliseconds. */
   readonly timeoutMs?: number | undefined;
   /**
-   * Finds runs to watch as well, newest first: as often as a run may be asked about, but every 1 to 10 s. It is left off where
-   * nothing new comes any more.
+   * Finds runs to watch as well, newest first: as often as a run may be asked about, but every 1 to 10 s. Where it comes page by
+   * page, it is left off where nothing new comes any more.
    */
   readonly discover?: ((signal: AbortSignal) => AsyncIterable<Run>) | undefined;
   /** The watch goes on where no run is in progress any more: there may be new ones. */
