@@ -15,8 +15,14 @@ import { promptFacts, type Entry } from "../../src/journal/record.ts";
 import { SharedLook } from "../../src/journal/shared-look.ts";
 
 const invocation: Invocation = {
-  ...{ action: "start", profile: "default", origin: "https://app.kilo.ai", adminId: "admin-1" },
-  ...{ ticket: null, reason: null, tool: "0.0.0-test", pid: process.pid },
+  action: "start",
+  profile: "default",
+  origin: "https://app.kilo.ai",
+  adminId: "admin-1",
+  ticket: null,
+  reason: null,
+  tool: "0.0.0-test",
+  pid: process.pid,
 };
 const instanceOf = (index: number) => `20000000-0000-4000-8000-${String(index).padStart(12, "0")}`;
 const intent = (op: string, index: number): Entry => {
