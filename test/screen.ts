@@ -3,21 +3,23 @@
 // oxlint-disable-next-line no-control-regex -- what a terminal obeys
 const SEQUENCE = /\u001b\[(\??)([\d;]*)([A-Za-z])/y;
 
-/** Takes what is written to a terminal that is wide enough for every line, and high enough for every frame. */
+/** Takes what is written to a terminal. A sequence that the tool does not redraw with is an error. */
 export class Screen {
-  /** What stood on the screen at the end of each synchronized update: its lines, the scrollback too. */
+  /** What stood on the live picture's own screen at the end of each update. */
   readonly frames: string[][] = [];
-  #lines: string[] = [""];
+  /** What stands on the usual screen, the scrollback too. */
+  lines: string[] = [""];
+  #picture: string[] | undefined;
   #row = 0;
   #column = 0;
+  #before = { row: 0, column: 0 };
 
   constructor(written: string) {
     for (let at = 0; at < written.length;) at = this.#take(written, at);
   }
 
-  /** What stands there in the end. */
-  get lines(): readonly string[] {
-    return this.#lines;
+  get #now(): string[] {
+    return this.#picture ?? this.lines;
   }
 
   #take(text: string, at: number): number {
@@ -27,10 +29,10 @@ export class Screen {
     else if (character === "\n") {
       this.#column = 0;
       this.#row += 1;
-      this.#lines[this.#row] ??= "";
+      this.#now[this.#row] ??= "";
     } else {
-      const line = (this.#lines[this.#row] ?? "").padEnd(this.#column);
-      this.#lines[this.#row] = line.slice(0, this.#column) + character + line.slice(this.#column + 1);
+      const line = (this.#now[this.#row] ?? "").padEnd(this.#column);
+      this.#now[this.#row] = line.slice(0, this.#column) + character + line.slice(this.#column + 1);
       this.#column += 1;
     }
     return at + 1;
@@ -40,15 +42,21 @@ export class Screen {
     SEQUENCE.lastIndex = at;
     const match = SEQUENCE.exec(text);
     if (!match) throw new Error(`no terminal should get ${JSON.stringify(text.slice(at, at + 20))}`);
-    const [whole, mark, parameters, name] = match;
-    const line = (this.#lines[this.#row] ?? "").slice(0, this.#column);
-    if (mark === "?" && parameters === "2026") {
-      if (name === "l") this.frames.push(this.#lines.slice());
-    } else if (name === "A") this.#row = Math.max(0, this.#row - Number(parameters));
-    else if (name === "C") this.#column += Number(parameters);
-    else if (name === "K") this.#lines[this.#row] = line;
-    else if (name === "J") this.#lines = [...this.#lines.slice(0, this.#row), line];
-    else if (name !== "m") throw new Error(`the tool does not redraw with ${JSON.stringify(whole)}`);
+    const [whole, mark, parameters = "", name] = match;
+    const [row = 1, column = 1] = parameters.split(";").map(Number);
+    const until = (this.#now[this.#row] ?? "").slice(0, this.#column);
+    if (whole === "\u001b[?1049h") {
+      this.#before = { row: this.#row, column: this.#column };
+      this.#picture = [];
+    } else if (whole === "\u001b[?1049l") {
+      this.#picture = undefined;
+      [this.#row, this.#column] = [this.#before.row, this.#before.column];
+    } else if (whole === "\u001b[?2026l") this.frames.push([...this.#now]);
+    else if (name === "H" && this.#picture) [this.#row, this.#column] = [row - 1, column - 1];
+    else if (name === "K") this.#now[this.#row] = until;
+    else if (name === "J" && this.#picture) this.#picture.splice(this.#row, Infinity, ...(until === "" ? [] : [until]));
+    else if (name !== "m" && !(mark === "?" && ["25", "2026"].includes(parameters)))
+      throw new Error(`the tool does not redraw with ${JSON.stringify(whole)}`);
     return at + whole.length;
   }
 }

@@ -18,7 +18,7 @@ const WRITE_TIMEOUT_MS = 45_000;
 const MAX_URL_LENGTH = 8_000;
 const MAX_BATCH = 50;
 /** Fewer of those whose answers can be megabytes each: who asks for many knows how long they were the last time. */
-const MAX_STATUS_BATCH = 40;
+const MAX_STATUS_BATCH = 30;
 
 const LONGEST_MESSAGE = 300;
 

@@ -117,8 +117,17 @@ export async function assemble(
   const { invocations } = records;
   const state = working ? "running" : stateOf(items);
   const facts = {
-    ...{ id: file.id, profile, origin, ticket, reason, adminId, state, invocations },
-    ...{ createdAt: new Date(at), endedAt: working ? null : records.endedAt, total: items.length },
+    id: file.id,
+    profile,
+    origin,
+    ticket,
+    reason,
+    adminId,
+    state,
+    invocations,
+    createdAt: new Date(at),
+    endedAt: working ? null : records.endedAt,
+    total: items.length,
   };
   return { file, facts, settings: fromRecorded(job.settings), plan, items };
 }
@@ -146,7 +155,9 @@ export function planned(target: Target): Item {
 
 /** The item with what the journal says of it, where that is more than what was kept. */
 function onRecord(item: Item, ending: Ending | "sent" | undefined): Item {
-  const undecided = ["waiting", "starting", "unknown"].includes(item.state);
+  const isOpen = ending !== undefined && (ending === "sent" || !ending.settled);
+  // Without a run of its own it is not decided as long as a start that was sent is not: a later one may have been refused.
+  const undecided = ["waiting", "starting", "unknown"].includes(item.state) || (isOpen && item.runId === null);
   if (!undecided) return item;
   if (ending === undefined) return item.state === "starting" ? { ...item, state: "waiting" } : item;
   if (ending === "sent")

@@ -62,7 +62,7 @@ export class PromptTemplate {
 }
 
 /** Where an entry is in the input, in words. */
-export function placeOf({ line, named }: Entry, number: number): string {
+function placeOf({ line, named }: Entry, number: number): string {
   return line === null ? `target ${number} (${named})` : `line ${line}`;
 }
 

@@ -14,7 +14,7 @@ export interface Place {
 }
 
 /** Why there is no one place to start at, and whose it would be, as far as that is known. */
-export interface Nowhere {
+interface Nowhere {
   readonly planned: "no-instance" | "ambiguous" | "unknown";
   readonly userId: string | null;
   readonly userEmail: string | null;
@@ -38,7 +38,7 @@ interface Wanted {
   /** Whether `name` is an ID that the search for instances does not know. */
   readonly legacy: boolean;
   /** Instances that have to do with it. */
-  readonly found: Instance[];
+  found: readonly Instance[];
   resolved: Resolved | undefined;
 }
 
@@ -66,7 +66,7 @@ export async function resolveEntries(
   const total = await countInstances(api);
   const scanned = total <= MOST_SCANNED && total / PAGE_SIZE <= each.length && (await scanFor(api, each, onProgress));
   if (!scanned) await searchFor(api, each, onProgress);
-  for (const want of each) want.resolved = decide(want);
+  for (const want of each) settle(want);
   const left = each.filter(({ resolved }) => resolved === undefined);
   let done = each.length - left.length;
   onProgress(done, each.length);
@@ -77,9 +77,12 @@ export async function resolveEntries(
   return all.map(({ name, resolved }) => resolved ?? nowhere("unknown", `${name} was not looked for`));
 }
 
+/** One for all: there can be very many. */
+const NONE: readonly Instance[] = [];
+
 function wantedOf({ named, instance }: Entry): Wanted {
   const legacy = !isUuid(named) && !named.includes("@");
-  return { name: legacy ? named : named.toLowerCase(), instance, legacy, found: [], resolved: undefined };
+  return { name: legacy ? named : named.toLowerCase(), instance, legacy, found: NONE, resolved: undefined };
 }
 
 /** Goes through all instances. @returns false where some may have been missed: then nothing was found. */
@@ -96,12 +99,12 @@ async function scanFor(api: Api, each: readonly Wanted[], onProgress: (done: num
   const take = (instance: Instance) => {
     for (const name of new Set([instance.userEmail?.toLowerCase(), instance.userId, instance.id])) {
       for (const want of (name !== undefined && byName.get(name)) || []) {
-        if (want.found.at(-1) !== instance) want.found.push(instance);
+        if (want.found.at(-1) !== instance) want.found = [...want.found, instance];
       }
     }
   };
   const complete = await scanInstances(api, {}, take, onProgress);
-  if (!complete) for (const want of each) want.found.length = 0;
+  if (!complete) for (const want of each) want.found = NONE;
   return complete;
 }
 
@@ -110,13 +113,20 @@ async function searchFor(api: Api, each: readonly Wanted[], onProgress: (done: n
   const searchable = each.filter(({ legacy, instance }) => !legacy || instance !== null);
   for await (const { item, found } of searchInstances(api, searchable, ({ instance, name }) => instance ?? name)) {
     // The search finds parts of longer addresses too.
-    item.found.push(...found.filter((row) => isOf(row, item.name) || row.id === item.instance));
+    item.found = found.filter((row) => isOf(row, item.name) || row.id === item.instance);
+    settle(item);
     onProgress(++done, each.length);
   }
 }
 
 function isOf({ id, userId, userEmail }: Instance, name: string): boolean {
   return id === name || userId === name || userEmail?.toLowerCase() === name;
+}
+
+/** Decides what there is to decide, and lets go of what was found. */
+function settle(want: Wanted): void {
+  want.resolved ??= decide(want);
+  want.found = NONE;
 }
 
 /** What the instances that were found say; `undefined`: nothing. */
@@ -170,9 +180,9 @@ async function lookUpUser(api: Api, want: Wanted, { scanned }: { scanned: boolea
   }
   // The search for instances finds a user of a legacy ID by the e-mail address only.
   if (want.legacy && !scanned && instance === null) {
-    want.found.push(...(await instancesOf(api, { userId: user.id, email: user.email, instance: undefined })));
-    const decided = decide(want);
-    if (decided) return decided;
+    want.found = await instancesOf(api, { userId: user.id, email: user.email, instance: undefined });
+    settle(want);
+    if (want.resolved) return want.resolved;
   }
   return nowhere("no-instance", instance === null ? null : `no instance has the ID ${instance}`, {
     userId: user.id,

@@ -52,6 +52,9 @@ takes over the run of the first, once there is a trace of it.
 A finished run stays "running" until somebody asks for its status; a new start would lose its outcome. So start asks first,
 and lists ask about what they show as running. A run whose machine is down is never asked about: that would mark it failed.
 
+Several users, --users-file and --from-… make a job: each target is sent at most one start, over any number of interruptions and
+resumes. jobs resume goes on with it, jobs report says what became of each target.
+
 What nobody watches is recorded by \`runs settle --all\`, from cron. What is going on with a run, and what to do: runs diagnose.
 
 Cancel keeps the run's output on this machine first, because the platform does not. Ctrl-C in watch never touches the run.

@@ -137,13 +137,13 @@ function isKept({ state }: Item): boolean {
   return state !== "waiting" && state !== "starting";
 }
 
-function sayOutcome({ output, stop }: Pick<Context, "output" | "stop">, id: string, tally: JobTally): void {
+function sayOutcome({ output }: Pick<Context, "output">, id: string, tally: JobTally): void {
   const waiting = tally.count("waiting");
   const running = tally.count("running");
   const ok = tally.decided === tally.total && tally.count("completed") + tally.count("skipped") === tally.total;
   output.headline(ok ? "green" : "yellow", ok ? "✓" : "■", `job ${id}: ${countsWords(tally)}`);
   for (const { signature, count } of tally.groups(5)) output.note(`  ${count} × ${signature}`);
-  if (stop.aborted) output.note("interrupted: nothing more was started; runs that were started go on");
+  if (tally.stopping !== undefined) output.note(`nothing more was started: ${tally.stopping}`);
   if (waiting > 0 || running > 0 || tally.count("unknown") > 0) {
     output.note(`${leftWords(tally)}: kiloclaw-admin jobs resume ${id}`);
   }

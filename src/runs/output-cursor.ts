@@ -36,20 +36,19 @@ export class OutputCursor {
 
   next(output: string): NewOutput {
     const cut = output.startsWith(TRUNCATION_MARKER);
-    const text = cut ? output.slice(TRUNCATION_MARKER.length) : output;
+    const text = cut ? withoutHalfCharacter(output.slice(TRUNCATION_MARKER.length)) : output;
     const seen = this.#seen;
     const wasCut = this.#cut;
     // An answer without output, or with less of the same, takes nothing back.
     if (text === "" || (!cut && !wasCut && text.length < seen.length && seen.startsWith(text))) return NOTHING;
     this.#seen = text;
     this.#cut = cut;
-    if (seen === "") return { text: cut ? withoutHalfCharacter(text) : text, gap: cut, revised: false };
+    if (seen === "") return { text, gap: cut, revised: false };
     if (!cut) return wasCut ? afterRevision(seen, text) : continued(seen, text);
     if (wasCut && text === seen) return NOTHING;
     const overlap = overlapOf(seen, text);
-    const fresh = text.slice(overlap);
     const gap = overlap < CERTAIN_LENGTH || borderOf(text, overlap) >= CERTAIN_LENGTH;
-    return { text: overlap === 0 ? withoutHalfCharacter(fresh) : fresh, gap, revised: false };
+    return { text: text.slice(overlap), gap, revised: false };
   }
 }
 
@@ -124,7 +123,10 @@ function bordersOf(text: string, length: number): Int32Array {
   return borders;
 }
 
-/** Cutting may have left the second half of a surrogate pair in front. */
+/**
+ * Cutting may have left the second half of a surrogate pair in front, or what stands for it where only whole characters can be
+ * handed on. It is not what was seen there, so nothing can be found again that begins with it.
+ */
 function withoutHalfCharacter(text: string): string {
-  return /^[\udc00-\udfff]/.test(text) ? text.slice(1) : text;
+  return /^[\udc00-\udfff\ufffd]/.test(text) ? text.slice(1) : text;
 }

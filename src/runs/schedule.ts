@@ -19,8 +19,8 @@ export interface Turn {
 
 /** So many may share a request whatever their answers bring: those can be megabytes each. */
 const TOGETHER = 10;
-/** So many may while their answers together are likely to bring no more than this many characters. */
-const MOST_TOGETHER = 40;
+/** So many may while their answers together are likely to bring no more than this many characters; more fit no address. */
+const MOST_TOGETHER = 30;
 const LIGHT = 2 ** 20;
 /** A request takes along runs whose time comes within this part of their pause: many small requests become one. */
 const EARLY = 0.2;

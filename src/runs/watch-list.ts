@@ -1,5 +1,3 @@
-import { setTimeout as sleep } from "node:timers/promises";
-import { ApiError } from "../api/api-error.ts";
 import type { Api } from "../api/api.ts";
 import type { Run } from "./run.ts";
 import { settleRuns } from "./settle.ts";
@@ -10,8 +8,6 @@ export interface WatchListOptions extends Omit<WatchManyOptions, "discover"> {
   /** The list as it is now, newest first, at least as far as to the first run that is known. */
   readonly find: (isKnown: (id: string) => boolean, signal: AbortSignal) => Promise<readonly Run[]>;
 }
-
-const LOOK_MS = 10_000;
 
 /**
  * Follows a list of runs for as long as anybody looks: those in progress are watched, ended ones stay, new ones are taken in.
@@ -72,7 +68,7 @@ export async function* watchList(
     count();
   };
 
-  const look = async (): Promise<readonly Run[]> => {
+  async function* look(): AsyncGenerator<Run> {
     const listed = await find((id) => known.has(id), signal);
     if (left.size > 0 && !lookingAgain) {
       lookingAgain = true;
@@ -82,23 +78,16 @@ export async function* watchList(
         .catch(() => undefined)
         .finally(() => (lookingAgain = false));
     }
-    return listed.filter(({ id }) => !known.has(id)).toReversed();
-  };
+    yield* listed.filter(({ id }) => !known.has(id));
+  }
 
   const watching = async () => {
-    for (let found = await look(); !signal.aborted;) {
-      const watch = watchMany(api, found, { stop: signal, intervalMs, discover: look });
-      for await (const event of watch) {
-        if (event.type === "totals") count();
-        else tell(event);
-      }
-      // A watch ends when nothing is in progress; the list does not.
-      await sleep(intervalMs ?? LOOK_MS, undefined, { signal }).catch(() => undefined);
-      if (signal.aborted) return;
-      found = await look().catch((error: unknown) => {
-        if (error instanceof ApiError && error.transient) return [];
-        throw error;
-      });
+    const found: Run[] = [];
+    for await (const run of look()) found.push(run);
+    const watch = watchMany(api, found.toReversed(), { stop: signal, intervalMs, discover: look, goOn: true });
+    for await (const event of watch) {
+      if (event.type === "totals") count();
+      else tell(event);
     }
   };
 

@@ -17,16 +17,23 @@ export interface WatchManyOptions {
   readonly intervalMs?: number | undefined;
   /** Stop watching after so many milliseconds. */
   readonly timeoutMs?: number | undefined;
-  /** Asked every ten seconds for runs to watch as well. */
-  readonly discover?: ((signal: AbortSignal) => Promise<readonly Run[]>) | undefined;
-  readonly discoverEveryMs?: number | undefined;
+  /**
+   * Finds runs to watch as well, newest first: as often as a run may be asked about, but every 1 to 10 s. Where it comes page by
+   * page, it is left off where nothing new comes any more.
+   */
+  readonly discover?: ((signal: AbortSignal) => AsyncIterable<Run>) | undefined;
+  /** The watch goes on where no run is in progress any more: there may be new ones. */
+  readonly goOn?: boolean;
   /** Runs to watch as well, each started just now, as they come. The watch goes on until there can be no more of them. */
   readonly arrivals?: AsyncIterable<Run> | undefined;
 }
 
 /** Queries of one moment share a request, so requests that must not leave one after the other. */
 const APART_MS = 5;
+const QUICKEST_DISCOVERY_MS = 1_000;
 const DISCOVERY_MS = 10_000;
+/** So many known runs in a row, and the rest of the list is known too. A run's row may come a moment after newer ones. */
+const KNOWN_IN_A_ROW = 50;
 const TICK_MS = 1_000;
 
 /**
@@ -37,15 +44,15 @@ const TICK_MS = 1_000;
  * requests of its own, a few such runs at a time, until it answers quickly. Requests of one run each from the start would be
  * many times as many; limits by time alone would give up on machines that are only slow.
  *
- * Of outputs only their length and their end are kept, of ended runs only that they were seen. Ends when every run has come to an end, or at the stop or the time
- * limit: the runs that go on have no `end` event then.
+ * Of outputs only their length and their end are kept, of ended runs only that they were seen. Ends when every run has come to
+ * an end, or at the stop or the time limit: the runs that go on have no `end` event then.
  *
  * @throws CliError `auth` when the token is refused.
  */
 export async function* watchMany(
   api: Api,
   runs: readonly Run[],
-  { stop, intervalMs, timeoutMs, discover, discoverEveryMs = DISCOVERY_MS, arrivals }: WatchManyOptions,
+  { stop, intervalMs, timeoutMs, discover, goOn = false, arrivals }: WatchManyOptions,
 ): AsyncGenerator<ManyEvent> {
   const done = new AbortController();
   const limit = timeoutMs === undefined ? undefined : AbortSignal.timeout(timeoutMs);
@@ -104,11 +111,17 @@ export async function* watchMany(
   };
 
   const lookForMore = async (find: NonNullable<WatchManyOptions["discover"]>) => {
+    const pause = Math.max(QUICKEST_DISCOVERY_MS, Math.min(DISCOVERY_MS, intervalMs ?? DISCOVERY_MS));
     for (;;) {
-      await sleep(discoverEveryMs, undefined, { signal }).catch(() => undefined);
+      await sleep(pause, undefined, { signal }).catch(() => undefined);
       if (signal.aborted) return;
       try {
-        for (const run of await find(signal)) add(run);
+        let known = 0;
+        for await (const run of find(signal)) {
+          known = seen.has(run.id) ? known + 1 : 0;
+          if (known === KNOWN_IN_A_ROW) break;
+          add(run);
+        }
       } catch (error) {
         // The runs themselves tell what is wrong; the next look may find what this one did not.
         if (!(error instanceof ApiError)) refused ??= error;
@@ -148,7 +161,7 @@ export async function* watchMany(
       // All that is there at once: shifting one by one from a long list costs its length each time.
       while (events.length > 0) for (const event of events.splice(0)) yield event;
       if (refused !== undefined) throw refusedBy(refused);
-      if (going.size === 0 && !changed && !expecting) return;
+      if (going.size === 0 && !changed && !expecting && !goOn) return;
       await bell.wait(turn ? APART_MS : schedule.waitMs(performance.now()));
     }
   } finally {

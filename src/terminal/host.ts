@@ -35,4 +35,6 @@ export interface Host {
   readonly lendTerminal: <T>(work: () => Promise<T>) => Promise<T>;
   /** Calls `resized` whenever the terminal has another size, until `signal` is aborted. */
   onResize(resized: () => void, signal: AbortSignal): void;
+  /** Calls `leave` when the process ends before `signal` is aborted, whatever ends it as long as that can be noticed. */
+  onExit(leave: () => void, signal: AbortSignal): void;
 }

@@ -16,8 +16,8 @@ export interface TableFrame<Row> {
 export function tableDrawer<Row>(columns: readonly Column<Row>[], paint: Paint, frame: () => TableFrame<Row>) {
   return (size: { readonly columns: number; readonly rows: number }): readonly string[] => {
     const { rows, foot, rest } = frame();
-    // Its head, the foot, and one more so that nothing scrolls.
-    const room = Math.max(1, size.rows - 2 - foot.length);
+    // Besides its head and the foot; what stands for the rest takes one of them.
+    const room = Math.max(1, size.rows - 1 - foot.length);
     const shown = rows.slice(0, rows.length > room ? Math.max(1, room - 1) : room);
     const left = rows.slice(shown.length);
     const below = [...(left.length > 0 ? [rest(left)] : []), ...foot];

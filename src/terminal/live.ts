@@ -1,31 +1,41 @@
 import type { TextSink } from "./host.ts";
-import { widthOf } from "./width.ts";
+import { withoutColors } from "./sanitize.ts";
+import { cutTo } from "./width.ts";
 
 const SHORTEST_FRAME_MS = 100;
 /** Between these, a terminal that knows them shows nothing half done; others ignore them. */
 const BEGIN = "\u001b[?2026h";
 const END = "\u001b[?2026l";
+/** A screen of its own, without a cursor, and back to the one before with all that was on it. */
+const ENTER = "\u001b[?1049h\u001b[?25l";
+const LEAVE = "\u001b[?25h\u001b[?1049l";
+/** Of what was said meanwhile, so many lines are shown. */
+const SAID_LINES = 3;
 
-/** What a frame is made for: the terminal's size. */
+/** What a frame is made for: the terminal's size, or what there is of it. */
 interface FrameSize {
   readonly columns: number;
   readonly rows: number;
 }
 
 /**
- * A picture at the bottom of the terminal that replaces itself: one write per frame, only when it is another, at most ten a
- * second, and only the lines that are. What was above it stays in the scrollback.
+ * A picture that has the terminal to itself and replaces itself: one write per frame, only when it is another, at most ten a
+ * second, and only the lines that are. What is said meanwhile stands below it, and is written for good when it is over.
+ *
+ * A screen of its own, because what scrolls out of the usual one when the terminal becomes smaller cannot be taken back.
  */
 export class Live {
   readonly #sink: TextSink;
   readonly #draw: (size: FrameSize) => readonly string[];
-  #shown: readonly string[] = [];
+  readonly #said: { readonly text: string; readonly write: () => void }[] = [];
+  #shown: readonly string[] | undefined;
   #size: FrameSize = { columns: 0, rows: 0 };
   #timer: NodeJS.Timeout | undefined;
   #lastFrame = -Infinity;
+  #asides = 0;
   #ended = false;
 
-  /** @param draw makes a frame: lines of safe text, none as wide as the terminal, fewer than it has rows. */
+  /** @param draw makes a frame: lines of safe text, none as wide as the terminal, no more than it has rows. */
   constructor(sink: TextSink, draw: (size: FrameSize) => readonly string[]) {
     this.#sink = sink;
     this.#draw = draw;
@@ -41,61 +51,60 @@ export class Live {
     }, wait);
   }
 
-  /** Lets `write` put whole lines above the picture. */
-  around(write: () => void): void {
-    const { length } = this.#shown;
-    if (length > 0) this.#sink.write(`${BEGIN}${this.#erase()}`);
-    write();
-    if (length > 0) this.#sink.write(`${this.#shown.join("\n")}${END}`);
+  /** Shows a text below the picture; `write` has it written once the picture is gone. */
+  say(text: string, write: () => void): void {
+    if (this.#asides > 0) return write();
+    this.#said.push({ text, write });
     this.refresh();
   }
 
-  /** Takes the picture away, for good. */
+  /** Gives the terminal to `work` for as long as it takes, with what was said so far. */
+  async aside<T>(work: () => Promise<T>): Promise<T> {
+    this.#leave();
+    this.#asides += 1;
+    try {
+      return await work();
+    } finally {
+      this.#asides -= 1;
+      this.refresh();
+    }
+  }
+
+  /** Gives the terminal back as it was, with what was said meanwhile. */
   end(): void {
+    if (this.#ended) return;
     this.#ended = true;
     clearTimeout(this.#timer);
-    if (this.#shown.length > 0) this.#sink.write(this.#erase());
-    this.#shown = [];
+    this.#leave();
+  }
+
+  #leave(): void {
+    if (this.#shown) this.#sink.write(LEAVE);
+    this.#shown = undefined;
+    for (const { write } of this.#said.splice(0)) write();
   }
 
   #frame(): void {
+    if (this.#asides > 0) return;
     // A terminal that does not know its size says 0.
     const size = { columns: this.#sink.columns || 80, rows: this.#sink.rows || 24 };
-    const next = this.#draw(size);
+    const said = this.#said.slice(-SAID_LINES).flatMap(({ text }) => withoutColors(text).trimEnd().split("\n"));
+    const below = said.slice(-Math.min(SAID_LINES, size.rows - 2)).map((line) => cutTo(line, size.columns - 1));
+    const next = [...this.#draw({ ...size, rows: size.rows - below.length }), ...below].slice(0, size.rows);
     const resized = size.columns !== this.#size.columns || size.rows !== this.#size.rows;
-    const changes = resized || this.#shown.length === 0 ? `${this.#erase()}${next.join("\n")}` : this.#changes(next);
+    const shown = resized ? undefined : this.#shown;
+    const changed = next.flatMap((line, index) => (line === shown?.[index] ? [] : `${lineAt(index)}${line}\u001b[K`));
+    const rest = shown && shown.length <= next.length ? "" : `${lineAt(next.length)}\u001b[J`;
+    const enter = this.#shown ? "" : ENTER;
     this.#shown = next;
     this.#size = size;
-    if (changes === "") return;
+    if (changed.length === 0 && rest === "") return;
     this.#lastFrame = performance.now();
-    this.#sink.write(`${BEGIN}${changes}${END}`);
-  }
-
-  /** From the end of what is shown to the end of `next`, writing the lines that differ. */
-  #changes(next: readonly string[]): string {
-    const shown = this.#shown;
-    const same = (line: string, index: number) => line === shown[index];
-    if (next.length === shown.length && next.every(same)) return "";
-    const lines = next.map((line, index) => (same(line, index) ? "" : `${line}\u001b[K`));
-    // Lines are moved to, not scrolled to, as far as there are any.
-    const text = lines.join("\n");
-    const rest = next.length < shown.length ? "\u001b[J" : "";
-    const last = next.at(-1) ?? "";
-    // A last line that stays was not written: the cursor is at its beginning.
-    const toEnd = lines.at(-1) === "" && last !== "" ? `\u001b[${widthOf(last)}C` : "";
-    return `\r${up(shown.length)}${text}${toEnd}${rest}`;
-  }
-
-  /** From the picture's end to its beginning, and all below gone. A terminal that became narrower has folded its lines. */
-  #erase(): string {
-    if (this.#shown.length === 0) return "";
-    const columns = this.#sink.columns || 80;
-    const folded = (line: string) => Math.max(1, Math.ceil(widthOf(line) / columns));
-    return `\r${up(this.#shown.reduce((sum, line) => sum + folded(line), 0))}\u001b[J`;
+    this.#sink.write(`${enter}${BEGIN}${changed.join("")}${next.length < size.rows ? rest : ""}${END}`);
   }
 }
 
-/** To the first of so many lines, from the last of them. */
-function up(lines: number): string {
-  return lines > 1 ? `\u001b[${lines - 1}A` : "";
+/** To the beginning of a line of the screen; the first is 0. */
+function lineAt(index: number): string {
+  return `\u001b[${index + 1};1H`;
 }

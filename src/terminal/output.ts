@@ -1,5 +1,5 @@
 import { withFlags } from "./commands.ts";
-import type { Host } from "./host.ts";
+import type { Host, TextSink } from "./host.ts";
 import type { Live } from "./live.ts";
 import type { TableFrame } from "./live-table.ts";
 import { createPaint, wantsColor, type Color, type ColorChoice, type Paint } from "./paint.ts";
@@ -237,8 +237,8 @@ export class Output {
   }
 
   /**
-   * A table at the bottom of the terminal that follows its rows, until the returned handle is ended, which takes it away.
-   * `undefined` where nothing can be redrawn.
+   * A table that has the terminal to itself and follows its rows, until the returned handle is ended. `undefined` where nothing
+   * can be redrawn.
    */
   async live<Row>(
     columns: readonly Column<Row>[],
@@ -250,6 +250,7 @@ export class Output {
     const live = new Live(stdout, tableDrawer(columns, this.#paint.stdout, frame));
     const over = new AbortController();
     this.#host.onResize(() => live.refresh(), over.signal);
+    this.#host.onExit(() => live.end(), over.signal);
     this.#live = live;
     live.refresh();
     return {
@@ -262,13 +263,14 @@ export class Output {
     };
   }
 
-  /** Lets something else have the terminal's last line for a while. */
+  /** Lets something else have the terminal for a while. */
   async aside<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#live) return this.#live.aside(work);
     return this.#progress ? this.#progress.aside(work) : work();
   }
 
   #data(text: string): void {
-    this.#write(text, () => this.#host.stdout.write(text));
+    this.#write(text, this.#host.stdout);
   }
 
   #message(text: string): void {
@@ -276,11 +278,12 @@ export class Output {
   }
 
   #stderr(text: string): void {
-    this.#write(text, () => this.#host.stderr.write(text));
+    this.#write(text, this.#host.stderr);
   }
 
-  #write(text: string, write: () => void): void {
-    if (this.#live) this.#live.around(write);
+  #write(text: string, sink: TextSink): void {
+    const write = () => void sink.write(text);
+    if (this.#live && sink.isTTY) this.#live.say(text, write);
     else if (this.#progress) this.#progress.around(text, write);
     else write();
   }

@@ -15,9 +15,9 @@ export class Prompter {
   /** Whether there is a user to ask. */
   readonly canAsk: boolean;
   readonly #host: Host;
-  readonly #output: Pick<Output, "mark">;
+  readonly #output: Pick<Output, "aside" | "mark">;
 
-  constructor(host: Host, output: Pick<Output, "mark">, { input }: { input: boolean }) {
+  constructor(host: Host, output: Pick<Output, "aside" | "mark">, { input }: { input: boolean }) {
     this.#host = host;
     this.#output = output;
     this.canAsk = input && host.stdin.isTTY === true && host.stderr.isTTY === true;
@@ -119,12 +119,14 @@ export class Prompter {
     ask: (context: { input: NodeJS.ReadableStream; output: NodeJS.WritableStream; signal: AbortSignal }) => Promise<T>,
   ): Promise<T> {
     try {
-      return await ask({
-        input: this.#host.stdin,
-        // The terminal's own stream: prompts move the cursor on it.
-        output: this.#host.stderr as unknown as NodeJS.WritableStream,
-        signal: this.#host.stop,
-      });
+      return await this.#output.aside(() =>
+        ask({
+          input: this.#host.stdin,
+          // The terminal's own stream: prompts move the cursor on it.
+          output: this.#host.stderr as unknown as NodeJS.WritableStream,
+          signal: this.#host.stop,
+        }),
+      );
     } catch (error) {
       if (error instanceof Error && /^(ExitPrompt|AbortPrompt|CancelPrompt)Error$/.test(error.name)) {
         throw new CliError("interrupted", "interrupted; nothing was changed");

@@ -72,6 +72,10 @@ export function systemHost({ root, version }: Launch): { host: Host; leaveWith(c
       process.stdout.on("resize", resized);
       signal.addEventListener("abort", () => process.stdout.off("resize", resized), { once: true });
     },
+    onExit: (leave, signal) => {
+      process.once("exit", leave);
+      signal.addEventListener("abort", () => process.off("exit", leave), { once: true });
+    },
   };
   return {
     host,

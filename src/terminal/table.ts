@@ -10,6 +10,10 @@ export interface Column<Row> {
   readonly rank: number;
   /** The width to which the column may be cut to fit the terminal. Absent: never cut (identifiers). */
   readonly shrinkTo?: number;
+  /** Cut to `shrinkTo` or not at all: of half an identifier, more is no better. */
+  readonly allOrLeast?: true;
+  /** Who gets the room that is left when each has its least; lower first, and as their rank unless told. */
+  readonly widen?: number;
 }
 
 const GAP = 2;
@@ -113,10 +117,12 @@ function fit<Row>(
     kept.add(column);
     used += GAP + least(column);
   }
-  // What is left goes to the cut columns, the most important first.
+  // What is left goes to the cut columns.
   const widths = new Map<Column<Row>, number>();
-  for (const column of [...kept].toSorted((a, b) => a.rank - b.rank)) {
-    const extra = Math.min(full(column) - least(column), Math.max(0, room - used));
+  for (const column of [...kept].toSorted((a, b) => (a.widen ?? a.rank) - (b.widen ?? b.rank))) {
+    const wanted = full(column) - least(column);
+    const left = Math.max(0, room - used);
+    const extra = column.allOrLeast && wanted > left ? 0 : Math.min(wanted, left);
     widths.set(column, least(column) + extra);
     used += extra;
   }

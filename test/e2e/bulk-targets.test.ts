@@ -53,6 +53,7 @@ async function inContext<T>(common: CommonOptions, stdin: string, work: (context
     closed: never,
     lendTerminal: <R>(lent: () => Promise<R>) => lent(),
     onResize: () => undefined,
+    onExit: () => undefined,
   };
   const context = await Context.create(host, common, { logIn: () => Promise.reject(new Error("no login here")) });
   try {
@@ -123,8 +124,8 @@ describe("targets", () => {
 
   it("are what our own lists say", async () => {
     for (const argv of [
-      ["instances", "list", "--search", "gina.multi"],
-      ["runs", "list", "--status", "failed", "--limit", "20"],
+      ["instances", "list", "--search", "gina.multi", "--no-refresh"],
+      ["runs", "list", "--status", "failed", "--limit", "20", "--no-refresh"],
     ]) {
       for (const format of ["csv", "jsonl", "json"]) {
         const list = await desk.run([...argv, "-o", format]);

@@ -2,6 +2,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import * as z from "zod";
 import { openDesk, type Desk } from "../harness.ts";
+import { Screen } from "../screen.ts";
 
 const LONG = "[rehearse lines=1 delay=60]";
 const SHORT = "[rehearse lines=1 interval=0]";
@@ -74,7 +75,7 @@ describe("runs list --watch", () => {
     const { code, stdout, stderr } = await command.done;
     expect(code).toBe(0);
     expect(stderr).toContain("3 runs: 1 running, 2 completed");
-    const left = stdout.split("\u001b[J").at(-1) ?? "";
+    const left = new Screen(stdout).lines.join("\n");
     const order = [newest, going, ended].map((id) => left.indexOf(id));
     expect(order.every((at) => at >= 0)).toBe(true);
     expect(order).toEqual(order.toSorted((a, b) => a - b));

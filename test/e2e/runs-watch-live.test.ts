@@ -11,10 +11,6 @@ let desk: Desk;
 let customers = 0;
 const running = (prompt = LONG) =>
   desk.startRun(`user${String(++customers).padStart(4, "0")}@load.example.com`, prompt);
-/** The live tables that stood on the screen, one after the other. */
-const tablesOf = (stdout: string) =>
-  new Screen(stdout).frames.map((lines) => lines.slice(lines.findLastIndex((line) => line.startsWith("STATUS"))));
-
 beforeAll(async () => {
   desk = await openDesk({ extraUsers: 40 });
 });
@@ -27,12 +23,12 @@ it("shows a table that fits, running ones first, and leaves the results on the s
   await desk.run(["runs", "cancel", long, "--yes"]);
   const { code, stdout, stderr } = await command.done;
   expect(code).toBe(10);
-  const tables = tablesOf(stdout);
+  const tables = new Screen(stdout).frames;
   for (const line of tables.flat()) expect(stringWidth(line)).toBeLessThan(PLAIN.columns);
   const mixed = tables.find((lines) => lines.at(-1) === "2 runs: 1 running, 1 completed");
   expect(mixed?.map((line) => line.split(" ")[0])).toEqual(["STATUS", "running", "completed", "2"]);
   const left = new Screen(stdout).lines;
-  expect(left.filter((line) => line.startsWith("STATUS"))).toHaveLength(1);
+  expect(left[0]).toMatch(/^STATUS/);
   for (const row of [`completed  ${short}`, `cancelled  ${long}`]) expect(left.join("\n")).toContain(row);
   expect(stderr).toContain("2 runs: 1 completed, 1 cancelled");
 });
@@ -40,19 +36,45 @@ it("shows a table that fits, running ones first, and leaves the results on the s
 it("counts the rows it has no room for, and follows the terminal's size", async () => {
   const ids = await Promise.all(Array.from({ length: 12 }, () => running()));
   const command = desk.begin(["runs", "watch", ...ids, ...FAST], { ...PLAIN, rows: 10 });
-  await command.waitFor(/… and 6 more running(?:\u001b\[K)?\n12 runs: 12 running/); // oxlint-disable-line no-control-regex -- erasing
+  await command.waitFor(/… and 5 more running/);
   command.resize(60, 30);
-  await command.waitFor(/(?<!more running)\n12 runs: 12 running\u001b\[\?2026l/); // oxlint-disable-line no-control-regex -- as above
+  // In the fourteenth line, below its head and all of them.
+  await command.waitFor(/\[14;1H12 runs: 12 running/);
   command.stop();
   const { code, stdout } = await command.done;
   expect(code).toBe(130);
-  const tables = tablesOf(stdout);
-  const small = tables.find((lines) => lines.includes("… and 6 more running"));
-  expect(small?.length).toBeLessThan(10);
+  const tables = new Screen(stdout).frames;
+  const small = tables.find((lines) => lines.includes("… and 5 more running"));
+  expect(small).toHaveLength(10);
   const tall = tables.at(-1);
   expect(tall).toHaveLength(14);
   expect(tall?.at(-1)).toBe("12 runs: 12 running");
   for (const line of tall ?? []) expect(stringWidth(line)).toBeLessThan(60);
+});
+
+it("shows what is said meanwhile below the table, and leaves it on the screen", async () => {
+  const [short, long] = [await running("[rehearse lines=1 interval=0]"), await running()];
+  const say = "printf 'hook of %s\\n' $KILOCLAW_RUN_STATUS";
+  const command = desk.begin(["runs", "watch", short, long, ...FAST, "--on-end", say], PLAIN);
+  await command.waitFor(/\[5;1H\[\w{8}\] hook of completed/);
+  command.stop();
+  const { stdout, stderr } = await command.done;
+  const last = new Screen(stdout).frames.at(-1);
+  expect(last?.slice(3)).toEqual(["2 runs: 1 running, 1 completed", `[${short.slice(0, 8)}] hook of completed`]);
+  expect(stderr).toContain(`[${short.slice(0, 8)}] hook of completed\n`);
+});
+
+it("writes a frame only when something changed, and then only what did", async () => {
+  const ids = [await running(), await running()];
+  const command = desk.begin(["runs", "watch", ...ids, "--interval", "10m"], PLAIN);
+  await command.waitFor(/2 runs: 2 running/);
+  await command.waitFor(/(?:2026l[^]*){6}/);
+  command.stop();
+  const { stdout } = await command.done;
+  const [, ...updates] = stdout.split("\u001b[?2026h");
+  expect(updates.length).toBeGreaterThan(5);
+  // Only elapsed times tick: neither the head nor the foot is written again.
+  for (const update of updates.slice(3, -1)) expect(update).not.toMatch(/STATUS|2 runs/);
 });
 
 it.each([{ KILOCLAW_ADMIN_ACCESSIBLE: "1" }, { TERM: "dumb" }])("redraws nothing with %j", async (env) => {

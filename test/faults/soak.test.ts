@@ -23,7 +23,7 @@ import { FaultProxy } from "./proxy.ts";
 const { KILOCLAW_SOAK: asked } = process.env;
 const wish: { minutes?: number; seed?: number } = asked ? JSON.parse(asked) : {};
 const whole = wish.minutes !== undefined;
-const LASTS_MS = (wish.minutes ?? 0.1) * 60_000;
+const LASTS_MS = (wish.minutes ?? 0.05) * 60_000;
 const seed = wish.seed ?? 1;
 
 const FAILS = 0.2;
@@ -71,17 +71,21 @@ class Watching {
   readonly events: Event[] = [];
   readonly rss: { readonly ms: number; readonly mib: number }[] = [];
   readonly struck = new Map<string, number>();
+  /** What comes before the first status is no part of watching: it is tried three times and no more. */
+  readonly begun: Promise<void>;
   exchanges = 0;
   code: number | null = null;
   stderr = "";
   readonly #proxy: FaultProxy;
   readonly #configDir: string;
   readonly #dice: Dice;
+  #begin: (() => void) | undefined;
 
   private constructor(name: string, proxy: FaultProxy, configDir: string) {
     this.#proxy = proxy;
     this.#configDir = configDir;
     this.#dice = new Dice("soak", name, seed);
+    this.begun = new Promise((resolve) => (this.#begin = resolve));
   }
 
   static async open(name: string): Promise<Watching> {
@@ -91,11 +95,11 @@ class Watching {
 
   async run(argv: readonly string[]): Promise<void> {
     const proxy = this.#proxy;
-    // What comes before the first status is no part of watching: it is tried three times and no more.
     let begun = false;
     proxy.decide = (exchange) => {
       begun ||= exchange.procedure.includes("getKiloCliRunStatus");
       if (!begun) return undefined;
+      this.#begin?.();
       this.exchanges += 1;
       // Nobody looks at them again, and there will be many.
       proxy.exchanges.length = 0;
@@ -146,6 +150,7 @@ class Watching {
   /** The way itself is gone for a while, again and again. */
   async #outages(over: AbortSignal): Promise<void> {
     const lasts = Math.min(15_000, LASTS_MS / 60);
+    await Promise.race([this.begun, once(over, "abort")]);
     for (;;) {
       await sleep(LASTS_MS / 10, undefined, { signal: over }).catch(() => undefined);
       if (over.aborted) return;
@@ -196,19 +201,22 @@ async function many(): Promise<void> {
     expected.set(run.id, outcome);
     return run;
   };
-  for (let run = 1; run <= 7; run++) await begin("completed", run / 8);
-  for (let run = 1; run <= 3; run++) await begin("failed", run / 4, `exit=${run}`);
+  const [completing, failing] = whole ? [7, 3] : [1, 1];
+  for (let run = 1; run <= completing; run++) await begin("completed", run / 8);
+  for (let run = 1; run <= failing; run++) await begin("failed", run / 4, `exit=${run}`);
   await begin("completed", 0.2, `silent=${((LASTS_MS / 1_000) * 0.7).toFixed(1)}`);
   await begin("completed", 0.95);
+  const halves = whole ? [0, 1] : [0];
   const colleague = new Calls(desk.sandbox, desk.sandbox.adminToken);
-  const cancelled = await Promise.all([begin("completed", 2), begin("completed", 2)]);
-  const lost = await Promise.all([begin("completed", 2), begin("completed", 2)]);
+  const cancelled = await Promise.all(halves.map(() => begin("completed", 2)));
+  const lost = await Promise.all(halves.map(() => begin("completed", 2)));
   for (const { id } of cancelled) expected.set(id, "cancelled");
   for (const { id } of lost) expected.set(id, "unknown");
   const watching = await Watching.open("many");
   const running = watching.run(["--running", "-S", MARK, "--initiated-by", "me"]);
   const staged = async () => {
-    for (const index of [0, 1]) {
+    await Promise.race([watching.begun, running]);
+    for (const index of halves) {
       await sleep(LASTS_MS * 0.25);
       const row = await desk.row(cancelled[index]?.id ?? "");
       await colleague.cancel(row.user_id, row.id);

@@ -78,35 +78,46 @@ const RUNNING = {
 function instanceRow(id: string) {
   const created = new Date(0);
   return {
-    ...{ id, user_id: `user-${indexOf(id)}`, user_email: null, organization_id: null, sandbox_id: "ki" },
-    ...{ lifecycle_state: "active", tracked_image_tag: null, created_at: created, destroyed_at: null },
+    id,
+    user_id: `user-${indexOf(id)}`,
+    user_email: null,
+    organization_id: null,
+    sandbox_id: "ki",
+    lifecycle_state: "active",
+    tracked_image_tag: null,
+    created_at: created,
+    destroyed_at: null,
   };
 }
 
 function runRow(instanceId: string) {
   return {
-    ...{
-      id: `33333333-3333-4333-8333-${instanceId.slice(-12)}`,
-      user_id: `user-${indexOf(instanceId)}`,
-      user_email: null,
-    },
-    ...{ instance_id: instanceId, initiated_by_admin_id: null, initiated_by_admin_email: null, prompt: "theirs" },
-    ...{ status: "running", exit_code: null, started_at: new Date(0), completed_at: null },
+    id: `33333333-3333-4333-8333-${instanceId.slice(-12)}`,
+    user_id: `user-${indexOf(instanceId)}`,
+    user_email: null,
+    instance_id: instanceId,
+    initiated_by_admin_id: null,
+    initiated_by_admin_email: null,
+    prompt: "theirs",
+    status: "running",
+    exit_code: null,
+    started_at: new Date(0),
+    completed_at: null,
   };
 }
 
 function target(index: number): Target {
   return {
-    ...{
-      index,
-      named: `user${index}`,
-      instance: null,
-      line: index,
-      fields: {},
-      userId: `user-${index}`,
-      userEmail: null,
-    },
-    ...{ instanceId: instanceOf(index), planned: "startable", detail: null },
+    index,
+    named: `user${index}`,
+    instance: null,
+    line: index,
+    fields: {},
+    userId: `user-${index}`,
+    userEmail: null,
+    instanceId: instanceOf(index),
+    planned: "startable",
+    detail: null,
   };
 }
 
@@ -152,8 +163,19 @@ async function doJob(
   let failure: unknown;
   const { settings, ...rest } = given;
   const options: ExecuteOptions = {
-    ...{ admin: { userId: ME, email: null }, prompt: () => "fix it", stop: new AbortController().signal },
-    ...{ timeoutMs: null, resendUnknown: false, ...rest, settings: { ...SETTINGS, ...settings } },
+    admin: {
+      userId: ME,
+      email: null,
+    },
+    prompt: () => "fix it",
+    stop: new AbortController().signal,
+    timeoutMs: null,
+    resendUnknown: false,
+    ...rest,
+    settings: {
+      ...SETTINGS,
+      ...settings,
+    },
   };
   try {
     for await (const event of execute(platform.api, ledger, items, options)) {
@@ -191,8 +213,15 @@ describe("a job", () => {
       planned({ ...target(3), planned: "machine-down" }),
     ];
     for await (const _ of execute(platform.api, ledger, items, {
-      ...{ settings: SETTINGS, admin: { userId: ME, email: null }, prompt: () => "p", timeoutMs: null },
-      ...{ stop: new AbortController().signal, resendUnknown: false },
+      settings: SETTINGS,
+      admin: {
+        userId: ME,
+        email: null,
+      },
+      prompt: () => "p",
+      timeoutMs: null,
+      stop: new AbortController().signal,
+      resendUnknown: false,
     }));
     expect(platform.sent).toEqual([1]);
   });
@@ -313,8 +342,15 @@ describe("a job", () => {
     const platform = new Platform();
     const items = Array.from({ length: 100 }, (_, at) => planned(target(at + 1)));
     for await (const event of execute(platform.api, ledger, items, {
-      ...{ settings: SETTINGS, admin: { userId: ME, email: null }, prompt: () => "p", timeoutMs: null },
-      ...{ stop: new AbortController().signal, resendUnknown: false },
+      settings: SETTINGS,
+      admin: {
+        userId: ME,
+        email: null,
+      },
+      prompt: () => "p",
+      timeoutMs: null,
+      stop: new AbortController().signal,
+      resendUnknown: false,
     })) {
       if (event.type === "item" && event.item.state === "running") break;
     }

@@ -2,9 +2,9 @@ import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { OutputCursor, TRUNCATION_MARKER } from "../../src/runs/output-cursor.ts";
 
-/** What a poll brings: the machine keeps the newest part and puts a marker in front. */
+/** What a poll brings: the machine keeps the newest part, half a character as U+FFFD, and puts a marker in front. */
 const asKept = (written: string, window: number) =>
-  written.length <= window ? written : TRUNCATION_MARKER + written.slice(-window);
+  written.length <= window ? written : TRUNCATION_MARKER + written.slice(-window).replace(/^[\udc00-\udfff]/, "\ufffd");
 
 /** What a run writes until it is looked at: lines that differ, one character again and again, or the same few lines. */
 const history = fc.record({
@@ -95,7 +95,7 @@ describe("output so far, poll by poll", () => {
           const kept = asKept(written, window);
           const { text, gap, revised } = cursor.next(kept);
           const from = written.length - text.length;
-          const now = written.slice(-window);
+          const now = written.slice(-window).replace(/^[\udc00-\udfff\ufffd]/, "");
           expect(revised).toBe(false);
           expect(written.endsWith(text)).toBe(true);
           expect(from, "nothing twice").toBeGreaterThanOrEqual(printedTo);
@@ -140,6 +140,15 @@ describe("output so far, poll by poll", () => {
       }),
       { numRuns: 500 },
     );
+  });
+
+  it.each(["\udd80", "\ufffd"])("goes on where it was when it is cut within a character, which leaves %j", (half) => {
+    const seen = Array.from({ length: 100 }, (_, line) => `🦀 line ${line}\n`).join("");
+    const cursor = new OutputCursor();
+    expect(cursor.next(`${TRUNCATION_MARKER}${seen}`).gap).toBe(true);
+    const next = `${TRUNCATION_MARKER}${half}${seen.slice(2)}and on`;
+    expect(cursor.next(next)).toEqual({ text: "and on", gap: false, revised: false });
+    expect(cursor.next(next)).toEqual({ text: "", gap: false, revised: false });
   });
 
   it("does not begin with half a character after a gap", () => {

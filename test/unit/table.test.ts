@@ -64,6 +64,18 @@ describe("a table", () => {
     expect(render([{ id: ID, name: "somebody", note: "something" }], 20)[1]).toContain(ID);
   });
 
+  it("cuts an identifier short where all of it does not fit, and gives the room to who is next", () => {
+    const columns: readonly Column<Row>[] = [
+      { header: "ID", rank: 0, shrinkTo: 9, allOrLeast: true, widen: 2, value: ({ id }) => id },
+      { header: "NOTE", rank: 1, shrinkTo: 6, value: ({ note }) => note },
+    ];
+    const rows = [{ id: ID, name: "", note: "twelve chars" }];
+    const lineAt = (width: number) => tableLines(rows, columns, plain, width)[1];
+    expect(lineAt(20)).toBe("11111111…  twelve c…");
+    expect(lineAt(49)).toBe("11111111…  twelve chars");
+    expect(lineAt(50)).toBe(`${ID}  twelve chars`);
+  });
+
   it("drops the least important column first", () => {
     const rows = [{ id: ID, name: "somebody", note: "something" }];
     expect(render(rows, 50)[0]).toMatch(/^NAME +ID$/);

@@ -13,7 +13,7 @@ const TICK_MS = 1_000;
 
 export interface FollowManyOptions extends FollowOptions {
   /** Finds runs to watch as well, while the watch goes on. */
-  readonly discover?: ((signal: AbortSignal) => Promise<readonly Run[]>) | undefined;
+  readonly discover?: ((signal: AbortSignal) => AsyncIterable<Run>) | undefined;
   /** Stop at the first run that did not complete. */
   readonly failFast?: boolean | undefined;
   readonly exitStatus: boolean;

@@ -8,8 +8,7 @@ import type { FollowOptions } from "./follow.ts";
 import { promptLine, runStatusWord, runTook } from "./view.ts";
 
 /** What to do when a run is already in progress on the instance. */
-export const ON_CONFLICT = ["fail", "attach", "wait"] as const;
-export type OnConflict = (typeof ON_CONFLICT)[number];
+export type OnConflict = "fail" | "attach" | "wait";
 
 /** A run in progress that keeps another one from being started. */
 export interface InTheWay {

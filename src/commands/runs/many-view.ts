@@ -3,6 +3,7 @@ import type { Context } from "../../context.ts";
 import { initiator } from "../../runs/run.ts";
 import type { ManyEvent, Totals, Watched } from "../../runs/watched.ts";
 import { withoutColors } from "../../terminal/sanitize.ts";
+import type { Color } from "../../terminal/paint.ts";
 import type { Column } from "../../terminal/table.ts";
 import { formatAgo } from "../../terminal/time.ts";
 import { runColor, runCount, runStatusWord, runTook } from "./view.ts";
@@ -52,16 +53,27 @@ function lastWords({ problem, lastLine }: Watched): string {
   return problem ?? withoutColors(lastLine ?? "");
 }
 
+function watchedColor({ state, run }: Watched): Color {
+  return state === "machine-down" || state === "given-up" ? "yellow" : runColor(run);
+}
+
 export const MANY_COLUMNS: readonly Column<Watched>[] = [
-  { header: "STATUS", rank: 1, value: watchedWord, color: ({ run }) => runColor(run) },
+  { header: "STATUS", rank: 1, value: watchedWord, color: watchedColor },
   // Its first eight characters name it too, and the whole ID comes at the end; what a run is doing would not.
-  { header: "RUN", rank: 0, shrinkTo: 9, value: ({ run }) => run.id },
+  { header: "RUN", rank: 0, shrinkTo: 9, allOrLeast: true, widen: 3, value: ({ run }) => run.id },
   { header: "USER", rank: 2, shrinkTo: 12, value: ({ run }) => run.userEmail ?? run.userId },
-  { header: "INSTANCE", rank: 6, shrinkTo: 8, value: ({ run }) => run.instanceId ?? "-" },
-  { header: "BY", rank: 5, shrinkTo: 8, value: ({ run }) => initiator(run) },
+  {
+    header: "INSTANCE",
+    rank: 6,
+    shrinkTo: 9,
+    allOrLeast: true,
+    widen: 6,
+    value: ({ run }) => run.instanceId ?? "-",
+  },
+  { header: "BY", rank: 5, shrinkTo: 8, widen: 4, value: ({ run }) => initiator(run) },
   { header: "ELAPSED", rank: 3, value: ({ run }) => runTook(run) },
   { header: "ENDED", rank: 7, value: ({ run }) => (run.completedAt ? formatAgo(run.completedAt, new Date()) : "") },
-  { header: "LAST LINE", rank: 4, shrinkTo: 20, value: lastWords },
+  { header: "LAST LINE", rank: 4, shrinkTo: 20, widen: 5, value: lastWords },
 ];
 
 /** Writes events where no table can follow them. */

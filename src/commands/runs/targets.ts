@@ -17,7 +17,7 @@ import { checkTargetOptions, INSTANCE_STATES, RUN_STATUSES, type TargetOptions }
 import { runCount } from "./view.ts";
 
 /** Where the targets of a job come from; a file's content is told by its hash. */
-export interface TargetSource {
+interface TargetSource {
   readonly kind: "users" | "file" | "stdin" | "instances" | "runs";
   readonly path: string | null;
   readonly sha256: string | null;

@@ -82,7 +82,7 @@ async function watch(context: Context, ids: readonly string[], options: WatchOpt
 interface Choice {
   readonly runs: readonly Run[];
   /** Finds what passes the same filters later on. */
-  readonly discover?: (signal: AbortSignal) => Promise<readonly Run[]>;
+  readonly discover?: (signal: AbortSignal) => AsyncIterable<Run>;
 }
 
 async function chooseRuns(context: Context, ids: readonly string[], options: WatchOptions): Promise<Choice> {
@@ -112,12 +112,9 @@ async function chooseRuns(context: Context, ids: readonly string[], options: Wat
   }
   const picked = { user, instance, search, since, initiatedBy: mine ? "me" : initiatedBy } as const;
   const filter = await resolveFilter(context, api, { ...picked, status: "running" });
-  const discover = async (signal?: AbortSignal) => {
-    const found: Run[] = [];
-    for await (const run of listRuns(api, filter, Number.MAX_SAFE_INTEGER, { signal })) found.push(run);
-    return found;
-  };
-  const runs = await discover();
+  const discover = (signal?: AbortSignal) => listRuns(api, filter, Number.MAX_SAFE_INTEGER, { signal });
+  const runs: Run[] = [];
+  for await (const run of discover()) runs.push(run);
   if (runs.length > 0) return { runs, discover };
   const who = filter.subject && !narrowed && !mine ? (filter.subject.email ?? filter.subject.userId) : undefined;
   throw new CliError("not-found", who ? `${who} has no run in progress` : "no run in progress passes the filters", {
