@@ -290,7 +290,7 @@ async function begin(state: string, targets: readonly Target[]): Promise<void> {
 }
 
 /** Goes on with a job: as `jobs resume` does. Returns the folder to go on with after that. */
-async function live(world: World, state: string, life: Life): Promise<string> {
+async function live(world: World, state: string, life: Life, { wait = false } = {}): Promise<string> {
   const one = new Process(world, state, life);
   const { api, stop } = one;
   const file = await findJob(state, "@latest");
@@ -308,7 +308,7 @@ async function live(world: World, state: string, life: Life): Promise<string> {
     }
     const results = await Results.open(state, file.id);
     const options = {
-      settings,
+      settings: { ...settings, wait },
       admin: { userId: ME, email: null },
       prompt: () => PROMPT,
       stop: stop.signal,
@@ -392,7 +392,7 @@ describe("a job over any sequence of kills and resumptions", () => {
           world.settle();
           state = await live(world, state, QUIET);
           // Its runs are followed by whoever goes on with it.
-          state = await live(world, state, QUIET);
+          state = await live(world, state, QUIET, { wait: true });
           expect(await lies(world, state)).toEqual([]);
           const sends = [...world.sends];
           const { items, facts } = await loadJob(state, "@latest");

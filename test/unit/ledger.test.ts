@@ -15,8 +15,14 @@ import { promptFacts, type Entry } from "../../src/journal/record.ts";
 import { SharedLook } from "../../src/journal/shared-look.ts";
 
 const invocation: Invocation = {
-  ...{ action: "start", profile: "default", origin: "https://app.kilo.ai", adminId: "admin-1" },
-  ...{ ticket: null, reason: null, tool: "0.0.0-test", pid: process.pid },
+  action: "start",
+  profile: "default",
+  origin: "https://app.kilo.ai",
+  adminId: "admin-1",
+  ticket: null,
+  reason: null,
+  tool: "0.0.0-test",
+  pid: process.pid,
 };
 const instanceOf = (index: number) => `20000000-0000-4000-8000-${String(index).padStart(12, "0")}`;
 const intent = (op: string, index: number): Entry => {
@@ -122,7 +128,7 @@ describe("starts that were under way", () => {
       };
       const api = { query } as unknown as Api;
       void (async () => {
-        for await (const _ of reconcileItems(api, ledger, [], stop.signal));
+        for await (const _ of reconcileItems(api, ledger, [], { stop: stop.signal }));
       })();
     });
     await everybodyAsked;
