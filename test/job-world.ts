@@ -286,7 +286,7 @@ export async function live(
   world: World,
   state: string,
   life: Life = QUIET,
-  see: (event: JobEvent) => void = () => undefined,
+  { wait = false, see }: { readonly wait?: boolean; readonly see?: (event: JobEvent) => void } = {},
 ): Promise<string> {
   const one = new Process(world, state, life);
   const { api, stop } = one;
@@ -305,7 +305,7 @@ export async function live(
     }
     const results = await Results.open(state, file.id);
     const options = {
-      settings,
+      settings: { ...settings, wait },
       admin: { userId: ME, email: null },
       prompt: () => PROMPT,
       stop: stop.signal,
@@ -315,7 +315,7 @@ export async function live(
     };
     try {
       for await (const event of execute(api, ledger, items, options)) {
-        see(event);
+        see?.(event);
         if (event.type === "item" && !["waiting", "starting"].includes(event.item.state)) results.add(event.item);
       }
     } finally {

@@ -390,7 +390,7 @@ class Execution {
   async #follow(stop: AbortSignal): Promise<void> {
     const known: Run[] = [];
     for (const [place, item] of this.#items.entries()) {
-      const run = item.state === "running" ? runOf(item) : undefined;
+      const run = item.state === "running" && this.#options.settings.wait ? runOf(item) : undefined;
       if (!run) continue;
       this.#gate.note(item);
       this.#followed.set(run.id, { places: [place], since: performance.now() });

@@ -2,9 +2,12 @@ import type { Api } from "../api/api.ts";
 import type { Ledger } from "../journal/ledger.ts";
 import type { IntentRecord } from "../journal/record.ts";
 import { findStart, type SearchOptions, type StartIntent } from "../runs/open-intents.ts";
-import { CONCURRENCY, pooled, whileGoing } from "../runs/pool.ts";
+import { pooled, whileGoing } from "../runs/pool.ts";
 import { LOOK_AFTER_MS } from "../runs/reconcile.ts";
 import type { Item } from "./item.ts";
+
+/** Most of a search is waiting, and the looks of one moment share a request. */
+const SEARCHES = 50;
 
 /**
  * Finds out what became of starts that were under way when a job was interrupted, as far as the platform's rows tell, and
@@ -26,11 +29,15 @@ export async function* reconcileItems(
   const places = new Map(items.map(({ target: { instanceId } }, place) => [instanceId, place]));
   const find = async (intent: StartIntent) => ({
     intent,
-    finding: await findStart(api, intent, recorded, { stop, lookAfterMs }),
+    finding: await findStart(api, intent, recorded, {
+      // Its own for each search: however many there are, nothing piles up on the one that they share.
+      stop: AbortSignal.any([stop]),
+      lookAfterMs,
+    }),
   });
   for await (const { intent, finding } of pooled(
     whileGoing(open, () => !stop.aborted),
-    CONCURRENCY,
+    SEARCHES,
     find,
   )) {
     const place = places.get(intent.instanceId) ?? -1;

@@ -74,8 +74,8 @@ describe("a job over any sequence of kills and resumptions", () => {
           }
           world.settle();
           state = await live(world, state);
-          // Its runs are followed by whoever goes on with it.
-          state = await live(world, state);
+          // Its runs are followed by whoever goes on with it and waits.
+          state = await live(world, state, undefined, { wait: true });
           expect(await lies(world, state)).toEqual([]);
           const sends = [...world.sends];
           const { items, facts } = await loadJob(state, "@latest");
@@ -113,10 +113,13 @@ describe("a target that another command of this machine is at", () => {
     const world = new World(1);
     world.settle();
     await begin(folder, [target(1), target(2), target(3)], { onConflict: "fail" });
-    await live(world, folder, undefined, (event) => {
+    await live(world, folder, undefined, {
       // It is let go while the job waits for it.
-      if (event.type === "item" && event.item.target.index === 1 && event.item.state === "waiting")
-        void claim.release();
+      see: (event) => {
+        if (event.type !== "item") return;
+        const { target: of, state } = event.item;
+        if (of.index === 1 && state === "waiting") void claim.release();
+      },
     });
     const { items } = await loadJob(folder, "@latest");
     expect(items.map(({ state }) => state)).toEqual(["running", "conflict", "running"]);
