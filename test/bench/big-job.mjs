@@ -1,6 +1,6 @@
 // A job of very many targets, against a stand-in for the platform that answers at once: what is left is this tool's own work.
 import { fork } from "node:child_process";
-import { mkdtemp, readdir, rm, stat, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -59,7 +59,9 @@ async function onPlatform({ targets, home, url, profile }) {
   const peak = { rss: 0 };
   const began = performance.now();
   await cli("planning and starting, killed near the end", [...start, ...yes], {
-    ...{ count: killAt, codes: ["SIGKILL", 0], stdout: file("ids") },
+    count: killAt,
+    codes: ["SIGKILL"],
+    stdout: file("ids"),
     onBegun: (child) => {
       kill(child);
       watchMemory(child, peak);
@@ -93,7 +95,6 @@ async function onPlatform({ targets, home, url, profile }) {
 /** Keeps track of the memory and CPU time of a process that will not live to tell. */
 function watchMemory(child, peak) {
   const look = async () => {
-    const { readFile } = await import("node:fs/promises");
     const [status, times] = await Promise.all(
       ["status", "stat"].map((name) => readFile(`/proc/${child.pid}/${name}`, "utf8").catch(() => "")),
     );
@@ -107,15 +108,11 @@ function watchMemory(child, peak) {
   void look();
 }
 
+/** The sizes of the job's journal, plan and results. */
 async function filesOf(home) {
-  const state = join(home, "state");
-  const find = async (folder, name) => {
-    const found = (await readdir(folder, { recursive: true })).find((path) => path.endsWith(name));
-    return found ? (await stat(join(folder, found))).size : 0;
-  };
-  return [
-    await find(join(state, "journal"), ".jsonl"),
-    await find(join(state, "jobs"), "plan.jsonl"),
-    await find(join(state, "jobs"), "results.jsonl"),
-  ];
+  const names = await readdir(join(home, "state"), { recursive: true });
+  const found = [/^journal.*\.jsonl$/, /^jobs.*plan\.jsonl$/, /^jobs.*results\.jsonl$/].map((pattern) =>
+    names.find((name) => pattern.test(name)),
+  );
+  return Promise.all(found.map(async (name) => (await stat(join(home, "state", name))).size));
 }

@@ -51,7 +51,9 @@ export async function measure(program, argv, options) {
   const processes = lines.map((line) => JSON.parse(line));
   const sum = (of) => processes.reduce((total, one) => total + of(one), 0);
   return {
-    ...{ wallMs, out, err, code: code ?? signal, processes: processes.length },
+    wallMs,
+    out,
+    err,
     cpuMs: sum(({ cpuMs }) => cpuMs),
     syncs: sum(({ syncs }) => syncs),
     syncMs: sum(({ syncMs }) => syncMs),

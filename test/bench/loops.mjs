@@ -4,7 +4,7 @@ import { loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { build } from "esbuild";
-import pg from "pg";
+import { Client } from "pg";
 import { BIN, environment, measure, megabytes, printTable, seconds } from "./client.mjs";
 
 const at = (path) => fileURLToPath(new URL(path, import.meta.url));
@@ -21,7 +21,7 @@ export async function compareLoops({ agents, ...options }) {
   const home = await mkdtemp(join(tmpdir(), "kiloclaw-admin-bench-"));
   let postgres;
   try {
-    postgres = await startPostgres(home);
+    postgres = await startPostgres();
     for (const agent of agents) await onSandbox({ ...options, agent, home, databaseUrl: postgres.url });
   } finally {
     await postgres?.stop();
@@ -29,10 +29,14 @@ export async function compareLoops({ agents, ...options }) {
   }
 }
 
-async function startPostgres(home) {
+async function startPostgres() {
   const outfile = join(at("../../node_modules/.cache"), `bench-postgres-${process.pid}.mjs`);
   await build({
-    ...{ entryPoints: [at("../postgres.ts")], outfile, bundle: true, platform: "node", format: "esm" },
+    entryPoints: [at("../postgres.ts")],
+    outfile,
+    bundle: true,
+    platform: "node",
+    format: "esm",
     packages: "external",
   });
   try {
@@ -53,7 +57,7 @@ async function onSandbox({ users, sample, concurrencies, agent, home, databaseUr
   const begin = ["sandbox", "start", "--detach", "--port", "0", "--users", String(users), "--database-url"];
   const { out } = await cli([...begin, databaseUrl, ...other], { metered: false });
   const url = out.trim();
-  const database = new pg.Client({ connectionString: databaseUrl });
+  const database = new Client({ connectionString: databaseUrl });
   try {
     await database.connect();
     const token = (await cli(["sandbox", "token"])).out.trim();
@@ -195,10 +199,17 @@ function print(results) {
   const rows = results.map((result) => {
     const { name, cost, count } = result;
     return [
-      ...[name, startRate(result).toFixed(1), (startRate(result) / startRate(bareLoop)).toFixed(2)],
-      ...[seconds(cost.wallMs), wholeRate(result).toFixed(1), (wholeRate(result) / wholeRate(shellLoop)).toFixed(1)],
-      ...[(cost.cpuMs / count).toFixed(1), (cost.serverMs / count).toFixed(1), megabytes(cost.rss)],
-      ...[(cost.syncs / count).toFixed(2), cost.syncs === 0 ? "-" : (cost.syncMs / cost.syncs).toFixed(1)],
+      name,
+      startRate(result).toFixed(1),
+      (startRate(result) / startRate(bareLoop)).toFixed(2),
+      seconds(cost.wallMs),
+      wholeRate(result).toFixed(1),
+      (wholeRate(result) / wholeRate(shellLoop)).toFixed(1),
+      (cost.cpuMs / count).toFixed(1),
+      (cost.serverMs / count).toFixed(1),
+      megabytes(cost.rss),
+      (cost.syncs / count).toFixed(2),
+      cost.syncs === 0 ? "-" : (cost.syncMs / cost.syncs).toFixed(1),
     ];
   });
   const head = [

@@ -5,7 +5,8 @@ const fs = require("node:fs");
 const began = process.hrtime.bigint();
 let [syncs, syncMs] = [0, 0];
 
-void fs.promises.open(process.execPath).then(async (file) => {
+async function countSyncs() {
+  const file = await fs.promises.open(process.execPath);
   const methods = Object.getPrototypeOf(file);
   const { sync } = methods;
   methods.sync = async function count() {
@@ -15,8 +16,9 @@ void fs.promises.open(process.execPath).then(async (file) => {
     syncMs += Number(process.hrtime.bigint() - from) / 1e6;
   };
   await file.close();
-});
+}
 
+void countSyncs();
 process.once("exit", () => {
   const { userCPUTime, systemCPUTime, maxRSS } = process.resourceUsage();
   const cpuMs = (userCPUTime + systemCPUTime) / 1e3;
