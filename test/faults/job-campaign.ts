@@ -113,7 +113,8 @@ class Campaign {
     await arrived(this.operator.proxy.exchanges);
     const { unknown, waited } = await this.#count();
     const before = this.operator.starts.length;
-    await this.#toItsEnd(await this.#goOn());
+    if (this.#plan.fails > 0) await this.#toItsEnd(await this.#goOn());
+    // With nothing left to do nothing may be sent.
     await this.#toItsEnd(await this.#goOn());
     await this.#look(true);
     const after = this.operator.starts.length;
