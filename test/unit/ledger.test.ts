@@ -128,7 +128,7 @@ describe("starts that were under way", () => {
       };
       const api = { query } as unknown as Api;
       void (async () => {
-        for await (const _ of reconcileItems(api, ledger, [], stop.signal));
+        for await (const _ of reconcileItems(api, ledger, [], { stop: stop.signal }));
       })();
     });
     await everybodyAsked;
