@@ -73,8 +73,14 @@ async function onPlatform({ targets, home, url, profile }) {
   await cli("jobs list, for the first time", ["jobs", "list"]);
   const resume = ["jobs", "resume", "@latest", "--yes", "-o", "id"];
   // Starts whose request had not left are looked for in vain: 9.
-  await cli("jobs resume, following all to their ends", resume, { codes: [0, 9], stdout: file("ids") });
-  await cli("jobs resume --resend-unknown", [...resume, "--resend-unknown"], { stdout: file("ids") });
+  await cli("jobs resume, starting what was left", resume, {
+    count: targets - killAt,
+    codes: [0, 9],
+    stdout: file("ids"),
+  });
+  await cli("jobs resume --resend-unknown --wait, to all ends", [...resume, "--resend-unknown", "--wait"], {
+    stdout: file("ids"),
+  });
   const { starts, instances } = await (await fetch(`${url}/starts`)).json();
   if (starts !== targets || instances !== targets) throw new Error(`${starts} starts on ${instances} instances`);
   await cli("jobs list, for the first time since", ["jobs", "list"]);
