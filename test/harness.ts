@@ -181,7 +181,7 @@ export interface Desk {
   close(): Promise<void>;
 }
 
-type Row = z.output<typeof admin.listAllCliRuns.output>["runs"][number];
+export type Row = z.output<typeof admin.listAllCliRuns.output>["runs"][number];
 type AuditRow = z.output<typeof admin.adminAuditLogs.output>[number];
 
 /** Opens a desk. Close it when the tests are over. */
@@ -206,8 +206,15 @@ export async function openDesk(options: Partial<SandboxOptions> = {}): Promise<D
     if (!answer.success) throw new Error(`${procedure.path}: ${JSON.stringify(body)}`);
     return procedure.output.parse(answer.data.result.data);
   };
-  const rows = async (search?: string) =>
-    (await call(admin.listAllCliRuns, { limit: 100, ...(search === undefined ? {} : { search }) })).runs;
+  const rows = async (search?: string) => {
+    const found: Row[] = [];
+    for (;;) {
+      const page = { limit: 100, offset: found.length, ...(search === undefined ? {} : { search }) };
+      const { runs, pagination } = await call(admin.listAllCliRuns, page);
+      found.push(...runs);
+      if (runs.length === 0 || found.length >= pagination.total) return found;
+    }
+  };
 
   return {
     sandbox,

@@ -93,9 +93,11 @@ export class Transport {
   async #exchangeOnce(outgoing: Outgoing): Promise<Answer> {
     const { origin, userAgent, env, onExchange } = this.#options;
     const token = this.#token;
-    const timeout = AbortSignal.timeout(outgoing.timeoutMs);
+    // Not `AbortSignal.timeout`: its timer goes on for minutes after the answer, and there can be thousands of answers a minute.
+    const late = new AbortController();
+    const timer = setTimeout(() => late.abort(), outgoing.timeoutMs);
     const sleep = suspendSignal();
-    const signal = AbortSignal.any([...(outgoing.signal ? [outgoing.signal] : []), timeout, sleep.signal]);
+    const signal = AbortSignal.any([...(outgoing.signal ? [outgoing.signal] : []), late.signal, sleep.signal]);
     let sent = false;
     const began = performance.now();
     const log = (outcome: string, bytes = 0) =>
@@ -147,10 +149,12 @@ export class Transport {
         date: parseDate(headers.date),
       };
     } catch (error) {
-      const failure = error instanceof ApiError ? error : this.#failure(error, outgoing, sent, timeout, sleep.signal);
+      const failure =
+        error instanceof ApiError ? error : this.#failure(error, outgoing, sent, late.signal, sleep.signal);
       log(failure.message);
       throw failure;
     } finally {
+      clearTimeout(timer);
       sleep.release();
       if (sleep.signal.aborted) await this.#dropConnections();
     }

@@ -6,6 +6,7 @@ import { HeldError } from "../journal/claim.ts";
 import type { Ledger } from "../journal/ledger.ts";
 import { Bell } from "../runs/bell.ts";
 import { graceAfter } from "../runs/grace.ts";
+import { LOOK_AFTER_MS } from "../runs/reconcile.ts";
 import { initiator, startedRun, type Run } from "../runs/run.ts";
 import { startOnRecord, type RecordedOutcome } from "../runs/start-on-record.ts";
 import { watchMany } from "../runs/watch-many.ts";
@@ -44,6 +45,8 @@ export interface ExecuteOptions {
   readonly timeoutMs: number | null;
   /** A person has decided to send starts where an earlier one may have happened. */
   readonly resendUnknown: boolean;
+  /** When to look for the row of a start whose answer was lost, in milliseconds after that. */
+  readonly lookAfterMs?: readonly number[] | undefined;
   /** Asked once the canary's runs have completed: whether the rest is to follow. */
   readonly letFollow?: (() => Promise<boolean>) | undefined;
 }
@@ -95,8 +98,9 @@ class Execution {
   readonly #followed = new Map<string, { readonly places: number[]; readonly since: number }>();
   /** Which items wait for the end of somebody else's run. */
   readonly #waitingFor = new Map<string, number[]>();
-  /** Places of items to be taken up before the others. */
+  /** Places of items to be taken up before the others, and after them. */
   readonly #again: number[] = [];
+  readonly #later: number[] = [];
   readonly #tries = new Map<number, number>();
   #next = 0;
   #starting = 0;
@@ -182,7 +186,7 @@ class Execution {
   /** Whether there are targets to which nothing was sent, and which wait for nobody. */
   #hasMore(): boolean {
     while (this.#next < this.#items.length && !this.#isWaiting(this.#next)) this.#next += 1;
-    return this.#again.length > 0 || this.#next < this.#items.length;
+    return this.#again.length > 0 || this.#next < this.#items.length || this.#later.length > 0;
   }
 
   #isWaiting(place: number): boolean {
@@ -191,7 +195,9 @@ class Execution {
   }
 
   #take(): number | undefined {
-    return this.#again.shift() ?? (this.#hasMore() ? this.#next++ : undefined);
+    const again = this.#again.shift();
+    if (again !== undefined || !this.#hasMore()) return again;
+    return this.#next < this.#items.length ? this.#next++ : this.#later.shift();
   }
 
   #letCanaryPass(): void {
@@ -215,7 +221,7 @@ class Execution {
   async #attempt(place: number, drain: AbortSignal): Promise<void> {
     const { target } = this.#item(place);
     if (!isSendable(target)) return;
-    const { admin, prompt, resendUnknown } = this.#options;
+    const { admin, prompt, resendUnknown, lookAfterMs = LOOK_AFTER_MS } = this.#options;
     this.#starting += 1;
     this.#throttle.begin();
     this.#set(place, { state: "starting", problem: null });
@@ -227,6 +233,7 @@ class Execution {
         // Its own for each start: however many there are, nothing piles up on the one that they share.
         stop: AbortSignal.any([drain]),
         resendUnknown,
+        lookAfterMs,
         insist: false,
         onUnrecorded: (why) => this.events.push({ type: "unrecorded", why }),
       });
@@ -293,9 +300,7 @@ class Execution {
 
   /** What happened before anything was sent. */
   #settleFailure(place: number, error: unknown): void {
-    if (error instanceof HeldError) {
-      return this.#set(place, { state: "skipped", problem: error.message });
-    }
+    if (error instanceof HeldError) return this.#held(place, error);
     if (this.#options.stop.aborted && (!(error instanceof CliError) || error.kind === "interrupted")) {
       return this.#set(place, { state: "waiting" });
     }
@@ -304,6 +309,21 @@ class Execution {
     if (error instanceof ApiError) return this.#set(place, { state: "refused", problem: error.message });
     this.#set(place, { state: "waiting" });
     this.#fail(error);
+  }
+
+  /** Another command of this machine is at work there, and is so for minutes at most. */
+  #held(place: number, { message: problem }: HeldError): void {
+    const tries = (this.#tries.get(place) ?? 0) + 1;
+    this.#tries.set(place, tries);
+    if (tries >= MOST_TRIES) {
+      return this.#set(place, {
+        state: this.#options.settings.onConflict === "fail" ? "conflict" : "skipped",
+        problem,
+      });
+    }
+    this.#set(place, { state: "waiting", problem });
+    // Behind those that nobody is at, so that there is something to say of its run by then.
+    this.#later.push(place);
   }
 
   /** The platform takes nothing more from this user: the target is as it was. */
@@ -370,7 +390,7 @@ class Execution {
   async #follow(stop: AbortSignal): Promise<void> {
     const known: Run[] = [];
     for (const [place, item] of this.#items.entries()) {
-      const run = item.state === "running" ? runOf(item) : undefined;
+      const run = item.state === "running" && this.#options.settings.wait ? runOf(item) : undefined;
       if (!run) continue;
       this.#gate.note(item);
       this.#followed.set(run.id, { places: [place], since: performance.now() });

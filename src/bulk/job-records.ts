@@ -8,6 +8,8 @@ export interface Ending {
   readonly result: string;
   readonly runId: string | null;
   readonly at: Date;
+  /** Nothing is left to find out. */
+  readonly settled: boolean;
 }
 
 /** What a journal says of a job: told record by record, it keeps what matters. */
@@ -17,7 +19,9 @@ export class JobRecords {
   #invocations = 0;
   /** The instance that an operation is about, until nothing is left to find out. */
   readonly #instances = new Map<string, string>();
-  readonly #endings = new Map<string, Ending | "sent">();
+  /** What is open on an instance, by operation. More than one: a person had a start sent again. */
+  readonly #open = new Map<string, Map<string, Ending | "sent">>();
+  readonly #settled = new Map<string, Ending>();
 
   readonly note = (record: JournalRecord): void => {
     if (record.kind === "job") this.#job ??= record;
@@ -25,14 +29,20 @@ export class JobRecords {
     if (!this.#last || record.monotonicMs < this.#last.monotonicMs) this.#invocations += 1;
     this.#last = record;
     if (record.kind === "intent" && record.instanceId !== null) {
-      this.#instances.set(record.op, record.instanceId);
-      this.#endings.set(record.instanceId, "sent");
+      const { op, instanceId } = record;
+      this.#instances.set(op, instanceId);
+      this.#open.set(instanceId, (this.#open.get(instanceId) ?? new Map<string, Ending | "sent">()).set(op, "sent"));
     }
     if (record.kind !== "outcome" && record.kind !== "reconcile") return;
-    const instanceId = this.#instances.get(record.op);
+    const { op, result, runId, settled } = record;
+    const instanceId = this.#instances.get(op);
     if (instanceId === undefined) return;
-    this.#endings.set(instanceId, { result: record.result, runId: record.runId, at: new Date(record.at) });
-    if (record.settled) this.#instances.delete(record.op);
+    const ending = { result, runId, at: new Date(record.at), settled };
+    if (!settled) return void this.#open.get(instanceId)?.set(op, ending);
+    this.#instances.delete(op);
+    this.#open.get(instanceId)?.delete(op);
+    // That another start came to nothing does not undo a run.
+    if (runId !== null || this.#settled.get(instanceId)?.runId == null) this.#settled.set(instanceId, ending);
   };
 
   /** The plan's record; `undefined`: the journal is not a job's, or it was interrupted before that. */
@@ -50,8 +60,13 @@ export class JobRecords {
     return this.#last?.kind === "end" ? new Date(this.#last.at) : null;
   }
 
-  /** What became of the start on this instance; `sent`: nobody knows; `undefined`: none was sent. */
+  /**
+   * What became of the start on this instance; `sent`: nobody knows; `undefined`: none was sent. Of several, one that has a run
+   * counts, else one that may have.
+   */
   ending(instanceId: string): Ending | "sent" | undefined {
-    return this.#endings.get(instanceId);
+    const settled = this.#settled.get(instanceId);
+    if (settled && settled.runId !== null) return settled;
+    return [...(this.#open.get(instanceId)?.values() ?? [])].at(-1) ?? settled;
   }
 }

@@ -155,7 +155,9 @@ export function planned(target: Target): Item {
 
 /** The item with what the journal says of it, where that is more than what was kept. */
 function onRecord(item: Item, ending: Ending | "sent" | undefined): Item {
-  const undecided = ["waiting", "starting", "unknown"].includes(item.state);
+  const isOpen = ending !== undefined && (ending === "sent" || !ending.settled);
+  // Without a run of its own it is not decided as long as a start that was sent is not: a later one may have been refused.
+  const undecided = ["waiting", "starting", "unknown"].includes(item.state) || (isOpen && item.runId === null);
   if (!undecided) return item;
   if (ending === undefined) return item.state === "starting" ? { ...item, state: "waiting" } : item;
   if (ending === "sent")

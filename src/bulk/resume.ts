@@ -1,10 +1,13 @@
 import type { Api } from "../api/api.ts";
 import type { Ledger } from "../journal/ledger.ts";
 import type { IntentRecord } from "../journal/record.ts";
-import { findStart, type StartIntent } from "../runs/open-intents.ts";
-import { CONCURRENCY, pooled, whileGoing } from "../runs/pool.ts";
+import { findStart, type SearchOptions, type StartIntent } from "../runs/open-intents.ts";
+import { pooled, whileGoing } from "../runs/pool.ts";
 import { LOOK_AFTER_MS } from "../runs/reconcile.ts";
 import type { Item } from "./item.ts";
+
+/** Most of a search is waiting, and the looks of one moment share a request. */
+const SEARCHES = 50;
 
 /**
  * Finds out what became of starts that were under way when a job was interrupted, as far as the platform's rows tell, and
@@ -17,7 +20,7 @@ export async function* reconcileItems(
   api: Api,
   ledger: Ledger,
   items: Item[],
-  stop: AbortSignal,
+  { stop, lookAfterMs = LOOK_AFTER_MS }: Pick<SearchOptions, "stop"> & Partial<SearchOptions>,
 ): AsyncGenerator<Item, void, undefined> {
   const journal = await ledger.journal();
   const open = journal.open.filter(isStartIntent);
@@ -26,11 +29,15 @@ export async function* reconcileItems(
   const places = new Map(items.map(({ target: { instanceId } }, place) => [instanceId, place]));
   const find = async (intent: StartIntent) => ({
     intent,
-    finding: await findStart(api, intent, recorded, { stop, lookAfterMs: LOOK_AFTER_MS }),
+    finding: await findStart(api, intent, recorded, {
+      // Its own for each search: however many there are, nothing piles up on the one that they share.
+      stop: AbortSignal.any([stop]),
+      lookAfterMs,
+    }),
   });
   for await (const { intent, finding } of pooled(
     whileGoing(open, () => !stop.aborted),
-    CONCURRENCY,
+    SEARCHES,
     find,
   )) {
     const place = places.get(intent.instanceId) ?? -1;
@@ -39,8 +46,11 @@ export async function* reconcileItems(
     if (finding.state === "found") {
       const { id: runId, startedAt } = finding.run;
       await journal.append({ kind: "reconcile", op: intent.op, runId, result: "found", settled: true, code: null });
-      items[place] = { ...item, state: "running", runId, startedAt, problem: null };
-    } else {
+      items[place] =
+        item.runId === null || item.runId === runId
+          ? { ...item, state: "running", runId, startedAt, problem: null }
+          : { ...item, problem: `another start of this job has a run as well: ${runId}` };
+    } else if (item.runId === null) {
       const several =
         finding.state === "alarm" ? `several runs fit it: ${finding.runs.map(({ id }) => id).join(", ")}` : null;
       items[place] = {
@@ -48,6 +58,9 @@ export async function* reconcileItems(
         state: "unknown",
         problem: several ?? "no record of a run was found, which is no proof",
       };
+    } else {
+      // A person had a start sent again, and that one's run is known.
+      continue;
     }
     yield items[place];
   }

@@ -57,7 +57,7 @@ export async function beginJob(
   // Another line of the same instance is not another target.
   const own = targets
     .filter((target) => target.planned !== "duplicate")
-    .map((target, at) => ({ ...target, index: at + 1 }));
+    .map((target, at) => (target.index === at + 1 ? target : { ...target, index: at + 1 }));
   const plan = await writePlan(paths.state, journal.id, { prompt: template.text, source, targets: own });
   await journal.append({ kind: "job", total: own.length, settings: { ...toRecorded(settings), plan } });
   output.note(`job ${journal.id}`);

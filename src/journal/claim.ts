@@ -18,7 +18,14 @@ import * as z from "zod";
 import { CliError, messageOf } from "../errors.ts";
 import { isMissing, systemFiles, type FileLayer, type OpenFile } from "./file-layer.ts";
 import { assertTrusted, secureFolder } from "./folder.ts";
-import { identify, isGone, processIdentity, thisMachine, type Machine } from "./process-identity.ts";
+import {
+  identify,
+  isGone,
+  processIdentity,
+  thisMachine,
+  type Machine,
+  type ProcessIdentity,
+} from "./process-identity.ts";
 
 const queued = z.object({
   nonce: z.uuid(),
@@ -45,6 +52,8 @@ export interface Claim {
 export interface Claimant {
   readonly pid: number;
   readonly op: string;
+  /** Who `pid` is, if that is known already: it is asked of the system otherwise. */
+  readonly self?: ProcessIdentity;
 }
 
 /** Somebody else has it. */
@@ -118,8 +127,8 @@ export async function writerOf(journalPath: string, files: FileLayer): Promise<H
   });
 }
 
-async function takeClaim(path: string, { pid, op }: Claimant, what: string, files: FileLayer): Promise<Claim> {
-  const process = await identify(pid);
+async function takeClaim(path: string, { pid, op, self }: Claimant, what: string, files: FileLayer): Promise<Claim> {
+  const process = self ?? (await identify(pid));
   for (;;) {
     const file = await files.open(path, "join");
     try {
@@ -184,7 +193,7 @@ function parse(line: string): (z.output<typeof queued> | z.output<typeof withdra
 async function readWhole(file: OpenFile): Promise<string> {
   const chunks: Buffer[] = [];
   for (let position = 0; ;) {
-    const chunk = Buffer.alloc(65_536);
+    const chunk = Buffer.allocUnsafe(4_096);
     const length = await file.read(chunk, position);
     if (length === 0) return Buffer.concat(chunks).toString("utf8");
     chunks.push(chunk.subarray(0, length));

@@ -118,8 +118,18 @@ function others({ mode }: FileFacts, permissions: number): boolean {
   return platform() !== "win32" && (mode & permissions) !== 0;
 }
 
-/** This user's number; `undefined` on a system without, or in a container that does not know its own user. */
+let own: { readonly user: number | undefined } | undefined;
+
+/**
+ * This user's number; `undefined` on a system without, or in a container that does not know its own user. Asked once: the system
+ * reads its list of users for it each time, and a process stays its user's.
+ */
 function ownUser(): number | undefined {
+  own ??= { user: askForUser() };
+  return own.user;
+}
+
+function askForUser(): number | undefined {
   try {
     const { uid } = userInfo();
     return uid === -1 ? undefined : uid;

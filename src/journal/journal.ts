@@ -271,8 +271,6 @@ export class Journal {
         reject(this.#broken);
         return;
       }
-      // A caller's mistake is no reason to stop the others.
-      seal(this.#complete(entry, 0));
       this.#waiting.push({ entry, resolve, reject });
       this.#writing ??= this.#write();
     });
@@ -286,11 +284,7 @@ export class Journal {
       const batch = this.#waiting.splice(0, LARGEST_BATCH);
       try {
         if (this.#broken) throw this.#broken;
-        const records = await this.#writeBatch(batch);
-        for (const [index, { resolve }] of batch.entries()) {
-          const record = records[index];
-          if (record) resolve(record);
-        }
+        for (const { record, resolve } of await this.#writeBatch(batch)) resolve(record);
       } catch (error) {
         // What a failed write or sync has left on the disk cannot be known, and trying again would hide that.
         this.#broken ??= cannotWrite(this.path, error);
@@ -301,19 +295,25 @@ export class Journal {
     this.#writing = undefined;
   }
 
-  async #writeBatch(batch: readonly Waiting[]): Promise<JournalRecord[]> {
+  async #writeBatch(batch: readonly Waiting[]): Promise<(Waiting & { readonly record: JournalRecord })[]> {
     const first = this.#seq;
-    const sealed: ReturnType<typeof seal>[] = [];
-    for (const { entry } of batch) {
-      const one = seal(this.#complete(entry, first));
-      this.#note(one.record);
-      sealed.push(one);
+    const written: (Waiting & ReturnType<typeof seal>)[] = [];
+    for (const waiting of batch) {
+      try {
+        const one = seal(this.#complete(waiting.entry, first));
+        this.#note(one.record);
+        written.push({ ...waiting, ...one });
+      } catch (error) {
+        // A caller's mistake is no reason to stop the others.
+        waiting.reject(error);
+      }
     }
-    const bytes = Buffer.concat(sealed.map(({ line }) => line));
-    const written = await this.#file.write(bytes);
-    if (written !== bytes.length) throw new Error(`only ${written} of ${bytes.length} bytes could be written`);
+    if (written.length === 0) return written;
+    const bytes = Buffer.concat(written.map(({ line }) => line));
+    const length = await this.#file.write(bytes);
+    if (length !== bytes.length) throw new Error(`only ${length} of ${bytes.length} bytes could be written`);
     await this.#file.sync();
-    return sealed.map(({ record }) => record);
+    return written;
   }
 
   #complete(entry: Waiting["entry"], batch: number): Parameters<typeof seal>[0] {

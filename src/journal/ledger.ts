@@ -3,7 +3,9 @@ import { claimInstance, HeldError, type Claim } from "./claim.ts";
 import type { JournalFile } from "./folder.ts";
 import { Journal, type Invocation, type OpenOptions } from "./journal.ts";
 import { OpenIndex, type IntentFilter, type OpenIntent } from "./open-index.ts";
+import { identify, type ProcessIdentity } from "./process-identity.ts";
 import { allRecords } from "./scan.ts";
+import { SharedLook } from "./shared-look.ts";
 
 /** A start takes a second or two; one whose answer is lost holds its claim for minutes. */
 const CLAIM_PATIENCE_MS = 5_000;
@@ -25,14 +27,17 @@ export class Ledger {
   readonly #invocation: Invocation;
   readonly #openIndex: OpenIndex;
   readonly #resumed: ResumedJournal | undefined;
+  readonly #records = new SharedLook(() => this.#readRuns());
   #journal: Promise<Journal> | undefined;
+  #written: Journal | undefined;
+  #self: Promise<ProcessIdentity> | undefined;
 
   /** @param resumed a journal of an earlier invocation, to be gone on with in place of one of this invocation's own. */
   constructor(stateDirectory: string, invocation: Invocation, resumed?: ResumedJournal) {
     this.#stateDirectory = stateDirectory;
     this.#invocation = invocation;
     this.#resumed = resumed;
-    this.#openIndex = new OpenIndex(stateDirectory);
+    this.#openIndex = new OpenIndex(stateDirectory, undefined, () => this.#written);
   }
 
   get origin(): string {
@@ -45,10 +50,15 @@ export class Ledger {
    * @throws CliError `local-state`
    */
   journal(): Promise<Journal> {
-    this.#journal ??= this.#resumed
-      ? Journal.reopen(this.#resumed.file, this.#invocation, this.#resumed)
-      : Journal.create(this.#stateDirectory, this.#invocation);
+    this.#journal ??= this.#begin();
     return this.#journal;
+  }
+
+  async #begin(): Promise<Journal> {
+    this.#written = await (this.#resumed
+      ? Journal.reopen(this.#resumed.file, this.#invocation, this.#resumed)
+      : Journal.create(this.#stateDirectory, this.#invocation));
+    return this.#written;
   }
 
   /**
@@ -61,7 +71,8 @@ export class Ledger {
     for (;;) {
       try {
         const { origin, pid } = this.#invocation;
-        return await claimInstance(this.#stateDirectory, { origin, instanceId }, { pid, op });
+        this.#self ??= identify(pid);
+        return await claimInstance(this.#stateDirectory, { origin, instanceId }, { pid, op, self: await this.#self });
       } catch (error) {
         if (!(error instanceof HeldError) || performance.now() > until) throw error;
       }
@@ -102,7 +113,11 @@ export class Ledger {
   }
 
   /** The runs that are known to belong to operations of this machine, each with its operation. Reads every journal. */
-  async knownRuns(): Promise<KnownRun[]> {
+  knownRuns(): Promise<KnownRun[]> {
+    return this.#records.take();
+  }
+
+  async #readRuns(): Promise<KnownRun[]> {
     const runs: KnownRun[] = [];
     for await (const { record } of allRecords(this.#stateDirectory)) {
       if ((record.kind === "outcome" || record.kind === "reconcile") && record.runId !== null) {
@@ -119,6 +134,8 @@ export class Ledger {
    */
   async close(): Promise<void> {
     const journal = await this.#journal?.catch(() => undefined);
+    // From here on others may write it.
+    this.#written = undefined;
     await journal?.end();
   }
 }

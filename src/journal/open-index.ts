@@ -4,6 +4,7 @@ import { openJournals, type JournalFile } from "./folder.ts";
 import { noteOpen } from "./journal.ts";
 import { BEGINNING, readJournal, type Mark } from "./read.ts";
 import type { IntentRecord } from "./record.ts";
+import { SharedLook } from "./shared-look.ts";
 
 /** Something that was, or may have been, sent without its end being known. */
 export interface OpenIntent {
@@ -17,6 +18,12 @@ export interface IntentFilter {
   readonly origin?: string | undefined;
   readonly userId?: string | undefined;
   readonly instanceId?: string | undefined;
+}
+
+/** A journal that this process writes: what is open in it is known without reading it. */
+export interface OwnJournal {
+  readonly path: string;
+  readonly open: readonly IntentRecord[];
 }
 
 /** What is known of one journal that has not been closed. */
@@ -36,12 +43,19 @@ interface Known {
 export class OpenIndex {
   readonly #stateDirectory: string;
   readonly #files: FileLayer;
+  readonly #own: () => OwnJournal | undefined;
   readonly #known = new Map<string, Known>();
-  #looking: Promise<unknown> = Promise.resolve();
+  readonly #look = new SharedLook(() => this.#lookAtAll());
 
-  constructor(stateDirectory: string, files: FileLayer = systemFiles) {
+  /** @param own the journal that this process writes at that time. */
+  constructor(
+    stateDirectory: string,
+    files: FileLayer = systemFiles,
+    own: () => OwnJournal | undefined = () => undefined,
+  ) {
     this.#stateDirectory = stateDirectory;
     this.#files = files;
+    this.#own = own;
   }
 
   /**
@@ -49,15 +63,13 @@ export class OpenIndex {
    *
    * @throws CliError `local-state` when a journal is damaged or cannot be read: what it holds open cannot be known.
    */
-  find(filter: IntentFilter = {}): Promise<OpenIntent[]> {
-    // One at a time: two would both read on from the same place.
-    const found = this.#looking.then(() => this.#find(filter));
-    this.#looking = found.catch(() => undefined);
-    return found;
+  async find(filter: IntentFilter = {}): Promise<OpenIntent[]> {
+    await this.#look.take();
+    const matching = [...this.#known.values()].filter((known) => this.#matchesIn(known, filter).length > 0);
+    return matching.length === 0 ? [] : this.#look.inTurn(() => this.#lookCloser(matching, filter));
   }
 
-  async #find(filter: IntentFilter): Promise<OpenIntent[]> {
-    const found: OpenIntent[] = [];
+  async #lookAtAll(): Promise<void> {
     const files = await openJournals(this.#stateDirectory, this.#files);
     const names = new Set(files.map(({ name }) => name));
     for (const name of this.#known.keys()) if (!names.has(name)) this.#known.delete(name);
@@ -65,18 +77,29 @@ export class OpenIndex {
       const known = this.#known.get(file.name) ?? { file, mark: BEGINNING, open: new Map<string, IntentRecord>() };
       this.#known.set(file.name, known);
       await this.#readOn(known);
-      if (!hasMatch(known, filter)) continue;
+    }
+  }
+
+  async #lookCloser(all: readonly Known[], filter: IntentFilter): Promise<OpenIntent[]> {
+    const found: OpenIntent[] = [];
+    for (const known of all.toSorted((a, b) => (a.file.name < b.file.name ? -1 : 1))) {
+      const { file } = known;
       // Asked before the last look: what a process finished before it let go is then read, not taken for abandoned.
       const writer = await writerOf(file.path, this.#files);
       await this.#readOn(known);
-      for (const intent of known.open.values()) {
-        if (matches(intent, filter)) found.push({ journal: file, intent, writer });
-      }
+      found.push(...this.#matchesIn(known, filter).map((intent) => ({ journal: file, intent, writer })));
     }
     return found;
   }
 
+  #matchesIn({ file, open }: Known, filter: IntentFilter): IntentRecord[] {
+    const own = this.#own();
+    const intents = own?.path === file.path ? own.open : [...open.values()];
+    return intents.filter((intent) => matches(intent, filter));
+  }
+
   async #readOn(known: Known): Promise<void> {
+    if (this.#own()?.path === known.file.path) return;
     const { size } = await this.#files.facts(known.file.path).catch(() => ({ size: Infinity }));
     if (size === known.mark.offset) return;
     if (size < known.mark.offset) {
@@ -89,11 +112,6 @@ export class OpenIndex {
       noteOpen(known.open, record);
     }
   }
-}
-
-function hasMatch({ open }: Known, filter: IntentFilter): boolean {
-  for (const intent of open.values()) if (matches(intent, filter)) return true;
-  return false;
 }
 
 function matches(intent: IntentRecord, { origin, userId, instanceId }: IntentFilter): boolean {

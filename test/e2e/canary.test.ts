@@ -45,6 +45,9 @@ beforeAll(async () => {
   // The wait between two tries is random from nothing up: nothing will do.
   vi.spyOn(Math, "random").mockReturnValue(0);
   await logIn();
+  // A job, for the commands that are about one; of one of its targets the machine is down.
+  const targets = [customer(), "ivan.stopped@example.com"].flatMap((user) => ["-u", user]);
+  await use(["runs", "start", ...targets, "-p", LONG, "--yes"]);
 });
 afterAll(async () => {
   vi.restoreAllMocks();
@@ -105,7 +108,10 @@ const CALLS: Readonly<Record<string, (id: string, user: string) => readonly (rea
     ["-L", "5", "--json"],
     ["--fields", "id,prompt", "-o", "csv"],
   ],
-  "runs start": (_id, user) => [["-u", user, "-p", "canary", "--dry-run"]],
+  "runs start": (_id, user) => [
+    ["-u", user, "-p", "canary", "--dry-run"],
+    ["-u", user, "-u", "alice@example.com", "-p", "canary", "--dry-run", "--json"],
+  ],
   "runs show": (id) => [[id], [id, "--json"]],
   "runs watch": (id) => [
     [id, "--timeout", "200ms", "--interval", "50ms"],
@@ -119,6 +125,11 @@ const CALLS: Readonly<Record<string, (id: string, user: string) => readonly (rea
   "runs diagnose": (id, user) => [[id], ["-u", user, "--json"]],
   "runs reconcile": () => [[], ["--json"]],
   "runs cancel": (id) => [[id, "--yes", "--json"]],
+  "jobs list": () => [[], ["--json"]],
+  "jobs show": () => [["@latest"]],
+  "jobs resume": () => [["@latest", "--detach"]],
+  "jobs retry-failed": () => [["@latest", "--dry-run"]],
+  "jobs report": () => [["@latest"], ["@latest", "--json"]],
   "instances list": () => [
     ["-L", "5"],
     ["--json", "-L", "5"],

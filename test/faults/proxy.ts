@@ -53,6 +53,11 @@ export class Exchange {
     return this.method === "GET" ? "batch" : "single";
   }
 
+  /** What a mutation is asked to do. */
+  get input(): unknown {
+    return JSON.parse(this.#body.toString());
+  }
+
   get batchSize(): number {
     return this.procedure.split(",").length;
   }

@@ -124,9 +124,9 @@ async function reconcile(
 ): Promise<void> {
   const progress = await output.busy("looking for the runs of starts that were under way");
   try {
-    for await (const { target, state, runId, problem } of reconcileItems(await api(), ledger, items, stop)) {
+    for await (const { target, runId, problem } of reconcileItems(await api(), ledger, items, { stop })) {
       const who = target.userEmail ?? target.named;
-      if (state === "running") output.note(`${who}: the run had started, it was found by its row: ${runId}`);
+      if (problem === null) output.note(`${who}: the run had started, it was found by its row: ${runId}`);
       else output.warn(`${who}: ${problem}`);
     }
   } finally {

@@ -1,0 +1,143 @@
+/**
+ * Jobs over a way that fails one answer in ten, killed meanwhile or not; and jobs that meet: of two operators, and of one. The
+ * whole of it: `npm run faults:jobs`.
+ */
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { loadCustomer } from "../../src/sandbox/seed/people.ts";
+import { openDesk, type Desk } from "../harness.ts";
+import { Dice } from "./dice.ts";
+import { figures, playJob, type Played } from "./job-campaign.ts";
+import { figuresTable } from "./job-judge.ts";
+import { Operator, type Reported } from "./operator.ts";
+
+const whole = process.env.KILOCLAW_FAULTS !== undefined;
+const FAULTY_TARGETS = 300;
+const MEETING_TARGETS = whole ? 100 : 16;
+const MEETINGS = 3;
+
+const ADA = "ada.admin@kilocode.ai";
+const OTTO = "otto.oncall@kilocode.ai";
+
+let desk: Desk;
+let taken = 0;
+beforeAll(async () => {
+  desk = await openDesk({ extraUsers: (whole ? 4 * FAULTY_TARGETS : 0) + MEETINGS * 2 * MEETING_TARGETS });
+}, 300_000);
+afterAll(() => desk.close());
+
+/** The number of the first of so many customers of one's own. */
+function customers(count: number): number {
+  taken += count;
+  return taken - count + 1;
+}
+
+describe.skipIf(!whole)("a job over a way that fails one answer in ten", () => {
+  const played: Played[] = [];
+  it.each([
+    { seed: 1, interruptions: 0 },
+    { seed: 2, interruptions: 0 },
+    { seed: 3, interruptions: 12 },
+    { seed: 4, interruptions: 12 },
+  ])("seed $seed, $interruptions interruptions", { timeout: 3_600_000 }, async ({ seed, interruptions }) => {
+    const from = customers(FAULTY_TARGETS);
+    const one = await playJob(desk, {
+      seed,
+      interruptions,
+      targets: FAULTY_TARGETS,
+      concurrency: 24,
+      from,
+      fails: 0.1,
+    });
+    played.push(one);
+    console.log(figuresTable(played.map(figures)));
+    expect(one.problems.map(({ text }) => text).join("\n\n")).toBe("");
+    expect(one.struck).toBeGreaterThan(FAULTY_TARGETS / 10);
+  });
+});
+
+/** Long enough to be in the way for as long as both jobs take. */
+const longRun = (mark: string) => `[rehearse lines=1 delay=600] ${mark}`;
+
+/** Two jobs on the same instances, begun at once. */
+interface Meeting {
+  readonly name: string;
+  readonly operators: readonly [Operator, Operator];
+  readonly onConflict: "skip" | "fail";
+}
+
+/** A quarter of each job's targets is its alone; each has an order of its own. */
+async function meet({ name, operators, onConflict }: Meeting) {
+  const quarter = MEETING_TARGETS / 4;
+  const from = customers(MEETING_TARGETS + quarter);
+  const dice = new Dice("meeting", name);
+  const jobs = operators.map(async (operator, at) => {
+    const targets = Array.from({ length: MEETING_TARGETS }, (_, place) => ({
+      number: from + at * quarter + place,
+      exit: 0,
+      order: dice.chance(),
+    })).toSorted((a, b) => a.order - b.order);
+    const more = ["--on-conflict", onConflict, "--detach", "-o", "jsonl"];
+    const command = await operator.beginJob(targets, longRun(name), ...more);
+    await command.end();
+    const [, id = "none"] = /job ([0-9a-f-]{36})$/m.exec(command.stderr) ?? [];
+    return (await operator.report(id))?.items ?? [];
+  });
+  const items = (await Promise.all(jobs)).flat();
+  const rows = await desk.rows(name);
+  const inTheWay = onConflict === "fail" ? "conflict" : "skipped";
+  const wrong = Array.from({ length: MEETING_TARGETS + quarter }, (_, at) => loadCustomer(from + at)).flatMap(
+    ({ instanceId }) => {
+      const [row, ...more] = rows.filter(({ instance_id: id }) => id === instanceId);
+      const said = items.filter((item) => item.instanceId === instanceId);
+      if (!row || more.length > 0) return [`${instanceId} was started ${row ? more.length + 1 : 0} times`];
+      const winners = said.filter(({ state, runId, attached }) => state === "running" && runId === row.id && !attached);
+      const losers = said.filter((item) => !winners.includes(item));
+      const who = row.initiated_by_admin_email ?? "nobody";
+      const right =
+        winners.length === 1 && losers.every((one) => one.state === inTheWay && isAttributed(one, row.id, who));
+      return right ? [] : [`${instanceId}: ${JSON.stringify(said)}`];
+    },
+  );
+  const starts = [...new Set(operators)].flatMap((operator) => operator.starts);
+  const requests = starts.map(({ instanceId }) => instanceId);
+  const found = {
+    instances: MEETING_TARGETS + quarter,
+    requests: requests.length,
+    "sent twice": requests.length - new Set(requests).size,
+    rows: rows.length,
+    "in the way": items.filter(({ state }) => state === inTheWay).length,
+    wrong: wrong.length,
+  };
+  return { found, wrong };
+}
+
+/** Says which run is in the way, and whose; or which of this machine's processes was at work there, and on what. */
+function isAttributed({ problem }: Reported, runId: string, who: string): boolean {
+  const words = problem ?? "";
+  return (
+    (words.includes(runId) && words.includes(who)) || /process \d+, since .* \(operation [0-9a-f-]{36}\)/.test(words)
+  );
+}
+
+describe("two jobs on the same instances at once", { timeout: whole ? 600_000 : 120_000 }, () => {
+  const table: Record<string, string | number>[] = [];
+  it.each([
+    { name: "two admins, two machines", admins: [ADA, OTTO], onConflict: "skip" },
+    { name: "one admin, two machines", admins: [ADA, ADA], onConflict: "fail" },
+    { name: "one machine", admins: [ADA], onConflict: "skip" },
+  ] as const)("$name: each is started once, and the other is named", async ({ name, admins, onConflict }) => {
+    const [first, second = first] = await Promise.all(
+      admins.map(async (admin) => Operator.open(desk, await desk.sandbox.remote.token(admin))),
+    );
+    if (!first || !second) throw new Error("nobody is at work");
+    const { found, wrong } = await meet({ name, operators: [first, second], onConflict });
+    await Promise.all([...new Set([first, second])].map((operator) => operator.close()));
+    table.push({ meeting: name, ...found });
+    if (whole) console.log(figuresTable(table));
+    expect(wrong).toEqual([]);
+    expect(found.rows).toBe(found.instances);
+    expect(found["in the way"]).toBe(2 * MEETING_TARGETS - found.instances);
+    // Two machines know nothing of each other until the platform says so; of one machine's, the second is never sent.
+    expect(found["sent twice"]).toBeLessThanOrEqual(first === second ? 0 : found.instances);
+  });
+});

@@ -1,0 +1,139 @@
+/** What one invocation, which starts many at once, needs to know of the others of this machine. */
+import { randomUUID } from "node:crypto";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { getEventListeners } from "node:events";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { Api } from "../../src/api/api.ts";
+import { reconcileItems } from "../../src/bulk/resume.ts";
+import { systemFiles, type FileLayer } from "../../src/journal/file-layer.ts";
+import { Journal, type Invocation } from "../../src/journal/journal.ts";
+import { Ledger } from "../../src/journal/ledger.ts";
+import { OpenIndex } from "../../src/journal/open-index.ts";
+import { promptFacts, type Entry } from "../../src/journal/record.ts";
+import { SharedLook } from "../../src/journal/shared-look.ts";
+
+const invocation: Invocation = {
+  action: "start",
+  profile: "default",
+  origin: "https://app.kilo.ai",
+  adminId: "admin-1",
+  ticket: null,
+  reason: null,
+  tool: "0.0.0-test",
+  pid: process.pid,
+};
+const instanceOf = (index: number) => `20000000-0000-4000-8000-${String(index).padStart(12, "0")}`;
+const intent = (op: string, index: number): Entry => {
+  const target = { userId: `user-${index}`, instanceId: instanceOf(index), runId: null };
+  return { kind: "intent", op, ...target, ...promptFacts("repair it"), knownRunIds: [] };
+};
+const outcome = (op: string): Entry => {
+  return { kind: "outcome", op, runId: randomUUID(), result: "started", settled: true, code: null };
+};
+
+let state: string;
+beforeEach(async () => {
+  state = await mkdtemp(join(tmpdir(), "kiloclaw-ledger-"));
+});
+afterEach(() => rm(state, { recursive: true, force: true }));
+
+describe("a look that many want", () => {
+  it("begins after each of them asked, and is shared by those who asked before it", async () => {
+    let [begun, release] = [0, () => {}];
+    const look = new SharedLook(async () => {
+      const mine = ++begun;
+      await new Promise<void>((resolve) => (release = resolve));
+      return mine;
+    });
+    const first = look.take();
+    await new Promise((resolve) => setImmediate(resolve));
+    const later = [look.take(), look.take(), look.take()];
+    expect(begun).toBe(1);
+    release();
+    expect(await first).toBe(1);
+    await new Promise((resolve) => setImmediate(resolve));
+    release();
+    expect(await Promise.all(later)).toEqual([2, 2, 2]);
+  });
+
+  it("that fails is the trouble of those who shared it only", async () => {
+    let tries = 0;
+    const look = new SharedLook(async () => {
+      tries += 1;
+      if (tries === 1) throw new Error("no such luck");
+      return tries;
+    });
+    const [one, two] = [look.take(), look.take()];
+    await expect(one).rejects.toThrow("no such luck");
+    await expect(two).rejects.toThrow("no such luck");
+    expect(await look.take()).toBe(2);
+  });
+});
+
+describe("what is open", () => {
+  it("in a journal of its own is known without reading it, in others by reading what is new", async () => {
+    const opened: string[] = [];
+    const files: FileLayer = {
+      ...systemFiles,
+      open: (path, mode) => {
+        opened.push(path);
+        return systemFiles.open(path, mode);
+      },
+    };
+    const [own, other] = [await Journal.create(state, invocation), await Journal.create(state, invocation)];
+    const index = new OpenIndex(state, files, () => own);
+    const ops = [randomUUID(), randomUUID()] as const;
+    await own.append(intent(ops[0], 1));
+    await other.append(intent(ops[1], 2));
+
+    const found = async () => (await index.find()).map(({ intent: { op }, writer }) => [op, writer?.pid]);
+    expect(await found()).toEqual(ops.map((op) => [op, process.pid]));
+    expect(opened).not.toContain(own.path);
+    expect(opened).toContain(other.path);
+    await own.append(outcome(ops[0]));
+    await other.append(outcome(ops[1]));
+    expect(await found()).toEqual([]);
+    await Promise.all([own.end(), other.end()]);
+  });
+
+  it("of an earlier invocation is seen by the one that goes on with its journal", async () => {
+    const before = await Journal.create(state, invocation);
+    const op = randomUUID();
+    await before.append(intent(op, 1));
+    await before.close();
+    const file = { id: before.id, name: before.path.split("/").at(-1) ?? "", path: before.path, stateDirectory: state };
+    const ledger = new Ledger(state, invocation, { file });
+    await ledger.journal();
+    expect((await ledger.open({ instanceId: instanceOf(1) })).map(({ intent }) => intent.op)).toEqual([op]);
+    expect(await ledger.open({ instanceId: instanceOf(2) })).toEqual([]);
+    await ledger.close();
+  });
+});
+
+describe("starts that were under way", () => {
+  it("are looked for all at once, however many, with nothing piling up on the signal that they share", async () => {
+    const COUNT = 40;
+    const ledger = new Ledger(state, invocation);
+    const journal = await ledger.journal();
+    await Promise.all(Array.from({ length: COUNT }, (_, index) => journal.append(intent(randomUUID(), index))));
+    const stop = new AbortController();
+    let [asked, listeners] = [0, 0];
+    const everybodyAsked = new Promise<void>((resolve) => {
+      const query = async () => {
+        listeners = Math.max(listeners, getEventListeners(stop.signal, "abort").length);
+        if (++asked === COUNT) resolve();
+        return { runs: [], pagination: { offset: 0, limit: 100, total: 0, totalPages: 0 } };
+      };
+      const api = { query } as unknown as Api;
+      void (async () => {
+        for await (const _ of reconcileItems(api, ledger, [], { stop: stop.signal }));
+      })();
+    });
+    await everybodyAsked;
+    stop.abort();
+    expect(listeners).toBeLessThan(10);
+    await ledger.close();
+  });
+});
