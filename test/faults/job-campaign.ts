@@ -7,7 +7,7 @@ import { judge, WRONGS, type Problem } from "./job-judge.ts";
 import { Operator, type Command, type JobCustomer } from "./operator.ts";
 
 export interface Plan {
-  /** Decides everything: a campaign that failed can be played again. */
+  /** Decides what is done to it and when, as far as that does not hang on how fast the machine is: the same again is much alike. */
   readonly seed: number;
   readonly targets: number;
   /** Starts under way at a time. */
