@@ -182,13 +182,23 @@ export async function* readResults(stateDirectory: string, jobId: string): Async
 
 const SUMMARY = z.object({ version: z.string(), summary: z.unknown() });
 
-/** Tells a job's state on this machine from every other that it has had: its files only ever grow. */
-export async function versionOf({ stateDirectory, id, path }: JournalFile): Promise<string> {
-  const { size } = await systemFiles.facts(path);
-  const results = await systemFiles
-    .facts(join(folderOf(stateDirectory, id), "results.jsonl"))
-    .catch(() => ({ size: 0 }));
-  return `${size} ${results.size}`;
+/**
+ * Tells a job's state on this machine from every other that it has had: its files only ever grow. `undefined` where its journal
+ * has been moved since it was listed.
+ */
+export async function versionOf({ stateDirectory, id, path }: JournalFile): Promise<string | undefined> {
+  const sizeOf = async (file: string) => {
+    try {
+      return (await systemFiles.facts(file)).size;
+    } catch (error) {
+      if (!isMissing(error)) throw cannotUse(file, error);
+      return undefined;
+    }
+  };
+  const size = await sizeOf(path);
+  return size === undefined
+    ? undefined
+    : `${size} ${await sizeOf(join(folderOf(stateDirectory, id), "results.jsonl"))}`;
 }
 
 /** Keeps what a job comes to, for lists, as long as it is at this version. */

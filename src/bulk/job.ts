@@ -80,12 +80,21 @@ export async function jobRecord(file: JournalFile): Promise<JobRecord> {
  *   as {@link findJob}.
  */
 export async function loadJob(stateDirectory: string, text: string): Promise<Job> {
-  const file = await findJob(stateDirectory, text);
+  return readJob(await findJob(stateDirectory, text));
+}
+
+/**
+ * Reads the job of a journal.
+ *
+ * @throws CliError `local-state` as {@link loadJob}; `conflict` when a process has only begun it.
+ */
+export async function readJob(file: JournalFile): Promise<Job> {
   const records = new JobRecords();
   // Asked first: what a process finishes before it lets go is then read, too.
-  const writer = await writerOf(file.path, systemFiles);
+  const working = (await writerOf(file.path, systemFiles)) !== null;
   for await (const record of readJournal(file)) records.note(record);
-  return assemble(stateDirectory, file, records, writer !== null);
+  if (working && !records.job) throw new CliError("conflict", `job ${file.id} is only just being begun`);
+  return assemble(file.stateDirectory, file, records, working);
 }
 
 /**

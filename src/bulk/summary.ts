@@ -3,7 +3,7 @@ import { writerOf } from "../journal/claim.ts";
 import type { JournalFile } from "../journal/folder.ts";
 import * as z from "zod";
 import type { Item, ItemState } from "./item.ts";
-import { loadJob, type Job } from "./job.ts";
+import { readJob, type Job } from "./job.ts";
 import { readSummary, versionOf, writeSummary } from "./job-files.ts";
 
 const date = z.coerce.date();
@@ -83,12 +83,11 @@ export async function summaryOf(file: JournalFile): Promise<JobSummary> {
   const { id, stateDirectory, path } = file;
   const working = (await writerOf(path, systemFiles)) !== null;
   const version = await versionOf(file);
-  const kept = working ? undefined : summarySchema.safeParse(await readSummary(stateDirectory, id, version)).data;
+  if (working || version === undefined) return summarize(await readJob(file));
+  const kept = summarySchema.safeParse(await readSummary(stateDirectory, id, version)).data;
   if (kept) return kept;
-  const summary = summarize(await loadJob(stateDirectory, id));
-  if (!working) {
-    // For the next time; a list is none the worse without it.
-    await writeSummary(stateDirectory, id, { version, summary }).catch(() => undefined);
-  }
+  const summary = summarize(await readJob(file));
+  // For the next time; a list is none the worse without it.
+  await writeSummary(stateDirectory, id, { version, summary }).catch(() => undefined);
   return summary;
 }

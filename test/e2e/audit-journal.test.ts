@@ -129,7 +129,7 @@ describe("audit log", () => {
   it("gives the raw records, every one, in the order of their times", async () => {
     const [a, b] = [randomUUID(), randomUUID()];
     const path = await write([intent(a), outcome(a, randomUUID())], { at: "2026-11-01T10:00:00Z" });
-    await write([intent(b)], { at: "2026-11-01T10:00:03Z", leave: "crashed" });
+    await write([intent(b)], { at: "2026-11-01T10:00:01.500Z", leave: "crashed" });
     const written = (await readFile(path, "utf8")).trim().split("\n");
     const raw = rows(await audit(["log", "--records", "--json"]));
     expect(raw.map(({ kind, op }) => [kind, op])).toEqual([

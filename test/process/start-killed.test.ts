@@ -173,7 +173,7 @@ function at(scene: Scene, isIt: (exchange: Exchange) => boolean, deal: (exchange
   };
 }
 const isStart = ({ isStart }: Exchange) => isStart;
-const isSnapshot = ({ procedure }: Exchange) => procedure === "listAllCliRuns";
+const isSnapshot = ({ procedure }: Exchange) => procedure.split(",").includes("listAllCliRuns");
 
 describe("a start that is killed", { timeout: 60_000 }, () => {
   it("before the intent is written: nothing is open", async () => {
