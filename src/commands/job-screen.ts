@@ -11,6 +11,7 @@ const TICK_MS = 1_000;
 /** A screen has no room for more; they need not even be sorted. */
 const MOST_ROWS = 200;
 const MOST_GROUPS = 3;
+const MOST_LEFT = 20;
 
 const COLUMNS: readonly Column<UnderWay>[] = [
   { header: "STATE", rank: 1, value: ({ item }) => item.state, color: ({ item }) => stateColor(item.state) },
@@ -24,7 +25,7 @@ const COLUMNS: readonly Column<UnderWay>[] = [
 /** Shows a job while it is done: a live table to a person, a line or an event for each change elsewhere. */
 export interface JobScreen {
   show(event: JobEvent): void;
-  /** The job is over: what was drawn goes away, and data that comes as a whole is written. */
+  /** The job is over: what was drawn makes way for what is left to do, and data that comes as a whole is written. */
   end(items: readonly Item[]): Promise<void>;
 }
 
@@ -35,9 +36,10 @@ export async function openScreen({ output }: Pick<Context, "output">, id: string
     const ticking = setInterval(() => live.refresh(), TICK_MS);
     return {
       show: () => live.refresh(),
-      end: async () => {
+      end: async (items) => {
         clearInterval(ticking);
         live.end();
+        await listOpen(output, items);
       },
     };
   }
@@ -52,6 +54,13 @@ export async function openScreen({ output }: Pick<Context, "output">, id: string
     case "csv":
       return { show: () => undefined, end: (items) => output.list(items.map(reportItem), itemView, "") };
   }
+}
+
+/** Leaves on the screen the targets that somebody has to look at. */
+async function listOpen(output: Context["output"], items: readonly Item[]): Promise<void> {
+  const open = items.map(reportItem).filter(({ signature }) => signature !== null);
+  if (open.length > 0) await output.list(open.slice(0, MOST_LEFT), itemView, "");
+  if (open.length > MOST_LEFT) output.note(`… and ${open.length - MOST_LEFT} more`);
 }
 
 /** Those that have been at it for longest on top. */

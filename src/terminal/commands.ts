@@ -1,5 +1,5 @@
 /** A command of this tool that asks the platform something, with what follows it on its line. */
-const COMMAND = /\bkiloclaw-admin (?=(?:runs|instances|users|audit|auth)\b)([^\n]*)/g;
+const COMMAND = /\bkiloclaw-admin (?=(?:runs|jobs|instances|users|audit|auth)\b)([^\n]*)/g;
 
 /**
  * The commands in a text as they have to be typed here: with the flags that named the platform on this command's own line, so

@@ -28,8 +28,8 @@ const ASKING: Readonly<Record<string, readonly string[]>> = {
   "audit export": ["-o", "csv"],
   "auth status": [],
 };
-/** Nouns and commands that work without a token. */
-const LOCAL = ["audit log", "auth login", "auth logout", "config", "doctor", "sandbox"];
+/** Nouns and commands that work without a token; of jobs, which have to be there first, those that need one are tried apart. */
+const LOCAL = ["audit log", "auth login", "auth logout", "config", "doctor", "jobs", "sandbox"];
 
 describe("without a token", () => {
   it("are all commands that need one", () => {

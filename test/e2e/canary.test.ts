@@ -47,7 +47,7 @@ beforeAll(async () => {
   await logIn();
   // A job, for the commands that are about one; of one of its targets the machine is down.
   const targets = [customer(), "ivan.stopped@example.com"].flatMap((user) => ["-u", user]);
-  expect((await use(["runs", "start", ...targets, "-p", LONG, "--yes"])).code).toBe(9);
+  await use(["runs", "start", ...targets, "-p", LONG, "--yes"]);
 });
 afterAll(async () => {
   vi.restoreAllMocks();

@@ -291,6 +291,15 @@ describe("a job that is interrupted", () => {
     expect(resumed.stderr).toMatch(/gone\.txt is not there any more; going on with the targets as they were planned/);
   });
 
+  it.each(["resume", "retry-failed"])("needs a login to %s", async (verb) => {
+    const result = await start([...take(1), "ivan.stopped@example.com"], OK);
+    const files = await desk.run(["audit", "log", "--records", "--json"]);
+    const refused = await desk.run(["jobs", verb, jobOf(result)], { env: { KILOCLAW_ADMIN_TOKEN: "" } });
+    expect(refused).toMatchObject({ code: 4, stdout: "" });
+    expect(refused.stderr).toMatch(/not logged in/);
+    expect((await desk.run(["audit", "log", "--records", "--json"])).stdout).toBe(files.stdout);
+  });
+
   it("goes on with nobody else's platform", async () => {
     const result = await start(take(2), OK);
     const elsewhere = await desk.run(["jobs", "resume", jobOf(result), "--host", "https://elsewhere.example.com"]);

@@ -7,7 +7,7 @@ import { judge, WRONGS, type Problem } from "./job-judge.ts";
 import { Operator, type Command, type JobCustomer } from "./operator.ts";
 
 export interface Plan {
-  /** Decides everything: a campaign that failed can be played again. */
+  /** Decides what is done to it and when, as far as that does not hang on how fast the machine is: the same again is much alike. */
   readonly seed: number;
   readonly targets: number;
   /** Starts under way at a time. */
@@ -113,7 +113,8 @@ class Campaign {
     await arrived(this.operator.proxy.exchanges);
     const { unknown, waited } = await this.#count();
     const before = this.operator.starts.length;
-    await this.#toItsEnd(await this.#goOn());
+    if (this.#plan.fails > 0) await this.#toItsEnd(await this.#goOn());
+    // With nothing left to do nothing may be sent.
     await this.#toItsEnd(await this.#goOn());
     await this.#look(true);
     const after = this.operator.starts.length;

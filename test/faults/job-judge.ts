@@ -3,7 +3,7 @@ import type { Row } from "../harness.ts";
 import type { Reported } from "./operator.ts";
 
 export const WRONGS = ["double start", "lost ID", "wrong outcome", "false denial"] as const;
-export type Wrong = (typeof WRONGS)[number];
+type Wrong = (typeof WRONGS)[number];
 
 export interface Problem {
   readonly kind: Wrong;
@@ -11,7 +11,7 @@ export interface Problem {
 }
 
 /** Says that there is no run of the job. */
-const DENIES: readonly Reported["state"][] = [
+export const DENIES: readonly Reported["state"][] = [
   ...(["waiting", "starting", "refused", "skipped", "conflict", "machine-down", "unplanned"] as const),
 ];
 

@@ -169,6 +169,22 @@ describe.skipIf(!hasScript)("on a terminal (needs script of util-linux)", () => 
     expect(screen.lastIndexOf("\u001b[?25h")).toBeGreaterThan(screen.lastIndexOf("\u001b[?25l"));
   });
 
+  it("watches several runs on a screen of its own, and gives the terminal back with their results", async () => {
+    const users = ["fleet11@fleet.example.com", "fleet12@fleet.example.com"];
+    const ids = await Promise.all(users.map((user) => desk.startRun(user, "[rehearse lines=3 interval=0.3 ansi=1]")));
+    const { code, stdout: screen } = await onTerminal(["runs", "watch", ...ids, "--interval", "100ms"]);
+    expect(code).toBe(0);
+    // oxlint-disable-next-line no-control-regex -- to another screen, and back
+    const [before = "", picture = "", after = "", ...more] = screen.split(/\u001b\[\?1049[hl]/);
+    expect(more).toEqual([]);
+    expect(before).not.toContain("STATUS");
+    expect(picture).toContain("2 runs: ");
+    for (const hostile of ["\u001b]", "\u001bP", "\u009b", "\u0007", "\u202e"]) expect(picture).not.toContain(hostile);
+    expect(picture.endsWith("\u001b[?25h")).toBe(true);
+    for (const id of ids) expect(after).toContain(id);
+    expect(after).toContain("2 runs: 2 completed");
+  });
+
   it("shows a table that fits", async () => {
     const { code, stdout } = await onTerminal(["runs", "list", "-u", "dave.destroyed@example.com", "--no-color"]);
     expect(code).toBe(0);
