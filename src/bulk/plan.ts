@@ -59,13 +59,18 @@ export async function planTargets(
     ]);
     for (const [instanceId, run] of running) markRunning(open.get(instanceId), run);
   }
-  return mine.map(({ entry: { named, instance, line, fields }, ...found }, at) => ({
+  // Each field by its name: of the same fields taken over as a whole, an object is half as large again.
+  return mine.map(({ entry, userId, userEmail, instanceId, planned, detail }, at) => ({
     index: at + 1,
-    named,
-    instance,
-    line,
-    fields,
-    ...found,
+    named: entry.named,
+    instance: entry.instance,
+    line: entry.line,
+    fields: entry.fields,
+    userId,
+    userEmail,
+    instanceId,
+    planned,
+    detail,
   }));
 }
 
