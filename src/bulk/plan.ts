@@ -59,7 +59,7 @@ export async function planTargets(
     ]);
     for (const [instanceId, run] of running) markRunning(open.get(instanceId), run);
   }
-  // Each field by its name: of the same fields taken over as a whole, an object is half as large again.
+  // Each field by its name: an object that takes the same ones over as a whole is almost a third larger.
   return mine.map(({ entry, userId, userEmail, instanceId, planned, detail }, at) => ({
     index: at + 1,
     named: entry.named,
