@@ -1,22 +1,21 @@
-import { ApiError } from "../api/api-error.ts";
+import type { ApiError } from "../api/api-error.ts";
 import type { Api } from "../api/api.ts";
 import { ownSignal } from "../api/own-signal.ts";
-import { UPSTREAM_CODES } from "../contract/procedures.ts";
-import { CliError } from "../errors.ts";
-import { HeldError } from "../journal/claim.ts";
+import { messageOf } from "../errors.ts";
 import type { Ledger } from "../journal/ledger.ts";
 import { Bell } from "../runs/bell.ts";
 import { graceAfter } from "../runs/grace.ts";
 import { LOOK_AFTER_MS } from "../runs/reconcile.ts";
-import { initiator, startedRun, type Run } from "../runs/run.ts";
-import { startOnRecord, type RecordedOutcome } from "../runs/start-on-record.ts";
-import { watchMany } from "../runs/watch-many.ts";
-import type { ManyEvent, Watched } from "../runs/watched.ts";
+import { startedRun, type Run } from "../runs/run.ts";
+import { startOnRecord } from "../runs/start-on-record.ts";
+import type { Watched } from "../runs/watched.ts";
+import { Following } from "./following.ts";
 import { Gate } from "./gate.ts";
 import { isSendable, type Item, type Sendable } from "./item.ts";
 import { Queue } from "./queue.ts";
 import type { JobSettings } from "./settings.ts";
 import { Throttle } from "./throttle.ts";
+import { judge, judgeFailure, type Judged, type Verdict } from "./verdict.ts";
 
 export type JobEvent =
   /** Something has become of a target. */
@@ -93,15 +92,15 @@ class Execution {
   readonly #gate: Gate;
   readonly #throttle: Throttle;
   readonly #bell: Bell;
-  /** Runs to be followed, as they come. */
-  readonly #arrivals = new Queue<Run>();
-  /** Which items a followed run is about. */
-  readonly #followed = new Map<string, { readonly places: number[]; readonly since: number }>();
-  /** Which items wait for the end of somebody else's run. */
-  readonly #waitingFor = new Map<string, number[]>();
+  readonly #following = new Following({
+    wrote: (place, line) => this.events.push({ type: "output-line", item: this.#item(place), line }),
+    ended: (place, watched) => this.#ended(place, watched),
+    late: (place) => this.#leave(place, "still running at the time limit"),
+    freed: (place, watched) => this.#freed(place, watched),
+  });
   /** Places of items to be taken up before the others, and after them. */
-  readonly #again: number[] = [];
-  readonly #later: number[] = [];
+  readonly #first: number[] = [];
+  readonly #last: number[] = [];
   readonly #tries = new Map<number, number>();
   #next = 0;
   #starting = 0;
@@ -128,13 +127,13 @@ class Execution {
     const drain = graceAfter(stop, DRAIN_MS);
     const onStop = () => this.close("interrupted");
     const limit = timeoutMs === null ? undefined : setTimeout(() => this.#callTime(), timeoutMs);
-    const ticking = setInterval(() => this.#leaveLateRuns(), TICK_MS);
+    const ticking = setInterval(() => this.#tick(), TICK_MS);
     if (stop.aborted) onStop();
     else stop.addEventListener("abort", onStop, { once: true });
     try {
       const following = this.#follow(AbortSignal.any([stop, over.signal]));
       await this.#dispatch(drain.signal);
-      this.#arrivals.end();
+      this.#following.end();
       over.abort();
       await following;
     } catch (error) {
@@ -170,7 +169,7 @@ class Execution {
       }
       const ended = stop.aborted || this.#timeIsUp || this.#failure !== undefined;
       const nothingToDo = this.#starting === 0 && !this.#asking && (this.#closing || !this.#hasMore());
-      if (nothingToDo && (ended || (this.#followed.size === 0 && this.#waitingFor.size === 0))) return;
+      if (nothingToDo && (ended || this.#following.idle)) return;
       await this.#bell.wait(wait);
     }
   }
@@ -187,7 +186,7 @@ class Execution {
   /** Whether there are targets to which nothing was sent, and which wait for nobody. */
   #hasMore(): boolean {
     while (this.#next < this.#items.length && !this.#isWaiting(this.#next)) this.#next += 1;
-    return this.#again.length > 0 || this.#next < this.#items.length || this.#later.length > 0;
+    return this.#first.length > 0 || this.#next < this.#items.length || this.#last.length > 0;
   }
 
   #isWaiting(place: number): boolean {
@@ -196,9 +195,9 @@ class Execution {
   }
 
   #take(): number | undefined {
-    const again = this.#again.shift();
-    if (again !== undefined || !this.#hasMore()) return again;
-    return this.#next < this.#items.length ? this.#next++ : this.#later.shift();
+    const first = this.#first.shift();
+    if (first !== undefined || !this.#hasMore()) return first;
+    return this.#next < this.#items.length ? this.#next++ : this.#last.shift();
   }
 
   #letCanaryPass(): void {
@@ -240,10 +239,10 @@ class Execution {
         onUnrecorded: (why) => this.events.push({ type: "unrecorded", why }),
       });
       this.#starting -= 1;
-      this.#settle(place, outcome, performance.now() - began);
+      this.#apply(place, judge(outcome), performance.now() - began);
     } catch (error) {
       this.#starting -= 1;
-      this.#settleFailure(place, error);
+      this.#apply(place, judgeFailure(error, this.#options.stop.aborted), performance.now() - began);
     } finally {
       own.release();
       this.#throttle.end();
@@ -252,194 +251,103 @@ class Execution {
     }
   }
 
-  #settle(place: number, outcome: RecordedOutcome, tookMs: number): void {
-    switch (outcome.state) {
+  #apply(place: number, { verdict, pressure, retryAfterMs }: Judged, tookMs: number): void {
+    if (pressure === "answered") this.#throttle.answered(tookMs);
+    else if (pressure === "pushed-back") this.#throttle.pushedBack(retryAfterMs);
+    else if (pressure === "unreached") this.#throttle.unreached();
+    switch (verdict.is) {
       case "started":
-      case "found":
-      case "found-earlier":
-        this.#throttle.answered(tookMs);
-        return this.#started(place, outcome.run, false);
-      case "refused":
-        if (outcome.error.transient || !outcome.error.sent) return this.#tryAgain(place, outcome.error);
-        if (outcome.error.kind === "auth") return this.#refused(place, outcome.error);
-        this.#throttle.answered(tookMs);
-        return this.#set(place, {
-          state: "refused",
-          problem:
-            outcome.error.upstreamCode === UPSTREAM_CODES.routeUnavailable
-              ? `the controller on its machine is too old: ${outcome.error.message}`
-              : outcome.error.message,
-        });
-      case "machine-down":
-        this.#throttle.answered(tookMs);
-        return this.#set(place, {
-          state: "machine-down",
-          problem: outcome.sent ? "the platform says that it is not running" : (outcome.machineStatus ?? "no machine"),
-        });
-      case "conflict":
-        this.#throttle.answered(tookMs);
-        return this.#inTheWay(place, outcome.inTheWay, outcome.sent);
-      case "possible-orphan":
-        return this.#unknown(
-          place,
-          "its machine is busy with a run that no row records; it may be ours",
-          outcome.error,
-        );
-      case "unknown":
-        return this.#unknown(
-          place,
-          `no record of a run was found, which is no proof (${outcome.error.message})`,
-          outcome.error,
-        );
-      case "alarm":
-        return this.#unknown(place, `several runs match the one start: ${outcome.runs.map(({ id }) => id).join(", ")}`);
-      case "unsettled":
-        return this.#unknown(
-          place,
-          `an earlier start may have happened, nothing was sent now: operation ${outcome.intents.map(({ op }) => op).join(", ")}`,
-        );
+        return this.#started(place, verdict.run, false);
+      case "in-the-way":
+        return this.#inTheWay(place, verdict);
+      case "decided":
+        return this.#set(place, { state: verdict.state, problem: verdict.problem });
+      case "again":
+        return this.#again(place, verdict.error, verdict.ours);
+      case "held":
+        return this.#held(place, verdict.problem);
+      case "over":
+        // The target is as it was.
+        this.#set(place, { state: "waiting", problem: verdict.error === undefined ? null : messageOf(verdict.error) });
+        if (verdict.error !== undefined) this.#fail(verdict.error);
     }
   }
 
-  /** What happened before anything was sent. */
-  #settleFailure(place: number, error: unknown): void {
-    if (error instanceof HeldError) return this.#held(place, error);
-    if (this.#options.stop.aborted && (!(error instanceof CliError) || error.kind === "interrupted")) {
-      return this.#set(place, { state: "waiting" });
+  #again(place: number, error: ApiError, ours: boolean): void {
+    if (ours && this.#tried(place) >= MOST_TRIES) {
+      return this.#set(place, { state: "refused", problem: error.message });
     }
-    if (error instanceof ApiError && error.kind === "auth") return this.#refused(place, error);
-    if (error instanceof ApiError && error.transient) return this.#tryAgain(place, error);
-    if (error instanceof ApiError) return this.#set(place, { state: "refused", problem: error.message });
-    this.#set(place, { state: "waiting" });
-    this.#fail(error);
+    this.#set(place, { state: "waiting", problem: error.message });
+    if (this.#throttle.unreachableMs > PATIENCE_MS) return this.#fail(error);
+    this.#first.push(place);
   }
 
   /** Another command of this machine is at work there, and is so for minutes at most. */
-  #held(place: number, { message: problem }: HeldError): void {
-    const tries = (this.#tries.get(place) ?? 0) + 1;
-    this.#tries.set(place, tries);
-    if (tries >= MOST_TRIES) {
-      return this.#set(place, {
-        state: this.#options.settings.onConflict === "fail" ? "conflict" : "skipped",
-        problem,
-      });
+  #held(place: number, problem: string): void {
+    if (this.#tried(place) >= MOST_TRIES) {
+      const state = this.#options.settings.onConflict === "fail" ? "conflict" : "skipped";
+      return this.#set(place, { state, problem });
     }
     this.#set(place, { state: "waiting", problem });
     // Behind those that nobody is at, so that there is something to say of its run by then.
-    this.#later.push(place);
+    this.#last.push(place);
   }
 
-  /** The platform takes nothing more from this user: the target is as it was. */
-  #refused(place: number, error: ApiError): void {
-    this.#set(place, { state: "waiting", problem: error.message });
-    this.#fail(error);
-  }
-
-  #unknown(place: number, problem: string, error?: ApiError): void {
-    if (error?.httpStatus === 503) this.#throttle.pushedBack(error.retryAfterMs);
-    else if (error && error.httpStatus === undefined) this.#throttle.unreached();
-    this.#set(place, { state: "unknown", problem });
-  }
-
-  /** Nothing has happened, for a reason that may pass. */
-  #tryAgain(place: number, error: ApiError): void {
-    const { httpStatus, retryAfterMs } = error;
-    if (httpStatus === 429 || httpStatus === 503) this.#throttle.pushedBack(retryAfterMs);
-    else if (httpStatus === undefined) this.#throttle.unreached();
-    // It is the platform, not this target: no try counts then.
-    const general = httpStatus === 429 || httpStatus === 503 || httpStatus === undefined;
-    const tries = (this.#tries.get(place) ?? 0) + (general ? 0 : 1);
-    if (tries >= MOST_TRIES) return this.#set(place, { state: "refused", problem: error.message });
+  /** How often a target has been taken up in vain. */
+  #tried(place: number): number {
+    const tries = (this.#tries.get(place) ?? 0) + 1;
     this.#tries.set(place, tries);
-    this.#set(place, { state: "waiting", problem: error.message });
-    if (this.#throttle.unreachableMs > PATIENCE_MS) return this.#fail(error);
-    this.#again.push(place);
+    return tries;
   }
 
-  #inTheWay(place: number, run: Run, sent: boolean): void {
-    const problem = `run ${run.id} of ${initiator(run)} is in progress since ${run.startedAt.toISOString()}`;
-    switch (this.#options.settings.onConflict) {
-      case "attach":
-        return this.#started(place, run, true);
-      case "wait":
-        // Another request would need a person: the one that was sent may have started a run before this one.
-        if (sent) break;
-        this.#set(place, { state: "waiting", problem: `waits for its end: ${problem}` });
-        this.#waitingFor.set(run.id, [...(this.#waitingFor.get(run.id) ?? []), place]);
-        return this.#arrivals.push(run);
-      case "fail":
-        return this.#set(place, { state: "conflict", problem });
-      case "skip":
+  #inTheWay(place: number, { run, sent, problem }: Extract<Verdict, { is: "in-the-way" }>): void {
+    const { onConflict } = this.#options.settings;
+    if (onConflict === "attach") return this.#started(place, run, true);
+    // Another request would need a person: the one that was sent may have started a run before this one.
+    if (onConflict === "wait" && !sent) {
+      this.#set(place, { state: "waiting", problem: `waits for its end: ${problem}` });
+      return this.#following.waitFor(place, run);
     }
-    this.#set(place, { state: "skipped", problem });
+    this.#set(place, { state: onConflict === "fail" ? "conflict" : "skipped", problem });
   }
 
   #started(place: number, run: Run, attached: boolean): void {
     this.#set(place, { state: "running", runId: run.id, attached, startedAt: run.startedAt });
-    if (!this.#options.settings.wait && this.#gate.passed && !attached) return;
-    this.#followRun(place, run);
-  }
-
-  #followRun(place: number, run: Run): void {
-    const followed = this.#followed.get(run.id);
-    if (followed) followed.places.push(place);
-    else {
-      this.#followed.set(run.id, { places: [place], since: performance.now() });
-      // Nobody needs its prompt any more, and there are many.
-      this.#arrivals.push({ ...run, prompt: "" });
-    }
+    if (this.#options.settings.wait || !this.#gate.passed || attached) this.#following.follow(place, run);
   }
 
   async #follow(stop: AbortSignal): Promise<void> {
-    const known: Run[] = [];
-    for (const [place, item] of this.#items.entries()) {
+    const known = this.#items.flatMap((item, place): (readonly [number, Run])[] => {
       const run = item.state === "running" && this.#options.settings.wait ? runOf(item) : undefined;
-      if (!run) continue;
-      this.#gate.note(item);
-      this.#followed.set(run.id, { places: [place], since: performance.now() });
-      known.push(run);
-    }
-    try {
-      for await (const event of watchMany(this.#api, known, { stop, arrivals: this.#arrivals })) this.#seen(event);
-    } catch (error) {
-      this.#fail(error);
-    }
+      if (run) this.#gate.note(item);
+      return run ? [[place, run]] : [];
+    });
+    await this.#following.watch(this.#api, known, stop).catch((error: unknown) => this.#fail(error));
   }
 
-  #seen(event: ManyEvent): void {
-    if (event.type === "totals") return;
-    const { run, state, lastLine, problem } = event.watched;
-    const followed = this.#followed.get(run.id);
-    if (event.type === "output-line" && lastLine !== null) {
-      for (const place of followed?.places ?? []) {
-        this.events.push({ type: "output-line", item: this.#item(place), line: lastLine });
-      }
+  #ended(place: number, watched: Watched): void {
+    const { run, state, lastLine, problem } = watched;
+    if (state !== "ended") this.#leave(place, `not followed any more: ${problem}`);
+    else {
+      const became = run.outcomeUnknown ? "lost" : run.status;
+      const { startedAt, completedAt, exitCode } = run;
+      const why = became === "lost" ? "nobody can tell any more how it ended" : null;
+      this.#set(place, {
+        state: became,
+        startedAt,
+        completedAt,
+        exitCode,
+        problem: became === "failed" ? lastLine : why,
+      });
     }
-    if (event.type !== "end") return;
-    this.#followed.delete(run.id);
-    for (const place of followed?.places ?? []) {
-      if (state === "ended") this.#ended(place, run, lastLine);
-      else this.#leave(place, `not followed any more: ${problem}`);
-      this.events.push({ type: "run-end", item: this.#item(place), watched: event.watched });
-    }
-    for (const place of this.#waitingFor.get(run.id) ?? []) {
-      if (state === "ended") this.#again.push(place);
-      else
-        this.#set(place, { state: "skipped", problem: `the run in progress, ${run.id}, gives no answer: ${problem}` });
-    }
-    this.#waitingFor.delete(run.id);
+    this.events.push({ type: "run-end", item: this.#item(place), watched });
     this.#bell.ring();
   }
 
-  #ended(place: number, run: Run, lastLine: string | null): void {
-    const state = run.outcomeUnknown ? "lost" : run.status;
-    this.#set(place, {
-      state,
-      startedAt: run.startedAt,
-      completedAt: run.completedAt,
-      exitCode: run.exitCode,
-      problem: state === "failed" ? lastLine : state === "lost" ? "nobody can tell any more how it ended" : null,
-    });
+  #freed(place: number, { run, state, problem }: Watched): void {
+    if (state === "ended") this.#first.push(place);
+    else this.#set(place, { state: "skipped", problem: `the run in progress, ${run.id}, gives no answer: ${problem}` });
+    this.#bell.ring();
   }
 
   /** Its run goes on, and is not followed any more. */
@@ -448,15 +356,9 @@ class Execution {
     this.#gate.leave(this.#item(place));
   }
 
-  #leaveLateRuns(): void {
+  #tick(): void {
     const { runTimeoutMs } = this.#options.settings;
-    if (runTimeoutMs !== null) {
-      for (const [id, { places, since }] of this.#followed) {
-        if (performance.now() - since < runTimeoutMs) continue;
-        this.#followed.delete(id);
-        for (const place of places) this.#leave(place, "still running at the time limit");
-      }
-    }
+    if (runTimeoutMs !== null) this.#following.leaveAfter(runTimeoutMs);
     this.#bell.ring();
   }
 
@@ -468,7 +370,7 @@ class Execution {
 
   #fail(error: unknown): void {
     this.#failure ??= error;
-    this.close(error instanceof Error ? error.message : String(error));
+    this.close(messageOf(error));
   }
 
   #sayPace(): void {
