@@ -4,6 +4,7 @@ import type * as z from "zod";
 import { admin, trpcError, type Procedure } from "../contract/procedures.ts";
 import { restError, type Route } from "../contract/rest.ts";
 import { ApiError, notUnderstood, refusal } from "./api-error.ts";
+import { ownSignal } from "./own-signal.ts";
 import { withRetry } from "./retry.ts";
 import { Transport, type Answer, type TransportOptions } from "./transport.ts";
 
@@ -68,7 +69,8 @@ export class Api {
   async query<P extends Query>(procedure: P, input: z.input<P["input"]>, options: CallOptions = {}) {
     const { signal: given = this.#signal, retry = true } = options;
     // Its own for each query: whoever listens to it for as long as the tool runs must not become ever more.
-    const signal = given && AbortSignal.any([given]);
+    const own = given && ownSignal(given);
+    const signal = own?.signal;
     const ask = async (): Promise<z.output<P["output"]>> => {
       try {
         const data = await this.#client.query(procedure.path, input, signal ? { signal } : {});
@@ -77,7 +79,11 @@ export class Api {
         throw queryError(error, procedure.path);
       }
     };
-    return retry ? withRetry(ask, ({ transient }) => transient, signal) : ask();
+    try {
+      return await (retry ? withRetry(ask, ({ transient }) => transient, signal) : ask());
+    } finally {
+      own?.release();
+    }
   }
 
   /**

@@ -1,5 +1,6 @@
 import type { ApiError } from "../api/api-error.ts";
 import type { Api } from "../api/api.ts";
+import { ownSignal } from "../api/own-signal.ts";
 import { messageOf } from "../errors.ts";
 import type { Ledger } from "../journal/ledger.ts";
 import { Bell } from "../runs/bell.ts";
@@ -225,12 +226,13 @@ class Execution {
     this.#throttle.begin();
     this.#set(place, { state: "starting", problem: null });
     const began = performance.now();
+    // Its own for each start: however many there are, nothing piles up on the one that they share.
+    const own = ownSignal(drain);
     try {
       const { userId, userEmail, instanceId } = target;
       const request = { userId, userEmail, instance: { id: instanceId }, prompt: prompt(target), admin };
       const outcome = await startOnRecord(this.#api, request, this.#ledger, {
-        // Its own for each start: however many there are, nothing piles up on the one that they share.
-        stop: AbortSignal.any([drain]),
+        stop: own.signal,
         resendUnknown,
         lookAfterMs,
         insist: false,
@@ -242,6 +244,7 @@ class Execution {
       this.#starting -= 1;
       this.#apply(place, judgeFailure(error, this.#options.stop.aborted), performance.now() - began);
     } finally {
+      own.release();
       this.#throttle.end();
       this.#sayPace();
       this.#bell.ring();

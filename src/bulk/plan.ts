@@ -59,13 +59,18 @@ export async function planTargets(
     ]);
     for (const [instanceId, run] of running) markRunning(open.get(instanceId), run);
   }
-  return mine.map(({ entry: { named, instance, line, fields }, ...found }, at) => ({
+  // Each field by its name: an object that takes the same ones over as a whole is almost a third larger.
+  return mine.map(({ entry, userId, userEmail, instanceId, planned, detail }, at) => ({
     index: at + 1,
-    named,
-    instance,
-    line,
-    fields,
-    ...found,
+    named: entry.named,
+    instance: entry.instance,
+    line: entry.line,
+    fields: entry.fields,
+    userId,
+    userEmail,
+    instanceId,
+    planned,
+    detail,
   }));
 }
 

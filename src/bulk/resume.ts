@@ -1,4 +1,5 @@
 import type { Api } from "../api/api.ts";
+import { ownSignal } from "../api/own-signal.ts";
 import type { Ledger } from "../journal/ledger.ts";
 import type { IntentRecord } from "../journal/record.ts";
 import { findStart, type SearchOptions, type StartIntent } from "../runs/open-intents.ts";
@@ -27,14 +28,15 @@ export async function* reconcileItems(
   if (open.length === 0) return;
   const recorded = await ledger.knownRuns();
   const places = new Map(items.map(({ target: { instanceId } }, place) => [instanceId, place]));
-  const find = async (intent: StartIntent) => ({
-    intent,
-    finding: await findStart(api, intent, recorded, {
-      // Its own for each search: however many there are, nothing piles up on the one that they share.
-      stop: AbortSignal.any([stop]),
-      lookAfterMs,
-    }),
-  });
+  const find = async (intent: StartIntent) => {
+    // Its own for each search: however many there are, nothing piles up on the one that they share.
+    const own = ownSignal(stop);
+    try {
+      return { intent, finding: await findStart(api, intent, recorded, { stop: own.signal, lookAfterMs }) };
+    } finally {
+      own.release();
+    }
+  };
   for await (const { intent, finding } of pooled(
     whileGoing(open, () => !stop.aborted),
     SEARCHES,

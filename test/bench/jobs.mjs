@@ -1,7 +1,8 @@
 // What starting runs on many instances costs.
-//   node test/bench/jobs.mjs [--users 2000] [--sample 200] [--concurrency 8,32] [--agents node,shell] [--targets 100000]
+//   node test/bench/jobs.mjs [--users 2000] [--sample 200] [--slices 5] [--concurrency 8,32] [--agents node,shell] [--targets 100000]
 //                            [--profile FOLDER]
-// --users 0 or --targets 0 leaves a part out. --sample: so many starts of the shell loop stand for all. --profile: where to put
+// --users 0 or --targets 0 leaves a part out. --sample: so many starts of the shell loop stand for all. --slices:
+// the loops and the job take turns with so many parts of the targets. --profile: where to put
 // profiles of the command line's CPU time.
 import { parseArgs } from "node:util";
 import { measureBigJob } from "./big-job.mjs";
@@ -11,6 +12,7 @@ const { values } = parseArgs({
   options: {
     users: { type: "string", default: "2000" },
     sample: { type: "string", default: "200" },
+    slices: { type: "string", default: "5" },
     concurrency: { type: "string", default: "8,32" },
     agents: { type: "string", default: "node,shell" },
     targets: { type: "string", default: "100000" },
@@ -26,6 +28,7 @@ if (users > 0) {
   await compareLoops({
     users,
     sample: Math.min(users, Number(values.sample)),
+    slices: Number(values.slices),
     concurrencies: values.concurrency.split(",").map(Number),
     agents: values.agents.split(","),
     profile,

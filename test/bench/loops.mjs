@@ -16,7 +16,7 @@ const promptOf = (exit) => `[rehearse delay=${RUN_SECONDS} lines=1 interval=0 ex
 /** Does the same as the built-in program on such a prompt, for a hundredth of its cost. */
 const CHEAP_AGENT = `case "$1" in *exit=1*) sleep ${RUN_SECONDS}; exit 1;; esac; exec sleep ${RUN_SECONDS}\n`;
 
-/** @param options `users`, `sample`, `concurrencies`, `agents` (`node`, `shell`), `profile` */
+/** @param options `users`, `sample`, `slices`, `concurrencies`, `agents` (`node`, `shell`), `profile` */
 export async function compareLoops({ agents, ...options }) {
   const home = await mkdtemp(join(tmpdir(), "kiloclaw-admin-bench-"));
   let postgres;
@@ -48,7 +48,7 @@ async function startPostgres() {
   }
 }
 
-async function onSandbox({ users, sample, concurrencies, agent, home, databaseUrl, profile }) {
+async function onSandbox({ users, sample, slices, concurrencies, agent, home, databaseUrl, profile }) {
   const env = { ...environment(home), KILOCLAW_ADMIN_PROFILE: "sandbox" };
   const cli = (argv, more) => measure(process.execPath, [BIN, ...argv], { env, home, ...more });
   const script = join(home, "agent.sh");
@@ -65,7 +65,7 @@ async function onSandbox({ users, sample, concurrencies, agent, home, databaseUr
     if (customers.length !== users) throw new Error(`the sandbox has ${customers.length} customers, not ${users}`);
     const { pid } = JSON.parse((await cli(["sandbox", "status", "--json"])).out);
     const sandbox = { url, token, pid, database, customers, cli, env, home, profile };
-    for (const concurrency of concurrencies) await compare({ ...sandbox, sample, concurrency, agent });
+    for (const concurrency of concurrencies) await compare({ ...sandbox, sample, slices, concurrency, agent });
   } finally {
     await database.end();
     await cli(["sandbox", "stop"]);
@@ -81,59 +81,63 @@ async function customersIn(database) {
 }
 
 async function compare(sandbox) {
-  const { customers, sample, concurrency, agent } = sandbox;
-  const part = customers.slice(0, sample);
-  const file = join(sandbox.home, "users.csv");
-  await writeFile(file, ["user,prompt", ...customers.map(({ email, prompt }) => `${email},"${prompt}"`)].join("\n"));
-  const job = ["runs", "start", "--users-file", file, "-p", "{{prompt}}", "--concurrency", String(concurrency)];
-  const yes = ["--yes", "--expect-count", String(customers.length), "-o", "id"];
+  const { customers, sample, slices, concurrency, agent } = sandbox;
   const program = agent === "node" ? "the built-in program" : "a shell script";
   console.log(
     `\n${customers.length} targets, ${concurrency} at a time; a run is ${program} that sleeps ${RUN_SECONDS} s`,
   );
-
-  const results = [];
-  const add = async (name, targets, work, { ended = false, codes } = {}) => {
-    await sandbox.cli(["sandbox", "reset", "--yes"]);
-    const before = await serverCpuMs(sandbox.pid);
-    const cost = await work(codes);
-    cost.serverMs = (await serverCpuMs(sandbox.pid)) - before;
-    const rows = await rowsIn(sandbox.database);
-    check(name, rows, targets, ended);
-    results.push({ name, cost, rows, count: targets.length });
-  };
-  const loop = [at("bare-loop.mjs"), sandbox.url, sandbox.token, String(concurrency)];
-  await add("bare loop of @trpc/client", customers, () =>
-    measure(process.execPath, loop, { ...sandbox, profile: undefined, input: JSON.stringify(bare(customers)) }),
-  );
-  await add("job, --detach", customers, () => sandbox.cli([...job, ...yes, "--detach"], { profile: sandbox.profile }));
-  const shell = [
-    "-P",
-    String(concurrency),
-    "-n",
-    "1",
-    process.execPath,
-    BIN,
-    "runs",
-    "start",
-    "-q",
-    "-p",
-    promptOf(0),
-    "-u",
-  ];
-  await add(`shell loop, xargs -P ${concurrency} (${part.length} of them)`, part, () =>
-    measure("xargs", shell, { ...sandbox, profile: undefined, input: part.map(({ email }) => email).join("\n") }),
-  );
-  // Failed runs are what this one is to find: exit code 9.
-  await add(
-    "job, --wait",
-    customers,
-    (codes) => sandbox.cli([...job, ...yes, "--wait"], { codes, profile: sandbox.profile }),
-    { ended: true, codes: [9] },
-  );
-  await checkReport(sandbox, results.at(-1).rows);
-  print(results);
+  const bare = { name: `bare loop of @trpc/client, in ${slices} slices`, work: bareLoop, targets: customers };
+  const job = { name: `job, --detach, in ${slices} slices`, work: startJob, targets: customers };
+  const shell = { name: `xargs -P ${concurrency}, ${sample} in ${slices} slices`, work: shellLoop };
+  const all = [bare, job, { ...shell, targets: customers.slice(0, sample) }].map((one) => ({ ...one, results: [] }));
+  for (let slice = 0; slice < slices; slice++) {
+    // In turns, and each of them first at times: so whatever else the machine does hits all alike.
+    for (let turn = 0; turn < all.length; turn++) {
+      const { name, work, targets, results } = all[(slice + turn) % all.length];
+      const [from, to] = [slice, slice + 1].map((edge) => Math.round((targets.length * edge) / slices));
+      results.push(await measureOne(sandbox, name, targets.slice(from, to), work));
+    }
+  }
+  const whole = await measureOne(sandbox, "job", customers, followJob, { ended: true });
+  await checkReport(sandbox, whole.rows);
+  print([...all, { name: "job, --wait, in one", results: [whole] }]);
 }
+
+async function measureOne(sandbox, name, targets, work, { ended = false } = {}) {
+  await sandbox.cli(["sandbox", "reset", "--yes"]);
+  const before = await serverCpuMs(sandbox.pid);
+  const cost = await work(sandbox, targets);
+  const serverMs = (await serverCpuMs(sandbox.pid)) - before;
+  const rows = await rowsIn(sandbox.database);
+  check(name, rows, targets, ended);
+  const times = rows.map(({ at }) => at);
+  return { ...cost, serverMs, rows, count: rows.length, spanMs: Math.max(...times) - Math.min(...times) };
+}
+
+function bareLoop(sandbox, targets) {
+  const { url, token, concurrency } = sandbox;
+  const inputs = targets.map(({ userId, instanceId, prompt }) => ({ userId, instanceId, prompt }));
+  const argv = [at("bare-loop.mjs"), url, token, String(concurrency)];
+  return measure(process.execPath, argv, { ...sandbox, profile: undefined, input: JSON.stringify(inputs) });
+}
+
+function shellLoop(sandbox, targets) {
+  const start = [process.execPath, BIN, "runs", "start", "-q", "-p", promptOf(0), "-u"];
+  const argv = ["-P", String(sandbox.concurrency), "-n", "1", ...start];
+  const input = targets.map(({ email }) => email).join("\n");
+  return measure("xargs", argv, { ...sandbox, profile: undefined, input });
+}
+
+async function startJob({ home, cli, concurrency, profile }, targets, more = ["--detach"], codes = [0]) {
+  const file = join(home, "users.csv");
+  await writeFile(file, ["user,prompt", ...targets.map(({ email, prompt }) => `${email},"${prompt}"`)].join("\n"));
+  const job = ["runs", "start", "--users-file", file, "-p", "{{prompt}}", "--concurrency", String(concurrency)];
+  const yes = ["--yes", "--expect-count", String(targets.length), "-o", "id"];
+  return cli([...job, ...yes, ...more], { codes, profile });
+}
+
+/** Failed runs are what it is to find: exit code 9. */
+const followJob = (sandbox, targets) => startJob(sandbox, targets, ["--wait"], [9]);
 
 /** What the sandbox has used itself, without its database and the runs. */
 async function serverCpuMs(pid) {
@@ -141,8 +145,6 @@ async function serverCpuMs(pid) {
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   return (Number(fields[11]) + Number(fields[12])) * 10;
 }
-
-const bare = (customers) => customers.map(({ userId, instanceId, prompt }) => ({ userId, instanceId, prompt }));
 
 async function rowsIn(database) {
   const { rows } = await database.query(
@@ -185,49 +187,45 @@ async function checkReport({ cli, home }, rows) {
   }
 }
 
-/** Starts a second between the first and the last of them, by the platform's clock. */
-function startRate({ rows }) {
-  const times = rows.map(({ at }) => at);
-  return (1_000 * (times.length - 1)) / (Math.max(...times) - Math.min(...times));
-}
-
-/** Starts a second from typing the command to its end. */
-const wholeRate = ({ count, cost }) => (1_000 * count) / cost.wallMs;
-
-function print(results) {
-  const [bareLoop, , shellLoop] = results;
-  const rows = results.map((result) => {
-    const { name, cost, count } = result;
+function print(all) {
+  const [bareLoop, , shellLoop] = all.map(addUp);
+  const rows = all.map((one) => {
+    const { cpuMs, serverMs, wallMs, rss, syncs, syncMs, count, startRate, wholeRate } = addUp(one);
     return [
-      name,
-      startRate(result).toFixed(1),
-      (startRate(result) / startRate(bareLoop)).toFixed(2),
-      seconds(cost.wallMs),
-      wholeRate(result).toFixed(1),
-      (wholeRate(result) / wholeRate(shellLoop)).toFixed(1),
-      (cost.cpuMs / count).toFixed(1),
-      (cost.serverMs / count).toFixed(1),
-      megabytes(cost.rss),
-      (cost.syncs / count).toFixed(2),
-      cost.syncs === 0 ? "-" : (cost.syncMs / cost.syncs).toFixed(1),
+      one.name,
+      startRate.toFixed(1),
+      (startRate / bareLoop.startRate).toFixed(2),
+      seconds(wallMs),
+      wholeRate.toFixed(1),
+      (wholeRate / shellLoop.wholeRate).toFixed(1),
+      (cpuMs / count).toFixed(1),
+      (serverMs / count).toFixed(1),
+      megabytes(rss),
+      (syncs / count).toFixed(2),
+      syncs === 0 ? "-" : (syncMs / syncs).toFixed(1),
     ];
   });
-  const head = [
-    "",
-    "starts/s",
-    "x bare",
-    "whole s",
-    "whole/s",
-    "x shell",
-    "CPU ms",
-    "server ms",
-    "peak MiB",
-    "syncs",
-    "ms each",
-  ];
+  const head = ["", "starts/s", "x bare", "s", "whole/s", "x shell", "CPU ms", "server ms", "MiB", "syncs", "ms each"];
   printTable([head, ...rows]);
   console.log(
-    `Each started once, outcomes as on the platform's record. starts/s: from the first to the last, by its clock; whole: the
+    `Each started once, outcomes as on the platform's record. starts/s: from the first to the last, by its clock; s and whole/s: the
 command, with planning and its end. A start: CPU ms of the client, server ms of the sandbox alone, syncs. Load ${loadavg()[0].toFixed(1)}.`,
   );
+}
+
+/** Slices as if they were one. */
+function addUp({ results }) {
+  const sum = (key) => results.reduce((total, one) => total + one[key], 0);
+  const [count, wallMs, spanMs] = [sum("count"), sum("wallMs"), sum("spanMs")];
+  return {
+    count,
+    wallMs,
+    startRate: (1_000 * (count - results.length)) / spanMs,
+    wholeRate: (1_000 * count) / wallMs,
+    cpuMs: sum("cpuMs"),
+    serverMs: sum("serverMs"),
+    syncs: sum("syncs"),
+    syncMs: sum("syncMs"),
+    rss: Math.max(...results.map(({ rss }) => rss)),
+  };
 }
