@@ -20,7 +20,7 @@ export type Verdict =
   | { readonly is: "over"; readonly error?: unknown };
 
 /** What a start tells about the platform: that it answers, that it wants less, that there is no way to it. */
-export type Pressure = "answered" | "pushed-back" | "unreached" | undefined;
+type Pressure = "answered" | "pushed-back" | "unreached" | undefined;
 
 export interface Judged {
   readonly verdict: Verdict;
