@@ -84,7 +84,7 @@ export async function doJob(
   settings: JobSettings,
   options: JobOptions,
 ): Promise<void> {
-  const { output, paths, prompter, stop } = context;
+  const { output, paths, prompter, stop, closed } = context;
   const prompt = (target: Sendable) => template.render(target);
   const [api, admin, onEnd, results] = await Promise.all([
     context.api(),
@@ -106,7 +106,8 @@ export async function doJob(
       settings,
       admin,
       prompt,
-      stop,
+      // Who does not read any more what is started wants no more of it.
+      stop: AbortSignal.any([stop, closed]),
       timeoutMs: options.jobTimeout ?? null,
       resendUnknown: options.resendUnknown ?? false,
       letFollow,

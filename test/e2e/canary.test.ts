@@ -170,7 +170,7 @@ it("is used for every command there is", () => {
 const everyCall = (id: string, user: string) =>
   Object.entries(CALLS).flatMap(([command, calls]) => calls(id, user).map((more) => [...command.split(" "), ...more]));
 
-it("on a good day", async () => {
+it("on a good day", { timeout: 60_000 }, async () => {
   expect(canaries.size).toBe(1);
   const user = customer();
   const id = await desk.startRun(user, LONG);
@@ -217,7 +217,7 @@ it("with starts on such days, which are then interrupted", async () => {
   expect(await found()).toEqual([]);
 });
 
-it("with the sandbox's own commands", async () => {
+it("with the sandbox's own commands", { timeout: 60_000 }, async () => {
   const dataDir = join(folder, "data");
   const there = ["--data-dir", dataDir];
   const env = { KILOCLAW_ADMIN_TOKEN: await storedToken() };

@@ -295,6 +295,21 @@ describe.concurrent("a job that is interrupted", () => {
     expect(resumed.stderr).toMatch(/gone\.txt is not there any more; going on with the targets as they were planned/);
   });
 
+  it("stops as well when nobody reads any more what it starts, and can be gone on with", async () => {
+    const users = take(8);
+    const argv = ["runs", "start", ...users.flatMap((user) => ["--user", user]), "-p", OK, "--yes", "--rate", "2/s"];
+    const running = desk.begin(argv);
+    await running.waitFor(/running$/m);
+    running.closeOutput();
+    const closed = await running.done;
+    expect(closed.code).toBe(9);
+    const started = await rowsOf(users);
+    expect(started.length).toBeLessThan(8);
+    const resumed = await desk.run(["jobs", "resume", jobOf(closed), "--rate", "100/s", "--json"]);
+    expect(resumed.code).toBe(0);
+    expect(await rowsOf(users)).toHaveLength(8);
+  });
+
   it.each(["resume", "retry-failed"])("needs a login to %s", async (verb) => {
     const result = await start([...take(1), "ivan.stopped@example.com"], OK);
     const shown = async () => (await desk.run(["jobs", "show", jobOf(result), "--json"])).stdout;
