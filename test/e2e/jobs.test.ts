@@ -1,11 +1,14 @@
 /** Many starts as one job: what it says, what it exits with, and what the platform has seen of it. */
 import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { openDesk, type Desk, type Result } from "../harness.ts";
 
 /** Customers of which each test takes some of its own: a run of one test must not be in another's way. */
 const CUSTOMERS = 120;
+
+// Several at once share what a busy machine has.
+vi.setConfig({ testTimeout: 60_000 });
 
 let desk: Desk;
 let taken = 0;
