@@ -187,14 +187,6 @@ const SUMMARY = z.object({ version: z.string(), summary: z.unknown() });
  * has been moved since it was listed.
  */
 export async function versionOf({ stateDirectory, id, path }: JournalFile): Promise<string | undefined> {
-  const sizeOf = async (file: string) => {
-    try {
-      return (await systemFiles.facts(file)).size;
-    } catch (error) {
-      if (!isMissing(error)) throw cannotUse(file, error);
-      return undefined;
-    }
-  };
   const size = await sizeOf(path);
   return size === undefined
     ? undefined
@@ -223,6 +215,16 @@ export async function readSummary(stateDirectory: string, jobId: string, version
   const text = await readFile(join(folderOf(stateDirectory, jobId), "summary.json"), "utf8").catch(() => "");
   const kept = SUMMARY.safeParse(tryJson(text)).data;
   return kept?.version === version ? kept.summary : undefined;
+}
+
+/** A file's size; `undefined` where there is none. */
+async function sizeOf(file: string): Promise<number | undefined> {
+  try {
+    return (await systemFiles.facts(file)).size;
+  } catch (error) {
+    if (!isMissing(error)) throw cannotUse(file, error);
+    return undefined;
+  }
 }
 
 function tryJson(text: string): unknown {
