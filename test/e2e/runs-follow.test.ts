@@ -114,9 +114,9 @@ describe("watch", () => {
   });
 
   it("keeps what it has through trouble, and goes on where it was", async () => {
-    const id = await running("[rehearse lines=8 interval=0.15]");
+    const id = await running("[rehearse lines=25 interval=0.15]");
     const command = desk.begin(["runs", "watch", id, ...FAST]);
-    await command.waitFor(/step 1\/8/);
+    await command.waitFor(/step 1\/25/);
     const { instance_id: instance } = await desk.row(id);
     await desk.sandbox.remote.setFault({
       name: "500",
@@ -127,7 +127,7 @@ describe("watch", () => {
     const { code, stdout, stderr } = await command.done;
     expect(code).toBe(0);
     expect(stderr.match(/warning: .*the run is not affected, asking again/g)).toHaveLength(1);
-    for (let step = 1; step <= 8; step += 1) expect(stdout.split(`step ${step}/8`)).toHaveLength(2);
+    for (let step = 1; step <= 25; step += 1) expect(stdout.split(`step ${step}/25`)).toHaveLength(2);
   });
 
   it("ends at once when the token is refused half-way; the run goes on", async () => {
