@@ -59,9 +59,11 @@ describe("the newest output", () => {
 
   test("a million one-character chunks take well under a second", () => {
     const tail = new OutputTail();
-    const before = performance.now();
+    // Of the processor, which other tests use as well.
+    const before = process.cpuUsage();
     for (let index = 0; index < 3_000_000; index += 1) tail.append("y");
     expect(tail.text()).toHaveLength(1_048_599);
-    expect(performance.now() - before).toBeLessThan(2_000);
+    const { user, system } = process.cpuUsage(before);
+    expect((user + system) / 1_000).toBeLessThan(2_000);
   });
 });
