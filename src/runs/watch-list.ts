@@ -104,7 +104,8 @@ export async function* watchList(
       const woken = new Promise<void>((resolve) => (wake = resolve));
       for (let event = events.shift(); event; event = events.shift()) yield event;
       if (over && failure !== undefined && !signal.aborted) throw failure;
-      if (over || signal.aborted) return;
+      // Node 20 forgets the time limit of a signal that nobody else holds.
+      if (over || signal.aborted || limit?.aborted) return;
       await woken;
     }
   } finally {

@@ -149,6 +149,8 @@ export async function* watchMany(
   if (arrivals) void takeIn(arrivals);
   try {
     while (!signal.aborted) {
+      // Node 20 forgets the time limit of a signal that nobody else holds.
+      if (limit?.aborted) return;
       const turn = schedule.next(performance.now());
       if (turn) {
         const ways = { api, schedule, pace, signal, back, wake: () => bell.ring() };
