@@ -5,6 +5,7 @@ import { admin, trpcError, type Procedure } from "../contract/procedures.ts";
 import { restError, type Route } from "../contract/rest.ts";
 import { ApiError, notUnderstood, refusal } from "./api-error.ts";
 import { ownSignal } from "./own-signal.ts";
+import type { PlatformClock } from "./platform-clock.ts";
 import { withRetry } from "./retry.ts";
 import { Transport, type Answer, type TransportOptions } from "./transport.ts";
 
@@ -39,6 +40,11 @@ export class Api {
   readonly #transport: Transport;
   readonly #signal: AbortSignal | undefined;
   readonly #client: ReturnType<typeof createTRPCUntypedClient<AnyRouter>>;
+
+  /** What time it is on the platform, by its answers so far. */
+  get clock(): PlatformClock {
+    return this.#transport.clock;
+  }
 
   constructor(options: TransportOptions) {
     this.#transport = new Transport(options);

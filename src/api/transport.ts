@@ -1,6 +1,7 @@
 import { pipeline, type Readable } from "node:stream";
 import { ApiError, notUnderstood } from "./api-error.ts";
 import { isLoopback, type Origin } from "./origin.ts";
+import { PlatformClock } from "./platform-clock.ts";
 import { suspendSignal } from "./suspend.ts";
 import { tokenRemover } from "./token.ts";
 import { CONNECT_TIMEOUT_MS, openWire, ProxyTrouble, type Wire, type WireAnswer } from "./wire.ts";
@@ -60,6 +61,8 @@ export function checksCertificates(env: Readonly<Record<string, string | undefin
 
 /** Requests to one origin, each sent at most once, and its whole answer. */
 export class Transport {
+  /** What time it is on the platform, by the answers so far. */
+  readonly clock = new PlatformClock();
   readonly #options: TransportOptions;
   /** Nothing that comes back carries the token any further. */
   #token: string | undefined;
@@ -100,6 +103,7 @@ export class Transport {
     const signal = AbortSignal.any([...(outgoing.signal ? [outgoing.signal] : []), late.signal, sleep.signal]);
     let sent = false;
     const began = performance.now();
+    const sentAtMs = Date.now();
     const log = (outcome: string, bytes = 0) =>
       onExchange?.({
         method: outgoing.method,
@@ -132,6 +136,8 @@ export class Transport {
         () => (sent = true),
       );
       const { status, headers } = response;
+      const date = parseDate(headers.date);
+      if (date) this.clock.note(date, sentAtMs);
       if (status >= 300 && status < 400) {
         response.body.destroy();
         throw notUnderstood(
@@ -146,7 +152,7 @@ export class Transport {
         status,
         text,
         retryAfterMs: parseRetryAfter(headers["retry-after"]),
-        date: parseDate(headers.date),
+        date,
       };
     } catch (error) {
       const failure =

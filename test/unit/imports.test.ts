@@ -41,19 +41,32 @@ const part = (file: string) => file.split("/")[0]?.replace(/\.ts$/, "") ?? file;
 const noun = (file: string) => /^commands\/([^/]+)\//.exec(file)?.[1];
 
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
+  async: [],
   errors: [],
   contract: [],
   "exit-codes": ["errors"],
-  terminal: ["errors"],
-  config: ["errors"],
-  journal: ["errors"],
-  api: ["contract", "errors"],
-  runs: ["api", "contract", "journal", "errors"],
-  bulk: ["api", "runs", "journal", "contract", "errors"],
-  doctor: ["api", "config", "contract", "errors", "journal"],
-  sandbox: ["contract"],
-  commands: ["api", "bulk", "config", "contract", "doctor", "errors", "exit-codes", "journal", "runs", "terminal"],
-  context: ["api", "bulk", "config", "contract", "errors", "exit-codes", "journal", "runs", "terminal"],
+  terminal: ["async", "errors"],
+  config: ["async", "errors"],
+  journal: ["async", "errors"],
+  api: ["async", "contract", "errors"],
+  runs: ["api", "async", "contract", "journal", "errors"],
+  bulk: ["api", "async", "runs", "journal", "contract", "errors"],
+  doctor: ["api", "async", "config", "contract", "errors", "journal"],
+  sandbox: ["async", "contract"],
+  commands: [
+    "api",
+    "async",
+    "bulk",
+    "config",
+    "contract",
+    "doctor",
+    "errors",
+    "exit-codes",
+    "journal",
+    "runs",
+    "terminal",
+  ],
+  context: ["api", "async", "bulk", "config", "contract", "errors", "exit-codes", "journal", "runs", "terminal"],
 };
 
 describe("imports", () => {
