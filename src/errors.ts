@@ -29,6 +29,11 @@ export interface CliErrorOptions {
    * code is left to set.
    */
   silent?: boolean;
+  /**
+   * Whether a request that changes something had left this machine. A conflict can come before that or after it; the kinds that
+   * promise that nothing was sent never come after it.
+   */
+  sent?: boolean;
   cause?: unknown;
 }
 
@@ -39,6 +44,7 @@ export class CliError extends Error {
   readonly hints: readonly string[];
   readonly retryable: boolean;
   readonly silent: boolean;
+  readonly sent: boolean | undefined;
 
   constructor(kind: ErrorKind, message: string, options: CliErrorOptions = {}) {
     super(withoutTokens(message), { cause: options.cause });
@@ -46,6 +52,7 @@ export class CliError extends Error {
     this.hints = (typeof options.hint === "string" ? [options.hint] : (options.hint ?? [])).map(withoutTokens);
     this.retryable = options.retryable ?? false;
     this.silent = options.silent ?? false;
+    this.sent = options.sent;
   }
 }
 

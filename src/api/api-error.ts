@@ -24,7 +24,7 @@ export interface ApiErrorDetails {
 export class ApiError extends CliError {
   override readonly name = "ApiError";
   readonly procedure: string;
-  readonly sent: boolean;
+  override readonly sent: boolean;
   readonly httpStatus: number | undefined;
   readonly trpcCode: string | undefined;
   readonly upstreamCode: string | undefined;

@@ -35,6 +35,7 @@ export function judge(outcome: RecordedOutcome): Judged {
     case "started":
     case "found":
     case "found-earlier":
+    case "adopted":
       return { verdict: { is: "started", run: outcome.run }, pressure: "answered" };
     case "refused":
       return judgeRefusal(outcome.error);
@@ -54,6 +55,10 @@ export function judge(outcome: RecordedOutcome): Judged {
       return unknown(`no record of a run was found, which is no proof (${outcome.error.message})`, outcome.error);
     case "alarm":
       return unknown(`several runs match the one start: ${outcome.runs.map(({ id }) => id).join(", ")}`);
+    case "several": {
+      const ids = outcome.runs.map(({ id }) => id).join(", ");
+      return unknown(`several runs fit it, nothing was sent now; decide with jobs resume --adopt RUN: ${ids}`);
+    }
     case "unsettled": {
       const ops = outcome.intents.map(({ op }) => op).join(", ");
       return unknown(`an earlier start may have happened, nothing was sent now: operation ${ops}`);

@@ -36,7 +36,7 @@ where it comes from: kiloclaw-admin config list --show-origin`,
 -o id       IDs only, one a line; -q is short for it
 
 Machine formats have full IDs, UTC times in ISO-8601, null for what is absent. --fields id,status picks fields; a wrong name
-lists the valid ones. With a machine format an error is JSON too: {"error":{"kind","message","hint","retryable","exitCode"}}`,
+lists the valid ones. With a machine format an error is JSON too: {"error":{"kind","message","hint","retryable","exitCode","sent"}}`,
   safety:
     () => `A start is sent at most once. Its run exists before its row and its row before its answer, so a lost answer, a server error
 or even a conflict can hide a live run. Then the tool looks for the row for 30 seconds:

@@ -62,12 +62,22 @@ const ending = {
   code: code.nullable(),
 };
 
+/** The target of a run that was found without an intent of this machine: its journal had gone back in time. */
+const adopted = z.object({
+  userId: line,
+  instanceId: z.guid(),
+  promptSha256: sha256,
+  promptLength: count,
+});
+
 const record = z.discriminatedUnion("kind", [
   /** A plan of many operations, written before the first of them. */
   z.object({
     kind: z.literal("job"),
     ...common,
     total: count,
+    /** What time it was on the platform's clock, as far as that was known. */
+    platformAt: z.iso.datetime({ precision: 3 }).optional(),
     settings: z.record(z.string(), z.union([z.string().max(2_000), z.number(), z.boolean(), z.null()])),
   }),
   /** Something is about to be sent. Without a settled outcome it means: maybe sent. */
@@ -84,7 +94,7 @@ const record = z.discriminatedUnion("kind", [
   /** What the invocation that sent it found out. */
   z.object({ kind: z.literal("outcome"), ...common, ...ending }),
   /** What a later invocation found out. */
-  z.object({ kind: z.literal("reconcile"), ...common, ...ending }),
+  z.object({ kind: z.literal("reconcile"), ...common, ...ending, adopted: adopted.optional() }),
   /** A person took a decision that the rules leave to people. */
   z.object({ kind: z.literal("override"), ...common, ...target, decision: word }),
   /** The invocation has ended in order. */

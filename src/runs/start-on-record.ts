@@ -19,7 +19,10 @@ export type RecordedOutcome =
   | { readonly state: "found-earlier"; readonly run: Run; readonly earlier: IntentRecord }
   | { readonly state: "unsettled"; readonly intents: readonly IntentRecord[] };
 
-export interface RecordedStartOptions extends Pick<StartOptions, "stop" | "onSearching" | "lookAfterMs" | "insist"> {
+export interface RecordedStartOptions extends Pick<
+  StartOptions,
+  "stop" | "adopt" | "onSearching" | "lookAfterMs" | "insist"
+> {
   /** A person has decided to send a start although an earlier one may have happened. */
   readonly resendUnknown: boolean;
   /** Told when what became of the start cannot be written down. Its intent stays open, to be reconciled. */
@@ -36,6 +39,8 @@ const SETTLED: Record<StartOutcome["state"], boolean> = {
   "possible-orphan": false,
   unknown: false,
   alarm: false,
+  adopted: true,
+  several: false,
 };
 
 /**

@@ -33,6 +33,10 @@ export interface StartRequest {
  * - `possible-orphan`: the machine is busy with a run that no row records, perhaps ours.
  * - `unknown`: no trace of a run was found, which proves nothing.
  * - `alarm`: more than one run that could be ours.
+ *
+ * Nothing was sent now:
+ * - `adopted`: a run that was there already is this start's, sent by an invocation of which this machine knows nothing any more.
+ * - `several`: more than one run that was there already could be this start's: a person decides.
  */
 export type StartOutcome =
   | { readonly state: "started" | "found"; readonly run: Run }
@@ -41,7 +45,13 @@ export type StartOutcome =
   | { readonly state: "conflict"; readonly inTheWay: Run; readonly sent: boolean }
   | { readonly state: "possible-orphan"; readonly error: ApiError }
   | { readonly state: "unknown"; readonly error: ApiError }
-  | { readonly state: "alarm"; readonly runs: readonly Run[] };
+  | { readonly state: "alarm"; readonly runs: readonly Run[] }
+  | Adoption;
+
+/** What the rows say of a start that an earlier invocation may have sent. */
+export type Adoption =
+  | { readonly state: "adopted"; readonly run: Run }
+  | { readonly state: "several"; readonly runs: readonly Run[] };
 
 /** The web app waits without limit for its worker, the worker 30 s for the machine. */
 const START_TIMEOUT_MS = 120_000;
@@ -50,6 +60,11 @@ export interface StartOptions {
   readonly stop: AbortSignal;
   /** Makes it durable that the request is about to be sent. What it throws keeps the request from being sent. */
   readonly beforeSending: (mark: StartMark) => Promise<void>;
+  /**
+   * Looks, in the instance's rows as they are before anything is sent, for a run that is this start's already. What it returns is
+   * the outcome, and nothing is sent.
+   */
+  readonly adopt?: ((rows: readonly Run[]) => Promise<Adoption | undefined>) | undefined;
   /** Told when the answer was lost and the search for the row begins. */
   readonly onSearching?: (error: ApiError) => void;
   /** When to look for the row, in milliseconds after the answer was lost. */
@@ -65,12 +80,12 @@ export interface StartOptions {
  * a 409 can hide a live run. So the request goes out once, and whatever is not a definite answer is settled by looking for
  * the row.
  *
- * @throws ApiError when the platform cannot be asked before anything was sent; what `beforeSending` throws.
+ * @throws ApiError when the platform cannot be asked before anything was sent; what `beforeSending` and `adopt` throw.
  */
 export async function startRun(
   api: Api,
   request: StartRequest,
-  { stop, beforeSending, onSearching, lookAfterMs = LOOK_AFTER_MS, insist = true }: StartOptions,
+  { stop, beforeSending, adopt, onSearching, lookAfterMs = LOOK_AFTER_MS, insist = true }: StartOptions,
 ): Promise<StartOutcome> {
   const { userId, instance, prompt } = request;
   // Two questions of one moment share a request.
@@ -78,6 +93,8 @@ export async function startRun(
     getInstance(api, instance.id),
     newestRuns(api, instance.id),
   ]);
+  const adoption = await adopt?.(before);
+  if (adoption) return adoption;
   // An unreachable worker says nothing about the machine; the platform checks again by itself.
   if (machineStatus !== "running" && machineStatusError === null) {
     return { state: "machine-down", machineStatus, sent: false };

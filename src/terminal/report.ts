@@ -27,7 +27,9 @@ export function reportError(
     const kind = known ? error.kind : "unexpected";
     const hint = hints.length > 0 ? hints.join("\n") : null;
     const retryable = known && error.retryable;
-    const report = { error: { kind, message, hint, retryable, exitCode } };
+    // Of the other kinds the exit code says it.
+    const sent = known && kind === "conflict" ? (error.sent ?? false) : null;
+    const report = { error: { kind, message, hint, retryable, exitCode, sent } };
     host.stderr.write(`${sanitizeJson(JSON.stringify(report))}\n`);
     return;
   }

@@ -81,7 +81,7 @@ describe("--on-conflict", () => {
   it("wait: does not send a second start by itself once one was sent", async () => {
     const user = "fleet06@fleet.example.com";
     await desk.sandbox.remote.setFault({ name: "slow", procedure: "startKiloCliRun", count: 1, delayMs: 1_500, user });
-    const command = desk.begin(start(user, "x", "--on-conflict", "wait"));
+    const command = desk.begin(start(user, "x", "--on-conflict", "wait", "-o", "json"));
     await vi.waitFor(async () => expect(await desk.sandbox.remote.listFaults()).toEqual([]), 5_000);
     // Between its look and its request somebody else is quicker.
     const id = await desk.startRun(user, LONG, otto);
@@ -90,6 +90,8 @@ describe("--on-conflict", () => {
     expect(stderr).toContain("not waiting to start");
     expect(stderr).toContain(`another run is active: ${id}`);
     expect(stderr).not.toContain("nothing was s");
+    const report: unknown = JSON.parse(stderr.trim().split("\n").at(-1) ?? "");
+    expect(report).toMatchObject({ error: { kind: "conflict", exitCode: 6, sent: true } });
   });
 });
 

@@ -265,7 +265,13 @@ describe("refusals before anything is sent", () => {
     const same = await desk.run([...argv, LONG, "-o", "json"]);
     expect(same.code).toBe(6);
     expect(JSON.parse(same.stderr)).toMatchObject({
-      error: { kind: "conflict", retryable: true, exitCode: 6, hint: expect.stringContaining("with the same prompt") },
+      error: {
+        kind: "conflict",
+        retryable: true,
+        exitCode: 6,
+        sent: false,
+        hint: expect.stringContaining("with the same prompt"),
+      },
     });
     expect(await desk.requests("startKiloCliRun")).toHaveLength(already);
   });

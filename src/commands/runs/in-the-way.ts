@@ -94,6 +94,7 @@ export function conflict(inTheWay: InTheWay): CliError {
         `follow it: kiloclaw-admin runs watch ${run.id}`,
       ],
       retryable: true,
+      sent,
     },
   );
 }

@@ -160,6 +160,7 @@ function startedOrThrow(outcome: Exclude<RecordedOutcome, { state: "conflict" }>
     case "started":
     case "found":
     case "found-earlier":
+    case "adopted":
       return outcome.run;
     case "machine-down":
       throw new CliError(
@@ -167,12 +168,13 @@ function startedOrThrow(outcome: Exclude<RecordedOutcome, { state: "conflict" }>
         outcome.sent
           ? `the platform refused the start: the instance of ${who} is not running; no record of a run was found`
           : `the instance of ${who} is not running (${outcome.machineStatus ?? "no machine"}); nothing was started`,
-        { hint: "start the machine first", retryable: true },
+        { hint: "start the machine first", retryable: true, sent: outcome.sent },
       );
     case "refused":
       throw outcome.error.upstreamCode === UPSTREAM_CODES.routeUnavailable
         ? new CliError("conflict", `${outcome.error.message} (the instance of ${who}); nothing was started`, {
             hint: "the controller on its machine is too old: redeploy the instance, then start again",
+            sent: true,
           })
         : outcome.error;
     case "unsettled":
@@ -209,6 +211,7 @@ function startedOrThrow(outcome: Exclude<RecordedOutcome, { state: "conflict" }>
         { hint: ["look again before you start another one: kiloclaw-admin runs reconcile", look] },
       );
     case "alarm":
+    case "several":
       throw new CliError(
         "outcome-unknown",
         `${outcome.runs.length} runs match the one request that was sent for ${who}`,
