@@ -2,9 +2,6 @@ import { UPSTREAM_CODES } from "../contract/procedures.ts";
 import { Child, type Ending } from "./controller/child.ts";
 import { OutputTail } from "./controller/output-tail.ts";
 
-/** How long a cancelled process may take to end before its whole group is killed. */
-const KILL_AFTER_MS = 5_000;
-
 export interface ControllerRun {
   status: "running" | "completed" | "failed" | "cancelled";
   output: string;
@@ -43,14 +40,21 @@ interface CurrentRun extends Omit<ControllerRun, "output"> {
   readonly tail: OutputTail;
 }
 
+interface Active {
+  readonly run: CurrentRun;
+  readonly child: Child;
+}
+
 /**
- * The machine of one instance: runs at most one process at a time and knows only its newest run, in memory. Like the real
- * one it has forgotten everything after a restart.
+ * The machine of one instance: has at most one run in progress and knows only its newest run, in memory. Like the real one
+ * it looks at the run's state, not at the process (a cancelled process that ignores SIGTERM lives on beside the next run),
+ * and has forgotten everything after a restart.
  */
 export class Controller {
   readonly #options: ControllerOptions;
-  #run: CurrentRun | undefined;
-  #child: Child | undefined;
+  #newest: Active | undefined;
+  /** Every process that was started and may have left something alive: a stop ends them all. */
+  readonly #children = new Set<Child>();
   #newestStart = 0;
 
   constructor(options: ControllerOptions) {
@@ -60,13 +64,13 @@ export class Controller {
   /**
    * Starts the command. A program that cannot be spawned is not an error of the start: the run fails, as on the machine.
    *
-   * @throws {ControllerError} 409 `kilo_cli_run_already_active` while a process is alive, also one that was cancelled and
-   *   has not ended yet; 500 when the agent is disabled or the prompt cannot be an argument (NUL).
+   * @throws {ControllerError} 409 `kilo_cli_run_already_active` while a run is in progress; 500 when the agent is disabled or
+   *   the prompt cannot be an argument (NUL).
    */
   // oxlint-disable-next-line typescript/require-await -- a refusal is a rejection, as from the machine
   async start(prompt: string): Promise<ControllerRun> {
     // No await between this check and the spawn: of simultaneous starts exactly one can pass.
-    if (this.#child) {
+    if (this.#newest?.run.status === "running") {
       throw new ControllerError(409, "A Kilo CLI run is already in progress", { code: UPSTREAM_CODES.alreadyActive });
     }
     if (this.#options.cliDisabled) throw startFailed(new Error("the CLI is disabled on this machine"));
@@ -79,42 +83,42 @@ export class Controller {
       completedAt: null,
       prompt,
     };
+    for (const child of this.#children) if (!child.isAlive()) this.#children.delete(child);
     const child = this.#spawn(run);
-    this.#child = child;
-    this.#run = run;
-    void child.ended.then((ending) => this.#settle(child, run, ending));
+    this.#children.add(child);
+    this.#newest = { run, child };
+    void child.ended.then((ending) => settle(run, ending));
     return snapshot(run);
   }
 
   /** The newest run, or null when this machine knows none: it is fresh, or was stopped since. */
   status(): ControllerRun | null {
-    return this.#run ? snapshot(this.#run) : null;
+    return this.#newest ? snapshot(this.#newest.run) : null;
   }
 
   /**
-   * Cancels the active run: it is marked at once, its process gets SIGTERM, and what is left of its group after 5 s is
-   * killed.
+   * Cancels the run in progress: it is marked at once, and its process, and it alone, gets SIGTERM. What it still writes is
+   * appended.
    *
-   * @returns false when nothing was active.
+   * @returns false when no run was in progress.
    */
   // oxlint-disable-next-line typescript/require-await -- a call to a machine
   async cancel(): Promise<boolean> {
-    const [run, child] = [this.#run, this.#child];
-    if (run?.status !== "running" || !child) return false;
+    if (this.#newest?.run.status !== "running") return false;
+    const { run, child } = this.#newest;
     run.tail.append("\n[cancelled by user]\n");
     run.status = "cancelled";
     run.completedAt = new Date().toISOString();
     child.terminate();
-    const killTimer = setTimeout(() => child.killGroup(), KILL_AFTER_MS);
-    void child.ended.then(() => clearTimeout(killTimer));
     return true;
   }
 
-  /** Forgets the run, kills its whole process group and waits until it is gone. */
+  /** Forgets the run, kills every process group that it started, and waits until they are gone. */
   async stop(): Promise<void> {
-    const child = this.#child;
-    this.#run = undefined;
-    await child?.destroy();
+    const children = [...this.#children];
+    this.#children.clear();
+    this.#newest = undefined;
+    await Promise.all(children.map((child) => child.destroy()));
   }
 
   #spawn(run: CurrentRun): Child {
@@ -124,29 +128,26 @@ export class Controller {
         command: [...command, run.prompt],
         directory,
         env,
-        onOutput: (text) => {
-          // A cancelled run's output ends with the note that says so.
-          if (run.status === "running") run.tail.append(text);
-        },
+        onOutput: (text) => run.tail.append(text),
       });
     } catch (error) {
       throw startFailed(error);
     }
   }
 
-  #settle(child: Child, run: CurrentRun, { exitCode, spawnError }: Ending): void {
-    if (this.#child === child) this.#child = undefined;
-    if (run.status !== "running") return;
-    if (spawnError) run.tail.append(`\n[process error: ${spawnError.message}]\n`);
-    run.status = exitCode === 0 ? "completed" : "failed";
-    run.exitCode = exitCode;
-    run.completedAt = new Date().toISOString();
-  }
-
   #nextStart(): string {
     this.#newestStart = Math.max(Date.now(), this.#newestStart + 1);
     return new Date(this.#newestStart).toISOString();
   }
+}
+
+/** Notes how a run ended, unless it was cancelled before. */
+function settle(run: CurrentRun, { exitCode, spawnError }: Ending): void {
+  if (run.status !== "running") return;
+  if (spawnError) run.tail.append(`\n[process error: ${spawnError.message}]\n`);
+  run.status = exitCode === 0 ? "completed" : "failed";
+  run.exitCode = exitCode;
+  run.completedAt = new Date().toISOString();
 }
 
 function snapshot({ tail, ...run }: CurrentRun): ControllerRun {

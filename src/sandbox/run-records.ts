@@ -103,11 +103,11 @@ export class RunRecords {
     caller: Caller,
     { runId, instanceId }: { runId: string; instanceId?: string | undefined },
   ): Promise<RunStatus> {
-    const { row } = await this.#find(caller.userId, runId, instanceId);
+    const { row, filter } = await this.#find(caller.userId, runId, instanceId);
     if (!row) return NO_RUN;
     if (row.status !== "running") return recorded(row);
     const sighting = await this.#look(row, target(caller, row.instance_id));
-    return this.#settle(row, sighting);
+    return this.#settle(row, filter, sighting);
   }
 
   /**
@@ -121,13 +121,13 @@ export class RunRecords {
     caller: Caller,
     { runId, instanceId }: { runId: string; instanceId?: string | undefined },
   ): Promise<{ ok: boolean } | undefined> {
-    const { row, usedFallback } = await this.#find(caller.userId, runId, instanceId);
+    const { row, filter } = await this.#find(caller.userId, runId, instanceId);
     if (!row) return undefined;
     if (row.status !== "running") return { ok: true };
     const call = target(caller, row.instance_id);
     const instance = await this.#instanceOf(row);
     if (!instance) {
-      await this.#settle(row, { kind: "unknown", output: LOST });
+      await this.#settle(row, filter, { kind: "unknown", output: LOST });
       return { ok: true };
     }
     const { run, cancelled } = await this.#worker
@@ -136,7 +136,9 @@ export class RunRecords {
         throw commandFailed(error, "cancel");
       });
     if (cancelled === undefined) {
-      await this.#settle(row, sight(row, run));
+      await this.#settle(row, filter, sight(row, run)).catch((error: unknown) => {
+        throw commandFailed(error, "cancel");
+      });
       return { ok: true };
     }
     if (!cancelled) return { ok: false };
@@ -148,7 +150,12 @@ export class RunRecords {
           actor: caller.admin,
           targetUserId: caller.userId,
           message: "CLI run cancelled",
-          metadata: { runId, instanceId: row.instance_id, requestedInstanceId: instanceId ?? null, usedFallback },
+          metadata: {
+            runId,
+            instanceId: row.instance_id,
+            requestedInstanceId: instanceId ?? null,
+            usedFallback: instanceId !== undefined && filter === undefined,
+          },
         },
         call,
       );
@@ -206,7 +213,7 @@ export class RunRecords {
           filter === undefined ? undefined : eq(cliRuns.instance_id, filter),
         ),
       );
-    return { row, usedFallback: instanceId !== undefined && filter === undefined };
+    return { row, filter };
   }
 
   async #filter(userId: string, instanceId: string | undefined): Promise<string | undefined> {
@@ -231,18 +238,34 @@ export class RunRecords {
     }
   }
 
-  /** Records what was seen, and answers it: the machine's own timestamps are ISO, the record's are PostgreSQL text. */
-  async #settle(row: CliRun, sighting: Sighting): Promise<RunStatus> {
+  /**
+   * Records what was seen, and answers it: the machine's own timestamps are ISO, the record's are PostgreSQL text. Of two
+   * polls that see the end at once both answer what they saw.
+   *
+   * @throws DrizzleQueryError when the output cannot be stored (a NUL). Its message, with the statement and its parameters in
+   *   the platform's order, is what the platform answers.
+   */
+  async #settle(row: CliRun, filter: string | undefined, sighting: Sighting): Promise<RunStatus> {
     if (sighting.kind === "live") return seen(row, sighting.run);
     if (sighting.kind === "ended") {
       const { run } = sighting;
-      const changed = await this.#finish(row, {
-        status: run.status,
-        exit_code: run.exitCode,
-        output: run.output,
-        completed_at: run.completedAt ?? new Date().toISOString(),
-      });
-      return changed ? seen(row, run) : this.#again(row);
+      await this.#database
+        .update(cliRuns)
+        .set({
+          status: run.status,
+          exit_code: run.exitCode,
+          output: run.output,
+          completed_at: run.completedAt ?? new Date().toISOString(),
+        })
+        .where(
+          and(
+            eq(cliRuns.id, row.id),
+            eq(cliRuns.user_id, row.user_id),
+            eq(cliRuns.status, "running"),
+            filter === undefined ? undefined : eq(cliRuns.instance_id, filter),
+          ),
+        );
+      return seen(row, run);
     }
     const completed_at = new Date().toISOString();
     const changed = await this.#finish(row, { status: "failed", output: sighting.output, completed_at });

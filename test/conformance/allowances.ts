@@ -22,7 +22,7 @@ const ANY_OF: Readonly<Record<string, string>> = {
     "on the platform the loser sometimes reaches the machine, which says false; here it sees the end",
 };
 
-/** The sandbox's seed has one customer with an instance more than the recorder's, and seeded runs have audit rows. */
+/** The sandbox's seed has one customer with an instance more than the recorder's. */
 const ONE_MORE: readonly string[] = [
   "inst-10-status-active",
   "inst-10-status-all",
@@ -61,10 +61,7 @@ function withoutAdded(value: unknown, counted: boolean): unknown {
 }
 
 function isAdded(row: unknown): boolean {
-  if (!isBody(row)) return false;
-  if (row["id"] === ADDED_INSTANCE) return true;
-  const { metadata } = row;
-  return isBody(metadata) && String(metadata["runId"]).startsWith("91000000-");
+  return isBody(row) && row["id"] === ADDED_INSTANCE;
 }
 
 function mapMembers(body: Body, change: (member: unknown) => unknown): Body {

@@ -56,7 +56,9 @@ function normalizeText(text: string, key: string): string {
   if (ISO.test(text) && text >= FIRST_VOLATILE_DAY) return "<ISO time>";
   if (POSTGRES.test(text) && text >= FIRST_VOLATILE_DAY) return "<Postgres time>";
   if (text.length > HUGE) return `<${text.length} characters from ${JSON.stringify(text.slice(0, 24))} on>`;
-  if (key === "output") return normalizeOutput(text);
+  if (key === "output") return normalizeOutput(text).split("\n").toSorted().join("\n");
+  // The parameters of the statement: an output among them, and when it ended.
+  if (text.includes("Failed query:")) return normalizeOutput(text).replaceAll(/,\d{4}-[\dT:.-]+Z,/g, ",<ISO time>,");
   return (
     text
       .replace(/\([\da-f-]{36}\)/g, "(<uuid>)")
@@ -67,15 +69,16 @@ function normalizeText(text: string, key: string): string {
   );
 }
 
-/** What a rehearsal prints: its own name, a process id, times; stdout and stderr are read apart, so lines can swap. */
+/** What a rehearsal prints: its own name, a process id, times. Stdout and stderr are read apart: lines can swap. */
 function normalizeOutput(text: string): string {
-  const lines = text
-    // The sandbox's rehearsal also plays what a terminal must not be handed.
-    .replace(/^.\]0;owned.*\n/m, "")
-    .replace(/^(kilo \(fake\)|agent \(rehearsal\)) starting pid=\d+$/m, "<first line>")
-    .replace(/^(kilo \(fake\)|agent \(rehearsal\)) done/m, "<last line>")
-    .replace(/\d\d:\d\d:\d\d\.\d{3}/g, "<time>");
-  return lines.split("\n").toSorted().join("\n");
+  return (
+    text
+      // The sandbox's rehearsal also plays what a terminal must not be handed.
+      .replace(/^.\]0;owned.*\n/m, "")
+      .replace(/(kilo \(fake\)|agent \(rehearsal\)) starting pid=\d+$/m, "<first line>")
+      .replace(/^(kilo \(fake\)|agent \(rehearsal\)) done/m, "<last line>")
+      .replace(/(?<!T)\d\d:\d\d:\d\d\.\d{3}/g, "<time>")
+  );
 }
 
 /** The value's shape: what every member is. Rows of one list are one shape, with all that their members can be. */

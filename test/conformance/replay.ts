@@ -95,7 +95,7 @@ export class Replay {
     isGood: (status: Record<string, unknown>) => boolean,
   ): Promise<void> {
     const input = this.bindings.translate(
-      JSON.stringify({ userId: run.user_id, runId: run.id, instanceId: run.instance_id }),
+      JSON.stringify({ userId: run.user_id, runId: run.id, instanceId: run.instance_id ?? undefined }),
     );
     const url = `/api/trpc/admin.kiloclawInstances.getKiloCliRunStatus?input=${encodeURIComponent(input)}`;
     const authorization = (await this.stage.authorization("Bearer <token of admin>", "")) ?? "";
@@ -209,8 +209,9 @@ export class Replay {
 function isTooEarly(recorded: unknown, actual: unknown): boolean {
   const [then, now] = [resultOf(recorded), resultOf(actual)];
   if (isBusy(actual) && !isBusy(recorded)) return true;
-  if (!then || !now || !("status" in now) || now.status !== "running") return false;
-  if (then.status !== "running") return true;
+  if (!now || !("status" in now) || now.status !== "running") return false;
+  // Ended, or failing since it has ended.
+  if (then?.status !== "running") return true;
   return typeof then.output === "string" && lines(now.output) < lines(then.output);
 }
 

@@ -6,7 +6,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { vi } from "vitest";
 import * as z from "zod";
 import type { FaultSpec } from "../../src/sandbox/remote.ts";
-import type { Recordings } from "./recordings.ts";
+import type { Exchange, Recordings } from "./recordings.ts";
 import type { Replay } from "./replay.ts";
 
 /** Why a recording cannot be staged. */
@@ -14,10 +14,20 @@ export const NOT_STAGED: Readonly<Record<string, string>> = {
   "whoami-trpc-user-getme": "user.getMe: a procedure that the tool does not use and the sandbox does not serve",
   "device-30-db-rows": "no exchange: rows of the platform's database, noted beside the device login",
   "status-32-facts": "no exchange: a note on status-32-output-over-1MiB, which is replayed",
+  "extra-01b-facts": "no exchange: a note on extra-01 and extra-02, which are replayed",
+  "org-35-admin-sees-org-run": "a run that was started through an organization's procedure",
+  "org-36-audit-has-no-row": "about a run that was started through an organization's procedure",
 };
+
+/** An organization's procedures, which the sandbox does not serve yet. */
+export const isNotServed = ({ request }: Pick<Exchange, "request">): boolean =>
+  request.path.startsWith("/api/trpc/organizations.");
 
 const START = "admin.kiloclawInstances.startKiloCliRun";
 const CANCEL = "admin.kiloclawInstances.cancelKiloCliRun";
+
+const ALICE = "c0000000-0000-4000-8000-000000000001";
+const FLEET = "f0000000-0000-4000-8000-00000000000";
 
 const worker = (value: string, delayMs?: number): FaultSpec => ({ name: "worker", value, delayMs });
 
@@ -60,6 +70,32 @@ export class Script {
     await this.#replay.playAll(/^user-/);
     // The recorder put this row back to `running` behind the platform's back, so its end is played when the lists are done.
     await this.#replay.playWith({ name: "slow", delayMs: 50 }, "status-29-worker-slow-3s");
+    await this.#recordedLater();
+  }
+
+  /** What was recorded on another day: it comes last, so that its runs are in no list of the first. */
+  async #recordedLater(): Promise<void> {
+    const replay = this.#replay;
+    await this.#ignoringCancel("b93fb258-7b36-4a0b-92cb-0cd2184a10d4");
+    await replay.play("extra-01-cancel-process-that-ignores-SIGTERM");
+    await replay.play("extra-02-start-while-cancelled-process-still-alive");
+    const cancelled = await this.#ignoringCancel("00000000-0000-4000-8000-000000000043");
+    await replay.cancel({ userId: ALICE, runId: cancelled });
+    await replay.play("status-43-start-right-after-cancel-while-old-process-lives");
+    const prompt = "nul [fake lines=3 interval=0.4 nul=1]";
+    await replay.start("f1fadb86-559e-4c1e-a8db-5fc7a1dc3f60", { userId: FLEET + "1", prompt });
+    await replay.playAll(/^status-4[45]/);
+    const split = "split [fake lines=1 interval=0.1 split=1]";
+    await replay.start("b2442b98-a1a5-4706-b523-178d4e3fbbef", { userId: FLEET + "2", prompt: split });
+    await replay.play("status-46-multibyte-split-across-chunks", "org-31-personal-start-by-org-only-user");
+  }
+
+  /** Starts a run whose process ignores SIGTERM, and waits until it does. @returns the recorded ID. */
+  async #ignoringCancel(id: string): Promise<string> {
+    await this.#replay.start(id, { userId: ALICE, prompt: "stubborn [fake lines=60 interval=0.5 trap=1]" });
+    const run = { id, user_id: ALICE, instance_id: null };
+    await this.#replay.poll(run, ({ output }) => String(output).includes("step 1/"));
+    return id;
   }
 
   async #starts(): Promise<void> {

@@ -35,7 +35,8 @@ export function understand({ request, response }: Exchange): Kind[] {
 export function understandEntry(path: string, body: unknown, status?: number): Kind {
   const ok = success.safeParse(body);
   if (ok.success) {
-    const procedure = procedures.get(path);
+    // An organization's procedures, which the tool does not call yet, answer in the shapes of the customer's.
+    const procedure = procedures.get(path.replace(/^organizations\./, ""));
     check(procedure !== undefined, `${path} is not in the table`);
     procedure?.output.parse(ok.data.result.data);
     return "output";

@@ -146,9 +146,18 @@ describe("audit list", () => {
   });
 
   it("keeps to a time, and says when there is nothing", async () => {
-    const argv = ["audit", "list", "-u", "fleet01@fleet.example.com"];
-    expect(lines((await desk.run([...argv, "-q"])).stdout).length).toBeGreaterThan(0);
-    expect(await desk.run([...argv, "--since", "1h"])).toMatchObject({
+    const id = await desk.startRun("fleet02@fleet.example.com", "[rehearse lines=1 delay=60]");
+    await desk.run(["runs", "cancel", id, "--yes"]);
+    const argv = ["audit", "list", "-u", "fleet02@fleet.example.com", "--json"];
+    const [cancel, start] = records.parse(JSON.parse((await desk.run(argv)).stdout));
+    expect([cancel, start]).toMatchObject([
+      { action: "kiloclaw.cli_run.cancel" },
+      { action: "kiloclaw.cli_run.start" },
+    ]);
+    const since = await desk.run([...argv, "--since", String(cancel?.["createdAt"])]);
+    expect(JSON.parse(since.stdout)).toEqual([cancel]);
+    // Older than the platform's audit log: a customer with runs and no records.
+    expect(await desk.run(["audit", "list", "-u", "fleet01@fleet.example.com"])).toMatchObject({
       code: 0,
       stdout: "",
       stderr: "no audit records\n",

@@ -95,7 +95,7 @@ test("audit-failure does not fail the start", async () => {
   await set({ name: "audit-failure" });
   expect((await ada.start(fleet(6), SHORT)).status).toBe(200);
   const { data } = await ada.query("admin.kiloclawInstances.adminAuditLogs", { userId: fleet(6), limit: 1 });
-  expect(data).toMatchObject([{ created_at: expect.stringMatching(/^2026-04/) as unknown }]);
+  expect(data).toEqual([]);
 });
 
 test("instance-status: what get shows is what a start checks, and a poll loses the run", async () => {

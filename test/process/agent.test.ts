@@ -146,9 +146,9 @@ describe("a rehearsal", () => {
     expect(stderr).toBe("warn 1\n");
     for (const part of [
       "\u001B[32mstep 1/1\u001B[0m",
-      "split 🦀\n",
+      "crab: 🦀 end\n",
       "日本語",
-      "\0",
+      "before\0after\n",
       "\u001B]0;owned\u0007",
       "\u009B",
     ]) {

@@ -47,13 +47,6 @@ export async function play(rehearsal: Rehearsal, { say, complain, pause, pid, no
   say(first);
   await pause(rehearsal.delay * 1000);
   if (rehearsal.ansi) say(count(HOSTILE));
-  if (rehearsal.nul) say(count("a NUL byte: \0 and on\n"));
-  if (rehearsal.split) {
-    const [start, rest] = halves(count("split 🦀\n"));
-    say(start);
-    await pause(SPLIT_MS);
-    say(rest);
-  }
   for (let step = 1; step <= lines; step += 1) {
     say(count(stepLine(rehearsal, step, now())));
     if (rehearsal.stderr) complain(count(`warn ${step}\n`));
@@ -61,6 +54,13 @@ export async function play(rehearsal: Rehearsal, { say, complain, pause, pid, no
     if (step === middle) await pause(rehearsal.silent * 1000);
   }
   if (lines === 0) await pause(rehearsal.silent * 1000);
+  if (rehearsal.nul) say(count("before\0after\n"));
+  if (rehearsal.split) {
+    const [start, rest] = halves(count("crab: 🦀 end\n"));
+    say(start);
+    await pause(SPLIT_MS);
+    say(rest);
+  }
   fill(rehearsal.bytes - written, say);
   say(last);
   return exit;

@@ -1,11 +1,8 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { kill } from "node:process";
-import type { Readable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 
-/** How long output may still arrive after the process has ended, when somebody else holds its pipes open. */
-const DRAIN_MS = 1_000;
 /** How long to wait for a killed group; what is left then are dead orphans that only their new parent can reap. */
 const GROUP_GONE_MS = 300;
 
@@ -22,9 +19,12 @@ export interface ChildOptions {
   readonly onOutput: (text: string) => void;
 }
 
-/** One process in a group of its own, with its two streams read as UTF-8 in the order in which they arrive. */
+/**
+ * One process in a group of its own, with its two streams read in the order in which they arrive. Each chunk is decoded by
+ * itself, as the platform's machine does: a character that is split across two becomes U+FFFD.
+ */
 export class Child {
-  /** Settles, never rejects, when the process is gone and its output has been read. */
+  /** Settles, never rejects, when the process is gone and its pipes are closed, by whoever in its group held them last. */
   readonly ended: Promise<Ending>;
   readonly #process: ChildProcess;
 
@@ -37,13 +37,15 @@ export class Child {
       stdio: ["ignore", "pipe", "pipe"],
     });
     this.#process = child;
+    child.on("error", () => {});
     for (const stream of [child.stdout, child.stderr]) {
-      // setEncoding() puts a decoder in front that waits for the rest of a character split across chunks.
-      stream.setEncoding("utf8");
-      stream.on("data", onOutput);
+      stream.on("data", (chunk: Buffer) => onOutput(chunk.toString()));
       stream.on("error", () => {});
     }
-    this.ended = this.#end(child.stdout, child.stderr);
+    this.ended = once(child, "close").then(
+      ([exitCode]: Array<number | null>) => ({ exitCode: exitCode ?? null }),
+      (error: unknown) => ({ exitCode: null, spawnError: error instanceof Error ? error : new Error(String(error)) }),
+    );
   }
 
   /** Asks the process, and it alone, to end. */
@@ -51,38 +53,20 @@ export class Child {
     this.#process.kill("SIGTERM");
   }
 
-  /** Kills the process and everything in its group. */
-  killGroup(): void {
-    signalGroup(this.#process.pid, "SIGKILL");
+  /** Whether anything in its group lives: the process, or what it has left behind. */
+  isAlive(): boolean {
+    return signalGroup(this.#process.pid, 0);
   }
 
   /** Kills the whole group and waits until it is gone. */
   async destroy(): Promise<void> {
-    this.killGroup();
+    signalGroup(this.#process.pid, "SIGKILL");
+    // A program that has left the group may hold the pipes open; they are closed from this side.
+    this.#process.stdout?.destroy();
+    this.#process.stderr?.destroy();
     await this.ended;
     const deadline = Date.now() + GROUP_GONE_MS;
-    while (signalGroup(this.#process.pid, 0) && Date.now() < deadline) await delay(10);
-  }
-
-  async #end(stdout: Readable, stderr: Readable): Promise<Ending> {
-    const child = this.#process;
-    const closed = once(child, "close");
-    // `close` rejects on a spawn error as well; only one of the two promises is looked at.
-    closed.catch(() => {});
-    try {
-      const [exitCode] = (await once(child, "exit")) as [number | null];
-      // What the run left in its group dies with it: nothing may outlive the sandbox, and pipes get closed.
-      this.killGroup();
-      const patience = new AbortController();
-      await Promise.race([closed, delay(DRAIN_MS, undefined, { signal: patience.signal }).catch(() => {})]);
-      patience.abort();
-      return { exitCode };
-    } catch (error) {
-      return { exitCode: null, spawnError: error instanceof Error ? error : new Error(String(error)) };
-    } finally {
-      stdout.destroy();
-      stderr.destroy();
-    }
+    while (this.isAlive() && Date.now() < deadline) await delay(10);
   }
 }
 

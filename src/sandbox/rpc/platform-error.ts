@@ -1,4 +1,5 @@
 import { TRPCError } from "@trpc/server";
+import { DrizzleQueryError } from "drizzle-orm";
 import { UPSTREAM_CODES } from "../../contract/procedures.ts";
 import { WorkerError, WorkerUnreachable } from "../worker.ts";
 
@@ -27,9 +28,9 @@ const PASSED_ON: Record<number, Code> = {
   429: "TOO_MANY_REQUESTS",
 };
 
-/** What the web app makes of the worker's trouble on a start or a cancel. */
+/** What the web app makes of trouble on a start or a cancel: the worker's, or the database's while it settles a run. */
 export function commandFailed(error: unknown, doing: "start" | "cancel"): unknown {
-  if (error instanceof WorkerUnreachable) {
+  if (error instanceof WorkerUnreachable || error instanceof DrizzleQueryError) {
     return new PlatformError("INTERNAL_SERVER_ERROR", `Failed to ${doing} kilo CLI run: ${error.message}`);
   }
   if (!(error instanceof WorkerError)) return error;

@@ -1,10 +1,8 @@
-/** Runs and audit rows from before the sandbox was opened. */
-import type { auditLogs, cliRuns } from "../database/schema.ts";
+/** Runs from before the sandbox was opened. They have no audit rows: the platform's audit log is younger than they are. */
+import type { cliRuns } from "../database/schema.ts";
 import { ADMIN, fleetInstance, fleetUserId, instanceId, PEOPLE, SECOND_ADMIN } from "./people.ts";
-import { derivedUuid } from "./uuid.ts";
 
 type Run = typeof cliRuns.$inferInsert;
-type AuditRow = typeof auditLogs.$inferInsert;
 
 const runId = (number: number) => `91000000-0000-4000-8000-${String(number).padStart(12, "0")}`;
 const userId = (key: string) => PEOPLE.find((person) => person.key === key)?.id ?? key;
@@ -111,39 +109,4 @@ function outcome(number: number): Pick<Run, "status" | "exit_code"> {
   if (number % 5 === 3) return { status: "failed", exit_code: 1 };
   if (number % 5 === 4) return { status: "cancelled", exit_code: null };
   return { status: "completed", exit_code: 0 };
-}
-
-/** The audit rows of those runs that admins started, and of those that they cancelled. */
-export function auditHistory(): AuditRow[] {
-  return runHistory().flatMap((run) => {
-    const actor = [ADMIN, SECOND_ADMIN].find(({ id }) => id === run.initiated_by_admin_id);
-    if (!actor) return [];
-    const common = {
-      actor_id: actor.id,
-      actor_email: actor.email,
-      actor_name: actor.name,
-      target_user_id: run.user_id,
-    };
-    const ids = { runId: run.id, instanceId: run.instance_id };
-    const started: AuditRow = {
-      ...common,
-      id: derivedUuid(`audit start ${run.id}`),
-      action: "kiloclaw.cli_run.start",
-      message: `CLI run started on instance ${run.instance_id}`,
-      metadata: { ...ids, promptLength: run.prompt.length },
-      created_at: run.started_at,
-    };
-    if (run.status !== "cancelled") return [started];
-    return [
-      started,
-      {
-        ...common,
-        id: derivedUuid(`audit cancel ${run.id}`),
-        action: "kiloclaw.cli_run.cancel",
-        message: "CLI run cancelled",
-        metadata: { ...ids, requestedInstanceId: null, usedFallback: false },
-        created_at: run.completed_at ?? run.started_at,
-      },
-    ];
-  });
 }

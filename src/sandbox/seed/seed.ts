@@ -2,7 +2,7 @@
 import { count } from "drizzle-orm";
 import type { Database } from "../database/database.ts";
 import { auditLogs, cliRuns, instances, users } from "../database/schema.ts";
-import { auditHistory, runHistory } from "./history.ts";
+import { runHistory } from "./history.ts";
 import { HOMES, type Home, instanceId, loadCustomer, PEOPLE, type Person } from "./people.ts";
 import { derivedUuid } from "./uuid.ts";
 
@@ -17,7 +17,6 @@ export async function seed(database: Database, extraUsers: number): Promise<void
       await transaction.insert(users).values(PEOPLE.map(userRow));
       await transaction.insert(instances).values(HOMES.map(instanceRow));
       await transaction.insert(cliRuns).values(runHistory());
-      await transaction.insert(auditLogs).values(auditHistory());
     }
     for (let first = 1; first <= extraUsers; first += CHUNK) {
       const customers = Array.from({ length: Math.min(CHUNK, extraUsers - first + 1) }, (_, index) =>
