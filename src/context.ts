@@ -8,7 +8,7 @@ import { resolvePaths, type Paths } from "./config/paths.ts";
 import { Settings, type Config, type Given, type Key, type Target } from "./config/settings.ts";
 import { CliError, messageOf } from "./errors.ts";
 import type { Ledger, ResumedJournal } from "./journal/ledger.ts";
-import type { Host } from "./terminal/host.ts";
+import type { Host, StopReason } from "./terminal/host.ts";
 import { Output } from "./terminal/output.ts";
 import { type ColorChoice } from "./terminal/paint.ts";
 import { Prompter } from "./terminal/prompter.ts";
@@ -72,7 +72,7 @@ export class Context {
   #keyring: Promise<Keyring> | undefined;
   #me: ReturnType<Context["me"]> | undefined;
   readonly #opened: Closable[] = [];
-  #stopHandled = false;
+  #goodEnds: readonly StopReason[] = [];
   #loginOffered = false;
 
   private constructor(
@@ -270,13 +270,13 @@ export class Context {
     );
   };
 
-  /** Says that being stopped is how this command ends well: the exit code is then its own. */
-  handleStop(): void {
-    this.#stopHandled = true;
+  /** Says that being stopped like this is how this command ends well: the exit code is then its own. */
+  handleStop(...reasons: readonly StopReason[]): void {
+    this.#goodEnds = reasons;
   }
 
-  get stopHandled(): boolean {
-    return this.#stopHandled;
+  endsWellOn(reason: unknown): boolean {
+    return this.#goodEnds.some((good) => good === reason);
   }
 
   async close(): Promise<void> {

@@ -21,7 +21,7 @@ export async function main(argv: readonly string[], host: Host): Promise<number>
   try {
     await parse(argv);
     const opened = await context.opened();
-    return opened?.stopHandled ? 0 : (stopCode(host) ?? 0);
+    return opened?.endsWellOn(host.stop.reason) ? 0 : (stopCode(host) ?? 0);
   } catch (error) {
     const code = stopCode(host);
     // What was under way was cut off by the stop; that is not an error of its own.

@@ -1,6 +1,14 @@
 import http from "node:http";
 import type https from "node:https";
-import { CONNECT_TIMEOUT_MS, KEEP_ALIVE_MS, type Wire, type WireAnswer, type WireRequest } from "./wire.ts";
+import { callAfter } from "../async/wait.ts";
+import {
+  CONNECT_TIMEOUT_MS,
+  KEEP_ALIVE_MS,
+  SWITCHED_PROTOCOLS,
+  type Wire,
+  type WireAnswer,
+  type WireRequest,
+} from "./wire.ts";
 
 /**
  * Straight to the platform with Node's own client. undici would do, but its parser is WebAssembly: compiling it takes longer
@@ -28,14 +36,21 @@ function exchange(
   { secure, agent, onSent }: { secure: typeof https | undefined; agent: http.Agent | false; onSent: () => void },
 ): Promise<WireAnswer> {
   return new Promise((resolve, reject) => {
-    const outgoing = (secure ?? http).request(url, { method, headers, signal, agent }, (answer) =>
-      resolve({ status: answer.statusCode ?? 0, headers: answer.headers, body: answer }),
-    );
-    const slow = setTimeout(() => {
+    const switched = ({ socket }: http.IncomingMessage) => {
+      socket.destroy();
+      reject(Object.assign(new Error("switched to another protocol"), { code: SWITCHED_PROTOCOLS }));
+    };
+    const outgoing = (secure ?? http).request(url, { method, headers, signal, agent }, (answer) => {
+      const { statusCode: status = 0 } = answer;
+      // Without saying to which.
+      if (status === 101) switched(answer);
+      else resolve({ status, headers: answer.headers, body: answer });
+    });
+    const slow = callAfter(CONNECT_TIMEOUT_MS, () => {
       outgoing.destroy(Object.assign(new Error("no connection"), { code: "ETIMEDOUT" }));
-    }, CONNECT_TIMEOUT_MS);
+    });
     const connected = () => {
-      clearTimeout(slow);
+      slow.cancel();
       onSent();
     };
     outgoing.once("socket", (socket) => {
@@ -43,9 +58,13 @@ function exchange(
       if (outgoing.reusedSocket) connected();
       else socket.once(secure ? "secureConnect" : "connect", connected);
     });
-    outgoing.once("error", (error) => {
-      clearTimeout(slow);
-      reject(error);
+    // Neither an answer nor an error for Node: without a listener nothing at all would come of it.
+    outgoing.once("upgrade", switched);
+    outgoing.on("error", reject);
+    // The last event of every exchange: after an answer or an error it says nothing new.
+    outgoing.once("close", () => {
+      slow.cancel();
+      reject(Object.assign(new Error("closed without an answer"), { code: "ECONNRESET" }));
     });
     outgoing.end(body);
   });

@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from "node:timers/promises";
+import { wait } from "../async/wait.ts";
 import { ApiError } from "./api-error.ts";
 
 const TRIES = 3;
@@ -22,9 +22,9 @@ export async function withRetry<T>(
       return await attempt();
     } catch (error) {
       if (!(error instanceof ApiError) || !mayRetry(error) || tries >= TRIES) throw error;
-      const wait = error.retryAfterMs ?? backoff(tries, FIRST_DELAY_MS, LONGEST_WAIT_MS);
-      if (wait > LONGEST_WAIT_MS) throw error;
-      await sleep(wait, undefined, signal ? { signal } : {}).catch(() => {
+      const pauseMs = error.retryAfterMs ?? backoff(tries, FIRST_DELAY_MS, LONGEST_WAIT_MS);
+      if (pauseMs > LONGEST_WAIT_MS) throw error;
+      await wait(pauseMs, signal).catch(() => {
         throw error;
       });
     }

@@ -1,10 +1,12 @@
 import { pipeline, type Readable } from "node:stream";
+import { limit } from "../async/limit.ts";
+import { onAbort, unlessAborted } from "../async/on-abort.ts";
 import { ApiError, notUnderstood } from "./api-error.ts";
 import { isLoopback, type Origin } from "./origin.ts";
 import { PlatformClock } from "./platform-clock.ts";
 import { suspendSignal } from "./suspend.ts";
 import { tokenRemover } from "./token.ts";
-import { CONNECT_TIMEOUT_MS, openWire, ProxyTrouble, type Wire, type WireAnswer } from "./wire.ts";
+import { CONNECT_TIMEOUT_MS, openWire, ProxyTrouble, SWITCHED_PROTOCOLS, type Wire, type WireAnswer } from "./wire.ts";
 
 /** What went over the wire, for `--debug`: never a header, never a body. */
 export interface ExchangeLog {
@@ -94,16 +96,12 @@ export class Transport {
   }
 
   async #exchangeOnce(outgoing: Outgoing): Promise<Answer> {
-    const { origin, userAgent, env, onExchange } = this.#options;
-    const token = this.#token;
-    // Not `AbortSignal.timeout`: its timer goes on for minutes after the answer, and there can be thousands of answers a minute.
-    const late = new AbortController();
-    const timer = setTimeout(() => late.abort(), outgoing.timeoutMs);
+    const { origin, env, onExchange } = this.#options;
+    const late = limit(outgoing.signal, outgoing.timeoutMs);
     const sleep = suspendSignal();
-    const signal = AbortSignal.any([...(outgoing.signal ? [outgoing.signal] : []), late.signal, sleep.signal]);
+    const signal = AbortSignal.any([late.signal, sleep.signal]);
     let sent = false;
     const began = performance.now();
-    const sentAtMs = Date.now();
     const log = (outcome: string, bytes = 0) =>
       onExchange?.({
         method: outgoing.method,
@@ -115,31 +113,59 @@ export class Transport {
     try {
       if (!checksCertificates(env) && !isLoopback(new URL(origin).hostname))
         throw unchecked(outgoing.procedure, origin);
-      this.#wire ??= openWire(origin, env);
-      const wire = await this.#wire;
-      const response = await wire.send(
-        {
-          origin,
-          path: outgoing.path,
-          method: outgoing.method,
-          signal,
-          headers: {
-            accept: "application/json",
-            "accept-encoding": "gzip, br",
-            "user-agent": userAgent,
-            ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
-            ...(outgoing.body === undefined ? {} : { "content-type": "application/json" }),
-          },
-          body: outgoing.body,
-          ownConnection: outgoing.method !== "GET",
-        },
-        () => (sent = true),
+      // Whatever the wire does or fails to do, the exchange ends with its time, its caller's wish or the machine's sleep.
+      const answer = await unlessAborted(
+        signal,
+        this.#ask(outgoing, signal, () => (sent = true)),
       );
-      const { status, headers } = response;
-      const date = parseDate(headers.date);
+      log(String(answer.status), answer.text.length);
+      return answer;
+    } catch (error) {
+      const failure =
+        error instanceof ApiError
+          ? error
+          : this.#failure(error, outgoing, { sent, late: late.expired, asleep: sleep.signal.aborted });
+      log(failure.message);
+      throw failure;
+    } finally {
+      late.release();
+      sleep.release();
+      if (sleep.signal.aborted) await this.#dropConnections();
+    }
+  }
+
+  /** @throws whatever the wire throws; ApiError for an answer that is none. */
+  async #ask(outgoing: Outgoing, signal: AbortSignal, onSent: () => void): Promise<Answer> {
+    const { origin, userAgent, env } = this.#options;
+    const token = this.#token;
+    this.#wire ??= openWire(origin, env);
+    const wire = await this.#wire;
+    const sentAtMs = Date.now();
+    const response = await wire.send(
+      {
+        origin,
+        path: outgoing.path,
+        method: outgoing.method,
+        signal,
+        headers: {
+          accept: "application/json",
+          "accept-encoding": "gzip, br",
+          "user-agent": userAgent,
+          ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+          ...(outgoing.body === undefined ? {} : { "content-type": "application/json" }),
+        },
+        body: outgoing.body,
+        ownConnection: outgoing.method !== "GET",
+      },
+      onSent,
+    );
+    const { status, headers, body } = response;
+    // What nobody reads would keep the connection, and with it the process.
+    onAbort(signal, () => body.destroy());
+    try {
+      const date = parseHttpDate(headers.date);
       if (date) this.clock.note(date, sentAtMs);
       if (status >= 300 && status < 400) {
-        response.body.destroy();
         throw notUnderstood(
           outgoing.procedure,
           `a redirect to ${outgoing.shownPath ? "another address" : this.#withoutToken(String(headers.location))}, and a token goes to no other address`,
@@ -147,22 +173,10 @@ export class Transport {
         );
       }
       const text = this.#withoutToken(await readCapped(await decoded(response), outgoing, status));
-      log(String(status), text.length);
-      return {
-        status,
-        text,
-        retryAfterMs: parseRetryAfter(headers["retry-after"]),
-        date,
-      };
+      return { status, text, retryAfterMs: parseRetryAfter(headers["retry-after"], date), date };
     } catch (error) {
-      const failure =
-        error instanceof ApiError ? error : this.#failure(error, outgoing, sent, late.signal, sleep.signal);
-      log(failure.message);
-      throw failure;
-    } finally {
-      clearTimeout(timer);
-      sleep.release();
-      if (sleep.signal.aborted) await this.#dropConnections();
+      body.destroy();
+      throw error;
     }
   }
 
@@ -177,7 +191,11 @@ export class Transport {
     await (await this.#wire?.catch(() => undefined))?.close();
   }
 
-  #failure(error: unknown, outgoing: Outgoing, sent: boolean, timeout: AbortSignal, sleep: AbortSignal): ApiError {
+  #failure(
+    error: unknown,
+    outgoing: Outgoing,
+    { sent, late, asleep }: { sent: boolean; late: boolean; asleep: boolean },
+  ): ApiError {
     const { procedure } = outgoing;
     const { hostname, origin } = new URL(this.#options.origin);
     const fail = (what: string, hint?: string) =>
@@ -185,8 +203,8 @@ export class Transport {
     if (outgoing.signal?.aborted) {
       return new ApiError("interrupted", "interrupted", { procedure, sent, transient: false, cause: error });
     }
-    if (timeout.aborted) return fail(`${origin} did not answer ${procedure} within ${outgoing.timeoutMs / 1000} s`);
-    if (sleep.aborted) return fail(`this machine was asleep while ${origin} was asked for ${procedure}`);
+    if (late) return fail(`${origin} did not answer ${procedure} within ${outgoing.timeoutMs / 1000} s`);
+    if (asleep) return fail(`this machine was asleep while ${origin} was asked for ${procedure}`);
     if (error instanceof ProxyTrouble) {
       return fail(
         `no way to ${origin}: ${error.message}`,
@@ -209,6 +227,8 @@ export class Transport {
       case "UND_ERR_SOCKET":
       case "EPIPE":
         return fail(`the connection to ${origin} broke before the answer to ${procedure} was complete (${code})`);
+      case SWITCHED_PROTOCOLS:
+        return fail(`unexpected answer from ${origin} to ${procedure}: it switched to another protocol (HTTP 101)`);
       default:
         if (!sent && /CERT|TLS|SSL|SELF_SIGNED|UNABLE_TO/.test(code ?? "")) {
           return fail(
@@ -252,15 +272,20 @@ async function readCapped(body: Readable, { maxBytes, procedure }: Outgoing, htt
   return text + decoder.decode();
 }
 
-function parseRetryAfter(header: string | string[] | undefined): number | undefined {
-  if (typeof header !== "string") return undefined;
-  if (/^\d+$/.test(header)) return Number(header) * 1000;
-  const at = Date.parse(header);
-  return Number.isNaN(at) ? undefined : Math.max(0, at - Date.now());
+/** How long to wait, in milliseconds: digits, or a date that is compared with the answer's own. Anything else says nothing. */
+function parseRetryAfter(header: string | string[] | undefined, date: Date | undefined): number | undefined {
+  if (typeof header === "string" && /^\d+$/.test(header)) return Number(header) * 1000;
+  const until = parseHttpDate(header);
+  const ms = until && date ? until.getTime() - date.getTime() : -1;
+  return ms < 0 ? undefined : ms;
 }
 
-function parseDate(header: string | string[] | undefined): Date | undefined {
-  const date = new Date(String(header));
+/** The form that HTTP prescribes (RFC 9110, 5.6.7), and the older one with a name of the weekday. */
+const HTTP_DATE = /^[A-Z][a-z]+, \d\d[ -][A-Z][a-z]{2}[ -](?:\d\d){1,2} \d\d:\d\d:\d\d GMT$/;
+
+function parseHttpDate(header: string | string[] | undefined): Date | undefined {
+  if (typeof header !== "string" || !HTTP_DATE.test(header)) return undefined;
+  const date = new Date(header);
   return Number.isNaN(date.getTime()) ? undefined : date;
 }
 

@@ -42,6 +42,9 @@ export class ProxyTrouble extends Error {
   }
 }
 
+/** The code of the error of an exchange that was answered with 101: nobody asked to speak anything but HTTP. */
+export const SWITCHED_PROTOCOLS = "HTTP_101";
+
 /** The platform closes connections that were idle for 5 s; reusing one at that moment is a reset. */
 export const KEEP_ALIVE_MS = 4_000;
 

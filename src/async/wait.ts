@@ -1,3 +1,5 @@
+import { onAbort } from "./on-abort.ts";
+
 /** A timer of Node holds 31 bits of milliseconds, 24.8 days; a longer one fires at once. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
@@ -27,14 +29,15 @@ export function callAfter(ms: number, callback: () => void): Timer {
 export function wait(ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     if (signal?.aborted) return reject(signal.reason);
-    const onAbort = () => {
-      timer.cancel();
-      reject(signal?.reason);
-    };
     const timer = callAfter(ms, () => {
-      signal?.removeEventListener("abort", onAbort);
+      aborting?.release();
       resolve();
     });
-    signal?.addEventListener("abort", onAbort, { once: true });
+    const aborting =
+      signal &&
+      onAbort(signal, () => {
+        timer.cancel();
+        reject(signal.reason);
+      });
   });
 }

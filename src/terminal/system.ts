@@ -13,7 +13,7 @@ const CODES = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 /**
  * The real machine. The only module, besides the launcher, that touches `process`.
  *
- * The first signal asks the running command to end well; the second ends the process at once.
+ * The exit code is the launcher's, 1, until `leaveWith` is called with another. The first signal asks the running command to end well; the second ends the process at once.
  */
 export function systemHost({ root, version }: Launch): { host: Host; leaveWith(code: number): void } {
   const stopping = new AbortController();
@@ -27,6 +27,11 @@ export function systemHost({ root, version }: Launch): { host: Host; leaveWith(c
       stopping.abort(signal satisfies StopReason);
     });
   }
+  let left = false;
+  process.once("beforeExit", () => {
+    // Nothing is left that could still go on.
+    if (!left) process.stderr.write("error: the command ended before it was done; this is a bug\n");
+  });
   const guarded = once((stream: NodeJS.WriteStream) => {
     stream.on("error", (error: NodeJS.ErrnoException) => {
       if (stream === process.stdout) closing.abort(error);
@@ -81,6 +86,7 @@ export function systemHost({ root, version }: Launch): { host: Host; leaveWith(c
     host,
     // Never `process.exit()` here: it cuts a pipe at 64 KiB. The process ends when everything has gone out.
     leaveWith: (code) => {
+      left = true;
       process.exitCode = failed ? OUTPUT_FAILED : code;
     },
   };

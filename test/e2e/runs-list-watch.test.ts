@@ -48,6 +48,19 @@ describe("runs list --watch", () => {
     expect(await desk.row(second)).toMatchObject({ status: "failed", exit_code: 4 });
   });
 
+  it.each([
+    ["SIGINT", 0],
+    ["SIGTERM", 143],
+    ["SIGHUP", 129],
+  ] as const)("ends on %s with %i", async (reason, code) => {
+    const mark = newMark();
+    await running(`${mark} ${SHORT}`);
+    const command = desk.begin(["runs", "list", "--watch", "-S", mark, ...FAST, "-o", "jsonl"]);
+    await command.waitFor(/"type":"totals"/);
+    command.stop(reason);
+    expect((await command.done).code).toBe(code);
+  });
+
   it("takes in a new run while others go on", async () => {
     const mark = newMark();
     await running(`${mark} ${LONG}`);

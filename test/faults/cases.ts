@@ -42,6 +42,15 @@ const DENIES = /not started|nothing was (sent|started|changed)|did not start(?!\
 /** Says of a start that it was not made, whatever the words. */
 const DENYING_EXITS = [2, 4, 5, 11, 12];
 
+/** Whether this is the whole of a list. */
+function listed(text: string): boolean {
+  try {
+    return Array.isArray(JSON.parse(text));
+  } catch {
+    return false;
+  }
+}
+
 /** Standard error without the sentences that this is *no* proof of anything. */
 const claims = ({ stderr }: Result) =>
   stderr
@@ -158,13 +167,16 @@ class Played {
       case "cancel":
         return ["runs", "cancel", await this.#started("[rehearse lines=1 delay=300]"), "-u", user, "--yes"];
       case "list":
-        return this.#dice.pick<string[]>(
-          ["runs", "list", "-u", "dave.destroyed@example.com", "--no-refresh"],
-          ["runs", "list", "--initiated-by", "me", "--limit", "5", "--no-refresh"],
-          ["instances", "list", "--limit", "10"],
-          ["users", "find", "jane@example.com"],
-          ["audit", "list", "-u", "jane@example.com"],
-        );
+        return [
+          ...this.#dice.pick<string[]>(
+            ["runs", "list", "-u", "dave.destroyed@example.com", "--no-refresh"],
+            ["runs", "list", "--initiated-by", "me", "--limit", "5", "--no-refresh"],
+            ["instances", "list", "--limit", "10"],
+            ["users", "find", "jane@example.com"],
+            ["audit", "list", "-u", "jane@example.com"],
+          ),
+          "--json",
+        ];
     }
   }
 
@@ -272,7 +284,11 @@ class Played {
     await arrived(this.#proxy.exchanges);
     await this.#proxy.heal();
     const { command } = this.#case;
-    for (const result of results) this.#judgeExit(struck, result);
+    for (const result of results) {
+      this.#judgeExit(struck, result);
+      if (result.code === 0 && !(await this.#reachedItsEnd(result)))
+        this.#blame("wrong exit", `0 without an end reached\n  said: ${result.stdout}${result.stderr}`);
+    }
     if (command === "start") await this.#judgeStart(results);
     else await this.#judgeOther(results);
   }
@@ -304,6 +320,17 @@ class Played {
         : rightExits(struck);
     if (right.includes(code)) return;
     this.#blame("wrong exit", `${code} instead of ${right.join(" or ")}\n  said: ${stdout}${stderr}`);
+  }
+
+  /** Whether the command has done and printed what 0 promises. */
+  async #reachedItsEnd({ stdout }: Result): Promise<boolean> {
+    const { command, fault } = this.#case;
+    if (command === "list") return fault === "stdout-closed" || listed(stdout);
+    const rows = await this.#stage.desk.rows(this.#user);
+    if (command === "start") return rows.some(({ id }) => stdout === `${id}\n`);
+    // Whoever closes the output of a watch has seen enough; the run goes on.
+    if (command === "watch" && fault === "stdout-closed") return true;
+    return rows.every(({ status }) => status !== "running");
   }
 
   async #judgeStart(results: readonly Result[]): Promise<void> {

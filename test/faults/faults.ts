@@ -205,6 +205,19 @@ export const EXCHANGE_FAULTS = {
       },
     };
   },
+  "switching-protocols": (dice) => {
+    const how = reaches(dice);
+    const to = dice.pick("connection: upgrade\r\nupgrade: websocket\r\n", "");
+    const then = dice.pick("stays", "ends");
+    return {
+      what: `101, ${to ? "to another" : "to none"}, ${then}, ${how}`,
+      deal: async (exchange) => {
+        await reach(exchange, how);
+        exchange.write(`HTTP/1.1 101 Switching Protocols\r\n${to}\r\n`);
+        if (then === "ends") exchange.socket.end();
+      },
+    };
+  },
   "gzip-garbage": (dice) => {
     const headers = { ...JSON_TYPE, "content-encoding": dice.pick("gzip", "br", "zstd") };
     return instead(dice, headers["content-encoding"], () => ({ status: 200, headers, body: Buffer.alloc(200, 0x9d) }));

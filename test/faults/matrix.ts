@@ -62,6 +62,7 @@ export const MATRIX: Readonly<Record<FaultName, Row>> = {
   "over-cap": unreadable,
   redirect: unreadable,
   "garbage-headers": lost,
+  "switching-protocols": lost,
   "gzip-garbage": lost,
   slow: nothing,
   duplicated: { ...nothing, reads: [11], start: "look", cancel: "ask" },

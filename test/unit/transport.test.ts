@@ -1,7 +1,13 @@
 /** What goes over the wire, seen from the other end: real servers, real sockets. */
 import { createServer, type IncomingMessage, type RequestListener, type Server } from "node:http";
-import { createServer as createSocketServer, type AddressInfo, type Server as SocketServer } from "node:net";
+import {
+  createServer as createSocketServer,
+  type AddressInfo,
+  type Server as SocketServer,
+  type Socket,
+} from "node:net";
 import { once } from "node:events";
+import { setImmediate } from "node:timers/promises";
 import { gzipSync } from "node:zlib";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { ApiError } from "../../src/api/api-error.ts";
@@ -209,18 +215,127 @@ describe("answers", () => {
     expect((await exchange(transportTo(url), { path: "/plain" })).text).toBe(text);
   });
 
-  it("say how long to wait", async () => {
-    const url = await serving((request, response) => {
-      const after = request.url === "/date" ? new Date(Date.now() + 5_000).toUTCString() : request.url?.slice(1);
-      response.writeHead(429, { "retry-after": after ?? "" }).end();
+  it.each([
+    ["3", 3_000],
+    ["0", 0],
+    ["-5", undefined],
+    ["1e3", undefined],
+    ["+3", undefined],
+    ["0x10", undefined],
+    ["1.5", undefined],
+    ["soon", undefined],
+    ["", undefined],
+    ["2026-05-10", undefined],
+    ["10 May 2026 12:00:20", undefined],
+    ["Sun, 10 May 2026 12:00:20 GMT", 20_000],
+    ["Sunday, 10-May-26 12:00:20 GMT", 20_000],
+    ["Sun, 10 May 2026 11:59:00 GMT", undefined],
+  ])("say how long to wait, by their own clock: %j", async (after, ms) => {
+    const headers = { "retry-after": after, date: "Sun, 10 May 2026 12:00:00 GMT" };
+    const url = await serving((_request, response) => response.writeHead(429, headers).end());
+    expect((await exchange(transportTo(url))).retryAfterMs).toBe(ms);
+  });
+
+  it("do not say how long to wait with a date, where they have no date of their own", async () => {
+    const url = await serving((_request, response) => {
+      response.sendDate = false;
+      response.writeHead(429, { "retry-after": new Date(Date.now() + 5_000).toUTCString() }).end();
     });
-    const wait = async (path: string) => (await exchange(transportTo(url), { path })).retryAfterMs;
-    expect(await wait("/3")).toBe(3_000);
-    expect(await wait("/0")).toBe(0);
-    expect(await wait("/soon")).toBeUndefined();
-    const byDate = await wait("/date");
-    expect(byDate).toBeGreaterThan(2_000);
-    expect(byDate).toBeLessThanOrEqual(5_000);
+    expect((await exchange(transportTo(url))).retryAfterMs).toBeUndefined();
+  });
+});
+
+/** A server that says this to every request, and then nothing more. */
+const saying = (text: string, then: (socket: Socket) => void = () => undefined) =>
+  listening(
+    createSocketServer((socket) => {
+      socket.on("error", () => undefined).once("data", () => socket.write(text, () => then(socket)));
+    }),
+  );
+
+const SWITCH = "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n";
+
+describe("an exchange ends by itself", () => {
+  it.each([
+    ["a switch to another protocol", SWITCH, undefined],
+    ["a switch and what follows it", `${SWITCH}\x81\x05hello`, undefined],
+    ["a switch to it does not say what", "HTTP/1.1 101 Switching Protocols\r\n\r\n", undefined],
+    ["a switch and an end", SWITCH, (socket: Socket) => void socket.end()],
+    ["an end instead of an answer", "", (socket: Socket) => void socket.end()],
+    ["a reset instead of an answer", "", (socket: Socket) => void socket.resetAndDestroy()],
+    ["half a status line", "HTTP/1.1 2", (socket: Socket) => void socket.end()],
+    ["half a head", "HTTP/1.1 200 OK\r\ncontent-le", (socket: Socket) => void socket.end()],
+    ["half a body", "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{", (socket: Socket) => void socket.end()],
+    [
+      "half a chunk",
+      "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n9\r\n{",
+      (socket: Socket) => void socket.resetAndDestroy(),
+    ],
+  ])("with %s", async (_what, text, then) => {
+    const url = await saying(text, then);
+    for (const more of [{}, post]) {
+      const began = performance.now();
+      expect(await failureOf(exchange(transportTo(url), more))).toMatchObject({
+        kind: "unreachable",
+        sent: true,
+        transient: true,
+      });
+      expect(performance.now() - began).toBeLessThan(4_000);
+    }
+  });
+
+  it("and says that the server switched to another protocol", async () => {
+    const failure = await failureOf(exchange(transportTo(await saying(SWITCH)), post));
+    expect(failure.message).toContain("HTTP 101");
+  });
+
+  it.each([
+    ["nothing", ""],
+    ["early hints only", "HTTP/1.1 103 Early Hints\r\n\r\n"],
+    ["half a head", "HTTP/1.1 200 OK\r\ncontent-le"],
+    ["half a body", "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{"],
+    ["half a compressed body", "HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 9\r\n\r\n\x1f"],
+  ])("at its time limit, or when it is stopped, after %s", async (_what, text) => {
+    const url = await saying(text);
+    for (const more of [{}, post]) {
+      const late = await failureOf(exchange(transportTo(url), { ...more, timeoutMs: 200 }));
+      expect(late).toMatchObject({ sent: true, message: expect.stringContaining("within 0.2 s") });
+      const stop = new AbortController();
+      const stopped = failureOf(exchange(transportTo(url), { ...more, signal: stop.signal }));
+      setTimeout(() => stop.abort(), 50);
+      expect(await stopped).toMatchObject({ kind: "interrupted" });
+    }
+  });
+
+  it("and leaves no connection behind, whatever the answer was", async () => {
+    const sockets = new Set<Socket>();
+    const answers = [
+      "HTTP/1.1 200 OK\r\ncontent-encoding: x-unknown\r\ncontent-length: 9\r\n\r\n{",
+      "HTTP/1.1 302 Found\r\nlocation: /\r\ncontent-length: 9\r\n\r\n{",
+      `HTTP/1.1 200 OK\r\ncontent-length: 9999999\r\n\r\n${"x".repeat(1_000_001)}`,
+      SWITCH,
+    ];
+    const url = await listening(
+      createSocketServer((socket) => {
+        sockets.add(socket);
+        socket.on("error", () => undefined).on("close", () => sockets.delete(socket));
+        socket.once("data", () => socket.write(answers.shift() ?? ""));
+      }),
+    );
+    while (answers.length > 0) await failureOf(exchange(transportTo(url), post));
+    await vi.waitFor(() => expect(sockets.size).toBe(0));
+  });
+
+  it("with a listener or two on the signal that stops it, however many there are", async () => {
+    const warnings: Error[] = [];
+    const note = (warning: Error) => void warnings.push(warning);
+    process.on("warning", note);
+    const url = await serving((_request, response) => response.end("{}"));
+    const { signal } = new AbortController();
+    await Promise.all(Array.from({ length: 30 }, () => exchange(transportTo(url), { signal })));
+    await setImmediate();
+    process.off("warning", note);
+    expect(warnings).toEqual([]);
   });
 });
 

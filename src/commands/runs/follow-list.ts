@@ -26,8 +26,8 @@ export async function followList(context: Context, options: FollowListOptions): 
   }
   const api = await context.api();
   const filter = await resolveFilter(context, api, options);
-  // How a list that goes on is left.
-  context.handleStop();
+  // How a person leaves a list that goes on; a signal from elsewhere has cut it off.
+  context.handleStop("SIGINT");
   const events = watchList(api, {
     find: finder(api, filter, limit, output),
     stop: AbortSignal.any([stop, closed]),

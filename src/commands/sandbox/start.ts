@@ -65,7 +65,7 @@ async function start(context: Context, options: StartOptions): Promise<void> {
     }),
   ).finally(() => progress.stop());
   // From here on being stopped is the normal end, and nothing may be left behind.
-  context.handleStop();
+  context.handleStop("SIGINT", "SIGTERM", "SIGHUP");
   try {
     await login(context, sandbox.url, sandbox.adminToken);
     output.success(`the sandbox is at ${sandbox.url}; you are logged in to it as ${sandbox.adminEmail}`);
