@@ -7,6 +7,7 @@ import type { Keyring } from "./config/keyring.ts";
 import { resolvePaths, type Paths } from "./config/paths.ts";
 import { Settings, type Config, type Given, type Key, type Target } from "./config/settings.ts";
 import { CliError, messageOf } from "./errors.ts";
+import type { Flaw } from "./files/trust.ts";
 import type { Ledger, ResumedJournal } from "./journal/ledger.ts";
 import type { Host, StopReason } from "./terminal/host.ts";
 import { Output } from "./terminal/output.ts";
@@ -108,7 +109,8 @@ export class Context {
       defaultHost: DEFAULT_HOST,
       isPublished,
     };
-    const read = async () => new Settings({ ...sources, config: await readConfig(config) });
+    const flaws: Flaw[] = [];
+    const read = async () => new Settings({ ...sources, config: await readConfig(config, (flaw) => flaws.push(flaw)) });
     const now = read();
     // A file that cannot be used ends the commands that need it, when they do; the others go on with the defaults.
     const usable = await now.catch(() => new Settings({ ...sources, config: NO_CONFIG }));
@@ -120,6 +122,7 @@ export class Context {
       utc: usable.get("utc").value,
       platformFlags: platformFlags(options),
     });
+    for (const { path, what, remedy } of flaws.splice(0)) output.warn(`${path}: ${what}; run: ${remedy}`);
     return new Context(host, options, services, { read, now }, output);
   }
 

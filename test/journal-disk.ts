@@ -20,7 +20,8 @@ interface NameChange {
 const SECTOR = 64;
 
 /** The user who runs the tests owns everything. */
-const owner = process.getuid?.() ?? -1;
+const owner = process.geteuid?.() ?? -1;
+const group = process.getegid?.() ?? -1;
 
 export class Disk implements FileLayer {
   /** Operations so far. */
@@ -100,6 +101,10 @@ export class Disk implements FileLayer {
     return this.#step("make", () => undefined);
   }
 
+  assertTrustedFolder(): void {
+    // All of it belongs to the user who runs the tests.
+  }
+
   async list(path: string): Promise<string[]> {
     return this.#step("look", () => {
       const below = this.paths().flatMap((name) => (name.startsWith(`${path}/`) ? [name.slice(path.length + 1)] : []));
@@ -110,7 +115,7 @@ export class Disk implements FileLayer {
   async facts(path: string): Promise<FileFacts> {
     return this.#step("look", () => {
       const isFolder = this.paths().some((name) => name.startsWith(`${path}/`)) || !path.includes(".");
-      if (isFolder) return { kind: "directory", size: 0, owner, mode: 0o700, identity: path };
+      if (isFolder) return { kind: "directory", size: 0, owner, group, mode: 0o700, identity: path };
       return factsOf(this.#find(path));
     });
   }
@@ -190,7 +195,7 @@ function survivor(bytes: Buffer, synced: Buffer, random: () => number): Buffer {
 }
 
 function factsOf({ identity, bytes }: Content): FileFacts {
-  return { kind: "file", size: bytes.length, owner, mode: 0o600, identity };
+  return { kind: "file", size: bytes.length, owner, group, mode: 0o600, identity };
 }
 
 function failure(code: string): Error {

@@ -65,8 +65,7 @@ export async function writePlan(stateDirectory: string, jobId: string, plan: Sto
   const folder = folderOf(stateDirectory, jobId);
   const path = join(folder, "plan.jsonl");
   return orLocalState(path, async () => {
-    await secureFolder(join(stateDirectory, "jobs"), systemFiles);
-    await secureFolder(folder, systemFiles);
+    await secureFolder(stateDirectory, folder, systemFiles);
     const file = await open(path, "wx", 0o600);
     try {
       const { prompt, source, targets } = plan;

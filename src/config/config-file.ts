@@ -2,6 +2,7 @@ import { access, readFile, rename } from "node:fs/promises";
 import { join } from "node:path";
 import * as z from "zod";
 import { CliError, messageOf } from "../errors.ts";
+import { assertTrusted, type Flaw } from "../files/trust.ts";
 import { jsonError } from "./json-error.ts";
 import { withLock } from "./lock.ts";
 import {
@@ -39,10 +40,11 @@ export function configPath(directory: string): string {
 /**
  * Reads the settings; a missing file is an empty one.
  *
- * @throws CliError `local-state` with the file's path, and what is wrong with it where, when it is not readable, not JSON or
- *   not settings. It is never overwritten.
+ * @param onFlaw told what the user should know about who else may change the file.
+ * @throws CliError `local-state` with the file's path, and what is wrong with it where, when others can change it (it decides
+ *   where a token goes), or when it is not readable, not JSON or not settings. It is never overwritten.
  */
-export async function readConfig(directory: string): Promise<Config> {
+export async function readConfig(directory: string, onFlaw: (flaw: Flaw) => void = () => undefined): Promise<Config> {
   const path = configPath(directory);
   const broken = (why: string, cause?: unknown) =>
     new CliError("local-state", `the settings file ${path} cannot be used: ${why}`, {
@@ -59,6 +61,7 @@ export async function readConfig(directory: string): Promise<Config> {
     if (isMissing(error)) return NO_CONFIG;
     throw broken(messageOf(error), error);
   }
+  for (const flaw of assertTrusted(path, "settings")) onFlaw(flaw);
   let json: unknown;
   try {
     json = JSON.parse(text);
@@ -83,6 +86,7 @@ export async function changeConfig(directory: string, change: (config: Config) =
   const cannotWrite = (why: string, cause?: unknown) =>
     new CliError("local-state", `cannot write ${path}: ${why}`, { cause });
   await withLock(path, async (check) => {
+    assertTrusted(directory, "parent");
     const changed: unknown = JSON.parse(JSON.stringify(change(await readConfig(directory))));
     const why = schemaError(changed);
     if (why !== undefined) throw cannotWrite(`it would not be usable any more: ${why}`);

@@ -1,8 +1,8 @@
-import { lstat, readFile, readdir, rm, stat } from "node:fs/promises";
-import { userInfo } from "node:os";
+import { lstat, readFile, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import * as z from "zod";
 import { CliError, messageOf } from "../errors.ts";
+import { assertTrusted } from "../files/trust.ts";
 import type { Keyring } from "./keyring.ts";
 import { withLock } from "./lock.ts";
 
@@ -97,7 +97,7 @@ export async function storageOf(directory: string, origin: string): Promise<Stor
  * @throws CliError `local-state`
  */
 export async function checkCredentials(directory: string): Promise<void> {
-  await assertOwn(directory);
+  assertTrusted(directory, "parent");
   await read(directory);
 }
 
@@ -207,20 +207,9 @@ function fileWords(directory: string): string {
   return `file (${credentialsPath(directory)})`;
 }
 
-/** Whoever may write there can put another file in the place of the tokens. */
-async function assertOwn(directory: string): Promise<void> {
-  const stats = await stat(directory).catch(() => undefined);
-  const { uid } = userInfo();
-  // Nothing there: it will be made. -1: a system without user numbers.
-  if (!stats || uid === -1 || (stats.uid === uid && (stats.mode & 0o022) === 0)) return;
-  throw new CliError("local-state", `no token is kept in ${directory}: others may write there`, {
-    hint: `make it your own: chmod 700 ${directory}`,
-  });
-}
-
 async function write(directory: string, stored: Stored): Promise<void> {
   const path = credentialsPath(directory);
-  await assertOwn(directory);
+  assertTrusted(directory, "parent");
   try {
     const { default: writeFileAtomic } = await import("write-file-atomic");
     const content = { tokens: stored.tokens, ...(stored.keyring.length > 0 ? { keyring: stored.keyring } : {}) };
@@ -240,10 +229,7 @@ async function read(directory: string): Promise<Stored> {
   try {
     const stats = await lstat(path);
     if (!stats.isFile()) throw untrusted("it is not a plain file (symbolic links are not followed)");
-    const { uid } = userInfo();
-    // -1: a system without user numbers.
-    if (uid !== -1 && stats.uid !== uid) throw untrusted("it belongs to another user");
-    if ((stats.mode & 0o077) !== 0) throw untrusted(`others may read it; run: chmod 600 ${path}`);
+    assertTrusted(path, "token");
     return file.parse(JSON.parse(await readFile(path, "utf8")));
   } catch (error) {
     if (error instanceof CliError) throw error;

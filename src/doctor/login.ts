@@ -3,6 +3,7 @@ import { readClaims } from "../api/token.ts";
 import { checkCredentials, credentialsPath, isOnThisMachine } from "../config/credentials.ts";
 import { KeyringUnavailable } from "../config/keyring.ts";
 import { CliError } from "../errors.ts";
+import { flawsOnTheWay } from "../files/trust.ts";
 import { fail, ok, warn, type Check, type Setup } from "./check.ts";
 import { typed } from "./presentable.ts";
 
@@ -23,9 +24,9 @@ export const LOGIN: readonly Check[] = [
         await checkCredentials(setup.paths.config);
       } catch (error) {
         if (!(error instanceof CliError)) throw error;
-        const open = stats?.isFile() && (stats.mode & 0o077) !== 0;
-        const found = open ? `others may read ${path}` : error.message;
-        const remedy = open ? `chmod 600 ${typed(path)}` : `mv ${typed(path)} ${typed(`${path}.broken`)}`;
+        const flaw = flawsOnTheWay(path, "token").find(({ refused }) => refused);
+        const found = flaw ? `${flaw.path}: ${flaw.what}` : error.message;
+        const remedy = flaw?.remedy ?? `mv ${typed(path)} ${typed(`${path}.broken`)}`;
         return ((await isPassedOver(setup)) ? warn : fail)(found, remedy);
       }
       return ok(stats ? `${path}, yours alone` : "none");

@@ -1,9 +1,8 @@
 import { lstat } from "node:fs/promises";
-import { userInfo } from "node:os";
 import { configPath } from "../config/config-file.ts";
 import { CliError } from "../errors.ts";
+import { flawsOnTheWay } from "../files/trust.ts";
 import { fail, ok, warn, type Check } from "./check.ts";
-import { typed } from "./presentable.ts";
 
 export const SETTINGS: readonly Check[] = [
   {
@@ -11,11 +10,20 @@ export const SETTINGS: readonly Check[] = [
     name: "config-file",
     look: async ({ setup }) => {
       const path = configPath(setup.paths.config);
+      const exists = await lstat(path).catch(() => undefined);
+      const flaws = flawsOnTheWay(path, "settings");
+      const flaw = flaws.find(({ refused }) => refused) ?? flaws[0];
+      if (exists && flaw?.refused) {
+        return fail(
+          `the settings are not used: ${flaw.path}: ${flaw.what}`,
+          flaw.remedy,
+          "or move them aside: kiloclaw-admin doctor --fix",
+        );
+      }
       try {
         const { profiles } = await setup.config();
-        const open = (await othersMayWrite(path)) ?? (await othersMayWrite(setup.paths.config));
-        if (open) return open;
-        if (!(await statsOf(path))) return ok(`none, and the defaults apply (${path})`);
+        if (flaw) return warn(`${flaw.path}: ${flaw.what}`, flaw.remedy);
+        if (!exists) return ok(`none, and the defaults apply (${path})`);
         const names = Object.keys(profiles);
         return ok(`${path}, profiles: ${names.length > 0 ? names.join(", ") : "none"}`);
       } catch (error) {
@@ -35,18 +43,3 @@ export const SETTINGS: readonly Check[] = [
     },
   },
 ];
-
-/** Whoever may write there decides which platform is talked to. */
-async function othersMayWrite(path: string) {
-  const stats = await statsOf(path);
-  const { uid } = userInfo();
-  // -1: a system without user numbers, and without these permissions.
-  if (!stats || uid === -1) return undefined;
-  if (stats.uid !== uid) return warn(`${path} belongs to another user`, `sudo chown "$(id -u)" ${typed(path)}`);
-  if ((stats.mode & 0o022) === 0) return undefined;
-  return warn(`${path} may be changed by others`, `chmod go-w ${typed(path)}`);
-}
-
-async function statsOf(path: string) {
-  return lstat(path).catch(() => undefined);
-}

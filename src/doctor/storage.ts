@@ -1,6 +1,7 @@
 import { mkdir, rm, statfs, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { messageOf } from "../errors.ts";
+import { flawsOnTheWay } from "../files/trust.ts";
 import { OpenIndex } from "../journal/open-index.ts";
 import { fail, ok, warn, type Check, type Finding } from "./check.ts";
 import { typed } from "./presentable.ts";
@@ -29,6 +30,9 @@ export const STORAGE: readonly Check[] = [
           "or use another place: export KILOCLAW_ADMIN_CONFIG_DIR=DIRECTORY",
         );
       }
+      const flaws = flawsOnTheWay(paths.state, "state");
+      const flaw = flaws.find(({ refused }) => refused) ?? flaws[0];
+      if (flaw) return (flaw.refused ? fail : warn)(`${flaw.path}: ${flaw.what}`, flaw.remedy);
       return ok(`${paths.state} can be written`);
     },
   },

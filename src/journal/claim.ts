@@ -88,7 +88,7 @@ export async function claimInstance(
   const name = createHash("sha256").update(`${origin}\n${instanceId}`).digest("hex");
   const path = join(folder, name);
   return orLocalState(path, async () => {
-    await secureFolder(folder, files);
+    await secureFolder(stateDirectory, folder, files);
     return takeClaim(path, claimant, `another command is at work on instance ${instanceId}`, files);
   });
 }

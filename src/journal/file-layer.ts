@@ -1,6 +1,7 @@
 import { constants } from "node:fs";
 import { lstat, mkdir, open, readdir, rename, unlink } from "node:fs/promises";
 import { platform } from "node:os";
+import { assertTrusted } from "../files/trust.ts";
 
 /** What the journal needs to know of a file or folder. */
 export interface FileFacts {
@@ -8,6 +9,8 @@ export interface FileFacts {
   readonly size: number;
   /** The owner's user number. */
   readonly owner: number;
+  /** The group's number. */
+  readonly group: number;
   /** The permission bits. */
   readonly mode: number;
   /** Tells a file from every other that exists at the same time, whatever their names. */
@@ -38,6 +41,8 @@ export interface FileLayer {
   open(path: string, mode: OpenMode): Promise<OpenFile>;
   /** Makes a folder, and those above it, for their owner only. @returns the first of them that was missing. */
   makeDirectory(path: string): Promise<string | undefined>;
+  /** @throws CliError `local-state` when others can change the folder, or put another one in its place. */
+  assertTrustedFolder(path: string): void;
   /** The names in a folder, in no order; none when there is no such folder. */
   list(path: string): Promise<string[]>;
   facts(path: string): Promise<FileFacts>;
@@ -71,6 +76,7 @@ export const systemFiles: FileLayer = {
     };
   },
   makeDirectory: (path) => mkdir(path, { recursive: true, mode: 0o700 }),
+  assertTrustedFolder: (path) => void assertTrusted(path, "state"),
   list: async (path) => {
     try {
       return await readdir(path);
@@ -102,12 +108,13 @@ export function isMissing(error: unknown): boolean {
 type Stats = Awaited<ReturnType<typeof lstat>> & { readonly ino: bigint };
 
 function factsOf(
-  stats: Pick<Stats, "isFile" | "isDirectory"> & Record<"size" | "uid" | "mode" | "dev" | "ino", bigint>,
+  stats: Pick<Stats, "isFile" | "isDirectory"> & Record<"size" | "uid" | "gid" | "mode" | "dev" | "ino", bigint>,
 ) {
   return {
     kind: stats.isFile() ? "file" : stats.isDirectory() ? "directory" : "other",
     size: Number(stats.size),
     owner: Number(stats.uid),
+    group: Number(stats.gid),
     mode: Number(stats.mode) & 0o777,
     identity: `${stats.dev}:${stats.ino}`,
   } satisfies FileFacts;

@@ -1,7 +1,7 @@
 /** Where journals are, by name. A journal stands in `open/` until it has ended and nothing in it is open. */
-import { platform, userInfo } from "node:os";
 import { dirname, join } from "node:path";
 import { CliError, messageOf } from "../errors.ts";
+import { flawOf, untrusted, type Role } from "../files/trust.ts";
 import type { FileFacts, FileLayer } from "./file-layer.ts";
 
 const NAME = /^(\d{4})(\d{2})\d{2}T\d{6}\d{3}Z-[a-z0-9-]+-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\.jsonl$/;
@@ -81,11 +81,13 @@ function inOrder(found: JournalFile[]): JournalFile[] {
 }
 
 /**
- * Makes a folder of the journal's, if need be, so that it survives a power cut.
+ * Makes a folder of the state's, if need be, so that it survives a power cut.
  *
- * @throws CliError `local-state` when it is not a folder of this user's own that others cannot enter.
+ * @throws CliError `local-state` when it, or one between it and the state's own folder, is not a folder of this user's own that
+ *   others cannot enter; or when others can put another state folder in the place of this one.
  */
-export async function secureFolder(path: string, files: FileLayer): Promise<void> {
+export async function secureFolder(stateDirectory: string, path: string, files: FileLayer): Promise<void> {
+  files.assertTrustedFolder(stateDirectory);
   const made = await files.makeDirectory(path);
   if (made !== undefined) {
     // Each folder that was made is a name in the one above it.
@@ -93,51 +95,26 @@ export async function secureFolder(path: string, files: FileLayer): Promise<void
       await files.syncDirectory(dirname(folder));
     }
   }
-  const facts = await files.facts(path);
-  if (facts.kind !== "directory") throw untrusted(path, "it is not a folder (symbolic links are not followed)");
-  assertOwn(path, facts);
-  if (others(facts, 0o077)) throw untrusted(path, `others may enter it; run: chmod 700 ${path}`);
+  for (let folder = path; folder.length > stateDirectory.length; folder = dirname(folder)) {
+    const facts = await files.facts(folder);
+    if (facts.kind !== "directory") throw unusable(folder, "it is not a folder (symbolic links are not followed)");
+    assertOwn(folder, facts, "recordFolder");
+  }
 }
 
 /**
  * @throws CliError `local-state` unless it is a plain file of this user's own that others cannot change.
  */
 export function assertTrusted(path: string, facts: FileFacts): void {
-  if (facts.kind !== "file") throw untrusted(path, "it is not a plain file");
-  assertOwn(path, facts);
-  if (others(facts, 0o022)) throw untrusted(path, `others may change it; run: chmod 600 ${path}`);
+  if (facts.kind !== "file") throw unusable(path, "it is not a plain file");
+  assertOwn(path, facts, "record");
 }
 
-function assertOwn(path: string, { owner }: FileFacts): void {
-  const own = ownUser();
-  if (own !== undefined && owner !== own) throw untrusted(path, "it belongs to another user");
+function assertOwn(path: string, { owner: uid, group: gid, mode }: FileFacts, role: Role): void {
+  const flaw = flawOf(path, { uid, gid, mode }, role);
+  if (flaw) throw untrusted(flaw);
 }
 
-/** Whether others have one of these permissions. Windows has other ones, which are not looked at. */
-function others({ mode }: FileFacts, permissions: number): boolean {
-  return platform() !== "win32" && (mode & permissions) !== 0;
-}
-
-let own: { readonly user: number | undefined } | undefined;
-
-/**
- * This user's number; `undefined` on a system without, or in a container that does not know its own user. Asked once: the system
- * reads its list of users for it each time, and a process stays its user's.
- */
-function ownUser(): number | undefined {
-  own ??= { user: askForUser() };
-  return own.user;
-}
-
-function askForUser(): number | undefined {
-  try {
-    const { uid } = userInfo();
-    return uid === -1 ? undefined : uid;
-  } catch {
-    return undefined;
-  }
-}
-
-function untrusted(path: string, why: string): CliError {
+function unusable(path: string, why: string): CliError {
   return new CliError("local-state", `${path} cannot be trusted: ${why}`);
 }

@@ -133,8 +133,7 @@ export class Journal {
     const path = join(folder, name);
     const journal = { id, name, path, stateDirectory };
     return orLocalState(path, async () => {
-      await secureFolder(dirname(folder), files);
-      await secureFolder(folder, files);
+      await secureFolder(stateDirectory, folder, files);
       return holding(await claimJournal(path, { pid: invocation.pid, op: id }, files), async (claim) =>
         opening(await files.open(path, "create"), async (file) => {
           await file.sync();
@@ -157,7 +156,7 @@ export class Journal {
     const { files = systemFiles } = options;
     const { path } = journal;
     return orLocalState(path, async () => {
-      await secureFolder(dirname(path), files);
+      await secureFolder(journal.stateDirectory, dirname(path), files);
       const claim = await claimJournal(path, { pid: invocation.pid, op: journal.id }, files);
       return holding(claim, () => Journal.#goOn(journal, invocation, claim, options));
     });
@@ -173,8 +172,7 @@ export class Journal {
     const { stateDirectory, name } = journal;
     const path = openPath(stateDirectory, name);
     return orLocalState(path, async () => {
-      await secureFolder(dirname(dirname(path)), files);
-      await secureFolder(dirname(path), files);
+      await secureFolder(stateDirectory, dirname(path), files);
       const claim = await claimJournal(path, { pid: invocation.pid, op: journal.id }, files);
       return holding(claim, async () => {
         const closed = closedPath(stateDirectory, name);
@@ -240,8 +238,7 @@ export class Journal {
       if (!this.#ended || this.#writing) await this.#enqueue({ kind: "end" });
       if (this.#open.size === 0) {
         const to = closedPath(this.#journal.stateDirectory, this.#journal.name);
-        await secureFolder(dirname(dirname(to)), this.#files);
-        await secureFolder(dirname(to), this.#files);
+        await secureFolder(this.#journal.stateDirectory, dirname(to), this.#files);
         await this.#files.rename(this.path, to);
         await this.#files.syncDirectory(dirname(to));
       }

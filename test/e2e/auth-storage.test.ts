@@ -1,6 +1,5 @@
 /** Where a login's token is kept: the system's keyring, or a file. */
 import { chmod, chown, mkdir, readFile, writeFile } from "node:fs/promises";
-import { userInfo } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { root } from "../harness.ts";
@@ -51,7 +50,7 @@ describe("storage", () => {
     const refused = await withToken(someone.desk.sandbox.adminToken, "--insecure-storage");
     await chmod(someone.configDir, 0o700);
     expect(refused).toMatchObject({ code: 12, stdout: "" });
-    expect(refused.stderr).toContain(`chmod 700 ${someone.configDir}`);
+    expect(refused.stderr).toContain(`chmod go-w ${someone.configDir}`);
     expect(await files()).toBe("");
     expect(await someone.desk.sandbox.remote.requests()).toHaveLength(before);
   });
@@ -114,13 +113,13 @@ describe("storage", () => {
     expect(result.stderr).toContain(`auth login --host ${someone.desk.sandbox.url} --insecure-storage`);
   });
 
-  it.runIf(userInfo().uid === 0)("in another user's file is not trusted: 12", async () => {
+  it.runIf(process.geteuid?.() === 0)("in another user's file is not trusted: 12", async () => {
     await withToken(someone.desk.sandbox.adminToken, "--insecure-storage");
     await chown(join(someone.configDir, "credentials.json"), 12_345, 12_345);
     const result = await at(["runs", "list"]);
     expect(result.code).toBe(12);
     expect(result.stderr).toContain("another user");
-    expect(result.stderr).toContain("see what to do: kiloclaw-admin doctor");
+    expect(result.stderr).toContain(`run: sudo chown -h 0 ${join(someone.configDir, "credentials.json")}`);
   });
 
   it("in the keyring goes before KILOCLAW_ADMIN_TOKEN for a platform on this machine, and says so", async () => {

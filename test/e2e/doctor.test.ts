@@ -105,13 +105,13 @@ describe("where nothing is wrong", () => {
   });
 
   it("a terminal shows them by stage, with marks, folded at its width", async () => {
-    await writeFile(config, "{}", { mode: 0o622 });
-    await chmod(config, 0o622);
+    await writeFile(config, "{}");
+    await chmod(config, 0o620);
     const shown = await desk.run(["doctor"], { configDir, tty: true, columns: 60, env: { NO_COLOR: "1" } });
     expect(shown.code).toBe(0);
     expect(shown.stdout).toMatch(/^tool\n {2}✓ version {13}kiloclaw-admin/);
     expect(shown.stdout).toContain(`\n  ! config file `);
-    expect(shown.stdout).toContain(`\n${" ".repeat(24)}→ chmod go-w ${config}\n`);
+    expect(shown.stdout).toContain(`\n${" ".repeat(24)}→ chmod g-w ${config}\n`);
     expect(shown.stdout).toContain("\n  - tls                 plain http on this machine\n");
     const long = shown.stdout.split("\n").filter((line) => line.length > 60);
     expect(long.filter((line) => !line.includes(configDir))).toEqual([]);
@@ -174,12 +174,21 @@ describe("the settings file", () => {
     expect((await readdir(configDir)).filter((name) => name.includes(".broken-"))).toHaveLength(aside);
   });
 
-  it("that others may change is warned about, and the remedy mends it", async () => {
+  it("that everybody may change is not used, that our group may change is warned about; the remedies fix it", async () => {
     await writeFile(config, "{}");
     await chmod(config, 0o666);
+    const refused = await examine();
+    expect(refused.code).toBe(1);
+    expect(refused.by["config-file"]).toMatchObject({
+      result: "fail",
+      remedy: `chmod go-w ${config}\nor move them aside: kiloclaw-admin doctor --fix`,
+    });
+    spawnSync("sh", ["-c", refused.by["config-file"]?.remedy?.split("\n")[0] ?? ""]);
+    expect((await examine()).by["config-file"]?.result).toBe("ok");
+    await chmod(config, 0o660);
     const { code, by } = await examine();
     expect(code).toBe(0);
-    expect(by["config-file"]).toMatchObject({ result: "warn", remedy: `chmod go-w ${config}` });
+    expect(by["config-file"]).toMatchObject({ result: "warn", remedy: `chmod g-w ${config}` });
     spawnSync("sh", ["-c", by["config-file"]?.remedy ?? ""]);
     expect((await examine()).by["config-file"]?.result).toBe("ok");
   });

@@ -44,14 +44,15 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   async: [],
   errors: [],
   contract: [],
+  files: ["errors"],
   "exit-codes": ["errors"],
   terminal: ["async", "errors"],
-  config: ["async", "errors"],
-  journal: ["async", "errors"],
+  config: ["async", "errors", "files"],
+  journal: ["async", "errors", "files"],
   api: ["async", "contract", "errors"],
   runs: ["api", "async", "contract", "journal", "errors"],
   bulk: ["api", "async", "runs", "journal", "contract", "errors"],
-  doctor: ["api", "async", "config", "contract", "errors", "journal"],
+  doctor: ["api", "async", "config", "contract", "errors", "files", "journal"],
   sandbox: ["async", "contract"],
   commands: [
     "api",
@@ -66,7 +67,19 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "runs",
     "terminal",
   ],
-  context: ["api", "async", "bulk", "config", "contract", "errors", "exit-codes", "journal", "runs", "terminal"],
+  context: [
+    "api",
+    "async",
+    "bulk",
+    "config",
+    "contract",
+    "errors",
+    "exit-codes",
+    "files",
+    "journal",
+    "runs",
+    "terminal",
+  ],
 };
 
 describe("imports", () => {
@@ -133,6 +146,8 @@ describe("the process", () => {
     expect(touching.toSorted()).toEqual([
       // A program of its own.
       "config/keyring-program.ts",
+      // `geteuid` and `getegid`: the effective user, who need not be in the system's list of users.
+      "files/trust.ts",
       // `kill`: there is no other way to ask whether a process exists.
       "journal/process-identity.ts",
       "sandbox/agent/main.ts",
@@ -140,9 +155,13 @@ describe("the process", () => {
       "sandbox/controller/child.ts",
       "terminal/system.ts",
     ]);
-    for (const file of ["journal/process-identity.ts", "sandbox/controller/child.ts"]) {
+    for (const [file, allowed] of [
+      ["files/trust.ts", "getegid, geteuid"],
+      ["journal/process-identity.ts", "kill"],
+      ["sandbox/controller/child.ts", "kill"],
+    ] as const) {
       const [names] = /import \{.*\} from "node:process"/.exec(sourceOf(file)) ?? [];
-      expect(names).toBe('import { kill } from "node:process"');
+      expect(names).toBe(`import { ${allowed} } from "node:process"`);
     }
   });
 

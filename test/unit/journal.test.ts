@@ -3,6 +3,7 @@ import { createHash, randomUUID } from "node:crypto";
 import {
   appendFile,
   chmod,
+  chown,
   lstat,
   mkdir,
   mkdtemp,
@@ -14,9 +15,9 @@ import {
   writeFile,
 } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { HeldError } from "../../src/journal/claim.ts";
+import { claimInstance, HeldError } from "../../src/journal/claim.ts";
 import { systemFiles } from "../../src/journal/file-layer.ts";
 import { allJournals, openJournals } from "../../src/journal/folder.ts";
 import { Journal, type Clock, type Invocation } from "../../src/journal/journal.ts";
@@ -294,6 +295,34 @@ describe("what cannot be trusted is refused", () => {
     await rm(join(state, "journal"));
     await mkdir(join(state, "journal"), { mode: 0o755 });
     await expect(Journal.create(state, invocation())).rejects.toThrow(`chmod 700 ${join(state, "journal")}`);
+  });
+
+  it.runIf(process.geteuid?.() === 0)(
+    "a state folder of another user's, before anything is written there",
+    async () => {
+      await mkdir(state, { recursive: true, mode: 0o700 });
+      await chown(state, 54_321, 54_321);
+      await expect(Journal.create(state, invocation())).rejects.toMatchObject({
+        kind: "local-state",
+        message: `${state} cannot be trusted: it belongs to another user; run: sudo chown -h 0 ${state}`,
+      });
+      const instance = { origin: "https://app.kilo.ai", instanceId: randomUUID() };
+      await expect(claimInstance(state, instance, { pid: process.pid, op: randomUUID() })).rejects.toThrow(
+        "another user",
+      );
+      expect(await readdir(state)).toEqual([]);
+    },
+  );
+
+  it("a state folder that a group may change, or that is below one that everybody may change", async () => {
+    await mkdir(state, { recursive: true, mode: 0o700 });
+    await chmod(state, 0o770);
+    await expect(Journal.create(state, invocation())).rejects.toThrow(`chmod go-w ${state}`);
+    await chmod(state, 0o700);
+    await chmod(dirname(state), 0o777);
+    await expect(Journal.create(state, invocation())).rejects.toThrow(`chmod go-w ${dirname(state)}`);
+    await chmod(dirname(state), 0o700);
+    await expect(Journal.create(state, invocation())).resolves.toBeDefined();
   });
 
   it("journals that are links, or that others may change", async () => {

@@ -1,0 +1,168 @@
+/** Who may change what the tool relies on, with real users: needs root, which alone can be somebody else. */
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { chmod, chown, mkdir, mkdtemp, rm, stat, writeFile } from "node:fs/promises";
+import { createServer, type Server } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import * as z from "zod";
+import { openDesk, root, type Desk, type Result } from "../harness.ts";
+
+const BIN = join(root, "bin", "kiloclaw-admin.js");
+/** A user whom no list of users knows. */
+const NOBODY_KNOWS = 54_321;
+const TOKEN = "canary.of.the.environment";
+
+let desk: Desk;
+let stranger: Server;
+let asked: (string | undefined)[] = [];
+beforeAll(async () => {
+  desk = await openDesk();
+  stranger = createServer((request, response) => {
+    asked.push(request.headers.authorization);
+    response.writeHead(404).end();
+  });
+  stranger.listen(0, "127.0.0.1");
+  await once(stranger, "listening");
+});
+afterAll(async () => {
+  stranger.close();
+  await desk.close();
+});
+
+let folder: string;
+beforeEach(async () => {
+  asked = [];
+  folder = await mkdtemp(join(tmpdir(), "kiloclaw-users-"));
+  await chmod(folder, 0o755);
+});
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+const own = () => join(folder, "own");
+const settings = () => join(own(), "config.json");
+const urlOf = (server: Server) => {
+  const { port } = z.object({ port: z.number() }).parse(server.address());
+  return `http://127.0.0.1:${port}`;
+};
+
+/** Runs a program as a user, with a home and nothing else of this process's environment. */
+async function as(user: number, [program, ...argv]: readonly [string, ...string[]], more: NodeJS.ProcessEnv = {}) {
+  const child = spawn(program, argv, {
+    env: { PATH: process.env.PATH, HOME: folder, KILOCLAW_ADMIN_CONFIG_DIR: own(), ...more },
+    stdio: ["ignore", "pipe", "pipe"],
+    cwd: "/",
+    uid: user,
+    gid: user,
+  });
+  const [stdout, stderr] = [text(child.stdout), text(child.stderr)];
+  const [code] = z.tuple([z.number().nullable(), z.unknown()]).parse(await once(child, "close"));
+  return { code: code ?? -1, stdout: await stdout, stderr: await stderr } satisfies Result;
+}
+
+const tool = (...argv: string[]) => [process.execPath, BIN, ...argv] as const;
+
+async function ownFolder(user: number, mode = 0o700): Promise<void> {
+  await mkdir(own());
+  await chmod(own(), mode);
+  await chown(own(), user, user);
+}
+
+async function settingsOf(user: number, mode = 0o600): Promise<void> {
+  const evil = { host: urlOf(stranger) };
+  await writeFile(settings(), JSON.stringify({ profile: "evil", profiles: { evil } }));
+  await chmod(settings(), mode);
+  await chown(settings(), user, user);
+}
+
+/** Others may not even be allowed to read this package. */
+const canBeOthers =
+  process.geteuid?.() === 0 &&
+  spawnSync(process.execPath, [BIN, "--version"], { uid: NOBODY_KNOWS, gid: NOBODY_KNOWS, cwd: "/" }).status === 0;
+
+describe.skipIf(!canBeOthers)(
+  "a user who is in no list of users (needs root, and a package that others can read)",
+  () => {
+    it("reads and changes settings, and starts a run", async () => {
+      await ownFolder(NOBODY_KNOWS);
+      const set = await as(NOBODY_KNOWS, tool("config", "set", "host", desk.sandbox.url));
+      expect(set).toMatchObject({ code: 0, stderr: expect.not.stringContaining("trusted") });
+      expect((await stat(settings())).uid).toBe(NOBODY_KNOWS);
+      const argv = tool("runs", "start", "-u", "alice@example.com", "-p", "[rehearse lines=1]", "-q");
+      const started = await as(NOBODY_KNOWS, argv, desk.env);
+      expect(started).toMatchObject({ code: 0, stdout: expect.stringMatching(/^[\da-f-]{36}\n$/) });
+    });
+
+    it.each([
+      ["another user's", 12_345, 0o644, "belongs to another user"],
+      ["its own, but open to all", NOBODY_KNOWS, 0o666, "everybody may change it"],
+    ])("does not use settings that are %s: 12, and nobody is asked anything", async (_what, owner, mode, why) => {
+      await ownFolder(NOBODY_KNOWS);
+      await settingsOf(owner, mode);
+      const env = { KILOCLAW_ADMIN_TOKEN: TOKEN };
+      const refused = await as(NOBODY_KNOWS, tool("runs", "list"), env);
+      expect(refused).toMatchObject({ code: 12, stdout: "" });
+      expect(refused.stderr).toContain(`${settings()} cannot be trusted: `);
+      expect(refused.stderr).toContain(why);
+      expect(asked).toEqual([]);
+    });
+
+    it("uses root's settings", async () => {
+      await ownFolder(NOBODY_KNOWS);
+      await settingsOf(0, 0o644);
+      const { code, stdout, stderr } = await as(NOBODY_KNOWS, tool("config", "get", "host"));
+      expect({ code, stdout, stderr }).toEqual({ code: 0, stdout: `${urlOf(stranger)}\n`, stderr: "" });
+    });
+
+    it("starts nothing where the state folder is another user's: 12, before anything is sent", async () => {
+      await ownFolder(NOBODY_KNOWS);
+      const state = join(own(), "state");
+      await mkdir(state);
+      await chmod(state, 0o755);
+      await chown(state, 12_345, 12_345);
+      // Readable by all, with the folders that a start needs: only its owner is wrong.
+      for (const name of ["claims", "journal", "journal/open"]) {
+        await mkdir(join(state, name), { mode: 0o700 });
+        await chown(join(state, name), NOBODY_KNOWS, NOBODY_KNOWS);
+      }
+      const before = (await desk.requests("startKiloCliRun")).length;
+      const argv = tool("runs", "start", "-u", "bob@example.com", "-p", "[rehearse lines=1]");
+      const refused = await as(NOBODY_KNOWS, argv, desk.env);
+      expect(refused).toMatchObject({ code: 12, stdout: "" });
+      expect(refused.stderr).toContain(`run: sudo chown -h ${NOBODY_KNOWS} ${state}`);
+      expect(await desk.requests("startKiloCliRun")).toHaveLength(before);
+      const doctor = await as(NOBODY_KNOWS, tool("doctor", "-o", "csv"), desk.env);
+      expect(doctor.stdout).toContain(`storage,state-directory,fail`);
+    });
+  },
+);
+
+const setpriv = spawnSync("setpriv", ["--version"]).status === 0;
+it.skipIf(!canBeOthers || !setpriv)(
+  "counts whom the process acts as, not who has called it (needs setpriv)",
+  async () => {
+    await ownFolder(0);
+    await settingsOf(NOBODY_KNOWS);
+    const asRoot = ["setpriv", "--ruid", String(NOBODY_KNOWS), ...tool("config", "get", "host")] as const;
+    expect(await as(0, asRoot)).toMatchObject({ code: 12, stdout: "" });
+    await chown(settings(), 0, 0);
+    expect(await as(0, asRoot)).toMatchObject({ code: 0, stdout: `${urlOf(stranger)}\n` });
+  },
+);
+
+const canMount = process.geteuid?.() === 0 && spawnSync("unshare", ["-m", "true"]).status === 0;
+it.skipIf(!canMount)("an open mount point of root's only warns (needs root and unshare)", async () => {
+  await mkdir(own(), { mode: 0o777 });
+  await chmod(own(), 0o777);
+  const below = { KILOCLAW_ADMIN_CONFIG_DIR: join(own(), "mine") };
+  const script = `set -e; $MOUNT; mkdir -m 700 "$0/mine"; echo '{"profiles":{}}' >"$0/mine/config.json"; "$@"`;
+  const mounted = (MOUNT: string) =>
+    as(0, ["unshare", "-m", "sh", "-c", script, own(), ...tool("config", "get", "output")], { ...below, MOUNT });
+  const warned = await mounted(`mount -t tmpfs -o mode=777 none ${own()}`);
+  expect(warned).toMatchObject({ code: 0, stdout: "table\n" });
+  expect(warned.stderr).toBe(`warning: ${own()}: everybody may change it; run: chmod go-w ${own()}\n`);
+  const refused = await mounted("true");
+  expect(refused).toMatchObject({ code: 12, stdout: "" });
+  expect(refused.stderr).toContain(`${own()} cannot be trusted: everybody may change it`);
+});
