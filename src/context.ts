@@ -14,6 +14,7 @@ import { Output } from "./terminal/output.ts";
 import { type ColorChoice } from "./terminal/paint.ts";
 import { Prompter } from "./terminal/prompter.ts";
 import type { Format } from "./terminal/records.ts";
+import { command, hint, type OptionsToType, type Said } from "./typed-command.ts";
 
 /** The options that every command takes, as commander hands them over. */
 export interface CommonOptions {
@@ -202,21 +203,16 @@ export class Context {
     return this.#keyring;
   };
 
-  /** What to type to log in to the platform that is meant. */
-  get loginCommand(): string {
-    return this.#here("kiloclaw-admin auth login");
-  }
-
   /** What to do when the platform that is meant refuses the token. */
-  readonly advice = async (): Promise<readonly string[]> => {
+  readonly advice = async (): Promise<readonly Said[]> => {
     const { credential, profile } = await this.connection();
     if (credential?.fromEnvironment) return [(await import("./config/credentials.ts")).REPLACE_VARIABLE];
     return [
-      `log in as an admin: ${this.loginCommand}`,
+      hint`log in as an admin: ${command("auth login")}`,
       // One that runs refuses to be started.
       ...(profile === "sandbox"
         ? [
-            "or start the sandbox anew, which makes a token: kiloclaw-admin sandbox stop; kiloclaw-admin sandbox start --detach",
+            hint`or start the sandbox anew, which makes a token: ${command("sandbox stop")}; ${command("sandbox start", { "--detach": true })}`,
           ]
         : []),
     ];
@@ -229,12 +225,12 @@ export class Context {
     const [{ expiredWords }, { origin, credential }] = await Promise.all([import("./api/token.ts"), this.connection()]);
     // Device login asks without a token.
     if (!credential) return failure;
-    const hint = [`see why: ${this.#here("kiloclaw-admin auth status")}`, ...(await this.advice())];
-    if (failure.httpStatus !== 401) return new CliError("auth", failure.message, { hint, cause: failure });
+    const next = [hint`see why: ${command("auth status")}`, ...(await this.advice())];
+    if (failure.httpStatus !== 401) return new CliError("auth", failure.message, { hint: next, cause: failure });
     // The platform has one message for whatever is wrong with a token; the token may know better.
     const expired = expiredWords(credential.token);
     const refused = expired ? `the token for ${origin} ${expired}` : `${origin} refuses the token: ${failure.message}`;
-    return new CliError("auth", refused, { hint, cause: failure });
+    return new CliError("auth", refused, { hint: next, cause: failure });
   }
 
   /** Who we are to the platform, to recognise our own rows. The e-mail address is `null` when it cannot be asked. */
@@ -308,9 +304,11 @@ export class Context {
     if (!credential) {
       throw new CliError("auth", `not logged in to ${origin} (profile "${profile}")`, {
         hint: [
-          `log in: ${this.loginCommand}`,
+          hint`log in: ${command("auth login")}`,
           "or put an admin's token into KILOCLAW_ADMIN_TOKEN",
-          ...(profile === "sandbox" ? [] : ["or try everything on a sandbox: kiloclaw-admin sandbox start --detach"]),
+          ...(profile === "sandbox"
+            ? []
+            : [hint`or try everything on a sandbox: ${command("sandbox start", { "--detach": true })}`]),
         ],
       });
     }
@@ -346,11 +344,6 @@ export class Context {
     });
   }
 
-  /** A command, for the platform that was named on this one's command line. */
-  #here(command: string): string {
-    return [command, ...platformFlags(this.#options)].join(" ");
-  }
-
   #closing<T extends Closable>(opened: T): T {
     this.#opened.push(opened);
     return opened;
@@ -373,12 +366,9 @@ export class Context {
   }
 }
 
-/** The flags that named the platform, as words to type. */
-function platformFlags({ profile, host }: CommonOptions): string[] {
-  return [
-    ...(profile === undefined ? [] : [`--profile ${profile}`]),
-    ...(host === undefined ? [] : [`--host ${host}`]),
-  ];
+/** The flags that named the platform. */
+function platformFlags({ profile, host }: CommonOptions): OptionsToType {
+  return { "--profile": profile, "--host": host };
 }
 
 function isOn(value: string | undefined): boolean {

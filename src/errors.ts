@@ -1,3 +1,5 @@
+import { rewritten, type Said } from "./typed-command.ts";
+
 /** What kind of thing went wrong, in the terms of whoever reads it. `exit-codes.ts` gives each its number. */
 export type ErrorKind =
   | "unexpected"
@@ -20,8 +22,8 @@ export type ErrorKind =
   | "hung-up";
 
 export interface CliErrorOptions {
-  /** What to type or do next, one line each, with the IDs filled in. */
-  hint?: string | readonly string[];
+  /** What to type or do next, one line each, with the IDs filled in; commands are made by `command`. */
+  hint?: Said | readonly Said[];
   /** Whether the same command may work later without any change. */
   retryable?: boolean;
   /**
@@ -41,7 +43,7 @@ export interface CliErrorOptions {
 export class CliError extends Error {
   override readonly name: string = "CliError";
   readonly kind: ErrorKind;
-  readonly hints: readonly string[];
+  readonly hints: readonly Said[];
   readonly retryable: boolean;
   readonly silent: boolean;
   readonly sent: boolean | undefined;
@@ -49,7 +51,7 @@ export class CliError extends Error {
   constructor(kind: ErrorKind, message: string, options: CliErrorOptions = {}) {
     super(withoutTokens(message), { cause: options.cause });
     this.kind = kind;
-    this.hints = (typeof options.hint === "string" ? [options.hint] : (options.hint ?? [])).map(withoutTokens);
+    this.hints = [options.hint ?? []].flat().map((said) => rewritten(said, withoutTokens));
     this.retryable = options.retryable ?? false;
     this.silent = options.silent ?? false;
     this.sent = options.sent;

@@ -5,9 +5,13 @@ import type { Result } from "../doctor/check.ts";
 import { examine, type CheckResult } from "../doctor/examine.ts";
 import { CliError } from "../errors.ts";
 import type { OpenContext } from "../program.ts";
+import { rewritten } from "../typed-command.ts";
 import type { View } from "../terminal/records.ts";
 import type { Color } from "../terminal/paint.ts";
 import { examples } from "./options.ts";
+
+/** The names are the JSON output's. */
+type ShownResult = Omit<CheckResult, "remedy"> & { readonly remedy: string | null };
 
 interface DoctorOptions {
   readonly fix?: boolean | undefined;
@@ -37,12 +41,12 @@ async function doctor(context: Context, { fix = false }: DoctorOptions): Promise
   const { output } = context;
   output.expect(doctorView);
   await repairConfig(context, fix);
-  const results: CheckResult[] = [];
+  const results: ShownResult[] = [];
   const show = output.format === "table" && !output.hasFields ? shownAsTheyCome(context) : () => undefined;
   const progress = await output.busy("checking");
   try {
     for await (const result of examine(context, ({ name }) => progress.show(`checking: ${words(name)}`))) {
-      results.push({ ...result, remedy: result.remedy === null ? null : output.typed(result.remedy) });
+      results.push({ ...result, remedy: result.remedy.map((said) => output.typed(said)).join("\n") || null });
       show(result);
     }
   } finally {
@@ -89,7 +93,7 @@ function shownAsTheyCome({ output }: Pick<Context, "output">): (result: CheckRes
     if (stage !== heading) output.line(stage);
     heading = stage;
     const [color, mark] = MARKS[result];
-    const remedies = remedy?.split("\n").map((line) => `→ ${line}`) ?? [];
+    const remedies = remedy.map((said) => rewritten(said, (text) => `→ ${text}`));
     output.marked(color, mark, words(name).padEnd(NAME_WIDTH), found, remedies);
   };
 }
@@ -100,7 +104,7 @@ function words(name: string): string {
   return name.replaceAll("-", " ");
 }
 
-const doctorView: View<CheckResult> = {
+const doctorView: View<ShownResult> = {
   fields: ["stage", "name", "result", "found", "remedy"],
   id: ({ name }) => name,
 };

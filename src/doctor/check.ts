@@ -5,6 +5,7 @@ import type { Credential } from "../config/credentials.ts";
 import type { Keyring } from "../config/keyring.ts";
 import type { Paths } from "../config/paths.ts";
 import type { Config, Target } from "../config/settings.ts";
+import type { Said } from "../typed-command.ts";
 import type { Examined } from "./examined.ts";
 
 /** What the tool has to work with here. Whatever cannot be had throws a `CliError`. */
@@ -20,8 +21,6 @@ export interface Setup {
   readonly paths: Paths;
   /** Aborted when the user wants the tool to end. */
   readonly stop: AbortSignal;
-  /** What to type to log in. */
-  readonly loginCommand: string;
   config(): Promise<Config>;
   target(): Promise<Target & { readonly origin: Origin }>;
   connection(): Promise<{ readonly credential: Credential | undefined }>;
@@ -31,7 +30,7 @@ export interface Setup {
   /** The platform as a token sees it; reads end when `signal` is aborted. */
   apiAs(token: string, origin: Origin, signal: AbortSignal): Promise<Api>;
   /** What to do when the platform refuses the token. */
-  advice(): Promise<readonly string[]>;
+  advice(): Promise<readonly Said[]>;
 }
 
 export type Result = "ok" | "warn" | "fail" | "skipped";
@@ -43,7 +42,7 @@ export interface Finding {
   /** One line, without a secret. */
   readonly found: string;
   /** What to type or do about it, one line each. */
-  readonly remedy: string | null;
+  readonly remedy: readonly Said[];
 }
 
 export type Stage = "tool" | "settings" | "login" | "storage" | "network" | "platform";
@@ -66,11 +65,15 @@ export interface Check {
 
 export const USUAL_LIMIT_MS = 5_000;
 
-export const ok = (found: string): Finding => ({ result: "ok", found, remedy: null });
-export const skipped = (why: string): Finding => ({ result: "skipped", found: why, remedy: null });
-export const warn = (found: string, ...remedy: readonly string[]): Finding => bad("warn", found, remedy);
-export const fail = (found: string, ...remedy: readonly string[]): Finding => bad("fail", found, remedy);
-
-function bad(result: Result, found: string, remedy: readonly string[]): Finding {
-  return { result, found, remedy: remedy.join("\n") || null };
-}
+export const ok = (found: string): Finding => ({ result: "ok", found, remedy: [] });
+export const skipped = (why: string): Finding => ({ result: "skipped", found: why, remedy: [] });
+export const warn = (found: string, ...remedy: readonly Said[]): Finding => ({
+  result: "warn",
+  found,
+  remedy,
+});
+export const fail = (found: string, ...remedy: readonly Said[]): Finding => ({
+  result: "fail",
+  found,
+  remedy,
+});

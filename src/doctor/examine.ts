@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { CliError } from "../errors.ts";
+import { command, hint } from "../typed-command.ts";
 import { fail, skipped, USUAL_LIMIT_MS, type Check, type Finding, type Setup, type Stage } from "./check.ts";
 import { Examined } from "./examined.ts";
 import { LOGIN } from "./login.ts";
@@ -16,7 +17,7 @@ export const CHECKS: readonly Check[] = [...TOOL, ...SETTINGS, ...LOGIN, ...STOR
 /** How long all of them together may take, however slow the network is. */
 const TOTAL_LIMIT_MS = 18_000;
 
-const SEE_MORE = "see each request: kiloclaw-admin doctor --debug";
+const SEE_MORE = hint`see each request: ${command("doctor", { "--debug": true })}`;
 
 export interface CheckResult extends Finding {
   readonly stage: Stage;

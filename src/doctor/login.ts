@@ -4,6 +4,7 @@ import { checkCredentials, credentialsPath, isOnThisMachine } from "../config/cr
 import { KeyringUnavailable } from "../config/keyring.ts";
 import { CliError } from "../errors.ts";
 import { flawsOnTheWay } from "../files/trust.ts";
+import { command, hint } from "../typed-command.ts";
 import { fail, ok, warn, type Check, type Setup } from "./check.ts";
 import { typed } from "./presentable.ts";
 
@@ -66,7 +67,7 @@ export const LOGIN: readonly Check[] = [
         return fail(
           why,
           "unlock it, or put an admin's token into KILOCLAW_ADMIN_TOKEN",
-          `or keep the token in a file that only you can read: ${examined.setup.loginCommand} --insecure-storage`,
+          hint`or keep the token in a file that only you can read: ${command("auth login", { "--insecure-storage": true })}`,
         );
       }
     },

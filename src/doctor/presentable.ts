@@ -1,5 +1,6 @@
 import { homedir } from "node:os";
 import { sep } from "node:path";
+import { rewritten } from "../typed-command.ts";
 import type { Finding } from "./check.ts";
 
 /** What is shorter also stands for itself in ordinary words. */
@@ -28,7 +29,7 @@ export function presentable(
   return {
     ...finding,
     found: present(finding.found),
-    remedy: finding.remedy === null ? null : present(finding.remedy),
+    remedy: finding.remedy.map((said) => rewritten(said, present)),
   };
 }
 

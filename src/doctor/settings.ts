@@ -2,6 +2,7 @@ import { lstat } from "node:fs/promises";
 import { configPath } from "../config/config-file.ts";
 import { CliError } from "../errors.ts";
 import { flawsOnTheWay } from "../files/trust.ts";
+import { command, hint } from "../typed-command.ts";
 import { fail, ok, warn, type Check } from "./check.ts";
 
 export const SETTINGS: readonly Check[] = [
@@ -28,7 +29,7 @@ export const SETTINGS: readonly Check[] = [
         return ok(`${path}, profiles: ${names.length > 0 ? names.join(", ") : "none"}`);
       } catch (error) {
         if (!(error instanceof CliError)) throw error;
-        return fail(error.message, "mend it, or move it aside: kiloclaw-admin doctor --fix");
+        return fail(error.message, hint`fix it, or move it aside: ${command("doctor", { "--fix": true })}`);
       }
     },
   },

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { messageOf } from "../errors.ts";
 import { flawsOnTheWay } from "../files/trust.ts";
 import { OpenIndex } from "../journal/open-index.ts";
+import { command, hint } from "../typed-command.ts";
 import { fail, ok, warn, type Check, type Finding } from "./check.ts";
 import { typed } from "./presentable.ts";
 
@@ -54,7 +55,7 @@ export const STORAGE: readonly Check[] = [
       const ops = found.filter(({ writer }) => writer === null).map(({ intent }) => intent.op);
       if (ops.length === 0) return ok("no operation is open");
       const which = ops.length === 1 ? `operation ${ops[0]}` : `${ops.length} operations`;
-      return warn(`nobody knows what became of ${which}`, "find out: kiloclaw-admin runs reconcile");
+      return warn(`nobody knows what became of ${which}`, hint`find out: ${command("runs reconcile")}`);
     },
   },
 ];

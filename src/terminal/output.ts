@@ -1,3 +1,4 @@
+import { type OptionsToType, type Said } from "../typed-command.ts";
 import { withFlags } from "./commands.ts";
 import type { Host, TextSink } from "./host.ts";
 import type { Live } from "./live.ts";
@@ -17,7 +18,7 @@ export interface OutputOptions {
   /** Exact times instead of relative ones. */
   readonly utc: boolean;
   /** The flags that named the platform: commands that the user is told to type get them too. */
-  readonly platformFlags: readonly string[];
+  readonly platformFlags: OptionsToType;
 }
 
 /** The platform that a command is about, as far as it changes what a person is shown. */
@@ -40,7 +41,7 @@ export class Output {
   /** Static lines instead of redrawing. */
   readonly accessible: boolean;
   readonly #host: Host;
-  readonly #platformFlags: readonly string[];
+  readonly #platformFlags: OptionsToType;
   readonly #records: Records;
   readonly #paint: { stdout: Paint; stderr: Paint };
   readonly #colored: boolean;
@@ -100,9 +101,13 @@ export class Output {
     this.#data(await this.#records.item(row, view));
   }
 
-  /** A text with its commands as they have to be typed here, see {@link withFlags}. What goes to standard error has them so. */
-  typed(text: string): string {
-    return withFlags(text, this.#platformFlags);
+  /** A text with its commands as they have to be typed here. */
+  typed(said: Said): string {
+    if (typeof said !== "string") return said.typed(this.#platformFlags);
+    return withFlags(
+      said,
+      Object.entries(this.#platformFlags).flatMap(([name, value]) => (value === undefined ? [] : [`${name} ${value}`])),
+    );
   }
 
   /** Writes one event of a stream as a JSON line, whatever machine format was asked for. */
@@ -119,7 +124,7 @@ export class Output {
    * A line of standard output behind a coloured mark: a label, padded to where the text begins, and the text, which is folded
    * at the terminal's width. `below` are further lines, which are not: commands to be copied.
    */
-  marked(color: Color, mark: string, label: string, text: string, below: readonly string[]): void {
+  marked(color: Color, mark: string, label: string, text: string, below: readonly Said[]): void {
     const head = `  ${this.#paint.stdout(color, mark)} ${sanitizeLine(label)}`;
     const indent = " ".repeat(4 + label.length);
     const columns = this.#host.stdout.isTTY ? this.#host.stdout.columns || Infinity : Infinity;
@@ -182,18 +187,18 @@ export class Output {
   }
 
   /** Tells the user something, on standard error. Left out when quiet. */
-  note(text: string): void {
-    if (!this.quiet) this.#message(sanitize(text));
+  note(text: Said): void {
+    if (!this.quiet) this.#message(sanitize(this.typed(text)));
   }
 
   /** Marks something as done, on standard error. Left out when quiet. */
-  success(text: string): void {
-    if (!this.quiet) this.#message(`${this.#paint.stderr("green", "✓")} ${sanitize(text)}`);
+  success(text: Said): void {
+    if (!this.quiet) this.#message(`${this.#paint.stderr("green", "✓")} ${sanitize(this.typed(text))}`);
   }
 
   /** Warns on standard error, also when quiet. */
-  warn(text: string): void {
-    this.#message(`${this.#paint.stderr("yellow", "warning:")} ${sanitize(text)}`);
+  warn(text: Said): void {
+    this.#message(`${this.#paint.stderr("yellow", "warning:")} ${sanitize(this.typed(text))}`);
   }
 
   /** A line of another program's on standard error, also when quiet. `who` says whose it is. */
@@ -219,8 +224,9 @@ export class Output {
   }
 
   /** One line with a coloured head, on standard error. Left out when quiet. */
-  headline(color: Color, head: string, rest: string): void {
-    if (!this.quiet) this.#message(`${this.#paint.stderr(color, sanitizeLine(head))} ${sanitizeLine(rest)}`);
+  headline(color: Color, head: string, rest: Said): void {
+    if (!this.quiet)
+      this.#message(`${this.#paint.stderr(color, sanitizeLine(head))} ${sanitizeLine(this.typed(rest))}`);
   }
 
   /**
@@ -274,7 +280,7 @@ export class Output {
   }
 
   #message(text: string): void {
-    this.#stderr(`${this.typed(text)}\n`);
+    this.#stderr(`${text}\n`);
   }
 
   #stderr(text: string): void {

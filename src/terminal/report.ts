@@ -22,7 +22,7 @@ export function reportError(
   const known = error instanceof CliError;
   const message = known ? error.message : `unexpected error: ${messageOf(error)}`;
   const said = known ? error.hints : [`this is a bug in kiloclaw-admin; please report it: ${ISSUES}`];
-  const hints = output ? said.map((hint) => output.typed(hint)) : said;
+  const hints = said.map((hint) => (output ? output.typed(hint) : String(hint)));
   if (wantsJson(host, argv) || isJson(output?.format)) {
     const kind = known ? error.kind : "unexpected";
     const hint = hints.length > 0 ? hints.join("\n") : null;

@@ -177,7 +177,7 @@ describe("auth login", () => {
     other.close();
     expect(result).toMatchObject({ code: 4, stdout: "" });
     expect(result.stderr).toContain(words);
-    expect(result.stderr).toContain(`kiloclaw-admin auth login --host ${other.url}`);
+    expect(result.stderr).toContain(`kiloclaw-admin --host ${other.url} auth login`);
     expect(said(result)).not.toContain("canary");
   });
 

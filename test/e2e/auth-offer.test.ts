@@ -47,7 +47,7 @@ describe("without a token", () => {
     expect(code).toBe(4);
     // What `auth status` has to show is that there is none.
     expect(stdout).toMatch(command === "auth status" ? /^token +none$/m : /^$/);
-    expect(stderr).toContain(`kiloclaw-admin auth login --profile prod --host ${url}`);
+    expect(stderr).toContain(`kiloclaw-admin --profile prod --host ${url} auth login`);
     expect(await someone.desk.sandbox.remote.requests()).toHaveLength(before);
   });
 });

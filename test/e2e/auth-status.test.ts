@@ -84,11 +84,11 @@ describe("auth status", () => {
     await settings("credentials.json", { tokens: { [someone.desk.sandbox.url]: "garbage" } });
     const given = ["--profile", "prod"];
     const status = await at(["auth", "status", ...given], { env: { KILOCLAW_ADMIN_HOST: "" } });
-    expect(status.stderr).toContain("kiloclaw-admin auth login --profile prod");
+    expect(status.stderr).toContain("kiloclaw-admin --profile prod auth login");
     const listed = await at(["runs", "list", ...given], { env: { KILOCLAW_ADMIN_HOST: "" } });
     expect(listed.code).toBe(4);
-    expect(listed.stderr).toContain("kiloclaw-admin auth status --profile prod");
-    expect(listed.stderr).toContain("kiloclaw-admin auth login --profile prod");
+    expect(listed.stderr).toContain("kiloclaw-admin --profile prod auth status");
+    expect(listed.stderr).toContain("kiloclaw-admin --profile prod auth login");
   });
 });
 

@@ -75,7 +75,7 @@ describe("auth logout", () => {
 
   it("leaves a login command, with what was given, for those who come back", async () => {
     const given = ["--host", someone.desk.sandbox.url];
-    const command = `kiloclaw-admin auth login --host ${someone.desk.sandbox.url}`;
+    const command = `kiloclaw-admin --host ${someone.desk.sandbox.url} auth login`;
     for (const argv of [["runs", "list"], ["whoami"]]) {
       const { code, stderr } = await at([...argv, ...given]);
       expect(code).toBe(4);

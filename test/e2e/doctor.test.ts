@@ -236,7 +236,7 @@ describe("the credentials", () => {
     expect(code).toBe(1);
     expect(by.token).toMatchObject({
       result: "fail",
-      remedy: `log in as an admin: kiloclaw-admin auth login --host ${desk.sandbox.url}`,
+      remedy: `log in as an admin: kiloclaw-admin --host ${desk.sandbox.url} auth login`,
     });
     expect(by.keyring).toMatchObject({ result: "fail", remedy: expect.stringContaining("--insecure-storage") });
     expect(by.answer?.result).toBe("ok");

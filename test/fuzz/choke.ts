@@ -36,7 +36,7 @@ export async function screenOf({ colors }: { colors: boolean }): Promise<ChokedS
     onExit: () => undefined,
   };
   const open = (format: "table" | "jsonl" | "id" | "csv", color: "always" | "never") =>
-    Output.create(host, { format, quiet: false, fields: undefined, color, utc: false, platformFlags: [] });
+    Output.create(host, { format, quiet: false, fields: undefined, color, utc: false, platformFlags: {} });
   const outputs = await open("table", colors ? "always" : "never");
   const taken = () => {
     const text = written;

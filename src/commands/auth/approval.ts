@@ -2,6 +2,7 @@ import type { DeviceCode, DeviceLogin } from "../../api/device-login.ts";
 import type { Context } from "../../context.ts";
 import { CliError } from "../../errors.ts";
 import { formatDuration } from "../../terminal/time.ts";
+import { hint, type Hint } from "../../typed-command.ts";
 import { offerBrowser } from "./browser.ts";
 
 interface ApprovalOptions {
@@ -10,7 +11,7 @@ interface ApprovalOptions {
   /** Time between polls, in milliseconds. */
   readonly interval: number;
   /** What to type to try again. */
-  readonly again: string;
+  readonly again: Hint;
 }
 
 /**
@@ -43,7 +44,7 @@ export async function tokenFromBrowser(context: Context, options: ApprovalOption
       throw new CliError("interrupted", error.message, { silent: true, cause: error });
     }
     if (error.kind !== "auth") throw error;
-    throw new CliError("auth", error.message, { hint: `try again: ${options.again}`, cause: error });
+    throw new CliError("auth", error.message, { hint: hint`try again: ${options.again}`, cause: error });
   }
 }
 

@@ -7,6 +7,7 @@ import type { Context } from "../../context.ts";
 import { CliError } from "../../errors.ts";
 import type { OpenContext } from "../../program.ts";
 import type { View } from "../../terminal/records.ts";
+import { command, hint, type Hint } from "../../typed-command.ts";
 import { duration, examples } from "../options.ts";
 import { tokenFromBrowser } from "./approval.ts";
 import { openStorage } from "./storage.ts";
@@ -75,16 +76,18 @@ async function logIn(context: Context, options: LoginOptions): Promise<Login> {
   const target = await context.target();
   const { profile, origin } = target;
   context.output.announce(target);
-  const how = `${context.loginCommand}${options.withToken ? " --with-token" : ""}`;
-  const again = `${how}${options.insecureStorage ? " --insecure-storage" : ""}`;
-  const store = await openStorage(context, options.insecureStorage ?? false, how);
+  const withToken = options.withToken ? true : undefined;
+  const way = (insecure: true | undefined) =>
+    command("auth login", { "--with-token": withToken, "--insecure-storage": insecure });
+  const again = way(options.insecureStorage ? true : undefined);
+  const store = await openStorage(context, options.insecureStorage ?? false, way(true));
   const token = options.withToken
     ? await tokenFromInput(context, again)
     : await tokenFromBrowser(context, { ...options, again });
   const { usable, email, userId, reason } = await whoAmI(await context.apiAs(token, origin), token);
   if (!usable) {
     throw new CliError("auth", `not logged in${email === null ? "" : ` as ${email}`}: ${reason ?? "refused"}`, {
-      hint: `nothing was stored; log in with an admin's account: ${again}`,
+      hint: hint`nothing was stored; log in with an admin's account: ${again}`,
     });
   }
   context.stop.throwIfAborted();
@@ -92,10 +95,10 @@ async function logIn(context: Context, options: LoginOptions): Promise<Login> {
   return { profile, host: origin, email, userId, expiresAt: readClaims(token)?.expiresAt ?? null, stored };
 }
 
-async function tokenFromInput({ host }: Pick<Context, "host">, again: string): Promise<string> {
+async function tokenFromInput({ host }: Pick<Context, "host">, again: Hint): Promise<string> {
   if (host.stdin.isTTY) {
     throw new CliError("usage", "--with-token reads a token from standard input, which is a terminal", {
-      hint: `give it a file or a pipe: ${again} < token.txt`,
+      hint: hint`give it a file or a pipe: ${again} < token.txt`,
     });
   }
   const token = (await text(host.stdin)).trim();
