@@ -36,6 +36,8 @@ export interface CliErrorOptions {
    * promise that nothing was sent never come after it.
    */
   sent?: boolean;
+  /** What another machine said, word for word, where the message has it in fewer words. Shown with `--debug` only. */
+  detail?: string | undefined;
   cause?: unknown;
 }
 
@@ -47,6 +49,7 @@ export class CliError extends Error {
   readonly retryable: boolean;
   readonly silent: boolean;
   readonly sent: boolean | undefined;
+  readonly detail: string | undefined;
 
   constructor(kind: ErrorKind, message: string, options: CliErrorOptions = {}) {
     super(withoutTokens(message), { cause: options.cause });
@@ -55,6 +58,7 @@ export class CliError extends Error {
     this.retryable = options.retryable ?? false;
     this.silent = options.silent ?? false;
     this.sent = options.sent;
+    this.detail = options.detail;
   }
 }
 

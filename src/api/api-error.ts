@@ -1,4 +1,6 @@
+import { UPSTREAM_CODES } from "../contract/procedures.ts";
 import { CliError, type ErrorKind } from "../errors.ts";
+import { inWords } from "./words.ts";
 
 export interface ApiErrorDetails {
   /** The procedure or route that was called. */
@@ -8,10 +10,19 @@ export interface ApiErrorDetails {
    * no proof that something did.
    */
   readonly sent: boolean;
+  /** The platform itself refused or failed, in its own form, and the answer agrees with itself. */
+  readonly own?: boolean | undefined;
+  /** Of whatever answered. */
   readonly httpStatus?: number | undefined;
-  /** The tRPC error code, such as `CONFLICT`, of an answer that is a well-formed tRPC error. */
+  /** The tRPC error code, such as `CONFLICT`, of a refusal that is the platform's own. */
   readonly trpcCode?: string | undefined;
   readonly upstreamCode?: string | undefined;
+  /** The platform refused the input before it did anything. */
+  readonly hasZodError?: boolean | undefined;
+  /** The platform does not know what was called. */
+  readonly noSuchProcedure?: boolean | undefined;
+  /** What was answered, word for word: it may hold SQL, markup and a run's output. */
+  readonly detail?: string | undefined;
   /** How long the platform asked to wait, in milliseconds. */
   readonly retryAfterMs?: number | undefined;
   /** The same read may succeed if it is tried again. */
@@ -25,22 +36,75 @@ export class ApiError extends CliError {
   override readonly name = "ApiError";
   readonly procedure: string;
   override readonly sent: boolean;
+  /** The platform itself refused or failed. False: no answer, one of something in between, or one that contradicts itself. */
+  readonly own: boolean;
   readonly httpStatus: number | undefined;
+  /** Of a refusal of the platform's own only. */
   readonly trpcCode: string | undefined;
   readonly upstreamCode: string | undefined;
+  readonly hasZodError: boolean;
+  readonly noSuchProcedure: boolean;
   readonly retryAfterMs: number | undefined;
   readonly transient: boolean;
 
   constructor(kind: ErrorKind, message: string, details: ApiErrorDetails) {
-    super(kind, message, { retryable: details.transient, hint: details.hint ?? [], cause: details.cause });
+    const { transient: retryable, hint = [], cause, detail } = details;
+    super(kind, message, { retryable, hint, cause, detail });
     this.procedure = details.procedure;
     this.sent = details.sent;
+    this.own = details.own ?? false;
     this.httpStatus = details.httpStatus;
     this.trpcCode = details.trpcCode;
     this.upstreamCode = details.upstreamCode;
+    this.hasZodError = details.hasZodError ?? false;
+    this.noSuchProcedure = details.noSuchProcedure ?? false;
     this.retryAfterMs = details.retryAfterMs;
     this.transient = details.transient;
   }
+}
+
+/** The one code that each of these statuses comes with where nothing was tried; without it, the worker may have tried. */
+const REFUSED_BEFORE: Readonly<Record<number, string>> = {
+  404: UPSTREAM_CODES.instanceNotFound,
+  412: UPSTREAM_CODES.routeUnavailable,
+};
+
+/**
+ * Whether a call that ended with this error is known to have changed nothing: nothing of it was ever sent, or the platform itself
+ * refused it before it did anything. Whatever else came back, a 409, a 5xx, a page, a contradiction, leaves that open.
+ */
+export function provesNothingHappened(error: ApiError): boolean {
+  const { sent, own, httpStatus, trpcCode, upstreamCode, hasZodError, noSuchProcedure } = error;
+  if (!sent) return true;
+  if (!own) return false;
+  if (noSuchProcedure) return true;
+  if (trpcCode === undefined || httpStatus === undefined) return false;
+  if (httpStatus === 401 || httpStatus === 403) return true;
+  if (httpStatus === 400) return hasZodError;
+  return upstreamCode !== undefined && REFUSED_BEFORE[httpStatus] === upstreamCode;
+}
+
+/**
+ * An answer of something in between, or one that contradicts itself: it says nothing about what was asked, and a read may be
+ * tried again.
+ *
+ * @param what answered, in words, such as `a page titled "Welcome"`.
+ */
+export function foreign(
+  procedure: string,
+  httpStatus: number,
+  what: string,
+  details: Pick<ApiErrorDetails, "detail" | "retryAfterMs"> = {},
+): ApiError {
+  const message = `unexpected answer (HTTP ${httpStatus}), not from the platform itself: ${what}`;
+  return new ApiError("unreachable", message, {
+    procedure,
+    sent: true,
+    transient: true,
+    httpStatus,
+    hint: "a proxy, a firewall or a network's login page may answer in its place; check the way there: kiloclaw-admin doctor",
+    ...details,
+  });
 }
 
 /** An answer that this version does not understand, with the place in it that is off. */
@@ -58,12 +122,19 @@ export function notUnderstood(procedure: string, what: string, details: Partial<
   );
 }
 
-/** The error for a refusal with this HTTP status and message, whichever API it came from. */
+/**
+ * The error for a refusal by the platform itself, whichever API it came from.
+ *
+ * @param message the platform's own, word for word.
+ */
 export function refusal(httpStatus: number, message: string, details: Omit<ApiErrorDetails, "sent" | "transient">) {
   const { kind, transient, hint } = meaningOf(httpStatus);
-  return new ApiError(kind, kind === "unreachable" ? `the platform answered ${httpStatus}: ${message}` : message, {
+  const words = inWords(message);
+  return new ApiError(kind, kind === "unreachable" ? `the platform answered ${httpStatus}: ${words}` : words, {
     hint,
+    detail: message,
     ...details,
+    own: true,
     sent: true,
     transient,
     httpStatus,
@@ -74,7 +145,6 @@ function meaningOf(httpStatus: number): { kind: ErrorKind; transient: boolean; h
   switch (httpStatus) {
     case 400:
     case 413:
-    case 431:
       return { kind: "usage", transient: false };
     case 401:
       return { kind: "auth", transient: false, hint: "see why and what to do: kiloclaw-admin auth status" };

@@ -2,12 +2,22 @@ import { createTRPCUntypedClient, httpBatchLink, splitLink, TRPCClientError } fr
 import type { AnyRouter } from "@trpc/server";
 import type * as z from "zod";
 import { admin, trpcError, type Procedure } from "../contract/procedures.ts";
-import { restError, type Route } from "../contract/rest.ts";
-import { ApiError, notUnderstood, refusal } from "./api-error.ts";
+import type { Route } from "../contract/rest.ts";
+import { ApiError, notUnderstood } from "./api-error.ts";
+import {
+  dataOf,
+  entriesOf,
+  isOwnBatch,
+  isOwnRestRefusal,
+  isRecord,
+  parse,
+  restAnswer,
+  trpcRefusal,
+} from "./own-answer.ts";
 import { ownSignal } from "./own-signal.ts";
 import type { PlatformClock } from "./platform-clock.ts";
 import { withRetry } from "./retry.ts";
-import { Transport, type Answer, type TransportOptions } from "./transport.ts";
+import { Transport, type TransportOptions } from "./transport.ts";
 
 const MIB = 2 ** 20;
 const MAX_BYTES = 64 * MIB;
@@ -21,8 +31,6 @@ const MAX_URL_LENGTH = 8_000;
 const MAX_BATCH = 50;
 /** Fewer of those whose answers can be megabytes each: who asks for many knows how long they were the last time. */
 const MAX_STATUS_BATCH = 30;
-
-const LONGEST_MESSAGE = 300;
 
 const ENDPOINT = "/api/trpc";
 
@@ -94,7 +102,7 @@ export class Api {
 
   /**
    * Asks the platform to change something: one request, sent once, never again by this method. An error whose `sent` is
-   * true leaves open whether the change was made, unless it is a well-formed tRPC refusal.
+   * true leaves open whether the change was made, unless `provesNothingHappened` knows better.
    *
    * @param timeoutMs how long to wait for the answer.
    * @throws ApiError
@@ -113,13 +121,7 @@ export class Api {
       timeoutMs,
       maxBytes: MAX_BYTES,
     });
-    const body = parseJson(answer, procedure.path);
-    const refused = trpcError.safeParse(body);
-    if (refused.success) throw trpcRefusal(refused.data.error, procedure.path, answer.retryAfterMs);
-    if (!isRecord(body) || !isRecord(body.result) || answer.status !== 200) {
-      throw unexpectedAnswer(answer, procedure.path);
-    }
-    return parse<P["output"]>(procedure.path, procedure.output, body.result.data);
+    return parse<P["output"]>(procedure.path, procedure.output, dataOf(answer, procedure.path));
   }
 
   /**
@@ -143,14 +145,9 @@ export class Api {
           signal,
           timeoutMs: READ_TIMEOUT_MS,
           maxBytes: MAX_BYTES,
+          isOwn: isOwnRestRefusal,
         });
-        if (answer.status === 200) return parse(route.path, route.answer, parseJson(answer, route.path));
-        const refused = restError.safeParse(tryJson(answer.text));
-        if (!refused.success) throw unexpectedAnswer(answer, route.path);
-        throw refusal(answer.status, refused.data.error, {
-          procedure: route.path,
-          retryAfterMs: answer.retryAfterMs,
-        });
+        return restAnswer(answer, route);
       },
       ({ transient }) => transient,
       signal,
@@ -174,24 +171,23 @@ export class Api {
       signal,
       timeoutMs: READ_TIMEOUT_MS,
       maxBytes: statuses === procedures.length ? Math.min(MAX_BYTES, statuses * MAX_STATUS_BYTES) : MAX_BYTES,
+      isOwn: (own) => isOwnBatch(own, procedures),
     });
-    const body = parseJson(answer, procedures.join(","));
+    const body = entriesOf(answer, procedures);
     return {
       status: answer.status,
       ok: answer.status < 300,
-      json: async () => withRetryAfter(body, answer, procedures.join(",")),
+      json: async () => withRetryAfter(body, answer.retryAfterMs),
     };
   }
 }
 
-/** Each entry of a batch is looked at by itself: HTTP's status is the common one, or 207. */
-function withRetryAfter(body: unknown, answer: Answer, procedure: string): unknown {
-  const entries = Array.isArray(body) ? body : [body];
-  for (const entry of entries) {
-    // An edge in front of the platform answers with errors of its own.
-    const known = isRecord(entry) && ("result" in entry || trpcError.safeParse(entry).success);
-    if (!known) throw unexpectedAnswer(answer, procedure);
-    if (isRecord(entry.error) && isRecord(entry.error.data)) entry.error.data.retryAfterMs = answer.retryAfterMs;
+/** A batch has one `Retry-After` for all. */
+function withRetryAfter(body: unknown, retryAfterMs: number | undefined): unknown {
+  for (const entry of Array.isArray(body) ? body : [body]) {
+    if (isRecord(entry) && isRecord(entry.error) && isRecord(entry.error.data)) {
+      entry.error.data.retryAfterMs = retryAfterMs;
+    }
   }
   return body;
 }
@@ -212,70 +208,4 @@ function queryError(error: unknown, path: string): unknown {
     });
   }
   return notUnderstood(path, error.message, { transient: true, cause: error });
-}
-
-function trpcRefusal(
-  { message, data }: z.output<typeof trpcError>["error"],
-  procedure: string,
-  retryAfterMs: number | undefined,
-): ApiError {
-  // Not to be mistaken for a run or an instance that does not exist.
-  if (message.startsWith("No procedure found on path")) return notUnderstood(procedure, message);
-  return refusal(data.httpStatus, readable(message), {
-    procedure,
-    trpcCode: data.code,
-    upstreamCode: data.upstreamCode,
-    retryAfterMs,
-    ...(data.httpStatus === 401 ? { hint: "see why and what to do: kiloclaw-admin auth status" } : {}),
-  });
-}
-
-/** Input errors come as a JSON list of issues in the message. */
-function readable(message: string): string {
-  const issues = tryJson(message);
-  // A database error's message holds the whole statement, parameters and output included.
-  if (!Array.isArray(issues))
-    return message.length > LONGEST_MESSAGE ? `${message.slice(0, LONGEST_MESSAGE)}…` : message;
-  return `the platform refused the input: ${issues
-    .map((issue) => (isRecord(issue) ? `${String(issue.path)}: ${String(issue.message)}` : String(issue)))
-    .join("; ")}`;
-}
-
-/** HTML from an edge, an empty body, JSON that is neither result nor error. */
-export function unexpectedAnswer(answer: Answer, procedure: string): ApiError {
-  if (answer.status >= 400) {
-    const start = answer.text.trim().slice(0, 120).replaceAll(/\s+/g, " ");
-    return refusal(answer.status, start || "an empty answer", { procedure, retryAfterMs: answer.retryAfterMs });
-  }
-  return notUnderstood(procedure, `neither a result nor an error (HTTP ${answer.status})`, {
-    httpStatus: answer.status,
-    transient: true,
-  });
-}
-
-export function parseJson(answer: Answer, procedure: string): unknown {
-  const body = tryJson(answer.text);
-  if (body !== undefined) return body;
-  if (answer.status >= 400) throw unexpectedAnswer(answer, procedure);
-  throw notUnderstood(procedure, `not JSON (HTTP ${answer.status})`, { httpStatus: answer.status, transient: true });
-}
-
-function tryJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
-
-export function parse<T extends z.ZodType>(procedure: string, schema: T, data: unknown): z.output<T> {
-  const parsed = schema.safeParse(data);
-  if (parsed.success) return parsed.data;
-  const [issue] = parsed.error.issues;
-  const where = issue?.path.join(".") || "(the whole answer)";
-  throw notUnderstood(procedure, `at ${where}: ${issue?.message ?? "invalid"}`, { transient: true });
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -2,10 +2,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type * as z from "zod";
 import { deviceCode, devicePoll, devicePollPath } from "../contract/rest.ts";
 import { CliError } from "../errors.ts";
-import { ApiError } from "./api-error.ts";
-import { parse, parseJson, unexpectedAnswer } from "./api.ts";
+import { ApiError, foreign, notUnderstood } from "./api-error.ts";
 import { DEFAULT_HOST } from "./origin.ts";
+import { isBrokenJson, isRecord, restAnswer } from "./own-answer.ts";
 import { Transport, type TransportOptions } from "./transport.ts";
+import { bodyInWords, tryJson } from "./words.ts";
 
 const TIMEOUT_MS = 30_000;
 const MAX_BYTES = 2 ** 20;
@@ -68,6 +69,7 @@ export class DeviceLogin {
         {
           procedure,
           sent: true,
+          own: true,
           httpStatus: 500,
           transient: true,
           hint: [
@@ -77,8 +79,7 @@ export class DeviceLogin {
         },
       );
     }
-    if (answer.status !== 200) throw unexpectedAnswer(answer, procedure);
-    const { code, verificationUrl, expiresIn } = parse(procedure, deviceCode.answer, parseJson(answer, procedure));
+    const { code, verificationUrl, expiresIn } = restAnswer(answer, deviceCode);
     return {
       code,
       verificationUrl: this.#checked(verificationUrl),
@@ -89,7 +90,8 @@ export class DeviceLogin {
   /**
    * Waits until somebody has approved the code, and takes its token.
    *
-   * @throws CliError `auth` when it was denied, has expired or was used; `interrupted`.
+   * @throws CliError `auth` when it was denied, has expired or was used; `interrupted`; ApiError `incompatible` when the answer
+   *   that may have had the token cannot be read.
    */
   async awaitApproval(code: DeviceCode, { intervalMs, signal, onTrouble }: AwaitOptions): Promise<Approved> {
     let delay = intervalMs;
@@ -135,11 +137,19 @@ export class DeviceLogin {
       maxBytes: MAX_BYTES,
     });
     // An error page may repeat the address that was asked for, and its text may end up on the screen.
-    const answer = { ...raw, text: raw.text.replaceAll(code, "{code}") };
-    if (!Object.values<number>(POLL_STATUS).includes(answer.status)) throw unexpectedAnswer(answer, POLL);
-    const polled = parse(POLL, devicePoll, parseJson(answer, POLL));
-    if (POLL_STATUS[polled.status] !== answer.status) throw unexpectedAnswer({ ...answer, text: "" }, POLL);
-    return polled;
+    const text = raw.text.replaceAll(code, "{code}");
+    const body = tryJson(text);
+    const polled = devicePoll.safeParse(body);
+    const { status: httpStatus, retryAfterMs } = raw;
+    if (polled.success && POLL_STATUS[polled.data.status] === httpStatus) return polled.data;
+    // It may have had the token, which is handed out once: asking again would only say that the code was used.
+    if (httpStatus === 200 && (isBrokenJson(text, body) || (isRecord(body) && "status" in body && !polled.success))) {
+      throw notUnderstood(POLL, "not the state of a code (HTTP 200)", {
+        httpStatus,
+        hint: "nothing was stored; log in again: kiloclaw-admin auth login",
+      });
+    }
+    throw foreign(POLL, httpStatus, bodyInWords(text), { retryAfterMs });
   }
 
   /** Whoever approves types a password there: it must be the platform's page. */

@@ -1,7 +1,7 @@
 import { pipeline, type Readable } from "node:stream";
 import { limit } from "../async/limit.ts";
 import { onAbort, unlessAborted } from "../async/on-abort.ts";
-import { ApiError, notUnderstood } from "./api-error.ts";
+import { ApiError, foreign, notUnderstood } from "./api-error.ts";
 import { isLoopback, type Origin } from "./origin.ts";
 import { PlatformClock } from "./platform-clock.ts";
 import { suspendSignal } from "./suspend.ts";
@@ -43,6 +43,8 @@ export interface Outgoing {
   readonly timeoutMs: number;
   /** The most decoded bytes of answer to take. */
   readonly maxBytes: number;
+  /** Whether an answer is the platform's own. Only its own 401 is a reason to log in anew. */
+  readonly isOwn?: ((answer: Answer) => boolean) | undefined;
 }
 
 export interface Answer {
@@ -87,6 +89,7 @@ export class Transport {
     const answer = await this.#exchangeOnce(outgoing);
     // Only a read is asked again: what changes something goes out once, whatever the answer.
     if (answer.status !== 401 || outgoing.method !== "GET" || !this.#options.renewToken) return answer;
+    if (!outgoing.isOwn?.(answer)) return answer;
     this.#renewed ??= this.#options.renewToken();
     const token = await this.#renewed;
     if (token === undefined) return answer;
@@ -166,11 +169,9 @@ export class Transport {
       const date = parseHttpDate(headers.date);
       if (date) this.clock.note(date, sentAtMs);
       if (status >= 300 && status < 400) {
-        throw notUnderstood(
-          outgoing.procedure,
-          `a redirect to ${outgoing.shownPath ? "another address" : this.#withoutToken(String(headers.location))}, and a token goes to no other address`,
-          { httpStatus: status },
-        );
+        // Not followed: a token goes to no other address.
+        const to = this.#withoutToken(redirectedTo(headers.location, origin));
+        throw foreign(outgoing.procedure, status, `a redirect to ${outgoing.shownPath ? "another address" : to}`);
       }
       const text = this.#withoutToken(await readCapped(await decoded(response), outgoing, status));
       return { status, text, retryAfterMs: parseRetryAfter(headers["retry-after"], date), date };
@@ -270,6 +271,13 @@ async function readCapped(body: Readable, { maxBytes, procedure }: Outgoing, htt
     text += decoder.decode(chunk, { stream: true });
   }
   return text + decoder.decode();
+}
+
+/** Whom a redirect leads to, without what may be secret in its path. */
+function redirectedTo(location: string | string[] | undefined, origin: string): string {
+  return typeof location === "string" && URL.canParse(location, origin)
+    ? new URL(location, origin).host || "another address"
+    : "nowhere";
 }
 
 /** How long to wait, in milliseconds: digits, or a date that is compared with the answer's own. Anything else says nothing. */

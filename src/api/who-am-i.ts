@@ -28,7 +28,7 @@ export async function whoAmI(api: Api, token: string): Promise<Identity> {
       await api.query(admin.adminAuditLogs, { userId: user.id, limit: 1 });
       return { ...known, usable: true, isAdmin: true, reason: null };
     } catch (error) {
-      if (!(error instanceof ApiError) || error.httpStatus !== 403) throw error;
+      if (!(error instanceof ApiError) || error.trpcCode !== "FORBIDDEN") throw error;
       return { ...known, usable: false, isAdmin: false, reason: "this account is not an admin" };
     }
   } catch (error) {

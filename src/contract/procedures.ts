@@ -73,7 +73,12 @@ const listedRun = runRow.extend({
   initiated_by_admin_email: z.string().nullable(),
 });
 
-const started = z.object({ ok: z.literal(true), id: z.uuid(), startedAt: timestamp });
+/** A UUID that names something: neither nil nor max, which `z.uuid()` takes as well. */
+const namingUuid = z.string().regex(/^[\da-f]{8}-[\da-f]{4}-[1-8][\da-f]{3}-[89ab][\da-f]{3}-[\da-f]{12}$/i, {
+  error: "not a UUID of version 1 to 8",
+});
+
+const started = z.object({ ok: z.literal(true), id: namingUuid, startedAt: timestamp });
 
 const status = z.object({
   hasRun: z.boolean(),
@@ -165,7 +170,32 @@ export const user = table("kiloclaw", {
   listKiloCliRuns: query(z.object({ limit: z.number().min(1).max(50).default(10) }).optional(), userRuns),
 });
 
-/** A failed call, as tRPC wraps it. `code` and `path` can be absent from `data` on errors raised before routing. */
+/** The numbers and HTTP statuses of tRPC's error codes. The platform has been seen to use ten of them. */
+export const TRPC_CODES: Readonly<Record<string, { readonly number: number; readonly httpStatus: number }>> = {
+  PARSE_ERROR: { number: -32_700, httpStatus: 400 },
+  BAD_REQUEST: { number: -32_600, httpStatus: 400 },
+  UNAUTHORIZED: { number: -32_001, httpStatus: 401 },
+  PAYMENT_REQUIRED: { number: -32_002, httpStatus: 402 },
+  FORBIDDEN: { number: -32_003, httpStatus: 403 },
+  NOT_FOUND: { number: -32_004, httpStatus: 404 },
+  METHOD_NOT_SUPPORTED: { number: -32_005, httpStatus: 405 },
+  TIMEOUT: { number: -32_008, httpStatus: 408 },
+  CONFLICT: { number: -32_009, httpStatus: 409 },
+  PRECONDITION_FAILED: { number: -32_012, httpStatus: 412 },
+  PAYLOAD_TOO_LARGE: { number: -32_013, httpStatus: 413 },
+  UNSUPPORTED_MEDIA_TYPE: { number: -32_015, httpStatus: 415 },
+  UNPROCESSABLE_CONTENT: { number: -32_022, httpStatus: 422 },
+  PRECONDITION_REQUIRED: { number: -32_028, httpStatus: 428 },
+  TOO_MANY_REQUESTS: { number: -32_029, httpStatus: 429 },
+  CLIENT_CLOSED_REQUEST: { number: -32_099, httpStatus: 499 },
+  INTERNAL_SERVER_ERROR: { number: -32_603, httpStatus: 500 },
+  NOT_IMPLEMENTED: { number: -32_603, httpStatus: 501 },
+  BAD_GATEWAY: { number: -32_603, httpStatus: 502 },
+  SERVICE_UNAVAILABLE: { number: -32_603, httpStatus: 503 },
+  GATEWAY_TIMEOUT: { number: -32_603, httpStatus: 504 },
+};
+
+/** A failed call, as tRPC wraps it. `path` is absent from `data` on errors raised before routing. */
 export const trpcError = z.object({
   error: z.object({
     message: z.string(),
@@ -174,6 +204,8 @@ export const trpcError = z.object({
       code: z.string(),
       httpStatus: z.number(),
       path: z.string().optional(),
+      /** Input errors have an object here, all others `null`. */
+      zodError: z.unknown().optional(),
       upstreamCode: z.string().optional(),
     }),
   }),

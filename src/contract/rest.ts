@@ -57,5 +57,5 @@ export const devicePoll = z.discriminatedUnion("status", [
   z.object({ status: z.literal("expired") }),
 ]);
 
-/** Why a REST route refused: the reason that tRPC's single 401 hides. */
-export const restError = z.object({ error: z.string() });
+/** Why a REST route refused: the reason that tRPC's single 401 hides. `success` is absent where the platform itself failed. */
+export const restError = z.object({ error: z.string(), success: z.literal(false).optional() });

@@ -4,6 +4,9 @@ import type { Output } from "./output.ts";
 import { wantsColor, type ColorChoice } from "./paint.ts";
 import { sanitize, sanitizeJson } from "./sanitize.ts";
 
+/** In characters. */
+const MAX_DETAIL_LENGTH = 65_536;
+
 const ISSUES = "https://github.com/Kilo-Org/kiloclaw-admin/issues";
 
 /**
@@ -37,9 +40,19 @@ export function reportError(
   const [red, reset] = colored ? ["\u001b[31m", "\u001b[39m"] : ["", ""];
   host.stderr.write(`${red}error:${reset} ${sanitize(message)}\n`);
   for (const hint of hints) host.stderr.write(`  ${sanitize(hint).replaceAll("\n", "\n  ")}\n`);
+  if (debugging(host, argv)) for (const detail of detailsOf(error)) host.stderr.write(`debug: ${sanitize(detail)}\n`);
   if (!known && error instanceof Error && error.stack && debugging(host, argv)) {
     host.stderr.write(`${sanitize(withoutTokens(error.stack))}\n`);
   }
+}
+
+/** What other machines said, word for word, as far as the message does not have it already. */
+function detailsOf(error: unknown): string[] {
+  const details = new Set<string>();
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    if (cause instanceof CliError && cause.detail) details.add(withoutTokens(cause.detail.slice(0, MAX_DETAIL_LENGTH)));
+  }
+  return [...details].filter((detail) => !(error instanceof Error && error.message.includes(detail)));
 }
 
 /** Read from the raw arguments: the error may be about the arguments. */

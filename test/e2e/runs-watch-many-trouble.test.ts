@@ -1,5 +1,6 @@
 /** Watching many runs on bad days: what the platform or the way to it answers is scripted request by request. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { admin } from "../../src/contract/procedures.ts";
 import { FaultProxy, type Answer, type Exchange } from "../faults/proxy.ts";
 import { openDesk, type Desk } from "../harness.ts";
 import { Calls } from "../sandbox-calls.ts";
@@ -120,14 +121,19 @@ describe("a platform that asks for less", () => {
 
 /** A batch's answer, but the first entry is an error of its own. */
 function withFirstFailed({ headers, body }: Answer): Answer {
-  const data = { code: "INTERNAL_SERVER_ERROR", httpStatus: 500, path: "getKiloCliRunStatus", zodError: null };
+  const data = { code: "INTERNAL_SERVER_ERROR", httpStatus: 500, path: admin.getKiloCliRunStatus.path, zodError: null };
   const failed = { error: { message: "KiloClaw API error (500)", code: -32_603, data } };
   const [, ...others]: unknown[] = JSON.parse(body.toString());
   return { status: 207, headers, body: Buffer.from(JSON.stringify([failed, ...others])) };
 }
 
 function refusedByPlatform({ batchSize, procedure }: Exchange): Answer {
-  const data = { code: "TOO_MANY_REQUESTS", httpStatus: 429, path: procedure, zodError: null };
+  const data = {
+    code: "TOO_MANY_REQUESTS",
+    httpStatus: 429,
+    path: `admin.kiloclawInstances.${procedure}`,
+    zodError: null,
+  };
   const error = { error: { message: "too many requests", code: -32_029, data } };
   return {
     status: 429,

@@ -373,7 +373,8 @@ describe("queries", () => {
     let refused = 0;
     const strict = await serving((_request, response) => {
       refused += 1;
-      const error = { message: "no", code: -32001, data: { code: "UNAUTHORIZED", httpStatus: 401 } };
+      const path = admin.adminAuditLogs.path;
+      const error = { message: "no", code: -32001, data: { code: "UNAUTHORIZED", httpStatus: 401, path } };
       response.writeHead(401, { "content-type": "application/json" }).end(JSON.stringify([{ error }]));
     });
     expect(await failureOf(apiTo(strict).query(admin.adminAuditLogs, { userId: USER }))).toMatchObject({
@@ -394,7 +395,8 @@ describe("queries", () => {
 
   it("fail one by one within a batch", async () => {
     const url = await serving((request, response) => {
-      const error = { message: "not here", code: -32004, data: { code: "NOT_FOUND", httpStatus: 404 } };
+      const path = admin.getKiloCliRunStatus.path;
+      const error = { message: "not here", code: -32004, data: { code: "NOT_FOUND", httpStatus: 404, path } };
       const entries = batchOf(request).procedures.map((_, index) =>
         index === 1 ? { error } : { result: { data: STATUS } },
       );
