@@ -1,5 +1,5 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import type * as z from "zod";
+import { wait } from "../async/wait.ts";
 import { deviceCode, devicePoll, devicePollPath } from "../contract/rest.ts";
 import { CliError } from "../errors.ts";
 import { ApiError, foreign, notUnderstood } from "./api-error.ts";
@@ -97,7 +97,7 @@ export class DeviceLogin {
     let delay = intervalMs;
     let answerLost = false;
     for (;;) {
-      await sleep(Math.max(0, Math.min(delay, code.expiresAt.getTime() - Date.now())), undefined, { signal }).catch(
+      await wait(Math.max(0, Math.min(delay, code.expiresAt.getTime() - Date.now())), signal).catch(
         (error: unknown) => {
           throw new CliError("interrupted", "interrupted; nothing was stored", { cause: error });
         },

@@ -3,6 +3,7 @@ import https from "node:https";
 import { isIP, type Socket } from "node:net";
 import tls, { type TLSSocket } from "node:tls";
 import { Pool, type buildConnector, type Dispatcher } from "undici";
+import { limit } from "../async/limit.ts";
 import type { Proxy } from "./proxy.ts";
 import {
   CONNECT_TIMEOUT_MS,
@@ -70,14 +71,15 @@ export class ProxyWire implements Wire {
 
   /** TLS with the platform, in a connection that the proxy made. All of it has as long as a direct connection has. */
   async #tunnel(host: string, port: number): Promise<TLSSocket> {
-    const slow = AbortSignal.timeout(CONNECT_TIMEOUT_MS);
-    const signal = AbortSignal.any([slow, this.#connecting.signal]);
+    const slow = limit(this.#connecting.signal, CONNECT_TIMEOUT_MS);
     try {
-      const socket = await this.#connect(`${host}:${port}`, signal);
-      return await encrypted(socket, host, signal);
+      const socket = await this.#connect(`${host}:${port}`, slow.signal);
+      return await encrypted(socket, host, slow.signal);
     } catch (error) {
-      if (slow.aborted) throw this.#trouble(`made no connection within ${CONNECT_TIMEOUT_MS / 1_000} s`, error);
+      if (slow.expired) throw this.#trouble(`made no connection within ${CONNECT_TIMEOUT_MS / 1_000} s`, error);
       throw error;
+    } finally {
+      slow.release();
     }
   }
 

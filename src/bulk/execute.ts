@@ -1,3 +1,4 @@
+import { callAfter } from "../async/wait.ts";
 import type { ApiError } from "../api/api-error.ts";
 import type { Api } from "../api/api.ts";
 import { ownSignal } from "../api/own-signal.ts";
@@ -126,7 +127,7 @@ class Execution {
     const over = new AbortController();
     const drain = graceAfter(stop, DRAIN_MS);
     const onStop = () => this.close("interrupted");
-    const limit = timeoutMs === null ? undefined : setTimeout(() => this.#callTime(), timeoutMs);
+    const limit = timeoutMs === null ? undefined : callAfter(timeoutMs, () => this.#callTime());
     const ticking = setInterval(() => this.#tick(), TICK_MS);
     if (stop.aborted) onStop();
     else stop.addEventListener("abort", onStop, { once: true });
@@ -140,7 +141,7 @@ class Execution {
       this.#fail(error);
     } finally {
       stop.removeEventListener("abort", onStop);
-      clearTimeout(limit);
+      limit?.cancel();
       clearInterval(ticking);
       drain.release();
     }

@@ -1,8 +1,9 @@
 /** `--on-end`: a command of the user's own, run for each run that comes to its end. */
 import type { ChildProcess } from "node:child_process";
 import type { Readable } from "node:stream";
-import { setTimeout as sleep } from "node:timers/promises";
 import { InvalidArgumentError, Option } from "@commander-js/extra-typings";
+import { onAbort } from "../async/on-abort.ts";
+import { callAfter, type Timer, wait } from "../async/wait.ts";
 import type { Context } from "../context.ts";
 import { messageOf } from "../errors.ts";
 import type { Watched } from "../runs/watched.ts";
@@ -92,13 +93,13 @@ export class OnEnd {
     const line = await output.busy(
       `waiting for --on-end to be done with ${this.#waiting.length + this.#underWay.size}`,
     );
-    let hurry: NodeJS.Timeout | undefined;
-    const stopped = () => (hurry = setTimeout(() => this.#cutShort.abort(), this.#limits.afterStopMs));
-    if (stop.aborted) stopped();
-    else stop.addEventListener("abort", stopped, { once: true });
+    let hurry: Timer | undefined;
+    const stopping = onAbort(stop, () => {
+      hurry = callAfter(this.#limits.afterStopMs, () => this.#cutShort.abort());
+    });
     while (this.#underWay.size > 0) await Promise.race(this.#underWay);
-    stop.removeEventListener("abort", stopped);
-    clearTimeout(hurry);
+    stopping.release();
+    hurry?.cancel();
     line.stop();
     for (const { run } of this.#waiting.splice(0)) output.warn(`--on-end did not run for run ${run.id}: interrupted`);
   }
@@ -130,7 +131,7 @@ export class OnEnd {
       const say = (text: string) => output.relayed(`[${id.slice(0, 8)}]`, text);
       const said = Promise.all([eachLine(child.stdout, say), eachLine(child.stderr, say)]);
       const failure = await this.#end(child);
-      await Promise.race([said, sleep(PIPES_MS, undefined, { ref: false })]);
+      await Promise.race([said, wait(PIPES_MS, undefined, { ref: false })]);
       child.stdout.destroy();
       child.stderr.destroy();
       if (failure !== undefined) output.warn(`--on-end failed for run ${id}: ${failure}`);
@@ -144,18 +145,18 @@ export class OnEnd {
     const { eachMs, killMs } = this.#limits;
     return new Promise((resolve, reject) => {
       let stopped: string | undefined;
-      let killing: NodeJS.Timeout | undefined;
+      let killing: Timer | undefined;
       const end = (why: string) => {
         stopped ??= why;
         child.kill("SIGTERM");
-        killing ??= setTimeout(() => child.kill("SIGKILL"), killMs);
+        killing ??= callAfter(killMs, () => child.kill("SIGKILL"));
       };
-      const limit = setTimeout(() => end(`stopped after ${formatDuration(eachMs)}`), eachMs);
+      const limit = callAfter(eachMs, () => end(`stopped after ${formatDuration(eachMs)}`));
       const interrupted = () => end("interrupted");
       this.#cutShort.signal.addEventListener("abort", interrupted);
       const over = () => {
-        clearTimeout(limit);
-        clearTimeout(killing);
+        limit.cancel();
+        killing?.cancel();
         this.#cutShort.signal.removeEventListener("abort", interrupted);
       };
       child.once("error", (error) => {

@@ -17,9 +17,13 @@ export function wholeNumber(least: number, most: number) {
   };
 }
 
+/** Ten years: what is longer is a slip of the finger, and far from what a clock can count. */
+const MAX_DURATION_MS = 3_650 * 86_400_000;
+
 /** A length of time; the command gets milliseconds. */
 export function duration(text: string): number {
   const ms = parseDuration(text);
+  if (ms !== undefined && ms > MAX_DURATION_MS) throw new InvalidArgumentError("Give at most 3650d.");
   if (ms !== undefined && ms > 0) return ms;
   throw new InvalidArgumentError("Give a length of time such as 30s, 15m, 2h or 1d.");
 }

@@ -1,6 +1,6 @@
 import { mkdir } from "node:fs/promises";
 import { dirname } from "node:path";
-import { setTimeout } from "node:timers/promises";
+import { wait } from "../async/wait.ts";
 import { CliError, messageOf } from "../errors.ts";
 
 /** A lock that was not renewed for this long belongs to a process that was killed. */
@@ -41,7 +41,7 @@ export async function withLock<T>(path: string, work: (check: () => void) => Pro
         // The library's own retries would also wait for what does not change, such as a directory that is not ours.
         if (!(error instanceof Error && "code" in error && error.code === "ELOCKED")) throw error;
         if (Date.now() >= deadline) throw inUse(error);
-        await setTimeout(RETRY_MS);
+        await wait(RETRY_MS);
       }
     }
   };

@@ -1,4 +1,5 @@
-import { once } from "node:events";
+import { limit } from "../async/limit.ts";
+import { unlessAborted } from "../async/on-abort.ts";
 import { CliError } from "../errors.ts";
 import { command, hint } from "../typed-command.ts";
 import { fail, skipped, USUAL_LIMIT_MS, type Check, type Finding, type Setup, type Stage } from "./check.ts";
@@ -33,22 +34,26 @@ export interface CheckResult extends Finding {
  */
 export async function* examine(setup: Setup, onStart: (check: Check) => void): AsyncGenerator<CheckResult> {
   const examined = new Examined(setup);
-  const whole = AbortSignal.timeout(TOTAL_LIMIT_MS);
+  const whole = limit(setup.stop, TOTAL_LIMIT_MS);
   /** The checks that failed or could not be tried, each with the failure that it goes back to. */
   const missing = new Map<string, string>();
-  for (const check of CHECKS) {
-    const { stage, name, needs = [] } = check;
-    const cause = needs.map((needed) => missing.get(needed)).find((failed) => failed !== undefined);
-    let finding: Finding;
-    if (cause === undefined) {
-      onStart(check);
-      finding = await limited(check, examined, whole);
-      if (finding.result === "fail") missing.set(name, name);
-    } else {
-      finding = skipped(`not tried, because this failed: ${cause.replaceAll("-", " ")}`);
-      missing.set(name, cause);
+  try {
+    for (const check of CHECKS) {
+      const { stage, name, needs = [] } = check;
+      const cause = needs.map((needed) => missing.get(needed)).find((failed) => failed !== undefined);
+      let finding: Finding;
+      if (cause === undefined) {
+        onStart(check);
+        finding = await limited(check, examined, whole.signal);
+        if (finding.result === "fail") missing.set(name, name);
+      } else {
+        finding = skipped(`not tried, because this failed: ${cause.replaceAll("-", " ")}`);
+        missing.set(name, cause);
+      }
+      yield { stage, name, ...presentable(finding, { env: setup.host.env, token: examined.token }) };
     }
-    yield { stage, name, ...presentable(finding, { env: setup.host.env, token: examined.token }) };
+  } finally {
+    whole.release();
   }
 }
 
@@ -56,18 +61,20 @@ export async function* examine(setup: Setup, onStart: (check: Check) => void): A
 async function limited(check: Check, examined: Examined, whole: AbortSignal): Promise<Finding> {
   const { stop } = examined.setup;
   const limitMs = check.limitMs ?? USUAL_LIMIT_MS;
-  const limit = AbortSignal.timeout(limitMs);
-  const over = AbortSignal.any([stop, whole, limit]);
-  if (!over.aborted) {
-    const looking = (async () => check.look(examined, over))();
+  const time = limit(whole, limitMs);
+  try {
+    time.signal.throwIfAborted();
+    const looking = (async () => check.look(examined, time.signal))().catch(asFinding);
     // What has not ended when its time is over is left behind, and what it then says is of no interest.
-    await Promise.race([looking.catch(() => undefined), once(over, "abort")]);
-    if (!over.aborted) return looking.catch(asFinding);
+    return await unlessAborted(time.signal, looking);
+  } catch (error) {
+    if (!time.signal.aborted) throw error;
+    if (stop.aborted) throw new CliError("interrupted", "interrupted");
+    const inItsTime = time.expired ? `no answer within ${limitMs / 1000} s` : "no answer in the time that was left";
+    return fail(inItsTime, "check the network, the VPN and the firewall");
+  } finally {
+    time.release();
   }
-  if (stop.aborted) throw new CliError("interrupted", "interrupted");
-  // Also so that it is held until here: Node 20 forgets the time limit of a signal that nobody else holds.
-  const inItsTime = limit.aborted ? `no answer within ${limitMs / 1000} s` : "no answer in the time that was left";
-  return fail(inItsTime, "check the network, the VPN and the firewall");
 }
 
 function asFinding(error: unknown): Finding {

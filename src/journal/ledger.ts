@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from "node:timers/promises";
+import { wait } from "../async/wait.ts";
 import { claimInstance, HeldError, type Claim } from "./claim.ts";
 import type { JournalFile } from "./folder.ts";
 import { Journal, type Invocation, type OpenOptions } from "./journal.ts";
@@ -77,7 +77,7 @@ export class Ledger {
         if (!(error instanceof HeldError) || performance.now() > until) throw error;
       }
       stop.throwIfAborted();
-      await sleep(CLAIM_PAUSE_MS, undefined, { signal: stop });
+      await wait(CLAIM_PAUSE_MS, stop);
     }
   }
 

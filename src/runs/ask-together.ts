@@ -1,3 +1,4 @@
+import { callAfter } from "../async/wait.ts";
 import { ApiError } from "../api/api-error.ts";
 import type { Api } from "../api/api.ts";
 import { admin } from "../contract/procedures.ts";
@@ -36,12 +37,12 @@ export async function askTogether(
   const asking = AbortSignal.any([signal, hurry.signal]);
   const unanswered: { readonly run: WatchedRun; readonly error: CliError }[] = [];
   let current = lane;
-  const hurrying = setTimeout(() => {
+  const hurrying = callAfter(patience, () => {
     if (shared) return hurry.abort();
     schedule.move(current, "slow");
     current = "slow";
     wake();
-  }, patience);
+  });
 
   const askOne = async (run: WatchedRun) => {
     try {
@@ -62,7 +63,7 @@ export async function askTogether(
   try {
     await Promise.all(group.map(askOne));
   } finally {
-    clearTimeout(hurrying);
+    hurrying.cancel();
     if (current === lane) schedule.over(lane, group.length);
     else schedule.over(current, 1);
   }

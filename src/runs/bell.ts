@@ -1,3 +1,5 @@
+import { callAfter } from "../async/wait.ts";
+
 /** Lets one wait for a time or for somebody who rings, whichever comes first. A ring that nobody waits for is kept for the next. */
 export class Bell {
   #rung = false;
@@ -17,9 +19,9 @@ export class Bell {
   async wait(ms: number): Promise<void> {
     if (!this.#rung) {
       await new Promise<void>((resolve) => {
-        const timer = ms === Infinity ? undefined : setTimeout(resolve, ms);
+        const timer = callAfter(ms, resolve);
         this.#waiting = () => {
-          clearTimeout(timer);
+          timer.cancel();
           resolve();
         };
       });

@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from "node:timers/promises";
+import { wait } from "../async/wait.ts";
 import { ApiError } from "../api/api-error.ts";
 import type { Api } from "../api/api.ts";
 import { admin } from "../contract/procedures.ts";
@@ -63,8 +63,8 @@ async function sendCancel(api: Api, run: Run, stop: AbortSignal): Promise<Run> {
   };
   try {
     for (const pause of ASK_AGAIN_AFTER_MS) {
-      const wait = Math.max(pause, Math.min(failure?.retryAfterMs ?? 0, LONGEST_WAIT_MS));
-      await sleep(wait, undefined, { signal }).catch(() => undefined);
+      const pauseMs = Math.max(pause, Math.min(failure?.retryAfterMs ?? 0, LONGEST_WAIT_MS));
+      await wait(pauseMs, signal).catch(() => undefined);
       if (signal.aborted) break;
       try {
         await api.mutate(admin.cancelKiloCliRun, runRef(run), { signal });

@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from "node:timers/promises";
+import { wait } from "../async/wait.ts";
 import { ApiError } from "../api/api-error.ts";
 import type { Api } from "../api/api.ts";
 import { UNKNOWN_OUTCOME_OUTPUTS } from "../contract/procedures.ts";
@@ -130,10 +130,10 @@ async function lookAt(api: Api, run: Run, machine: Evidence["machine"], options:
   const cursor = new OutputCursor();
   const looks: Look[] = [];
   let answered = false;
-  let wait = 0;
+  let pauseMs = 0;
   for (let number = 1; number <= options.looks; number++) {
     if (number > 1) {
-      await sleep(Math.max(intervalMs, wait), undefined, { signal: stop });
+      await wait(Math.max(intervalMs, pauseMs), stop);
       // It may have stopped meanwhile.
       const now = unclear ? "up" : await machineOf(api, run, stop).catch(orNull);
       if (now === "down") return { run, looks, lost: null, machine: "down" };
@@ -147,7 +147,7 @@ async function lookAt(api: Api, run: Run, machine: Evidence["machine"], options:
       if (polled.status !== "running") return { run: polled, looks, lost: reasonOf(status) };
     } catch (error) {
       if (!(error instanceof ApiError) || error.kind === "auth" || error.kind === "interrupted") throw error;
-      wait = Math.min(error.retryAfterMs ?? 0, LONGEST_WAIT_MS);
+      pauseMs = Math.min(error.retryAfterMs ?? 0, LONGEST_WAIT_MS);
       looks.push(troubleOf(error));
     }
   }

@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from "node:timers/promises";
+import { wait } from "../async/wait.ts";
 import { ApiError } from "../api/api-error.ts";
 import type { Api, CallOptions } from "../api/api.ts";
 import { promptFacts } from "../journal/record.ts";
@@ -79,11 +79,11 @@ export async function searchFor(
   let trace: Trace | undefined;
   try {
     for (const [place, afterMs] of lookAfterMs.entries()) {
-      const wait = began + afterMs - performance.now();
+      const pauseMs = began + afterMs - performance.now();
       // After a look that took long, one makes up for all that have become due.
       if (place > 0 && (lookAfterMs[place + 1] ?? Infinity) < performance.now() - began) continue;
       // A stop cuts the wait short once, the end of the grace after it for good.
-      if (wait > 0) await sleep(wait, undefined, { signal: stop.aborted ? grace : stop }).catch(() => undefined);
+      if (pauseMs > 0) await wait(pauseMs, stop.aborted ? grace : stop).catch(() => undefined);
       if (grace.aborted) break;
       const seen = await lookFor(api, mark, { signal: grace, retry: false }).catch(whatFailed);
       trace = seen ?? trace;

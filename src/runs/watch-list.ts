@@ -1,3 +1,4 @@
+import { limit } from "../async/limit.ts";
 import type { Api } from "../api/api.ts";
 import type { Run } from "./run.ts";
 import { settleRuns } from "./settle.ts";
@@ -22,8 +23,8 @@ export async function* watchList(
   { find, stop, intervalMs, timeoutMs }: WatchListOptions,
 ): AsyncGenerator<ManyEvent> {
   const done = new AbortController();
-  const limit = timeoutMs === undefined ? undefined : AbortSignal.timeout(timeoutMs);
-  const signal = AbortSignal.any([stop, done.signal, ...(limit ? [limit] : [])]);
+  const time = limit(stop, timeoutMs);
+  const signal = AbortSignal.any([time.signal, done.signal]);
   const known = new Map<string, Watched>();
   /** Nothing more will come of them from the watch. */
   const left = new Set<string>();
@@ -104,11 +105,11 @@ export async function* watchList(
       const woken = new Promise<void>((resolve) => (wake = resolve));
       for (let event = events.shift(); event; event = events.shift()) yield event;
       if (over && failure !== undefined && !signal.aborted) throw failure;
-      // Node 20 forgets the time limit of a signal that nobody else holds.
-      if (over || signal.aborted || limit?.aborted) return;
+      if (over || signal.aborted) return;
       await woken;
     }
   } finally {
+    time.release();
     done.abort();
   }
 }

@@ -1,4 +1,5 @@
-import { setTimeout as sleep } from "node:timers/promises";
+import { limit } from "../async/limit.ts";
+import { wait } from "../async/wait.ts";
 import { ApiError } from "../api/api-error.ts";
 import type { Api } from "../api/api.ts";
 import { suspendSignal } from "../api/suspend.ts";
@@ -55,8 +56,8 @@ export async function* watchMany(
   { stop, intervalMs, timeoutMs, discover, goOn = false, arrivals }: WatchManyOptions,
 ): AsyncGenerator<ManyEvent> {
   const done = new AbortController();
-  const limit = timeoutMs === undefined ? undefined : AbortSignal.timeout(timeoutMs);
-  const signal = AbortSignal.any([stop, done.signal, ...(limit ? [limit] : [])]);
+  const time = limit(stop, timeoutMs);
+  const signal = AbortSignal.any([time.signal, done.signal]);
   const bell = new Bell(signal);
   const seen = new Set<string>();
   const going = new Set<WatchedRun>();
@@ -113,7 +114,7 @@ export async function* watchMany(
   const lookForMore = async (find: NonNullable<WatchManyOptions["discover"]>) => {
     const pause = Math.max(QUICKEST_DISCOVERY_MS, Math.min(DISCOVERY_MS, intervalMs ?? DISCOVERY_MS));
     for (;;) {
-      await sleep(pause, undefined, { signal }).catch(() => undefined);
+      await wait(pause, signal).catch(() => undefined);
       if (signal.aborted) return;
       try {
         let known = 0;
@@ -149,8 +150,6 @@ export async function* watchMany(
   if (arrivals) void takeIn(arrivals);
   try {
     while (!signal.aborted) {
-      // Node 20 forgets the time limit of a signal that nobody else holds.
-      if (limit?.aborted) return;
       const turn = schedule.next(performance.now());
       if (turn) {
         const ways = { api, schedule, pace, signal, back, wake: () => bell.ring() };
@@ -169,6 +168,7 @@ export async function* watchMany(
   } finally {
     clearInterval(ticking);
     suspended.release();
+    time.release();
     done.abort();
   }
 }

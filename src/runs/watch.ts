@@ -1,4 +1,5 @@
-import { setTimeout as sleep } from "node:timers/promises";
+import { limit, type Limit } from "../async/limit.ts";
+import { wait } from "../async/wait.ts";
 import { ApiError } from "../api/api-error.ts";
 import type { Api } from "../api/api.ts";
 import { backoff } from "../api/retry.ts";
@@ -45,9 +46,21 @@ function clock(): number {
  *   known to be down (asking would mark the run failed); `auth` when the token is refused; `not-found`.
  */
 export async function* watchRun(api: Api, run: Run, options: WatchOptions): AsyncGenerator<WatchEvent> {
-  const { stop, timeoutMs } = options;
-  const limit = timeoutMs === undefined ? undefined : AbortSignal.timeout(timeoutMs);
-  const signal = limit ? AbortSignal.any([stop, limit]) : stop;
+  const time = limit(options.stop, options.timeoutMs);
+  try {
+    yield* follow(api, run, options, time);
+  } finally {
+    time.release();
+  }
+}
+
+async function* follow(
+  api: Api,
+  run: Run,
+  { stop, intervalMs }: WatchOptions,
+  time: Limit,
+): AsyncGenerator<WatchEvent> {
+  const { signal } = time;
   const began = clock();
   if (run.status === "running") await refuseIfMachineIsDown(api, run, signal);
   const cursor = new OutputCursor();
@@ -73,11 +86,11 @@ export async function* watchRun(api: Api, run: Run, options: WatchOptions): Asyn
         return;
       }
       const silentMs = lastAnswer - lastGrowth;
-      pause = options.intervalMs ?? Math.min(SLOW_POLL_MS, Math.max(QUICK_POLL_MS, silentMs / 3));
+      pause = intervalMs ?? Math.min(SLOW_POLL_MS, Math.max(QUICK_POLL_MS, silentMs / 3));
       yield { type: "progress", run: current, silentMs, nextPollMs: pause };
     } catch (error) {
       if (stop.aborted) return;
-      if (limit?.aborted) throw gaveUp(run, "the time limit is reached");
+      if (time.expired) throw gaveUp(run, "the time limit is reached");
       if (!(error instanceof ApiError)) throw error;
       if (error.kind === "auth") throw refused(run, error);
       if (!error.transient) throw error;
@@ -87,8 +100,8 @@ export async function* watchRun(api: Api, run: Run, options: WatchOptions): Asyn
       pause ||= backoff(failures, FIRST_BACKOFF_MS, LONGEST_BACKOFF_MS);
       yield { type: "trouble", error, nextPollMs: pause };
     }
-    await sleep(pause, undefined, { signal }).catch(() => undefined);
-    if (limit?.aborted && !stop.aborted) throw gaveUp(run, "the time limit is reached");
+    await wait(pause, signal).catch(() => undefined);
+    if (time.expired && !stop.aborted) throw gaveUp(run, "the time limit is reached");
   }
 }
 

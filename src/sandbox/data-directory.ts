@@ -3,6 +3,7 @@ import { randomBytes, randomUUID } from "node:crypto";
 import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { lock } from "proper-lockfile";
+import { wait } from "../async/wait.ts";
 import { findSandbox } from "./remote.ts";
 import { SandboxError } from "./sandbox-error.ts";
 import { MARKER, readState, type State, stateFile } from "./state-file.ts";
@@ -98,9 +99,7 @@ async function acquire(path: string, onLost: () => void): Promise<() => Promise<
         );
       }
       // It is starting, or was killed: then its lock grows stale.
-      await new Promise((resolve) => {
-        setTimeout(resolve, RETRY_MS);
-      });
+      await wait(RETRY_MS);
     }
   }
 }

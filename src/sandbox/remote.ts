@@ -2,6 +2,8 @@
 import { rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import * as z from "zod";
+import { limit } from "../async/limit.ts";
+import { wait } from "../async/wait.ts";
 import type { Fault, FaultSpec } from "./faults.ts";
 import { SandboxError } from "./sandbox-error.ts";
 import { MARKER, readState, type State } from "./state-file.ts";
@@ -124,25 +126,28 @@ export class RunningSandbox {
     const deadline = Date.now() + WORK_MS;
     while ((await readState(this.dataDir))?.startedAt === this.#state.startedAt) {
       if (Date.now() >= deadline) throw new SandboxError(`The sandbox at ${this.url} does not stop.`);
-      await new Promise((resolve) => {
-        setTimeout(resolve, GONE_POLL_MS);
-      });
+      await wait(GONE_POLL_MS);
     }
   }
 
   async #call<Answer>(method: string, path: string, body?: unknown, timeoutMs = ANSWER_MS): Promise<Answer> {
-    const response = await fetch(`${this.url}/_sandbox/${path}`, {
-      method,
-      headers: { authorization: `Bearer ${this.#state.controlToken}`, "content-type": "application/json" },
-      ...(body !== undefined && { body: JSON.stringify(body) }),
-      signal: AbortSignal.timeout(timeoutMs),
-    }).catch((error: unknown) => {
-      throw new SandboxError(`The sandbox at ${this.url} does not answer.`, { cause: error });
-    });
-    const answer: unknown = await response.json().catch(() => undefined);
-    if (response.ok) return answer as Answer;
-    const { data } = refusal.safeParse(answer);
-    throw new SandboxError(data?.error ?? `The sandbox at ${this.url} answered ${response.status}.`);
+    const late = limit(undefined, timeoutMs);
+    try {
+      const response = await fetch(`${this.url}/_sandbox/${path}`, {
+        method,
+        headers: { authorization: `Bearer ${this.#state.controlToken}`, "content-type": "application/json" },
+        ...(body !== undefined && { body: JSON.stringify(body) }),
+        signal: late.signal,
+      }).catch((error: unknown) => {
+        throw new SandboxError(`The sandbox at ${this.url} does not answer.`, { cause: error });
+      });
+      const answer: unknown = await response.json().catch(() => undefined);
+      if (response.ok) return answer as Answer;
+      const { data } = refusal.safeParse(answer);
+      throw new SandboxError(data?.error ?? `The sandbox at ${this.url} answered ${response.status}.`);
+    } finally {
+      late.release();
+    }
   }
 }
 

@@ -2,8 +2,8 @@
  * The platform's worker and the machines behind it: what the web app's handlers ask to start, watch and cancel a run. What
  * can go wrong between them on the real platform is staged here, by faults.
  */
-import { setTimeout as delay } from "node:timers/promises";
 import { join } from "node:path";
+import { wait } from "../async/wait.ts";
 import { UPSTREAM_CODES } from "../contract/procedures.ts";
 import { Controller, ControllerError, type ControllerRun } from "./controller.ts";
 import type { Instance } from "./database/schema.ts";
@@ -201,7 +201,7 @@ export class Worker {
   async #before(fault: Fault | undefined, operation: Operation): Promise<{ startedAt: undefined } | undefined> {
     if (!fault) return undefined;
     if (fault.delayMs !== undefined && fault.value !== "controller-timeout")
-      await delay(fault.delayMs, undefined, { ref: false });
+      await wait(fault.delayMs, undefined, { ref: false });
     switch (fault.value) {
       case "lost-answer":
       case undefined:
@@ -217,7 +217,7 @@ export class Worker {
       case "controller-down":
         throw new WorkerError(500, machineFailed(operation, "Network connection lost."));
       case "controller-timeout":
-        await delay(fault.delayMs ?? MACHINE_TIMEOUT_MS, undefined, { ref: false });
+        await wait(fault.delayMs ?? MACHINE_TIMEOUT_MS, undefined, { ref: false });
         throw new WorkerError(500, machineFailed(operation, "The operation was aborted due to timeout"));
       default:
         throw workerAnswer(fault.value, operation);

@@ -1,3 +1,4 @@
+import { callAfter, type Timer } from "../async/wait.ts";
 import type { TextSink } from "./host.ts";
 import { withoutColors } from "./sanitize.ts";
 import { cutTo } from "./width.ts";
@@ -30,7 +31,7 @@ export class Live {
   readonly #said: { readonly text: string; readonly write: () => void }[] = [];
   #shown: readonly string[] | undefined;
   #size: FrameSize = { columns: 0, rows: 0 };
-  #timer: NodeJS.Timeout | undefined;
+  #timer: Timer | undefined;
   #lastFrame = -Infinity;
   #asides = 0;
   #ended = false;
@@ -44,11 +45,11 @@ export class Live {
   /** Something may have changed: there will be a frame soon. */
   refresh(): void {
     if (this.#ended) return;
-    const wait = Math.max(0, this.#lastFrame + SHORTEST_FRAME_MS - performance.now());
-    this.#timer ??= setTimeout(() => {
+    const waitMs = Math.max(0, this.#lastFrame + SHORTEST_FRAME_MS - performance.now());
+    this.#timer ??= callAfter(waitMs, () => {
       this.#timer = undefined;
       this.#frame();
-    }, wait);
+    });
   }
 
   /** Shows a text below the picture; `write` has it written once the picture is gone. */
@@ -74,7 +75,7 @@ export class Live {
   end(): void {
     if (this.#ended) return;
     this.#ended = true;
-    clearTimeout(this.#timer);
+    this.#timer?.cancel();
     this.#leave();
   }
 

@@ -139,6 +139,25 @@ describe("imports", () => {
   });
 });
 
+describe("waits", () => {
+  it("are made in one place, where they can be of any length", () => {
+    const own = FILES.filter((file) => {
+      if (part(file) === "async") return false;
+      const code = sourceOf(file)
+        .replaceAll(/\/\*[^]*?\*\//g, "")
+        .replaceAll(/^\s*\/\/.*$/gm, "");
+      const [, taken = ""] = /import \{([^}]*)\} from "(?:node:)?timers(?:\/promises)?"/.exec(code) ?? [];
+      const raw =
+        /\bsetTimeout\b|\bAbortSignal\.timeout\b|\.setTimeout\(/.test(code) || /\bset(Timeout|Interval)\b/.test(taken);
+      // What is done again and again has a pace that stands in the code.
+      const intervals = code.match(/\bsetInterval\(/g)?.length ?? 0;
+      const paced = (code.match(/\bsetInterval\([^]*?,\s*[A-Z\d_]+\)/g)?.length ?? 0) === intervals;
+      return raw || !paced;
+    });
+    expect(own).toEqual([]);
+  });
+});
+
 describe("the process", () => {
   it("is touched by the system adapter and the programs that run on their own only", () => {
     const touching = FILES.filter((file) => {

@@ -1,4 +1,5 @@
 import type { Command } from "@commander-js/extra-typings";
+import { limit } from "../../async/limit.ts";
 import { parseOrigin } from "../../api/origin.ts";
 import { readClaims } from "../../api/token.ts";
 import { checksCertificates } from "../../api/transport.ts";
@@ -79,7 +80,7 @@ interface Look {
 
 async function look(context: Needs, target: Target, current: boolean): Promise<Look> {
   const { apiAs, keyring, paths, stop } = context;
-  const late = AbortSignal.timeout(OTHERS_MS);
+  const late = limit(stop, OTHERS_MS);
   let row: AuthStatus = { ...UNKNOWN, profile: target.profile, current, host: target.host };
   try {
     const origin = parseOrigin(target.host, target.hostSource);
@@ -91,13 +92,15 @@ async function look(context: Needs, target: Target, current: boolean): Promise<L
     if (!credential) return { row: { ...row, usable: false, reason: "there is no token" } };
     const { source, token } = credential;
     row = { ...row, tokenSource: source, expiresAt: readClaims(token)?.expiresAt ?? null };
-    const api = await apiAs(token, origin, current ? stop : AbortSignal.any([stop, late]));
+    const api = await apiAs(token, origin, current ? stop : late.signal);
     return { row: { ...row, ...(await whoAmI(api, token)) } };
   } catch (error) {
     if (!(error instanceof CliError) || stop.aborted) throw error;
-    const reason = late.aborted && !current ? `no answer within ${OTHERS_MS / 1_000} s` : error.message;
+    const reason = late.expired && !current ? `no answer within ${OTHERS_MS / 1_000} s` : error.message;
     const unreachable = error.kind === "unreachable" || error.kind === "interrupted";
     return { row: { ...row, reason: unreachable ? `unreachable: ${reason}` : reason }, error };
+  } finally {
+    late.release();
   }
 }
 

@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { mkdir, open, readFile, type FileHandle } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
+import { wait } from "../../async/wait.ts";
 import type { Context } from "../../context.ts";
 import { CliError, messageOf } from "../../errors.ts";
 import { orderly, SANDBOX_PROFILE } from "./shared.ts";
@@ -93,7 +93,7 @@ async function waitUntilUp(
     const url = await look();
     // Its last step is to log you in; the line that says so is in its log then.
     if (url !== undefined && (await readFile(logPath, "utf8")).includes(url)) return url;
-    await sleep(LOOK_EVERY_MS);
+    await wait(LOOK_EVERY_MS);
   }
   child.kill();
   const said = (await readFile(logPath, "utf8")).trim().split("\n").slice(-5);

@@ -4,7 +4,7 @@
  * Exit codes: 0 healthy, 1 cannot be repaired, 2 the rehearsal in the prompt cannot be read, 143 stopped by SIGTERM;
  * a rehearsal exits as it says.
  */
-import { setTimeout as delay } from "node:timers/promises";
+import { wait } from "../../async/wait.ts";
 import { play } from "./play.ts";
 import { parseRehearsal, RehearsalError, type Rehearsal } from "./rehearsal.ts";
 import { repair } from "./repair.ts";
@@ -32,7 +32,7 @@ async function main(prompt: string): Promise<number> {
 
 async function rehearse(rehearsal: Rehearsal): Promise<number> {
   if (rehearsal.trap) process.on("SIGTERM", () => {});
-  return play(rehearsal, { say, complain, pause: (ms) => delay(ms), pid: process.pid, now: () => new Date() });
+  return play(rehearsal, { say, complain, pause: (ms) => wait(ms), pid: process.pid, now: () => new Date() });
 }
 
 async function work(prompt: string): Promise<number> {
@@ -44,7 +44,7 @@ async function work(prompt: string): Promise<number> {
     const healthy = await repair({
       directory: process.cwd(),
       say: (line) => say(`${line}\n`),
-      pause: () => delay(STEP_MS, undefined, { signal }),
+      pause: () => wait(STEP_MS, signal),
       now: () => new Date(),
     });
     return healthy ? 0 : 1;

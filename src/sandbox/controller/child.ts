@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { kill } from "node:process";
-import { setTimeout as delay } from "node:timers/promises";
+import { wait } from "../../async/wait.ts";
 
 /** How long to wait for a killed group; what is left then are dead orphans that only their new parent can reap. */
 const GROUP_GONE_MS = 300;
@@ -66,7 +66,7 @@ export class Child {
     this.#process.stderr?.destroy();
     await this.ended;
     const deadline = Date.now() + GROUP_GONE_MS;
-    while (this.isAlive() && Date.now() < deadline) await delay(10);
+    while (this.isAlive() && Date.now() < deadline) await wait(10);
   }
 }
 

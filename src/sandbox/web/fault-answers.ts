@@ -1,7 +1,7 @@
 /** How the faults of the edge look on the wire. */
 import type { ServerResponse } from "node:http";
-import { setTimeout as delay } from "node:timers/promises";
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
+import { callAfter, wait } from "../../async/wait.ts";
 import type { Fault, FaultName } from "../faults.ts";
 
 /** Those that strike a request as a whole. `lost-answer` and `slow` let the work be done. */
@@ -35,10 +35,10 @@ export async function strike(fault: Fault, outgoing: ServerResponse, work: () =>
   if (fault.name === "hang") return hang(outgoing, fault.delayMs);
   if (fault.name === "lost-answer") {
     await (await work()).arrayBuffer();
-    await delay(fault.delayMs ?? 0);
+    await wait(fault.delayMs ?? 0);
     return disconnect(outgoing);
   }
-  await delay(fault.delayMs ?? (fault.name === "slow" ? SLOW_MS : 0));
+  await wait(fault.delayMs ?? (fault.name === "slow" ? SLOW_MS : 0));
   switch (fault.name) {
     case "slow":
       return work();
@@ -78,9 +78,9 @@ function disconnect(outgoing: ServerResponse): Response {
 
 function hang(outgoing: ServerResponse, boundMs: number | undefined): Promise<Response> {
   return new Promise((resolve) => {
-    const timer = boundMs === undefined ? undefined : setTimeout(() => outgoing.destroy(), boundMs);
+    const timer = boundMs === undefined ? undefined : callAfter(boundMs, () => outgoing.destroy());
     outgoing.once("close", () => {
-      clearTimeout(timer);
+      timer?.cancel();
       resolve(RESPONSE_ALREADY_SENT);
     });
   });
