@@ -1,7 +1,9 @@
-import { Command, CommanderError, Option } from "@commander-js/extra-typings";
+import { CommanderError, Option, type Command } from "@commander-js/extra-typings";
 import type { CommonOptions, Context } from "./context.ts";
 import { CliError } from "./errors.ts";
+import { StrictCommand } from "./strict-command.ts";
 import type { Host } from "./terminal/host.ts";
+import { command as typed, hint } from "./typed-command.ts";
 
 /** Makes the context that a command runs in, from the options it was called with. */
 export type OpenContext = () => Promise<Context>;
@@ -157,10 +159,13 @@ const ALIASES: Readonly<Record<string, readonly [noun: string, verb: string]>> =
 /** Logs in on the way to something else. */
 const logIn = async (context: Context): Promise<void> => (await import("./commands/auth/login.ts")).logInFirst(context);
 
-/** Builds the command line. `context.opened` gives the context that the command ran in, if it came that far. */
+/**
+ * Builds the command line. `context.opened` gives the context that the command ran in, if it came that far; `program` is the tree,
+ * each command in it filled when it is named.
+ */
 export function createProgram(host: Host) {
   let context: Promise<Context> | undefined;
-  const program = new Command("kiloclaw-admin")
+  const program = new StrictCommand("kiloclaw-admin")
     .description("Start, watch, cancel and account for recovery runs on customers' KiloClaw instances.")
     .version(host.version, "-V, --version", "print the version")
     .exitOverride()
@@ -181,15 +186,22 @@ export function createProgram(host: Host) {
     context ??= import("./context.ts").then(({ Context }) => Context.create(host, commonOptionsOf(command), { logIn }));
     return context;
   };
+  /** The innermost command that was named so far: its help is the one to read. */
+  let named: Command = program;
+  const add: typeof addCommand = (parent, name, summary, fill) =>
+    addCommand(parent, name, summary, (command) => {
+      named = command;
+      return fill(command);
+    });
   const addVerb = (parent: Command, name: string, { summary, load }: Verb) =>
-    addCommand(parent, name, summary, async (command) => {
+    add(parent, name, summary, async (command) => {
       const { configure } = await load();
       await configure(command, open(command));
       command.optionsGroup("Options of every command:");
       addCommonOptions(command);
     });
   for (const [name, { summary, verbs }] of Object.entries(NOUNS)) {
-    addCommand(program, name, summary, (noun) => {
+    add(program, name, summary, (noun) => {
       addCommonOptions(noun, { hidden: true });
       for (const [verbName, verb] of Object.entries(verbs)) addVerb(noun, verbName, verb);
     });
@@ -199,7 +211,7 @@ export function createProgram(host: Host) {
     const target = NOUNS[noun]?.verbs[verb];
     if (target) addVerb(program, alias, { ...target, summary: `short for ${noun} ${verb}` });
   }
-  addCommand(program, "help", "help on a command, or on: exit-codes, environment, output, safety", async (command) => {
+  add(program, "help", "help on a command, or on: exit-codes, environment, output, safety", async (command) => {
     const { configureHelp } = await import("./commands/help.ts");
     configureHelp(command, program, host);
   });
@@ -211,10 +223,10 @@ export function createProgram(host: Host) {
       if (!(error instanceof CommanderError)) throw error;
       // The program or a noun alone: its help is the answer.
       if (error.code === "commander.help") return parse([...argv, "--help"]);
-      if (error.exitCode !== 0) throw usage(error.message.replace(/^error: /, ""), argv);
+      if (error.exitCode !== 0) throw usage(error.message.replace(/^error: /, ""), named);
     }
   };
-  return { context: { opened: () => context?.catch(() => undefined) ?? Promise.resolve(undefined) }, parse };
+  return { program, context: { opened: () => context?.catch(() => undefined) ?? Promise.resolve(undefined) }, parse };
 }
 
 /** Adds a command that is filled, with options, arguments or commands of its own, only when it is named. */
@@ -237,16 +249,10 @@ function addCommand(
   });
 }
 
-function usage(message: string, argv: readonly string[]): CliError {
-  const named = argv.filter(
-    (word) => /^[a-z][a-z-]*$/.test(word) && (word in NOUNS || word in PLAIN_COMMANDS || isVerb(word)),
-  );
-  const command = named.slice(0, named[0] !== undefined && named[0] in PLAIN_COMMANDS ? 1 : 2);
-  return new CliError("usage", message, { hint: `see: ${["kiloclaw-admin", ...command, "--help"].join(" ")}` });
-}
-
-function isVerb(word: string): boolean {
-  return Object.values(NOUNS).some(({ verbs }) => word in verbs);
+function usage(message: string, command: Command): CliError {
+  const names: string[] = [];
+  for (let level: Command = command; level.parent; level = level.parent as Command) names.unshift(level.name());
+  return new CliError("usage", message, { hint: hint`see: ${typed(names.join(" "), { "--help": true })}` });
 }
 
 /** Every command takes them, in front of the noun, of the verb, or behind it. */

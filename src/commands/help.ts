@@ -52,6 +52,8 @@ takes over the run of the first, once there is a trace of it.
 A finished run stays "running" until somebody asks for its status; a new start would lose its outcome. So start asks first,
 and lists ask about what they show as running. A run whose machine is down is never asked about: that would mark it failed.
 
+No option takes another one for its value: -p --dry-run is refused, where a variable was empty; --prompt=--dry-run is meant.
+
 Several users, --users-file and --from-… make a job: each target is sent at most one start, over any number of interruptions and
 resumes. jobs resume goes on with it, jobs report says what became of each target.
 

@@ -82,7 +82,7 @@ describe("audit export", () => {
   });
 
   it("is CSV with the same columns each time, the same bytes about the same past, and no formula", async () => {
-    await start(customer(), "--reason", '@SUM("a", 1)', "--ticket", "-1");
+    await start(customer(), "--reason", '@SUM("a", 1)', "--ticket=-1");
     const { code, stdout } = await exported("-o", "csv");
     expect(code).toBe(0);
     const [header, line] = stdout.split("\n");

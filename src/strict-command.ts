@@ -1,0 +1,79 @@
+import { Command, type Option } from "@commander-js/extra-typings";
+import { CliError } from "./errors.ts";
+import { hint, option as typedOption, plain } from "./typed-command.ts";
+
+/** A value as it was given to an option: in a word of its own, right behind `-x`, or behind `--word=`. */
+interface Given {
+  readonly option: Option;
+  readonly value: string;
+  readonly how: "separate" | "attached" | "equals";
+}
+
+/**
+ * A word that has the form of an option: `-x`, `--word`, `--word=…`. Carriage returns come with scripts from Windows, the long dashes
+ * from editors that replace `--`.
+ */
+const LIKE_AN_OPTION = /^(?:[-\u2010-\u2015\u2212]\S+|--[\w-]+=.*)$/su;
+
+/**
+ * A command that lets no option take another one for its value: `-p --dry-run`, where `$PROMPT` was empty and not quoted, would start
+ * what was to be looked at. Seen before anything is parsed, whether the word is a known option or a mistyped one.
+ */
+export class StrictCommand extends Command {
+  override createCommand(name?: string): Command {
+    return new StrictCommand(name);
+  }
+
+  /** @throws CliError `usage` when an option would take what looks like another one, or nothing at all, for its value. */
+  override parseOptions(argv: string[]): ReturnType<Command["parseOptions"]> {
+    for (const given of valuesIn(argv, this)) check(given);
+    return super.parseOptions(argv);
+  }
+}
+
+function check({ option, value, how }: Given): void {
+  const name = option.long ?? option.flags;
+  if (value.trim() === "") {
+    throw new CliError("usage", `${name} is ${value === "" ? "empty" : "only white space"}; nothing was sent`, {
+      hint: "is a variable not set?",
+    });
+  }
+  if (how === "equals" || !LIKE_AN_OPTION.test(value.trim())) return;
+  throw new CliError("usage", `${name} would take "${value.trim()}" for its value; nothing was sent`, {
+    hint: [
+      hint`if a variable was empty there, set it, and quote it: ${plain(`${name} "$VALUE"`)}`,
+      hint`if that is meant to be the value: ${typedOption(name as `--${string}`, value.trim())}`,
+    ],
+  });
+}
+
+/** The values that a command's own options take, read as commander reads them: up to `--`, or up to the name of a command in it. */
+function* valuesIn(argv: readonly string[], command: StrictCommand): Generator<Given> {
+  const find = (flag: string) => command.options.find(({ short, long }) => flag === short || flag === long);
+  for (let at = 0; at < argv.length; at += 1) {
+    const word = argv[at] ?? "";
+    if (word === "--") return;
+    if (!word.startsWith("-") || word === "-") {
+      if (command.commands.length > 0) return;
+      continue;
+    }
+    const [, long = "", inWord] = /^(--[^=]+)(?:=(.*))?$/su.exec(word) ?? [];
+    const { option, rest } = long === "" ? lastOf(word, find) : { option: find(long), rest: inWord };
+    if (!option?.required) continue;
+    if (rest !== undefined) yield { option, value: rest, how: long === "" ? "attached" : "equals" };
+    else if (at + 1 < argv.length) yield { option, value: argv[(at += 1)] ?? "", how: "separate" };
+  }
+}
+
+/** The option with a value in a group of short ones such as `-qp`, and what follows it in the same word. */
+function lastOf(
+  word: string,
+  find: (flag: string) => Option | undefined,
+): { option: Option | undefined; rest: string | undefined } {
+  for (let at = 1; at < word.length; at += 1) {
+    const option = find(`-${word[at]}`);
+    if (!option) break;
+    if (option.required) return { option, rest: word.slice(at + 1) || undefined };
+  }
+  return { option: undefined, rest: undefined };
+}
