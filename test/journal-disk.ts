@@ -147,6 +147,10 @@ export class Disk implements FileLayer {
     });
   }
 
+  async isLocal(): Promise<boolean> {
+    return true;
+  }
+
   #find(path: string): Content {
     const content = this.#names.get(path);
     if (!content) throw failure("ENOENT");

@@ -1,8 +1,10 @@
-import { mkdir, rm, statfs, writeFile } from "node:fs/promises";
+import { mkdir, readdir, rm, statfs, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { messageOf } from "../errors.ts";
 import { flawsOnTheWay } from "../files/trust.ts";
+import { closeCommand, holderWords, instanceHolders, journalHolders, takeOverCommand } from "../journal/claim.ts";
 import { OpenIndex } from "../journal/open-index.ts";
+import { isSame } from "../journal/process-identity.ts";
 import { command, hint } from "../typed-command.ts";
 import { fail, ok, warn, type Check, type Finding } from "./check.ts";
 import { typed } from "./presentable.ts";
@@ -55,7 +57,39 @@ export const STORAGE: readonly Check[] = [
       const ops = found.filter(({ writer }) => writer === null).map(({ intent }) => intent.op);
       if (ops.length === 0) return ok("no operation is open");
       const which = ops.length === 1 ? `operation ${ops[0]}` : `${ops.length} operations`;
-      return warn(`nobody knows what became of ${which}`, hint`find out: ${command("runs reconcile")}`);
+      return warn(`outcome unknown: ${which}`, hint`find out: ${command("runs reconcile")}`);
+    },
+  },
+  {
+    stage: "storage",
+    name: "claims",
+    needs: ["state-directory"],
+    look: async ({ setup: { paths } }) => {
+      const [open, journals, instances, jobs] = await Promise.all([
+        new OpenIndex(paths.state).find(),
+        journalHolders(paths.state),
+        instanceHolders(paths.state),
+        readdir(join(paths.state, "jobs")).catch((): string[] => []),
+      ]);
+      const wayOut = (journal: string) =>
+        jobs.includes(journal)
+          ? [takeOverCommand(journal)]
+          : open.filter(({ writer }) => writer?.op === journal).map(({ intent }) => closeCommand(intent));
+      const ways = journals
+        .filter(({ seen }) => !seen)
+        .flatMap((holder) => wayOut(holder.op).map((way) => ({ holder, way })));
+      // Whoever sets a process aside gives up all that it has claimed.
+      const left = instances.filter(
+        ({ seen, process }) => !seen && !ways.some((one) => isSame(one.holder.process, process)),
+      );
+      const all = [...ways, ...left.map((holder) => ({ holder, way: closeCommand(holder) }))];
+      const by = new Set(
+        [...journals, ...instances].map((one) => holderWords(one) + (one.seen ? "" : ", not seen from here")),
+      );
+      if (by.size === 0) return ok("nothing is held");
+      const found = `held by ${[...by].join("; ")}`;
+      if (all.length === 0) return ok(found);
+      return warn(found, ...all.map(({ holder, way }) => hint`if process ${holder.pid} has ended for certain: ${way}`));
     },
   },
 ];

@@ -1,5 +1,5 @@
 import { constants } from "node:fs";
-import { lstat, mkdir, open, readdir, rename, unlink } from "node:fs/promises";
+import { lstat, mkdir, open, readdir, rename, statfs, unlink } from "node:fs/promises";
 import { platform } from "node:os";
 import { assertTrusted } from "../files/trust.ts";
 
@@ -50,6 +50,8 @@ export interface FileLayer {
   remove(path: string): Promise<void>;
   /** Makes what was created, renamed and removed in a folder survive a power cut. */
   syncDirectory(path: string): Promise<void>;
+  /** Whether a file certainly lies on a file system of this machine alone. */
+  isLocal(path: string): Promise<boolean>;
 }
 
 const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL, O_APPEND } = constants;
@@ -61,6 +63,23 @@ const FLAGS: Readonly<Record<OpenMode, number>> = {
   join: O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW,
   read: O_RDONLY | O_NOFOLLOW,
 };
+
+/**
+ * File systems that one machine has for itself, by the numbers that Linux gives them (statfs(2)). Absent: those of networks and
+ * clusters, and those of which it cannot be told, such as FUSE. Other systems number theirs as they come.
+ */
+const LOCAL_FILE_SYSTEMS: ReadonlySet<number> = new Set([
+  0xef53, // ext2, ext3, ext4
+  0x58465342, // XFS
+  0x9123683e, // Btrfs
+  0x2fc12fc1, // ZFS
+  0xca451a4e, // bcachefs
+  0xf2f52010, // F2FS
+  0x3153464a, // JFS
+  0x01021994, // tmpfs
+  0x858458f6, // ramfs
+  0x794c7630, // overlayfs, of containers
+]);
 
 /** This machine's files. */
 export const systemFiles: FileLayer = {
@@ -96,6 +115,15 @@ export const systemFiles: FileLayer = {
       await directory.sync();
     } finally {
       await directory.close();
+    }
+  },
+  async isLocal(path) {
+    if (platform() !== "linux") return false;
+    try {
+      // Some systems give the number with its sign.
+      return LOCAL_FILE_SYSTEMS.has((await statfs(path)).type >>> 0);
+    } catch {
+      return false;
     }
   },
 };

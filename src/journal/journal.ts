@@ -11,7 +11,8 @@
 import { randomUUID } from "node:crypto";
 import { dirname, join } from "node:path";
 import { CliError, messageOf } from "../errors.ts";
-import { claimJournal, type Claim } from "./claim.ts";
+import { command } from "../typed-command.ts";
+import { claimJournal, closeCommand, takeOverCommand, type Claim, type Claimant, type Holder } from "./claim.ts";
 import { isMissing, systemFiles, type FileLayer, type OpenFile } from "./file-layer.ts";
 import {
   assertTrusted,
@@ -52,6 +53,8 @@ export interface JournalOptions {
 
 export interface OpenOptions extends JournalOptions {
   readonly onRecord?: ((record: JournalRecord) => void) | undefined;
+  /** A writer that a person has decided to pass over. It counts all the same when it is seen alive. */
+  readonly setAside?: Holder | undefined;
 }
 
 const systemClock: Clock = { now: () => new Date(), monotonicMs: () => performance.now() };
@@ -134,12 +137,14 @@ export class Journal {
     const journal = { id, name, path, stateDirectory };
     return orLocalState(path, async () => {
       await secureFolder(stateDirectory, folder, files);
-      return holding(await claimJournal(path, { pid: invocation.pid, op: id }, files), async (claim) =>
-        opening(await files.open(path, "create"), async (file) => {
-          await file.sync();
-          await files.syncDirectory(folder);
-          return new Journal(journal, invocation, { file, claim, chain: NOTHING, torn: null }, { files, clock });
-        }),
+      return holding(
+        await claimJournal(path, { pid: invocation.pid, op: id }, files, closeCommand({ op: id })),
+        async (claim) =>
+          opening(await files.open(path, "create"), async (file) => {
+            await file.sync();
+            await files.syncDirectory(folder);
+            return new Journal(journal, invocation, { file, claim, chain: NOTHING, torn: null }, { files, clock });
+          }),
       );
     });
   }
@@ -157,7 +162,12 @@ export class Journal {
     const { path } = journal;
     return orLocalState(path, async () => {
       await secureFolder(journal.stateDirectory, dirname(path), files);
-      const claim = await claimJournal(path, { pid: invocation.pid, op: journal.id }, files);
+      const claim = await claimJournal(
+        path,
+        claimantOf(journal, invocation, options),
+        files,
+        command("runs reconcile"),
+      );
       return holding(claim, () => Journal.#goOn(journal, invocation, claim, options));
     });
   }
@@ -173,7 +183,8 @@ export class Journal {
     const path = openPath(stateDirectory, name);
     return orLocalState(path, async () => {
       await secureFolder(stateDirectory, dirname(path), files);
-      const claim = await claimJournal(path, { pid: invocation.pid, op: journal.id }, files);
+      const wayOut = takeOverCommand(journal.id);
+      const claim = await claimJournal(path, claimantOf(journal, invocation, options), files, wayOut);
       return holding(claim, async () => {
         const closed = closedPath(stateDirectory, name);
         const moved = await files.rename(closed, path).then(
@@ -375,6 +386,10 @@ async function cutOff(path: string, file: OpenFile, torn: Torn, files: FileLayer
   await files.syncDirectory(dirname(path));
   await file.truncate(torn.offset);
   return { ...torn, keptIn };
+}
+
+function claimantOf({ id: op }: JournalFile, { pid }: Invocation, { setAside }: OpenOptions): Claimant {
+  return { pid, op, setAside };
 }
 
 async function openAgain(path: string, files: FileLayer): Promise<OpenFile> {

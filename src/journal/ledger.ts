@@ -1,5 +1,5 @@
 import { wait } from "../async/wait.ts";
-import { claimInstance, HeldError, type Claim } from "./claim.ts";
+import { claimInstance, HeldError, instanceHolders, withdrawInstances, type Claim, type Holder } from "./claim.ts";
 import type { JournalFile } from "./folder.ts";
 import { Journal, type Invocation, type OpenOptions } from "./journal.ts";
 import { OpenIndex, type IntentFilter, type OpenIntent } from "./open-index.ts";
@@ -11,8 +11,8 @@ import { SharedLook } from "./shared-look.ts";
 const CLAIM_PATIENCE_MS = 5_000;
 const CLAIM_PAUSE_MS = 100;
 
-/** A journal that is gone on with, and who is told what stands in it. */
-export interface ResumedJournal extends Pick<OpenOptions, "onRecord"> {
+/** A journal that is gone on with, who is told what stands in it, and the writer whom a person has set aside. */
+export interface ResumedJournal extends Pick<OpenOptions, "onRecord" | "setAside"> {
   readonly file: JournalFile;
 }
 
@@ -55,10 +55,67 @@ export class Ledger {
   }
 
   async #begin(): Promise<Journal> {
-    this.#written = await (this.#resumed
+    const journal = await (this.#resumed
       ? Journal.reopen(this.#resumed.file, this.#invocation, this.#resumed)
       : Journal.create(this.#stateDirectory, this.#invocation));
-    return this.#written;
+    this.#written = journal;
+    const holder = this.#resumed?.setAside;
+    if (holder) await this.#setAside(journal, holder, { op: journal.id, userId: "", instanceId: null, runId: null });
+    return journal;
+  }
+
+  /** On record before anything follows from it: until then everybody else meets the holder. */
+  async #setAside(
+    journal: Journal,
+    holder: Holder,
+    target: {
+      readonly op: string;
+      readonly userId: string;
+      readonly instanceId: string | null;
+      readonly runId: string | null;
+    },
+  ): Promise<void> {
+    const { pid, host, since } = holder;
+    const decision = "set-aside";
+    await journal.append({
+      kind: "override",
+      ...target,
+      decision,
+      holder: { pid, host, since: since.toISOString() },
+    });
+    await withdrawInstances(this.#stateDirectory, holder);
+  }
+
+  /**
+   * Sets aside the process that is writing an earlier invocation's journal, on record there: a person knows that it has ended.
+   * What it holds counts no more, and what it left open can be settled.
+   *
+   * @param holder as {@link open} has named it.
+   * @throws HeldError (`conflict`) when it is seen alive; CliError `local-state`
+   */
+  async setAside({ journal: file, intent }: OpenIntent, holder: Holder): Promise<void> {
+    const journal = await Journal.open(file, this.#invocation, { setAside: holder });
+    try {
+      const { op, userId, instanceId, runId } = intent;
+      await this.#setAside(journal, holder, { op, userId, instanceId, runId });
+    } finally {
+      await journal.close();
+    }
+  }
+
+  /**
+   * Sets aside a process that has claimed an instance and sent nothing, on record in this invocation's journal.
+   *
+   * @throws HeldError (`conflict`) when it is seen alive; CliError `local-state`
+   */
+  async setClaimAside(holder: Holder): Promise<void> {
+    const instanceId = holder.instance?.instanceId ?? null;
+    await this.#setAside(await this.journal(), holder, { op: holder.op, userId: "", instanceId, runId: null });
+  }
+
+  /** The processes that are at work on instances, of whichever platform. */
+  claims(): Promise<Holder[]> {
+    return instanceHolders(this.#stateDirectory);
   }
 
   /**

@@ -1,14 +1,16 @@
+import { createHmac } from "node:crypto";
 import { readFile, readlink } from "node:fs/promises";
-import { hostname } from "node:os";
+import { hostname, platform } from "node:os";
 import { kill } from "node:process";
+import { promisify } from "node:util";
 import * as z from "zod";
 
-/**
- * Which process, of all that ever were. Linux tells enough to see through a process number that is used again, a restart of
- * the machine, and containers; elsewhere the number has to do.
- */
+/** Which process, of all that ever were. Only Linux and macOS tell enough to know that one is gone. */
 export const processIdentity = z.object({
+  /** For people only: several machines can have one name, and one machine several, one after the other. */
   host: z.string(),
+  /** The machine's ID, hashed. Absent in what version 0.1.0 wrote; `null` where the system has none. */
+  machine: z.string().nullish(),
   /** The system's boot, new at every start of the machine. */
   boot: z.string().nullable(),
   /** The space that process numbers are counted in: a container's own. */
@@ -21,17 +23,54 @@ export const processIdentity = z.object({
 export type ProcessIdentity = z.output<typeof processIdentity>;
 
 /** Where process numbers mean something. */
-export type Machine = Pick<ProcessIdentity, "host" | "boot" | "space">;
+export type Machine = Pick<ProcessIdentity, "host" | "boot" | "space"> & { readonly machine: string | null };
 
-export async function thisMachine(): Promise<Machine> {
-  const [boot, space] = await Promise.all([
-    readFile("/proc/sys/kernel/random/boot_id", "utf8").then(
-      (text) => text.trim(),
-      () => null,
-    ),
+let here: Promise<Machine> | undefined;
+
+/** Asked once: a process stays where it is. */
+export function thisMachine(): Promise<Machine> {
+  here ??= askForMachine();
+  return here;
+}
+
+async function askForMachine(): Promise<Machine> {
+  const [{ id, boot }, space] = await Promise.all([
+    platform() === "darwin" ? askMac() : askLinux(),
     readlink("/proc/self/ns/pid").catch(() => null),
   ]);
-  return { host: hostname(), boot, space };
+  return { host: hostname(), machine: id === null ? null : hashed(id), boot, space };
+}
+
+interface MachineIds {
+  readonly id: string | null;
+  readonly boot: string | null;
+}
+
+async function askLinux(): Promise<MachineIds> {
+  const [id, boot] = await Promise.all(
+    ["/etc/machine-id", "/proc/sys/kernel/random/boot_id"].map((path) => readFile(path, "utf8").catch(() => "")),
+  );
+  // The first holds the word "uninitialized" until a new system has its ID.
+  return { id: /^(?!0{32})[0-9a-f]{32}$/.exec(id?.trim() ?? "")?.[0] ?? null, boot: boot?.trim() || null };
+}
+
+async function askMac(): Promise<MachineIds> {
+  const { execFile } = await import("node:child_process");
+  const ask = (program: string, ...options: string[]) =>
+    promisify(execFile)(program, options, { timeout: 5_000 }).then(
+      ({ stdout }) => stdout,
+      () => "",
+    );
+  const [device, boot] = await Promise.all([
+    ask("/usr/sbin/ioreg", "-rd1", "-c", "IOPlatformExpertDevice"),
+    ask("/usr/sbin/sysctl", "-n", "kern.bootsessionuuid"),
+  ]);
+  return { id: /"IOPlatformUUID" = "([^"]+)"/.exec(device)?.[1] ?? null, boot: boot.trim() || null };
+}
+
+/** systemd's advice for its ID (machine-id(5)): it is not to be shown, only what an application derives from it. */
+function hashed(id: string): string {
+  return createHmac("sha256", id).update("kiloclaw-admin claims").digest("hex").slice(0, 32);
 }
 
 /** A process of this machine. */
@@ -41,19 +80,46 @@ export async function identify(pid: number): Promise<ProcessIdentity> {
 }
 
 /**
- * Whether a process is certainly gone. In doubt it is not: a process on another machine or in another container cannot be
- * looked at, and its number says nothing here.
+ * - `alive`: there is such a process here.
+ * - `gone`: it has certainly ended.
+ * - `unseen`: it cannot be judged from here: it may be on another machine or in another container.
  */
-export async function isGone(theirs: ProcessIdentity, own: Machine): Promise<boolean> {
-  if (theirs.boot !== own.boot) return theirs.boot !== null && own.boot !== null && theirs.host === own.host;
-  if (own.boot === null && theirs.host !== own.host) return false;
-  if (theirs.space !== own.space) return false;
-  if (!exists(theirs.pid)) return true;
-  if (theirs.began === null) return false;
-  const now = await statOf(theirs.pid);
+export type Sight = "alive" | "gone" | "unseen";
+
+/**
+ * Whether a process lives, as far as it can be seen. Gone is only what is of this very machine: by its ID, not by its name. An
+ * ID that is missing matches nothing, and one that was cloned, with another boot, only what lies on this machine's own disk.
+ *
+ * @param isLocal whether what the process has left behind lies on a file system that no other machine has.
+ */
+export async function sightOf(theirs: ProcessIdentity, own: Machine, isLocal: () => Promise<boolean>): Promise<Sight> {
+  const known = theirs.machine != null && own.machine !== null && theirs.boot !== null && own.boot !== null;
+  if (known && theirs.machine !== own.machine) return "unseen";
+  if (theirs.boot !== own.boot) return known && (await isLocal()) ? "gone" : "unseen";
+  if (theirs.space !== own.space) return "unseen";
+  if (await isThere(theirs)) return known || theirs.boot !== null || theirs.host === own.host ? "alive" : "unseen";
+  return known ? "gone" : "unseen";
+}
+
+async function isThere({ pid, began }: ProcessIdentity): Promise<boolean> {
+  if (!exists(pid)) return false;
+  if (began === null) return true;
+  const now = await statOf(pid);
   // It has ended between two questions, or is a dead one that nobody has buried.
-  if (now === undefined) return !exists(theirs.pid);
-  return now.began !== theirs.began || now.dead;
+  if (now === undefined) return exists(pid);
+  return now.began === began && !now.dead;
+}
+
+/** Whether two descriptions are of one process. */
+export function isSame(one: ProcessIdentity, other: ProcessIdentity): boolean {
+  return (
+    one.pid === other.pid &&
+    one.began === other.began &&
+    one.boot === other.boot &&
+    one.space === other.space &&
+    one.host === other.host &&
+    (one.machine ?? null) === (other.machine ?? null)
+  );
 }
 
 function exists(pid: number): boolean {

@@ -96,7 +96,14 @@ const record = z.discriminatedUnion("kind", [
   /** What a later invocation found out. */
   z.object({ kind: z.literal("reconcile"), ...common, ...ending, adopted: adopted.optional() }),
   /** A person took a decision that the rules leave to people. */
-  z.object({ kind: z.literal("override"), ...common, ...target, decision: word }),
+  z.object({
+    kind: z.literal("override"),
+    ...common,
+    ...target,
+    decision: word,
+    /** The process that was set aside, if that is what was decided. */
+    holder: z.object({ pid: z.int().positive(), host: line, since: z.iso.datetime() }).optional(),
+  }),
   /** The invocation has ended in order. */
   z.object({ kind: z.literal("end"), ...common, intents: count, open: count }),
 ]);

@@ -8,6 +8,8 @@ export interface ConfirmOptions {
   readonly yes: boolean;
   /** The platform that would be changed; absent for what is on this machine only. */
   readonly place?: (Place & { readonly confirm: "auto" | "always" }) | undefined;
+  /** A word to type in place of a yes, where what is confirmed is to be read first. */
+  readonly word?: string;
 }
 
 /** Asks the user. Everything it shows goes to standard error. */
@@ -24,12 +26,12 @@ export class Prompter {
   }
 
   /**
-   * Has the user confirm; on production, by typing the host's name. `yes` stands for the answer, except at a place where
+   * Has the user confirm; on production, by typing the host's name, or `word` if there is one. `yes` stands for the answer, except at a place where
    * `confirm` is `always` and there is a user to ask.
    *
    * @throws CliError `usage` when there is nobody to ask; `interrupted` when the user says no or Ctrl-C.
    */
-  async confirm(question: string, { yes, place }: ConfirmOptions): Promise<void> {
+  async confirm(question: string, { yes, place, word }: ConfirmOptions): Promise<void> {
     if (yes && !(place?.confirm === "always" && this.canAsk)) return;
     if (!this.canAsk) {
       throw new CliError("usage", "this needs a confirmation, and there is no terminal to ask on", {
@@ -38,7 +40,7 @@ export class Prompter {
     }
     const { confirm, input } = await import("@inquirer/prompts");
     const mark = place ? this.#output.mark(place) : "";
-    const name = place?.production ? hostOf(place.origin) : undefined;
+    const name = word ?? (place?.production ? hostOf(place.origin) : undefined);
     const confirmed = await this.#ask(async (context) => {
       if (name === undefined) return confirm({ message: `${mark}${question}`, default: false }, context);
       const typed = await input({ message: `${mark}${question} Type ${name} to go on:` }, context);

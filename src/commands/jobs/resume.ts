@@ -7,6 +7,9 @@ import { PromptTemplate } from "../../bulk/prompt-template.ts";
 import { reconcileItems } from "../../bulk/resume.ts";
 import type { Context } from "../../context.ts";
 import { CliError } from "../../errors.ts";
+import { writerOf } from "../../journal/claim.ts";
+import { systemFiles } from "../../journal/file-layer.ts";
+import { openPath } from "../../journal/folder.ts";
 import type { Ledger } from "../../journal/ledger.ts";
 import type { OpenContext } from "../../program.ts";
 import {
@@ -27,10 +30,12 @@ import { doJob } from "../job-run.ts";
 import { itemView, jobArgument } from "../job-view.ts";
 import { onEndOption } from "../on-end.ts";
 import { examples, reasonOption, ticketOption, timeoutOption, yesOption } from "../options.ts";
+import { confirmSetAside } from "../set-aside.ts";
 import { whyOf, type WhyOptions } from "../why.ts";
 
 interface ResumeOptions extends JobOptions, WhyOptions {
   readonly asPlanned?: true | undefined;
+  readonly takeOver?: true | undefined;
   readonly yes?: true | undefined;
 }
 
@@ -49,6 +54,7 @@ export function configure(command: Command, open: OpenContext): void {
     .addOption(onEndOption())
     .option("--as-planned", "go on with the targets as they were planned, although the file has changed since")
     .addOption(resendUnknownOption())
+    .option("--take-over", "set aside a process that holds the job and is not seen here, once it has ended for certain")
     .addOption(ticketOption())
     .addOption(reasonOption())
     .addOption(yesOption())
@@ -84,7 +90,11 @@ async function resume(context: Context, id: string, options: ResumeOptions): Pro
   // Before the journal is taken up: without a login nothing is to be done with it.
   await context.api();
   const records = new JobRecords();
-  const ledger = await context.ledger("start", why, { file, onRecord: records.note });
+  const holder = options.takeOver ? await writerOf(openPath(paths.state, file.name), systemFiles) : null;
+  // One that is seen alive is never set aside.
+  const setAside = holder?.seen === false ? holder : undefined;
+  if (setAside) await confirmSetAside(context, setAside, { yes: options.yes, reason: why.reason });
+  const ledger = await context.ledger("start", why, { file, onRecord: records.note, setAside });
   const journal = await ledger.journal();
   if (journal.torn)
     output.note(`the end of its journal was torn by a crash; what was cut off is kept in ${journal.torn.keptIn}`);

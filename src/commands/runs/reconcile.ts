@@ -2,13 +2,16 @@ import type { Command } from "@commander-js/extra-typings";
 import type { Api } from "../../api/api.ts";
 import type { Context } from "../../context.ts";
 import { CliError } from "../../errors.ts";
+import { closeCommand, HeldError, holderWords, type Holder } from "../../journal/claim.ts";
 import type { Ledger } from "../../journal/ledger.ts";
 import type { OpenIntent } from "../../journal/open-index.ts";
 import type { OpenContext } from "../../program.ts";
 import { isStart, reconcileCancel, reconcileStart } from "../../runs/open-intents.ts";
 import { LOOK_LONGER_MS } from "../../runs/reconcile.ts";
 import type { View, When } from "../../terminal/records.ts";
+import { hint } from "../../typed-command.ts";
 import { examples, reasonOption, ticketOption, yesOption } from "../options.ts";
+import { confirmSetAside } from "../set-aside.ts";
 import { whyOf } from "../why.ts";
 
 /** Looking needs none. */
@@ -42,12 +45,17 @@ interface Reconciled {
     | "failed"
     | "cancelled";
   readonly runId: string | null;
+  /** The process that is at it. */
+  readonly holder: Holder | null;
 }
 
 export function configure(command: Command, open: OpenContext): void {
   command
     .argument("[operations...]", "IDs of operations, or unique beginnings of them; without any: all that are open")
-    .option("--close", "write down that nothing more will be found out about those that stay open")
+    .option(
+      "--close",
+      "record that nothing more will be found out about those that stay open; a process that holds one and is not seen here is set aside",
+    )
     .addOption(ticketOption())
     .addOption(reasonOption())
     .addOption(yesOption())
@@ -69,14 +77,28 @@ async function reconcile(context: Context, ids: readonly string[], options: Reco
   const { output, prompter } = context;
   output.expect(reconciledView);
   const api = await context.api();
-  const ledger = await context.ledger("reconcile", options.close ? await whyOf(context, options) : NO_REASON);
-  const chosen = await choose(context, ledger, ids);
+  const why = options.close ? await whyOf(context, options) : NO_REASON;
+  const ledger = await context.ledger("reconcile", why);
+  const claims = (await ledger.claims()).filter(({ seen, op }) => !seen && ids.some((id) => isNamed(op, id)));
+  const found = await choose(context, ledger, ids, claims);
   if (options.dryRun)
     return output.list(
-      chosen.map((open) => asWas(open)),
+      found.map((open) => asWas(open)),
       reconciledView,
       "nothing is open",
     );
+  const chosen = options.close
+    ? await withoutHolders(context, ledger, found, { ...options, reason: why.reason })
+    : found;
+  const unsent = claims.filter(({ op }) => !found.some(({ intent }) => intent.op === op));
+  for (const claim of unsent) {
+    const { instance, op } = claim;
+    const what = `operation ${op} has sent nothing, but holds instance ${instance?.instanceId ?? "(unknown)"}`;
+    if (!options.close) throw new HeldError(what, claim, closeCommand(claim));
+    await confirmSetAside(context, claim, { ...options, reason: why.reason });
+    await ledger.setClaimAside(claim);
+    output.note(`the claim of operation ${op} was given up`);
+  }
 
   // Who has decided to close what is not found does not wait for it.
   const lookAfterMs = options.close ? [] : LOOK_LONGER_MS;
@@ -129,11 +151,37 @@ async function reconcileOne(
   }
 }
 
-/** The operations that were named, or all that are open on this platform. */
+type ClosingContext = Pick<Context, "output" | "prompter" | "target">;
+type ClosingOptions = Pick<ReconcileOptions, "yes"> & { readonly reason: string | null };
+
+/** The operations, those of them free whose processes are not seen here and were set aside. */
+async function withoutHolders(
+  context: ClosingContext,
+  ledger: Ledger,
+  chosen: readonly OpenIntent[],
+  options: ClosingOptions,
+): Promise<OpenIntent[]> {
+  const free = new Set<string>();
+  for (const open of chosen) {
+    const { journal, writer } = open;
+    if (!writer || writer.seen || free.has(journal.name)) continue;
+    await confirmSetAside(context, writer, options);
+    await ledger.setAside(open, writer);
+    free.add(journal.name);
+  }
+  return chosen.map((open) => (free.has(open.journal.name) ? { ...open, writer: null } : open));
+}
+
+function isNamed(op: string, id: string): boolean {
+  return id.length >= 8 && op.startsWith(id.toLowerCase());
+}
+
+/** The operations that were named, or all that are open on this platform. What is only a claim is none. */
 async function choose(
   { output }: Pick<Context, "output">,
   ledger: Ledger,
   ids: readonly string[],
+  claims: readonly Holder[],
 ): Promise<OpenIntent[]> {
   const everywhere = await ledger.openAnywhere();
   const here = everywhere.filter(({ intent }) => intent.origin === ledger.origin);
@@ -146,9 +194,10 @@ async function choose(
     }
     return here;
   }
-  return ids.map((id) => {
+  return ids.flatMap((id) => {
     const found = everywhere.filter(({ intent }) => intent.op.startsWith(id.toLowerCase()));
     const [one] = found;
+    if (!one && claims.some(({ op }) => isNamed(op, id))) return [];
     if (!one || id.length < 8) {
       throw new CliError("not-found", `no open operation has the ID ${id}`, {
         hint: "see what is open: kiloclaw-admin runs reconcile --dry-run",
@@ -173,7 +222,7 @@ async function choose(
 function asWas({ intent, writer }: OpenIntent): Reconciled {
   const { op, action, at, userId, instanceId, runId, ticket } = intent;
   const result = writer === null ? "open" : "under-way";
-  return { op, action, sentAt: new Date(at), userId, instanceId, ticket, result, runId };
+  return { op, action, sentAt: new Date(at), userId, instanceId, ticket, result, runId, holder: writer };
 }
 
 function stillOpen(open: readonly Reconciled[]): CliError {
@@ -184,8 +233,12 @@ function stillOpen(open: readonly Reconciled[]): CliError {
       hint: [
         "no record of a run is no proof that it did not start; look again later, or ask the customer",
         ...open
-          .filter(({ result }) => result !== "under-way")
-          .map(({ op }) => `once you know, write it down: kiloclaw-admin runs reconcile ${op} --close --reason TEXT`),
+          .filter(({ result, holder }) => result !== "under-way" || holder?.seen === false)
+          .map((one) =>
+            one.holder
+              ? hint`process ${one.holder.pid} is not seen from here; if it has ended for certain: ${closeCommand(one)}`
+              : hint`once you know, write it down: ${closeCommand(one)}`,
+          ),
       ],
       retryable: true,
     },
@@ -209,12 +262,13 @@ const reconciledView: View<Reconciled> = {
     { header: "USER", rank: 5, shrinkTo: 12, value: ({ userId }) => userId },
     { header: "TICKET", rank: 6, shrinkTo: 8, value: ({ ticket }) => ticket ?? "-" },
   ],
-  details: ({ op, action, sentAt, userId, instanceId, ticket, result }, when) => [
+  details: ({ op, action, sentAt, userId, instanceId, ticket, result, holder }, when) => [
     { label: "operation", value: `${op} (${action})` },
     { label: "sent", value: when(sentAt) },
     { label: "user", value: userId },
     { label: "instance", value: instanceId ?? "-" },
     { label: "ticket", value: ticket ?? "-" },
     { label: "result", value: result },
+    ...(holder ? [{ label: "held by", value: holderWords(holder) }] : []),
   ],
 };
