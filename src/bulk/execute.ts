@@ -258,7 +258,7 @@ class Execution {
     else if (pressure === "unreached") this.#throttle.unreached();
     switch (verdict.is) {
       case "started":
-        return this.#started(place, verdict.run, false);
+        return this.#started(place, verdict.run, verdict.attached);
       case "in-the-way":
         return this.#inTheWay(place, verdict);
       case "decided":

@@ -172,7 +172,10 @@ function onRecord(item: Item, ending: Ending | "sent" | undefined): Item {
   if (ending === "sent")
     return { ...item, state: "unknown", problem: "a start was sent, and its end is not on record" };
   const { result, runId, at } = ending;
-  if (runId !== null) return { ...item, state: "running", runId, startedAt: item.startedAt ?? at, problem: null };
+  if (runId !== null) {
+    const attached = item.attached || result === "alike";
+    return { ...item, state: "running", runId, attached, startedAt: item.startedAt ?? at, problem: null };
+  }
   switch (result) {
     // Nothing has happened.
     case "refused":

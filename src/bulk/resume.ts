@@ -2,9 +2,9 @@ import type { Api } from "../api/api.ts";
 import { ownSignal } from "../api/own-signal.ts";
 import type { Ledger } from "../journal/ledger.ts";
 import type { IntentRecord } from "../journal/record.ts";
-import { findStart, type SearchOptions, type StartIntent } from "../runs/open-intents.ts";
+import { findStart, type StartIntent } from "../runs/open-intents.ts";
 import { pooled, whileGoing } from "../runs/pool.ts";
-import { LOOK_AFTER_MS } from "../runs/reconcile.ts";
+import { LOOK_AFTER_MS, type SearchOptions } from "../runs/reconcile.ts";
 import type { Item } from "./item.ts";
 
 /** Most of a search is waiting, and the looks of one moment share a request. */

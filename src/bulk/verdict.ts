@@ -8,7 +8,8 @@ import type { ItemState } from "./item.ts";
 
 /** What a start that was tried means for its target. */
 export type Verdict =
-  | { readonly is: "started"; readonly run: Run }
+  /** `attached`: it is not known to be this job's run. It is followed, and nothing is sent again. */
+  | { readonly is: "started"; readonly run: Run; readonly attached: boolean }
   /** Another run is in progress. `sent`: that was found out by a request, so that another one needs a person. */
   | { readonly is: "in-the-way"; readonly run: Run; readonly sent: boolean; readonly problem: string }
   | { readonly is: "decided"; readonly state: ItemState; readonly problem: string }
@@ -36,7 +37,9 @@ export function judge(outcome: RecordedOutcome): Judged {
     case "found":
     case "found-earlier":
     case "adopted":
-      return { verdict: { is: "started", run: outcome.run }, pressure: "answered" };
+      return answered({ is: "started", run: outcome.run, attached: false });
+    case "alike":
+      return answered({ is: "started", run: outcome.run, attached: true });
     case "refused":
       return judgeRefusal(outcome.error);
     case "machine-down": {
@@ -60,8 +63,9 @@ export function judge(outcome: RecordedOutcome): Judged {
       return unknown(`several runs fit it, nothing was sent now; decide with jobs resume --adopt RUN: ${ids}`);
     }
     case "unsettled": {
-      const ops = outcome.intents.map(({ op }) => op).join(", ");
-      return unknown(`an earlier start may have happened, nothing was sent now: operation ${ops}`);
+      const [first, ...more] = outcome.intents.map(({ op }) => op);
+      const ops = `operation ${first}${more.length > 0 ? ` and ${more.length} more` : ""}`;
+      return unknown(`an earlier start may have happened, nothing was sent now: ${ops}`);
     }
   }
 }

@@ -88,7 +88,7 @@ const record = z.discriminatedUnion("kind", [
     promptSha256: sha256.nullable(),
     /** In UTF-16 units, as the platform counts. */
     promptLength: count.nullable(),
-    /** Runs that were there before and could be taken for the one to come: same user, instance, admin and prompt. */
+    /** The instance's newest runs before it: none of them is the one to come. */
     knownRunIds: z.array(z.guid()).max(1_000),
   }),
   /** What the invocation that sent it found out. */

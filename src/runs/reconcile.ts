@@ -1,6 +1,6 @@
-import { wait } from "../async/wait.ts";
 import { ApiError } from "../api/api-error.ts";
 import type { Api, CallOptions } from "../api/api.ts";
+import { wait } from "../async/wait.ts";
 import { promptFacts } from "../journal/record.ts";
 import { graceAfter } from "./grace.ts";
 import { listRuns } from "./list.ts";
@@ -13,7 +13,7 @@ export interface StartMark {
   /** The admin whose token the request carried. Unknown: no row can be told to be ours. */
   readonly adminId: string | null;
   readonly promptSha256: string;
-  /** Runs that fit although they are not ours: they were there before, or belong to another start. */
+  /** Runs that are not ours even if they fit: their rows were there before, or they belong to another start. */
   readonly known: readonly string[];
 }
 
@@ -21,7 +21,7 @@ export interface StartMark {
 export interface Trace {
   /** The rows that can only be of this start. More than one should not be possible. */
   readonly ours: readonly Run[];
-  /** A run in progress on the instance, whoever started it, as the platform's row has it. */
+  /** A run in progress on the instance that was not there before, whoever started it, as the platform's row has it. */
   readonly running: Run | undefined;
 }
 
@@ -53,30 +53,51 @@ export async function newestRuns(api: Api, instanceId: string, options?: CallOpt
   return runs;
 }
 
-/** One look for the rows of a start. */
-export async function lookFor(api: Api, mark: StartMark, options?: CallOptions): Promise<Trace> {
-  const runs = await newestRuns(api, mark.instanceId, options);
+/** What the rows of an instance tell of a start. */
+export function traceOf(rows: readonly Run[], mark: StartMark): Trace {
+  const known = new Set(mark.known);
+  const others = rows.filter(({ id }) => !known.has(id));
   return {
-    ours: runs.filter((run) => !mark.known.includes(run.id) && fits(run, mark)),
-    running: runs.find(({ status }) => status === "running"),
+    ours: others.filter((run) => fits(run, mark)),
+    running: others.find(({ status }) => status === "running"),
   };
 }
 
+export interface SearchOptions {
+  readonly stop: AbortSignal;
+  /** When to look, in milliseconds. */
+  readonly lookAfterMs: readonly number[];
+}
+
 /**
- * Looks for the rows of a start until `enough` says that what was found decides the matter, or the last look was taken. A
- * look that fails is left out. Somebody who wants the tool to end waits five seconds more.
- *
- * @returns what the last look that went well found; `undefined` when none did.
+ * Looks for the rows of a start until `enough` says that what was found decides the matter, or the last look was taken; see
+ * {@link searchRows}.
  */
 export async function searchFor(
   api: Api,
   mark: StartMark,
   enough: (trace: Trace) => boolean,
-  { stop, lookAfterMs }: { stop: AbortSignal; lookAfterMs: readonly number[] },
+  options: SearchOptions,
 ): Promise<Trace | undefined> {
+  const rows = await searchRows(api, mark.instanceId, (seen) => enough(traceOf(seen, mark)), options);
+  return rows && traceOf(rows, mark);
+}
+
+/**
+ * Looks at an instance's newest rows until `enough` says that they decide the matter, or the last look was taken. A look that
+ * fails is left out. Somebody who wants the tool to end waits five seconds more.
+ *
+ * @returns what the last look saw; `undefined` when it failed: then nothing is known of that time.
+ */
+export async function searchRows(
+  api: Api,
+  instanceId: string,
+  enough: (rows: readonly Run[]) => boolean,
+  { stop, lookAfterMs }: SearchOptions,
+): Promise<readonly Run[] | undefined> {
   const began = performance.now();
   const { signal: grace, release } = graceAfter(stop, LOOK_AFTER_STOP_MS);
-  let trace: Trace | undefined;
+  let rows: readonly Run[] | undefined;
   try {
     for (const [place, afterMs] of lookAfterMs.entries()) {
       const pauseMs = began + afterMs - performance.now();
@@ -85,11 +106,10 @@ export async function searchFor(
       // A stop cuts the wait short once, the end of the grace after it for good.
       if (pauseMs > 0) await wait(pauseMs, stop.aborted ? grace : stop).catch(() => undefined);
       if (grace.aborted) break;
-      const seen = await lookFor(api, mark, { signal: grace, retry: false }).catch(whatFailed);
-      trace = seen ?? trace;
-      if (seen && enough(seen)) break;
+      rows = await newestRuns(api, instanceId, { signal: grace, retry: false }).catch(whatFailed);
+      if (rows && enough(rows)) break;
     }
-    return trace;
+    return rows;
   } finally {
     release();
   }

@@ -1,9 +1,10 @@
 import { randomUUID } from "node:crypto";
 import type { Api } from "../api/api.ts";
+import { callAfter } from "../async/wait.ts";
 import { messageOf } from "../errors.ts";
 import type { Ledger } from "../journal/ledger.ts";
 import { promptFacts, type IntentRecord } from "../journal/record.ts";
-import { isStart, reconcileStart } from "./open-intents.ts";
+import { isStart, reconcileStarts } from "./open-intents.ts";
 import type { Run } from "./run.ts";
 import { startRun, type StartOptions, type StartOutcome, type StartRequest } from "./start.ts";
 
@@ -21,18 +22,23 @@ export type RecordedOutcome =
 
 export interface RecordedStartOptions extends Pick<
   StartOptions,
-  "stop" | "adopt" | "onSearching" | "lookAfterMs" | "insist"
+  "stop" | "adopt" | "onSearching" | "onThrottled" | "lookAfterMs" | "insist"
 > {
   /** A person has decided to send a start although an earlier one may have happened. */
   readonly resendUnknown: boolean;
+  /** Told when it takes more than a second to find out what became of earlier starts on the instance. */
+  readonly onEarlier?: () => void;
   /** Told when what became of the start cannot be written down. Its intent stays open, to be reconciled. */
   readonly onUnrecorded: (why: string) => void;
 }
+
+const EARLIER_MS = 1_000;
 
 /** Whether an outcome leaves nothing to find out. */
 const SETTLED: Record<StartOutcome["state"], boolean> = {
   started: true,
   found: true,
+  alike: true,
   "machine-down": true,
   refused: true,
   conflict: true,
@@ -54,12 +60,13 @@ export async function startOnRecord(
   api: Api,
   request: StartRequest,
   ledger: Ledger,
-  { resendUnknown, onUnrecorded, ...options }: RecordedStartOptions,
+  { resendUnknown, onEarlier, onUnrecorded, ...options }: RecordedStartOptions,
 ): Promise<RecordedOutcome> {
   const op = randomUUID();
   const claim = await ledger.claim(request.instance.id, op, options.stop);
   try {
-    const earlier = await settleEarlier(api, request, ledger, options.stop);
+    const telling = onEarlier && callAfter(EARLIER_MS, onEarlier);
+    const earlier = await settleEarlier(api, request, ledger, options.stop).finally(() => telling?.cancel());
     if ("state" in earlier) return earlier;
     if (earlier.unsettled.length > 0 && !resendUnknown) return { state: "unsettled", intents: earlier.unsettled };
 
@@ -67,6 +74,8 @@ export async function startOnRecord(
     const target = { userId: request.userId, instanceId: request.instance.id, runId: null };
     const outcome = await startRun(api, request, {
       ...options,
+      // Who sends nothing leaves no journal behind.
+      prepare: async () => void (await ledger.journal()),
       beforeSending: async ({ known }) => {
         const journal = await ledger.journal();
         if (earlier.unsettled.length > 0) {
@@ -103,14 +112,16 @@ async function settleEarlier(
   ledger: Ledger,
   stop: AbortSignal,
 ): Promise<Extract<RecordedOutcome, { state: "found-earlier" }> | { readonly unsettled: IntentRecord[] }> {
-  const unsettled: IntentRecord[] = [];
-  for (const open of (await ledger.open({ instanceId: instance.id })).filter(isStart)) {
-    const finding = await reconcileStart(api, ledger, open, { stop, lookAfterMs: [] });
-    if (finding.state !== "found") unsettled.push(open.intent);
+  const opens = (await ledger.open({ instanceId: instance.id })).filter(isStart);
+  if (opens.length === 0) return { unsettled: [] };
+  const findings = await reconcileStarts(api, ledger, instance.id, opens, { stop, lookAfterMs: [] });
+  const { promptSha256 } = promptFacts(prompt);
+  for (const { intent } of opens) {
+    const finding = findings.get(intent.op);
     // What was to be started now had been started already.
-    else if (open.intent.promptSha256 === promptFacts(prompt).promptSha256) {
-      return { state: "found-earlier", run: finding.run, earlier: open.intent };
+    if (finding?.state === "found" && intent.promptSha256 === promptSha256) {
+      return { state: "found-earlier", run: finding.run, earlier: intent };
     }
   }
-  return { unsettled };
+  return { unsettled: opens.flatMap(({ intent }) => (findings.get(intent.op)?.state === "found" ? [] : [intent])) };
 }

@@ -15,6 +15,8 @@ export interface InTheWay {
   readonly run: Run;
   /** A start was sent before it was seen: then another one needs a person. */
   readonly sent: boolean;
+  /** It is just like the run that the start that was sent would have become, and perhaps is that run. */
+  readonly alike: boolean;
   /** The prompt of the start that it is in the way of. */
   readonly prompt: string;
 }
@@ -84,10 +86,11 @@ export async function waitForEnd(
 
 /** The error that names what is in the way, and how to get back to it. */
 export function conflict(inTheWay: InTheWay): CliError {
-  const { run, sent } = inTheWay;
+  const { run, sent, alike } = inTheWay;
+  const found = sent ? "another run is active" : "a run is already in progress; nothing was sent";
   return new CliError(
     "conflict",
-    `${sent ? "another run is active" : "a run is already in progress; nothing was sent"}: ${run.id}`,
+    alike ? `the machine was busy with a run just like yours, perhaps yours: ${run.id}` : `${found}: ${run.id}`,
     {
       hint: [
         `started by ${initiator(run)} ${formatAgo(run.startedAt, new Date())}, with ${promptWords(inTheWay)}`,

@@ -1,18 +1,22 @@
 import type { Command } from "@commander-js/extra-typings";
 import type { Api } from "../../api/api.ts";
+import { ownSignal } from "../../api/own-signal.ts";
 import type { Context } from "../../context.ts";
 import { CliError } from "../../errors.ts";
 import { closeCommand, HeldError, holderWords, type Holder } from "../../journal/claim.ts";
 import type { Ledger } from "../../journal/ledger.ts";
 import type { OpenIntent } from "../../journal/open-index.ts";
 import type { OpenContext } from "../../program.ts";
-import { isStart, reconcileCancel, reconcileStart } from "../../runs/open-intents.ts";
+import { isStart, reconcileCancel, reconcileStarts, type OpenStart } from "../../runs/open-intents.ts";
 import { LOOK_LONGER_MS } from "../../runs/reconcile.ts";
 import type { View, When } from "../../terminal/records.ts";
 import { hint } from "../../typed-command.ts";
 import { examples, reasonOption, ticketOption, yesOption } from "../options.ts";
 import { confirmSetAside } from "../set-aside.ts";
 import { whyOf } from "../why.ts";
+
+/** So many operations are named in a hint. */
+const MAX_NAMED = 5;
 
 /** Looking needs none. */
 const NO_REASON = { ticket: null, reason: null };
@@ -102,7 +106,7 @@ async function reconcile(context: Context, ids: readonly string[], options: Reco
 
   // Who has decided to close what is not found does not wait for it.
   const lookAfterMs = options.close ? [] : LOOK_LONGER_MS;
-  const done = await Promise.all(chosen.map((open) => reconcileOne(context, api, ledger, open, lookAfterMs)));
+  const done = await reconcileAll(context, api, ledger, chosen, lookAfterMs);
   let rows = done.map(({ row }) => row);
   const left = done.filter(({ row: { result } }) => result === "open" || result === "alarm");
   if (options.close && left.length > 0) {
@@ -120,35 +124,63 @@ async function reconcile(context: Context, ids: readonly string[], options: Reco
   if (open.length > 0) throw stillOpen(open);
 }
 
-async function reconcileOne(
+/** One look at an instance's rows serves all starts that are open there. */
+async function reconcileAll(
   { output, stop }: Pick<Context, "output" | "stop">,
   api: Api,
   ledger: Ledger,
-  open: OpenIntent,
+  chosen: readonly OpenIntent[],
   lookAfterMs: readonly number[],
-): Promise<{ open: OpenIntent; row: Reconciled }> {
-  const row = asWas(open);
-  if (row.result === "under-way") return { open, row };
-  if (!isStart(open)) {
-    const run = await reconcileCancel(api, ledger, open);
-    return { open, row: run ? { ...row, result: run.status, runId: run.id } : row };
+): Promise<Done[]> {
+  const done = new Map<string, Done>(chosen.map((open) => [open.intent.op, { open, row: asWas(open) }]));
+  const idle = chosen.filter(({ writer }) => writer === null);
+  const starts = new Map<string, OpenStart[]>();
+  for (const open of idle.filter(isStart)) {
+    const { instanceId } = open.intent;
+    const there = starts.get(instanceId);
+    if (there) there.push(open);
+    else starts.set(instanceId, [open]);
   }
-  const progress = await output.busy(`looking for the run of ${open.intent.op}`);
-  try {
-    const finding = await reconcileStart(api, ledger, open, { stop, lookAfterMs });
-    stop.throwIfAborted();
-    switch (finding.state) {
-      case "found":
-        return { open, row: { ...row, result: "found", runId: finding.run.id } };
-      case "alarm":
-        output.warn(`several runs fit operation ${row.op}: ${finding.runs.map(({ id }) => id).join(", ")}`);
-        return { open, row: { ...row, result: "alarm" } };
-      case "nothing":
-        return { open, row };
+  const note = (open: OpenIntent, changes: Partial<Reconciled>) =>
+    done.set(open.intent.op, { open, row: { ...asWas(open), ...changes } });
+  const reconcileStartsOn = async ([instanceId, opens]: [string, OpenStart[]]) => {
+    // Its own for each search: however many there are, nothing piles up on the one that they share.
+    const own = ownSignal(stop);
+    try {
+      const findings = await reconcileStarts(api, ledger, instanceId, opens, { stop: own.signal, lookAfterMs });
+      for (const open of opens) {
+        const finding = findings.get(open.intent.op);
+        if (finding?.state === "found") note(open, { result: "found", runId: finding.run.id });
+        if (finding?.state !== "alarm") continue;
+        output.warn(`several runs fit operation ${open.intent.op}: ${finding.runs.map(({ id }) => id).join(", ")}`);
+        note(open, { result: "alarm" });
+      }
+    } finally {
+      own.release();
     }
+  };
+  const reconcileOneCancel = async (open: OpenIntent) => {
+    const run = await reconcileCancel(api, ledger, open);
+    if (run) note(open, { result: run.status, runId: run.id });
+  };
+  const progress = await output.busy(
+    idle.length === 1 ? `looking for the run of ${idle[0]?.intent.op}` : `looking for ${idle.length} runs`,
+  );
+  try {
+    await Promise.all([
+      ...[...starts].map(reconcileStartsOn),
+      ...idle.filter((open) => !isStart(open)).map(reconcileOneCancel),
+    ]);
+    stop.throwIfAborted();
   } finally {
     progress.stop();
   }
+  return chosen.flatMap(({ intent }) => done.get(intent.op) ?? []);
+}
+
+interface Done {
+  readonly open: OpenIntent;
+  readonly row: Reconciled;
 }
 
 type ClosingContext = Pick<Context, "output" | "prompter" | "target">;
@@ -226,19 +258,21 @@ function asWas({ intent, writer }: OpenIntent): Reconciled {
 }
 
 function stillOpen(open: readonly Reconciled[]): CliError {
+  const closable = open.filter(({ result, holder }) => result !== "under-way" || holder?.seen === false);
   return new CliError(
     "outcome-unknown",
     open.length === 1 ? "one operation is still open" : `${open.length} operations are still open`,
     {
       hint: [
         "no record of a run is no proof that it did not start; look again later, or ask the customer",
-        ...open
-          .filter(({ result, holder }) => result !== "under-way" || holder?.seen === false)
+        ...closable
+          .slice(0, MAX_NAMED)
           .map((one) =>
             one.holder
               ? hint`process ${one.holder.pid} is not seen from here; if it has ended for certain: ${closeCommand(one)}`
               : hint`once you know, write it down: ${closeCommand(one)}`,
           ),
+        ...(closable.length > MAX_NAMED ? [`and ${closable.length - MAX_NAMED} more, listed above`] : []),
       ],
       retryable: true,
     },

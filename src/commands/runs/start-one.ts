@@ -6,12 +6,13 @@ import type { Ledger } from "../../journal/ledger.ts";
 import { getInstance, type Instance } from "../../runs/instances.ts";
 import { resolveInstance, resolveUser } from "../../runs/resolve.ts";
 import type { Run } from "../../runs/run.ts";
-import type { StartRequest } from "../../runs/start.ts";
+import { usualCause, type StartRequest } from "../../runs/start.ts";
 import { startOnRecord, type RecordedOutcome } from "../../runs/start-on-record.ts";
 import { whyOf } from "../why.ts";
 import { exitWithResult, followRun, type FollowOptions } from "./follow.ts";
 import { conflict, decide, waitForEnd, type OnConflict } from "./in-the-way.ts";
 import { askForPrompt, readPrompt, type PromptSources } from "./read-prompt.ts";
+import { formatDuration } from "../../terminal/time.ts";
 import { runView } from "./view.ts";
 
 export interface StartOneOptions extends FollowOptions, PromptSources {
@@ -62,7 +63,7 @@ export async function startOne(context: Context, options: StartOneOptions): Prom
   const request = { userId: subject.userId, userEmail: subject.email, instance, prompt, admin: me };
   for (;;) {
     const outcome = await send(context, request, ledger, options.resendUnknown ?? false);
-    if (outcome.state !== "conflict") {
+    if (outcome.state !== "conflict" && outcome.state !== "alike") {
       const run = startedOrThrow(outcome, who);
       if (outcome.state === "found") output.note("the run had started; it was found by its row");
       if (outcome.state === "found-earlier") {
@@ -74,7 +75,10 @@ export async function startOne(context: Context, options: StartOneOptions): Prom
         all: true,
       });
     }
-    const inTheWay = { run: outcome.inTheWay, sent: outcome.sent, prompt };
+    const inTheWay =
+      outcome.state === "alike"
+        ? { run: outcome.run, sent: true, alike: true, prompt }
+        : { run: outcome.inTheWay, sent: outcome.sent, alike: false, prompt };
     switch (await decide(context, inTheWay, options.onConflict)) {
       case "fail":
         throw conflict(inTheWay);
@@ -106,6 +110,10 @@ async function send(
         output.warn(`${error.message}; that does not say whether the run started`);
         progress.show("looking for the run");
       },
+      onThrottled: (error, waitMs) => {
+        output.note(`${error.message}; trying again in ${formatDuration(waitMs)}, unless a run is on record by then`);
+      },
+      onEarlier: () => output.note("checking earlier starts on this instance whose outcome is unknown"),
       onUnrecorded: (why) => output.warn(`${why}; the run's start is on record, but not what became of it`),
     });
     nothingSent = outcome.state === "refused" && !outcome.error.sent;
@@ -153,8 +161,11 @@ async function dryRun(
   output.note("dry run: nothing was sent");
 }
 
+/** So many open starts are named in a hint. */
+const MAX_NAMED = 5;
+
 /** The started run, or the error that says exactly as much as can be known. */
-function startedOrThrow(outcome: Exclude<RecordedOutcome, { state: "conflict" }>, who: string): Run {
+function startedOrThrow(outcome: Exclude<RecordedOutcome, { state: "conflict" | "alike" }>, who: string): Run {
   const look = `see what there is: kiloclaw-admin runs list --user ${who}`;
   switch (outcome.state) {
     case "started":
@@ -177,21 +188,26 @@ function startedOrThrow(outcome: Exclude<RecordedOutcome, { state: "conflict" }>
             sent: true,
           })
         : outcome.error;
-    case "unsettled":
+    case "unsettled": {
+      const named = outcome.intents.slice(-MAX_NAMED);
+      const more = outcome.intents.length - named.length;
       throw new CliError(
         "outcome-unknown",
         `an earlier start on the instance of ${who} may have happened; nothing was sent now`,
         {
           hint: [
-            ...outcome.intents.map(
+            ...(more > 0 ? [`${outcome.intents.length} starts are open there; the last ${named.length}:`] : []),
+            ...named.map(
               ({ op, at, ticket }) =>
                 `it was sent at ${at}${ticket === null ? "" : ` for ${ticket}`}, as operation ${op}`,
             ),
-            ...outcome.intents.map(({ op }) => `look for its run: kiloclaw-admin runs reconcile ${op}`),
+            ...named.map(({ op }) => `look for its run: kiloclaw-admin runs reconcile ${op}`),
+            ...(more > 0 ? ["look for all of them: kiloclaw-admin runs reconcile"] : []),
             "to start another one all the same, add --resend-unknown: that is written down as your decision",
           ],
         },
       );
+    }
     case "possible-orphan":
       throw new CliError(
         "outcome-unknown",
@@ -204,12 +220,20 @@ function startedOrThrow(outcome: Exclude<RecordedOutcome, { state: "conflict" }>
           ],
         },
       );
-    case "unknown":
+    case "unknown": {
+      const cause = usualCause(outcome.error);
       throw new CliError(
         "outcome-unknown",
         `no record of the run was found for ${who}; that is not proof that it did not start (${outcome.error.message})`,
-        { hint: ["look again before you start another one: kiloclaw-admin runs reconcile", look] },
+        {
+          hint: [
+            ...(cause === undefined ? [] : [cause]),
+            "look again before you start another one: kiloclaw-admin runs reconcile",
+            look,
+          ],
+        },
       );
+    }
     case "alarm":
     case "several":
       throw new CliError(
