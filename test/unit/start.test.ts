@@ -1,0 +1,436 @@
+/** One start against a platform that is made up: what counts as an answer, what is read when, and how often it is sent. */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { ApiError, refusal } from "../../src/api/api-error.ts";
+import type { Api } from "../../src/api/api.ts";
+import { admin, UPSTREAM_CODES } from "../../src/contract/procedures.ts";
+import { Journal, type Invocation } from "../../src/journal/journal.ts";
+import { Ledger } from "../../src/journal/ledger.ts";
+import { promptFacts } from "../../src/journal/record.ts";
+import { startRun, type StartOptions } from "../../src/runs/start.ts";
+import type { StartMark } from "../../src/runs/reconcile.ts";
+import { startOnRecord } from "../../src/runs/start-on-record.ts";
+
+const INSTANCE = "d0000000-0000-4000-8000-000000000001";
+const CUSTOMER = "c0000000-0000-4000-8000-000000000001";
+const ME = "a0000000-0000-4000-8000-000000000001";
+const COLLEAGUE = "a0000000-0000-4000-8000-000000000002";
+const PROMPT = "gateway crash-loops";
+const NEW = "b0000000-0000-4000-8000-000000000001";
+const TWIN = "b0000000-0000-4000-8000-000000000002";
+const OLD = "b0000000-0000-4000-8000-00000000000f";
+const REQUEST = {
+  userId: CUSTOMER,
+  userEmail: "jane@example.com",
+  instance: { id: INSTANCE },
+  prompt: PROMPT,
+  admin: { userId: ME, email: "ada.admin@kilocode.ai" },
+};
+
+interface Row {
+  readonly id: string;
+  readonly by?: string | null;
+  readonly prompt?: string;
+  status?: "running" | "completed";
+}
+
+/** A platform with one instance: its rows, its machine, and what it answers to starts, one after the other. */
+class Platform {
+  readonly rows: Row[] = [{ id: OLD, status: "completed" }];
+  readonly asked: string[] = [];
+  machine = "running";
+  /** Called before each answer to a list. */
+  onList: () => void = () => undefined;
+  onStatus: () => Promise<void> = async () => undefined;
+  readonly #answers: (() => string | Error)[];
+
+  constructor(...answers: (() => string | Error)[]) {
+    this.#answers = answers;
+  }
+
+  get sends(): number {
+    return this.asked.filter((path) => path === admin.startKiloCliRun.path).length;
+  }
+
+  readonly api = {
+    query: async ({ path }: { path: string }, input: { runId?: string }) => {
+      this.asked.push(path);
+      switch (path) {
+        case admin.get.path:
+          return instanceRow(this.machine);
+        case admin.listAllCliRuns.path: {
+          this.onList();
+          const runs = this.rows.map(listedRow);
+          return { runs, pagination: { offset: 0, limit: 100, total: runs.length, totalPages: 1 } };
+        }
+        case admin.getKiloCliRunStatus.path: {
+          await this.onStatus();
+          const row = this.rows.find(({ id }) => id === input.runId);
+          if (row) row.status = "completed";
+          return statusOf();
+        }
+        default:
+          throw new Error(path);
+      }
+    },
+    mutate: async ({ path }: { path: string }) => {
+      this.asked.push(path);
+      const answer = this.#answers.shift()?.();
+      if (typeof answer !== "string") throw answer ?? new Error("no answer is left");
+      return { ok: true as const, id: answer, startedAt: new Date(0) };
+    },
+  } as unknown as Api;
+}
+
+function instanceRow(machine: string) {
+  return {
+    id: INSTANCE,
+    user_id: CUSTOMER,
+    user_email: "jane@example.com",
+    organization_id: null,
+    sandbox_id: "s",
+    lifecycle_state: "active",
+    tracked_image_tag: null,
+    created_at: new Date(0),
+    destroyed_at: null,
+    workerStatus: { status: machine },
+    workerStatusError: null,
+  };
+}
+
+function listedRow({ id, by = ME, prompt = PROMPT, status = "running" }: Row) {
+  return {
+    id,
+    user_id: CUSTOMER,
+    user_email: "jane@example.com",
+    instance_id: INSTANCE,
+    initiated_by_admin_id: by,
+    initiated_by_admin_email: null,
+    prompt,
+    status,
+    exit_code: status === "completed" ? 0 : null,
+    started_at: new Date(0),
+    completed_at: null,
+  };
+}
+
+function statusOf() {
+  return {
+    hasRun: true,
+    status: "completed" as const,
+    output: "",
+    exitCode: 0,
+    startedAt: new Date(0),
+    completedAt: null,
+    prompt: PROMPT,
+    initiatedBy: "admin" as const,
+  };
+}
+
+const procedure = admin.startKiloCliRun.path;
+const own = (httpStatus: number, trpcCode: string, upstreamCode?: string, retryAfterMs?: number) =>
+  refusal(httpStatus, "no", { procedure, trpcCode, upstreamCode, retryAfterMs });
+const busy = () => own(409, "CONFLICT", UPSTREAM_CODES.alreadyActive);
+const throttled = (retryAfterMs = 0) => own(429, "TOO_MANY_REQUESTS", undefined, retryAfterMs);
+const lost = () => new ApiError("unreachable", "the connection broke", { procedure, sent: true, transient: true });
+const unsent = () => new ApiError("unreachable", "refused", { procedure, sent: false, transient: true });
+
+const start = (platform: Platform, options: Partial<StartOptions> = {}) =>
+  startRun(platform.api, REQUEST, {
+    stop: new AbortController().signal,
+    lookAfterMs: [0, 1],
+    beforeSending: async () => undefined,
+    ...options,
+  });
+
+const record = (platform: Platform, ledger: Ledger, resendUnknown = false) =>
+  startOnRecord(platform.api, REQUEST, ledger, {
+    stop: new AbortController().signal,
+    resendUnknown,
+    lookAfterMs: [0, 1],
+    onUnrecorded: (why) => expect.unreachable(why),
+  });
+
+describe("what counts as started", () => {
+  it("is the ID of a new run", async () => {
+    const platform = new Platform(() => NEW);
+    expect(await start(platform)).toMatchObject({ state: "started", run: { id: NEW } });
+    expect(platform.asked).toEqual([admin.get.path, admin.listAllCliRuns.path, procedure]);
+  });
+
+  it.each([
+    ["of a run that was there before", OLD],
+    ["of that run in capitals", OLD.toUpperCase()],
+    ["nil", "00000000-0000-0000-0000-000000000000"],
+    ["max", "ffffffff-ffff-ffff-ffff-ffffffffffff"],
+  ])("is not an ID that is %s: then the row is looked for", async (_, id) => {
+    const found = new Platform(() => id);
+    found.onList = () => {
+      if (found.sends > 0 && found.rows.length === 1) found.rows.push({ id: NEW });
+    };
+    expect(await start(found)).toMatchObject({ state: "found", run: { id: NEW } });
+    const unknown = new Platform(() => id);
+    expect(await start(unknown)).toMatchObject({ state: "unknown" });
+    expect(unknown.sends).toBe(1);
+  });
+
+  it("is not what ends the attempt in any other way", async () => {
+    const platform = new Platform(() => new TypeError("terminated"));
+    expect(await start(platform)).toMatchObject({ state: "unknown", error: { sent: true } });
+  });
+});
+
+describe("what counts as refused", () => {
+  it.each([
+    own(401, "UNAUTHORIZED"),
+    own(403, "FORBIDDEN"),
+    own(404, "NOT_FOUND", UPSTREAM_CODES.instanceNotFound),
+    own(412, "PRECONDITION_FAILED", UPSTREAM_CODES.routeUnavailable),
+  ])("at once: $httpStatus $upstreamCode", async (error) => {
+    const platform = new Platform(() => error);
+    expect(await start(platform)).toEqual({ state: "refused", error });
+    expect(platform.asked.at(-1)).toBe(procedure);
+  });
+
+  it.each([own(400, "BAD_REQUEST"), own(404, "NOT_FOUND"), own(412, "PRECONDITION_FAILED")])(
+    "after looks that found no row: the worker's own $httpStatus",
+    async (error) => {
+      const platform = new Platform(() => error);
+      const began = performance.now();
+      expect(await start(platform, { lookAfterMs: [0, 100, 200, 60_000] })).toEqual({ state: "refused", error });
+      expect(performance.now() - began).toBeGreaterThanOrEqual(195);
+      expect(platform.asked.slice(3)).toEqual(Array(3).fill(admin.listAllCliRuns.path));
+
+      const tried = new Platform(() => error);
+      tried.onList = () => {
+        if (tried.sends > 0 && tried.rows.length === 1) tried.rows.push({ id: NEW });
+      };
+      expect(await start(tried)).toMatchObject({ state: "found", run: { id: NEW } });
+    },
+  );
+
+  it.each([
+    ["the worker's own 409", own(409, "CONFLICT")],
+    ["a 500", own(500, "INTERNAL_SERVER_ERROR")],
+    ["a 404 that is not the platform's", refusal(404, "Not Found", { procedure })],
+    ["a 403 that is not the platform's", refusal(403, "Forbidden", { procedure })],
+    ["a 429 that is not the platform's", refusal(429, "slow down", { procedure })],
+    ["a 408", own(408, "TIMEOUT")],
+  ])("is not %s", async (_, error) => {
+    const platform = new Platform(() => error);
+    expect(await start(platform)).toMatchObject({ state: "unknown" });
+    expect(platform.sends).toBe(1);
+  });
+
+  it("is not what could not be looked into", async () => {
+    const platform = new Platform(() => own(400, "BAD_REQUEST"));
+    platform.onList = () => {
+      if (platform.sends > 0) throw refusal(502, "Bad Gateway", { procedure });
+    };
+    expect(await start(platform)).toMatchObject({ state: "unknown" });
+  });
+});
+
+describe("a 429", () => {
+  it("is waited out and sent again only after a look, three times at most", async () => {
+    const platform = new Platform(throttled, throttled, () => NEW);
+    expect(await start(platform)).toMatchObject({ state: "started" });
+    const look = admin.listAllCliRuns.path;
+    expect(platform.asked.slice(2)).toEqual([procedure, look, procedure, look, procedure]);
+
+    const error = throttled();
+    const never = new Platform(throttled, throttled, () => error);
+    expect(await start(never)).toEqual({ state: "refused", error });
+    expect(never.sends).toBe(3);
+  });
+
+  it("is not sent again once a row has appeared, whoever started it", async () => {
+    const tried = new Platform(throttled);
+    tried.onList = () => void (tried.sends > 0 && tried.rows.push({ id: NEW }));
+    expect(await start(tried)).toMatchObject({ state: "found", run: { id: NEW } });
+    const taken = new Platform(throttled);
+    taken.onList = () => void (taken.sends > 0 && taken.rows.push({ id: NEW, by: COLLEAGUE }));
+    expect(await start(taken)).toMatchObject({ state: "conflict", sent: true, inTheWay: { id: NEW } });
+  });
+
+  it("is not sent again where nobody can look, where the wait is too long, or by a job", async () => {
+    const blind = new Platform(throttled);
+    blind.onList = () => {
+      if (blind.sends > 0) throw refusal(502, "Bad Gateway", { procedure });
+    };
+    expect(await start(blind)).toMatchObject({ state: "unknown" });
+    const long = new Platform(() => throttled(60_001));
+    expect(await start(long)).toMatchObject({ state: "refused" });
+    const job = new Platform(throttled);
+    expect(await start(job, { insist: false })).toMatchObject({ state: "refused" });
+    expect([blind.sends, long.sends, job.sends]).toEqual([1, 1, 1]);
+  });
+
+  it("stays what is said of the start when the next attempt is not sent", async () => {
+    const error = throttled();
+    const platform = new Platform(() => error, unsent, unsent, unsent);
+    expect(await start(platform)).toEqual({ state: "refused", error });
+  });
+});
+
+describe("a machine that is busy", () => {
+  it("with a run just like ours: seen, and not taken for ours", async () => {
+    const platform = new Platform(busy);
+    platform.onList = () => {
+      if (platform.sends > 0 && platform.rows.length === 1) platform.rows.push({ id: TWIN });
+    };
+    expect(await start(platform)).toMatchObject({ state: "alike", run: { id: TWIN } });
+  });
+
+  it("with two of them: an alarm; with somebody else's: a conflict; with none on record: perhaps ours", async () => {
+    const two = new Platform(busy);
+    two.onList = () => void (two.sends > 0 && two.rows.push({ id: NEW }, { id: TWIN }));
+    expect(await start(two)).toMatchObject({ state: "alarm", runs: [{ id: NEW }, { id: TWIN }] });
+    const other = new Platform(busy);
+    other.onList = () => void (other.sends > 0 && other.rows.push({ id: NEW, by: null }));
+    expect(await start(other)).toMatchObject({ state: "conflict", sent: true, inTheWay: { id: NEW } });
+    expect(await start(new Platform(busy))).toMatchObject({ state: "possible-orphan" });
+  });
+});
+
+describe("what is read before a start", () => {
+  it.each(["starting", "restarting", "recovering", "provisioned", "destroying", "stopped"])(
+    "keeps it from being sent while the machine is %s",
+    async (status) => {
+      const platform = new Platform(() => NEW);
+      platform.machine = status;
+      expect(await start(platform)).toEqual({ state: "machine-down", machineStatus: status, sent: false });
+      expect(platform.sends).toBe(0);
+    },
+  );
+
+  it("is the IDs of all rows, also of those that do not fit", async () => {
+    const platform = new Platform(() => NEW);
+    platform.rows.push({ id: TWIN, by: COLLEAGUE, prompt: "another", status: "completed" });
+    let mark: StartMark | undefined;
+    await start(platform, { beforeSending: async (given) => void (mark = given) });
+    expect(mark?.known).toEqual([OLD, TWIN]);
+  });
+
+  it.each(["the poll of a run that has ended", "what is prepared"])(
+    "is read again where %s took more than two seconds",
+    async (what) => {
+      const platform = new Platform(() => NEW);
+      const late = async () => {
+        await sleep(2_100);
+        platform.rows.push({ id: TWIN, status: "completed" });
+      };
+      const isPoll = what.startsWith("the poll");
+      if (isPoll) platform.rows.push({ id: "b0000000-0000-4000-8000-00000000000e", status: "running" });
+      if (isPoll) platform.onStatus = late;
+      let mark: StartMark | undefined;
+      let prepared = 0;
+      const outcome = await start(platform, {
+        prepare: async () => {
+          if (!isPoll && prepared++ === 0) await late();
+        },
+        beforeSending: async (given) => void (mark = given),
+      });
+      expect(outcome).toMatchObject({ state: "started" });
+      expect(mark?.known).toContain(TWIN);
+      expect(platform.asked.filter((path) => path === admin.get.path)).toHaveLength(2);
+    },
+  );
+
+  it("is not trusted once it is old: a machine that has stopped meanwhile is not started on", async () => {
+    const platform = new Platform(() => NEW);
+    const outcome = await start(platform, {
+      prepare: async () => {
+        await sleep(2_100);
+        platform.machine = "stopped";
+      },
+    });
+    expect(outcome).toMatchObject({ state: "machine-down", sent: false });
+  });
+});
+
+describe("on record", () => {
+  let state: string;
+  const invocation: Invocation = {
+    action: "start",
+    profile: "default",
+    origin: "https://app.kilo.ai",
+    adminId: ME,
+    ticket: null,
+    reason: null,
+    tool: "0.0.0-test",
+    pid: process.pid,
+  };
+  beforeEach(async () => {
+    state = await mkdtemp(join(tmpdir(), "kiloclaw-start-"));
+  });
+  afterEach(() => rm(state, { recursive: true }));
+
+  it("a run just like ours closes the start, and no later search takes it for another start's", async () => {
+    const first = new Ledger(state, invocation);
+    expect(await record(new Platform(lost), first)).toMatchObject({ state: "unknown" });
+    await first.close();
+    const second = new Ledger(state, invocation);
+    const platform = new Platform(busy);
+    platform.onList = () => {
+      if (platform.sends > 0 && platform.rows.length === 1) platform.rows.push({ id: TWIN });
+    };
+    expect(await record(platform, second, true)).toMatchObject({ state: "alike" });
+    await second.close();
+    const third = new Ledger(state, invocation);
+    expect(await third.open()).toHaveLength(1);
+    expect(await record(platform, third)).toMatchObject({ state: "unsettled", intents: [{}] });
+    await third.close();
+  });
+
+  it("thousands of open starts on one instance cost one look at its rows", async () => {
+    const journal = await Journal.create(state, invocation);
+    const target = { userId: CUSTOMER, instanceId: INSTANCE, runId: null };
+    const count = 3_000;
+    await Promise.all(
+      Array.from({ length: count }, (_, n) =>
+        journal.append({
+          kind: "intent",
+          op: `e0000000-0000-4000-8000-${String(n).padStart(12, "0")}`,
+          ...target,
+          ...promptFacts(n === 7 ? "the one with a row" : `prompt ${n}`),
+          knownRunIds: [OLD],
+        }),
+      ),
+    );
+    await journal.end();
+    const platform = new Platform(() => NEW);
+    platform.rows.push({ id: TWIN, prompt: "the one with a row", status: "completed" });
+    const ledger = new Ledger(state, invocation);
+    const outcome = await record(platform, ledger);
+    expect(outcome).toMatchObject({ state: "unsettled" });
+    expect("intents" in outcome && outcome.intents).toHaveLength(count - 1);
+    expect(platform.asked).toEqual([admin.listAllCliRuns.path]);
+    expect(await ledger.open()).toHaveLength(count - 1);
+    await ledger.close();
+  });
+
+  it("tells two starts with one prompt apart by what each of them knew", async () => {
+    const journal = await Journal.create(state, invocation);
+    const target = { userId: CUSTOMER, instanceId: INSTANCE, runId: null };
+    const intent = (op: string, knownRunIds: string[]) =>
+      journal.append({ kind: "intent", op, ...target, ...promptFacts("twice"), knownRunIds });
+    await intent("e0000000-0000-4000-8000-000000000001", [OLD]);
+    await intent("e0000000-0000-4000-8000-000000000002", [OLD, NEW]);
+    await journal.end();
+    const platform = new Platform(() => "b0000000-0000-4000-8000-000000000003");
+    for (const id of [NEW, TWIN]) platform.rows.push({ id, prompt: "twice", status: "completed" });
+    const ledger = new Ledger(state, invocation);
+    expect(await record(platform, ledger)).toMatchObject({ state: "started" });
+    expect(await ledger.knownRuns()).toEqual(
+      expect.arrayContaining([
+        { runId: NEW, op: "e0000000-0000-4000-8000-000000000001" },
+        { runId: TWIN, op: "e0000000-0000-4000-8000-000000000002" },
+      ]),
+    );
+    await ledger.close();
+  });
+});
