@@ -1,4 +1,4 @@
-import { ApiError } from "../api/api-error.ts";
+import { ApiError, provesNothingHappened } from "../api/api-error.ts";
 import type { Api } from "../api/api.ts";
 import { withRetry } from "../api/retry.ts";
 import { wait } from "../async/wait.ts";
@@ -271,22 +271,6 @@ const RUN_ID = /^[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9
 /** Whether this can be the ID of a run that has just been started: a UUID of a version, and of none of the rows read before. */
 function isNewRunId(id: string, known: readonly string[]): boolean {
   return RUN_ID.test(id) && !known.includes(id.toLowerCase());
-}
-
-/** Whether the error proves that this request started nothing. 409 and 5xx do not: an earlier step may have started it. */
-function provesNothingHappened(error: ApiError): boolean {
-  if (error.trpcCode === undefined) return false;
-  switch (error.httpStatus) {
-    case 401:
-    case 403:
-      return true;
-    case 404:
-      return error.upstreamCode === UPSTREAM_CODES.instanceNotFound;
-    case 412:
-      return error.upstreamCode === UPSTREAM_CODES.routeUnavailable;
-    default:
-      return false;
-  }
 }
 
 /** Whether the platform wants less. Such a refusal comes from the worker, which may have tried before. */

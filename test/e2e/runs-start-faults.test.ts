@@ -223,7 +223,7 @@ describe("requests", () => {
     await desk.sandbox.remote.setFault({ name: "500", procedure: "get", instance, count: 3 });
     const { code, stderr } = await desk.run(["runs", "start", "-u", user, "-p", PROMPT]);
     expect(code).toBe(11);
-    expect(stderr).toContain("the platform answered 500");
+    expect(stderr).toContain("unexpected answer (HTTP 500)");
     expect((await desk.requests("startKiloCliRun")).length - before).toBe(0);
   });
 });

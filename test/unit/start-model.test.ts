@@ -4,7 +4,7 @@
  * could be.
  */
 import { expect, it, vi } from "vitest";
-import { ApiError, refusal } from "../../src/api/api-error.ts";
+import { ApiError, foreign, refusal } from "../../src/api/api-error.ts";
 import type { Api } from "../../src/api/api.ts";
 import { admin, UPSTREAM_CODES } from "../../src/contract/procedures.ts";
 import { startRun, type StartOutcome } from "../../src/runs/start.ts";
@@ -198,7 +198,7 @@ function refused(httpStatus: number, upstreamCode?: string): ApiError {
 }
 
 /** An HTTP 404 that is not the platform's: nothing in it says what became of the request. */
-const CONTRADICTION = refusal(404, "Not Found", { procedure: admin.startKiloCliRun.path });
+const CONTRADICTION = foreign(admin.startKiloCliRun.path, 404, "a page");
 
 function lost(procedure: string, { sent }: { sent: boolean }): ApiError {
   return new ApiError("unreachable", "the connection broke", { procedure, sent, transient: true });

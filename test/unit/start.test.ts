@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { ApiError, refusal } from "../../src/api/api-error.ts";
+import { ApiError, foreign, refusal } from "../../src/api/api-error.ts";
 import type { Api } from "../../src/api/api.ts";
 import { admin, UPSTREAM_CODES } from "../../src/contract/procedures.ts";
 import { Journal, type Invocation } from "../../src/journal/journal.ts";
@@ -186,6 +186,7 @@ describe("what counts as started", () => {
 describe("what counts as refused", () => {
   it.each([
     own(401, "UNAUTHORIZED"),
+    refusal(400, "no", { procedure, trpcCode: "BAD_REQUEST", hasZodError: true }),
     own(403, "FORBIDDEN"),
     own(404, "NOT_FOUND", UPSTREAM_CODES.instanceNotFound),
     own(412, "PRECONDITION_FAILED", UPSTREAM_CODES.routeUnavailable),
@@ -215,9 +216,9 @@ describe("what counts as refused", () => {
   it.each([
     ["the worker's own 409", own(409, "CONFLICT")],
     ["a 500", own(500, "INTERNAL_SERVER_ERROR")],
-    ["a 404 that is not the platform's", refusal(404, "Not Found", { procedure })],
-    ["a 403 that is not the platform's", refusal(403, "Forbidden", { procedure })],
-    ["a 429 that is not the platform's", refusal(429, "slow down", { procedure })],
+    ["a 404 that is not the platform's", foreign(procedure, 404, "a page")],
+    ["a 403 that is not the platform's", foreign(procedure, 403, "a page")],
+    ["a 429 that is not the platform's", foreign(procedure, 429, "a page")],
     ["a 408", own(408, "TIMEOUT")],
   ])("is not %s", async (_, error) => {
     const platform = new Platform(() => error);
@@ -228,7 +229,7 @@ describe("what counts as refused", () => {
   it("is not what could not be looked into", async () => {
     const platform = new Platform(() => own(400, "BAD_REQUEST"));
     platform.onList = () => {
-      if (platform.sends > 0) throw refusal(502, "Bad Gateway", { procedure });
+      if (platform.sends > 0) throw foreign(procedure, 502, "a page");
     };
     expect(await start(platform)).toMatchObject({ state: "unknown" });
   });
@@ -259,7 +260,7 @@ describe("a 429", () => {
   it("is not sent again where nobody can look, where the wait is too long, or by a job", async () => {
     const blind = new Platform(throttled);
     blind.onList = () => {
-      if (blind.sends > 0) throw refusal(502, "Bad Gateway", { procedure });
+      if (blind.sends > 0) throw foreign(procedure, 502, "a page");
     };
     expect(await start(blind)).toMatchObject({ state: "unknown" });
     const long = new Platform(() => throttled(60_001));
