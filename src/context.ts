@@ -14,7 +14,7 @@ import { Output } from "./terminal/output.ts";
 import { type ColorChoice } from "./terminal/paint.ts";
 import { Prompter } from "./terminal/prompter.ts";
 import type { Format } from "./terminal/records.ts";
-import { command, hint, type OptionsToType, type Said } from "./typed-command.ts";
+import { command, hint, plain, type OptionsToType, type Said } from "./typed-command.ts";
 
 /** The options that every command takes, as commander hands them over. */
 export interface CommonOptions {
@@ -147,9 +147,10 @@ export class Context {
   readonly config = async (): Promise<Config> => (await this.#settings).config;
 
   /** Which platform is meant. Looks at no token. */
-  readonly target = async (): Promise<Target & { readonly origin: Origin }> => {
+  readonly target = async (): Promise<Target & { readonly origin: Origin; readonly takesVariable: boolean }> => {
     const target = (await this.#settings).target();
-    return { ...target, origin: parseOrigin(target.host, target.hostSource) };
+    const origin = parseOrigin(target.host, target.hostSource);
+    return { ...target, origin, takesVariable: target.hostNamed || origin === DEFAULT_HOST };
   };
 
   /**
@@ -209,6 +210,7 @@ export class Context {
     if (credential?.fromEnvironment) return [(await import("./config/credentials.ts")).REPLACE_VARIABLE];
     return [
       hint`log in as an admin: ${command("auth login")}`,
+      ...(credential ? [] : await this.#variableAdvice()),
       // One that runs refuses to be started.
       ...(profile === "sandbox"
         ? [
@@ -290,7 +292,7 @@ export class Context {
     const target = await this.target();
     const { findCredential } = await import("./config/credentials.ts");
     const { env } = this.host;
-    const credential = await findCredential(this.paths.config, target.origin, env, this.keyring);
+    const credential = await findCredential(this.paths.config, target, env, this.keyring);
     if (env.KILOCLAW_ADMIN_TOKEN?.trim() && credential && !credential.fromEnvironment) {
       this.output.note(`KILOCLAW_ADMIN_TOKEN is not sent to ${target.origin}, which has a token of its own`);
     }
@@ -305,7 +307,7 @@ export class Context {
       throw new CliError("auth", `not logged in to ${origin} (profile "${profile}")`, {
         hint: [
           hint`log in: ${command("auth login")}`,
-          "or put an admin's token into KILOCLAW_ADMIN_TOKEN",
+          ...(await this.#variableAdvice("or put an admin's token into KILOCLAW_ADMIN_TOKEN")),
           ...(profile === "sandbox"
             ? []
             : [hint`or try everything on a sandbox: ${command("sandbox start", { "--detach": true })}`]),
@@ -319,6 +321,16 @@ export class Context {
       return (await this.connection()).credential?.token;
     };
     return this.#closing(new Api({ ...this.#transportTo(origin, credential.token), renewToken }));
+  }
+
+  /** What to do to use KILOCLAW_ADMIN_TOKEN here; `simply` where nothing else is needed. */
+  async #variableAdvice(...simply: string[]): Promise<readonly Said[]> {
+    const { origin, takesVariable } = await this.target();
+    if (takesVariable) return simply;
+    const why = this.host.env.KILOCLAW_ADMIN_TOKEN?.trim()
+      ? "KILOCLAW_ADMIN_TOKEN is not sent to a platform that only a profile names; name it"
+      : "or put an admin's token into KILOCLAW_ADMIN_TOKEN, and name its platform";
+    return [hint`${plain(why)}: export KILOCLAW_ADMIN_HOST=${origin}`];
   }
 
   /** Offers to log in to whoever has no token, or one that has expired by what is written in it. */

@@ -1,5 +1,5 @@
 /** Runs the command line in this process, as a user at a terminal or a script would run it as a process. */
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { clearLine, cursorTo, moveCursor } from "node:readline";
@@ -169,6 +169,8 @@ export interface Desk {
   readonly env: Readonly<Record<string, string>>;
   run(argv: readonly string[], options?: RunOptions): Promise<Result>;
   begin(argv: readonly string[], options?: RunOptions): Running;
+  /** Keeps the admin's token in the file, as a login does: for profiles, which never get that of the environment. */
+  logIn(): Promise<void>;
   /** Starts a run as a colleague would: past the command line under test. `of`: an instance ID, or its owner's e-mail. */
   startRun(of: string, prompt: string, token?: string): Promise<string>;
   /** The platform's row of a run: what is recorded, without asking the machine. */
@@ -222,6 +224,12 @@ export async function openDesk(options: Partial<SandboxOptions> = {}): Promise<D
     env,
     run: (argv, given) => run(argv, equip(given)),
     begin: (argv, given) => begin(argv, equip(given)),
+    logIn: () =>
+      writeFile(
+        join(configDir, "credentials.json"),
+        JSON.stringify({ tokens: { [sandbox.url]: sandbox.adminToken } }),
+        { mode: 0o600 },
+      ),
     startRun: async (of, prompt, token) => {
       const { id: instanceId } = await sandbox.remote.instance(of);
       const { user_id: userId } = await call(admin.get, { id: instanceId });

@@ -63,6 +63,22 @@ export function checksCertificates(env: Readonly<Record<string, string | undefin
   return env.NODE_TLS_REJECT_UNAUTHORIZED !== "0";
 }
 
+/** The parts of Node whose debug output has the headers or bytes of a request, and so the token. */
+const TELLING = ["http", "https", "net", "tls"];
+
+/**
+ * Whether Node itself would print what is sent: `NODE_DEBUG` names parts of Node, separated by commas, in any case and with `*`
+ * for any characters.
+ */
+export function printsRequests({ NODE_DEBUG }: Readonly<Record<string, string | undefined>>): boolean {
+  if (!NODE_DEBUG) return false;
+  return NODE_DEBUG.split(",").some((part) => {
+    const pattern = part.replaceAll(/[.*+?^${}()|[\]\\]/g, (special) => (special === "*" ? ".*" : `\\${special}`));
+    const named = new RegExp(`^${pattern}$`, "i");
+    return TELLING.some((telling) => named.test(telling));
+  });
+}
+
 /** Requests to one origin, each sent at most once, and its whole answer. */
 export class Transport {
   /** What time it is on the platform, by the answers so far. */
@@ -116,6 +132,7 @@ export class Transport {
     try {
       if (!checksCertificates(env) && !isLoopback(new URL(origin).hostname))
         throw unchecked(outgoing.procedure, origin);
+      if (printsRequests(env)) throw printed(outgoing.procedure);
       // Whatever the wire does or fails to do, the exchange ends with its time, its caller's wish or the machine's sleep.
       const answer = await unlessAborted(
         signal,
@@ -315,6 +332,16 @@ function unchecked(procedure: string, origin: Origin): ApiError {
       ],
     },
   );
+}
+
+/** Also without a token: an answer may hold one, and a path a code that is worth one. */
+function printed(procedure: string): ApiError {
+  return new ApiError("usage", "NODE_DEBUG would have Node print every request, the token included: nothing was sent", {
+    procedure,
+    sent: false,
+    transient: false,
+    hint: ["unset NODE_DEBUG", "to see each request without its secrets, use --debug"],
+  });
 }
 
 function networkCode(error: unknown): string | undefined {

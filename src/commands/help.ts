@@ -8,7 +8,9 @@ const TOPICS: Readonly<Record<string, () => string>> = {
     Object.entries(EXIT_CODES)
       .map(([code, meaning]) => `${code.padStart(3)}  ${meaning}`)
       .join("\n"),
-  environment: () => `KILOCLAW_ADMIN_TOKEN        the admin's token (before any stored one, except a sandbox's)
+  environment:
+    () => `KILOCLAW_ADMIN_TOKEN        an admin's token, which goes before a stored one; used for https://app.kilo.ai, and where --host or
+                            KILOCLAW_ADMIN_HOST names the platform, not where only a profile does
 KILOCLAW_ADMIN_HOST         the platform's address, such as https://app.kilo.ai
 KILOCLAW_ADMIN_PROFILE      the profile to use
 KILOCLAW_ADMIN_CONFIG_DIR   where settings, credentials and state are kept
@@ -24,6 +26,7 @@ HTTPS_PROXY, NO_PROXY       proxy for the platform
 NODE_EXTRA_CA_CERTS         further certificate authorities
 NODE_TLS_REJECT_UNAUTHORIZED
                             0: refused, nothing is sent to another machine without checking who answers
+NODE_DEBUG                  http, net, tls or *: refused, nothing is sent, as Node would print the token
 
 A flag comes before the environment, the environment before the profile, the profile before the default. What is in force, and
 where it comes from: kiloclaw-admin config list --show-origin`,

@@ -40,22 +40,30 @@ export function isToken(text: string): boolean {
   return /^[\x21-\x7e]+$/.test(text);
 }
 
+/** A platform that a token is looked for. */
+export interface TokenTarget {
+  readonly origin: string;
+  /** `KILOCLAW_ADMIN_TOKEN` is meant for it, see {@link findCredential}. */
+  readonly takesVariable: boolean;
+}
+
 /**
- * The token for an origin: `KILOCLAW_ADMIN_TOKEN` first, then where it was stored at login, the keyring or the file.
+ * The token for a platform: `KILOCLAW_ADMIN_TOKEN` where that is meant for it, then where it was stored at login, the keyring
+ * or the file.
  *
- * A platform on this machine that has a stored token is a sandbox, and gets that one: the variable may well hold a token of
- * the real platform.
+ * The variable does not say whose token it holds. It is meant for the published platform, and for one that was named beside it;
+ * what a settings file names may be a test system, or somebody else's.
  *
  * @throws CliError `auth` when the variable is not a token; `local-state` when file or keyring cannot be trusted or read.
  */
 export async function findCredential(
   directory: string,
-  origin: string,
+  { origin, takesVariable }: TokenTarget,
   env: Readonly<Record<string, string | undefined>>,
   openKeyring: OpenKeyring,
 ): Promise<Credential | undefined> {
   const fromEnv = env.KILOCLAW_ADMIN_TOKEN?.trim();
-  if (fromEnv && !(isOnThisMachine(origin) && (await storageOf(directory, origin)))) {
+  if (fromEnv && takesVariable) {
     if (isToken(fromEnv)) {
       return { token: fromEnv, source: "environment (KILOCLAW_ADMIN_TOKEN)", fromEnvironment: true };
     }
@@ -70,11 +78,6 @@ export async function findCredential(
   }
   const token = tokens[origin];
   return token === undefined ? undefined : { token, source: fileWords(directory), fromEnvironment: false };
-}
-
-/** Whether an origin is this machine's own: no other may be reached without TLS. */
-export function isOnThisMachine(origin: string): boolean {
-  return origin.startsWith("http:");
 }
 
 /** What to do about a token in the environment that is of no use. */

@@ -158,6 +158,8 @@ export interface Target {
   readonly host: string;
   /** Named in errors about the host. */
   readonly hostSource: string;
+  /** The user named it for this one command, or for this shell; not a file, and not the default. */
+  readonly hostNamed: boolean;
   readonly production: boolean;
   readonly confirm: Value<"confirm">;
 }
@@ -215,6 +217,7 @@ export class Settings {
       profile,
       host: host.value,
       hostSource: host.origin,
+      hostNamed: host.from === "flag" || host.from === "environment",
       production: this.get("production").value,
       confirm: this.get("confirm").value,
     };

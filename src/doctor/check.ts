@@ -22,7 +22,7 @@ export interface Setup {
   /** Aborted when the user wants the tool to end. */
   readonly stop: AbortSignal;
   config(): Promise<Config>;
-  target(): Promise<Target & { readonly origin: Origin }>;
+  target(): Promise<Target & { readonly origin: Origin; readonly takesVariable: boolean }>;
   connection(): Promise<{ readonly credential: Credential | undefined }>;
   keyring(): Promise<Keyring>;
   /** The way that every call takes, without a token. */

@@ -1,6 +1,6 @@
 import { lstat } from "node:fs/promises";
 import { readClaims } from "../api/token.ts";
-import { checkCredentials, credentialsPath, isOnThisMachine } from "../config/credentials.ts";
+import { checkCredentials, credentialsPath } from "../config/credentials.ts";
 import { KeyringUnavailable } from "../config/keyring.ts";
 import { CliError } from "../errors.ts";
 import { flawsOnTheWay } from "../files/trust.ts";
@@ -74,11 +74,11 @@ export const LOGIN: readonly Check[] = [
   },
 ];
 
-/** The variable goes before the file, which is not even looked at then; not so on this machine, where a sandbox may be. */
+/** Where the variable is meant for the platform, it goes before the file, which is not even looked at then. */
 async function isPassedOver({ host, target }: Setup): Promise<boolean> {
   if (!host.env.KILOCLAW_ADMIN_TOKEN) return false;
   return target().then(
-    ({ origin }) => !isOnThisMachine(origin),
+    ({ takesVariable }) => takesVariable,
     () => false,
   );
 }

@@ -6,6 +6,7 @@ import { lstatSync, readlinkSync, type Stats } from "node:fs";
 import { dirname, isAbsolute, join, parse, resolve, sep } from "node:path";
 import { getegid, geteuid } from "node:process";
 import { CliError } from "../errors.ts";
+import { quoted } from "../typed-command.ts";
 
 /**
  * What a file or folder is to the tool.
@@ -61,7 +62,7 @@ export function flawOf(
   const user = geteuid?.();
   if (user === undefined) return undefined;
   const flaw = (what: string, fix: string, refused = true): Flaw => {
-    return { path, what, remedy: `${fix} ${quoted(path)}`, refused };
+    return { path, what, remedy: `${fix} ${typed(path)}`, refused };
   };
   if (uid !== user && uid !== 0) return flaw("it belongs to another user", `sudo chown -h ${user}`);
   if (role !== "settings" && role !== "parent") {
@@ -145,7 +146,7 @@ function lookAt(path: string): Stats | undefined {
 }
 
 /** A path as a word for the shell; its plain folders stay outside of the quotes, where `~` can stand for them. */
-function quoted(path: string): string {
-  const [, folders = "", rest = ""] = /^((?:[\w@%+=:,.-]*\/)*)(.*)$/s.exec(path) ?? [];
-  return /^[\w@%+=:,.-]*$/.test(rest) ? path : `${folders}'${rest.replaceAll("'", "'\\''")}'`;
+function typed(path: string): string {
+  const [, folders = "", rest = ""] = /^((?:[\w@%+:,.-]*\/)*)(.*)$/s.exec(path) ?? [];
+  return rest === "" ? folders : `${folders}${quoted(rest)}`;
 }

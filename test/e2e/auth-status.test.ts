@@ -141,15 +141,22 @@ describe("auth status of several profiles", () => {
     expect(new Set([...refusing.seen, ...slow.seen])).toEqual(new Set(["Bearer other-token", "Bearer slow-token"]));
   });
 
-  it("never tries a token of the environment out on the others", async () => {
+  it("never tries a token of the environment out on a platform that only a profile names", async () => {
     const { hosts, tokens, refusing } = await several();
     const { [hosts.work]: _gone, ...others } = tokens;
     await settings("credentials.json", { tokens: others });
     const result = await at(["auth", "status", "--json"], { env: { ...own, ...env() } });
-    expect(result.code).toBe(0);
+    expect(result.code).toBe(4);
     const sources = rowsOf(result.stdout).map(({ profile, tokenSource }) => [profile, tokenSource]);
-    expect(sources).toContainEqual(["work", "environment (KILOCLAW_ADMIN_TOKEN)"]);
+    expect(sources).toContainEqual(["work", null]);
     expect(sources).toContainEqual(["default", null]);
+    const named = await at(["auth", "status", "--json"], {
+      env: { ...own, ...env(), KILOCLAW_ADMIN_HOST: hosts.work },
+    });
+    expect(named.code).toBe(0);
+    const used = rowsOf(named.stdout).map(({ profile, tokenSource }) => [profile, tokenSource]);
+    expect(used).toContainEqual(["work", "environment (KILOCLAW_ADMIN_TOKEN)"]);
+    expect(used).toContainEqual(["default", null]);
     expect(new Set(refusing.seen)).toEqual(new Set(["Bearer other-token"]));
   });
 
@@ -191,12 +198,84 @@ describe("auth status of several profiles", () => {
   });
 });
 
-it("after a login in a file, and with the variable set, a platform on this machine gets its own token", async () => {
-  await withToken(someone.desk.sandbox.adminToken, "--insecure-storage");
-  const { code, stdout, stderr } = await at(["auth", "status"], { env: { KILOCLAW_ADMIN_TOKEN: "canary" } });
-  expect(code).toBe(0);
-  expect(stdout).toMatch(/^token +file \(/m);
-  expect(stderr).toContain("KILOCLAW_ADMIN_TOKEN is not sent to http://127.0.0.1");
-  const out = await at(["logout"], { env: { KILOCLAW_ADMIN_TOKEN: "canary" } });
-  expect(out.stderr).toContain("KILOCLAW_ADMIN_TOKEN is set, and is the token that is used now");
+const asProfile = () => settings("config.json", { profiles: { default: { host: someone.desk.sandbox.url } } });
+
+describe("KILOCLAW_ADMIN_TOKEN", () => {
+  const canary = { KILOCLAW_ADMIN_TOKEN: "canary-of-the-real-platform" };
+  const byProfile = { KILOCLAW_ADMIN_HOST: "", ...canary };
+
+  it("is not for a platform that only a profile names: its stored token is used, and said", async () => {
+    await withToken(someone.desk.sandbox.adminToken, "--insecure-storage");
+    await asProfile();
+    const { code, stdout, stderr } = await at(["auth", "status"], { env: byProfile });
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^token +file \(/m);
+    expect(stderr).toContain(`KILOCLAW_ADMIN_TOKEN is not sent to ${someone.desk.sandbox.url}`);
+    const again = await at(["auth", "login", "--with-token", "--insecure-storage"], {
+      env: byProfile,
+      stdin: someone.desk.sandbox.adminToken,
+    });
+    expect(again.stderr).toContain(`KILOCLAW_ADMIN_TOKEN is not sent to ${someone.desk.sandbox.url}`);
+    expect((await at(["logout"], { env: byProfile })).stderr).not.toContain("KILOCLAW_ADMIN_TOKEN");
+  });
+
+  it.each(
+    [
+      ["runs", "list"],
+      ["auth", "status"],
+      ["runs", "start", "-u", "alice@example.com", "-p", "x"],
+    ].map((a) => [a]),
+  )("is never sent there, also where none is stored: %j exits 4 and names what to type", async (argv) => {
+    const { url, seen } = await platform((_request, response) => response.writeHead(401).end());
+    await settings("config.json", { profiles: { staging: { host: url } } });
+    const { code, stderr } = await at([...argv, "--profile", "staging"], { env: byProfile });
+    expect(code).toBe(4);
+    expect(stderr).toContain("KILOCLAW_ADMIN_TOKEN is not sent to a platform that only a profile names");
+    expect(stderr).toContain(`export KILOCLAW_ADMIN_HOST=${url}\n`);
+    expect(seen).toEqual([]);
+  });
+
+  it("is used where --host or KILOCLAW_ADMIN_HOST names the platform, before a stored token", async () => {
+    await settings("credentials.json", { tokens: { [someone.desk.sandbox.url]: "canary-stored" } });
+    const { url } = someone.desk.sandbox;
+    const token = { KILOCLAW_ADMIN_TOKEN: someone.desk.sandbox.adminToken };
+    expect((await at(["auth", "status"], { env: token })).stdout).toMatch(/^token +environment/m);
+    const byFlag = await at(["auth", "status", "--host", url], { env: { ...token, KILOCLAW_ADMIN_HOST: "" } });
+    expect(byFlag).toMatchObject({ code: 0, stdout: expect.stringMatching(/^token +environment/m) });
+    expect((await at(["logout"], { env: canary })).stderr).toContain("is the token that is used now");
+    const login = await at(["auth", "login", "--with-token", "--insecure-storage"], {
+      env: canary,
+      stdin: someone.desk.sandbox.adminToken,
+    });
+    expect(login.stderr).toContain("KILOCLAW_ADMIN_TOKEN is set and goes before the stored token");
+  });
+
+  it("is used for the published platform, which nobody needs to name", async () => {
+    const env = { ...byProfile, HTTPS_PROXY: "http://127.0.0.1:1" };
+    const { code, stdout } = await at(["auth", "status"], { env });
+    expect(code).toBe(11);
+    expect(stdout).toMatch(/^token +environment/m);
+  });
+
+  it("is no remedy by itself where only a profile names the platform", async () => {
+    await asProfile();
+    const { code, stderr } = await at(["runs", "list"], { env: { KILOCLAW_ADMIN_HOST: "" } });
+    expect(code).toBe(4);
+    expect(stderr).toContain(
+      `put an admin's token into KILOCLAW_ADMIN_TOKEN, and name its platform: export KILOCLAW_ADMIN_HOST=${someone.desk.sandbox.url}\n`,
+    );
+  });
+
+  it("is not what doctor finds there", async () => {
+    await asProfile();
+    const { stdout } = await at(["doctor", "-o", "jsonl"], { env: byProfile });
+    const checks = stdout
+      .trim()
+      .split("\n")
+      .map((line) => z.record(z.string(), z.unknown()).parse(JSON.parse(line)));
+    expect(checks.find(({ name }) => name === "token")).toMatchObject({
+      result: "fail",
+      remedy: expect.stringContaining(`export KILOCLAW_ADMIN_HOST=${someone.desk.sandbox.url}`),
+    });
+  });
 });

@@ -122,11 +122,13 @@ describe("storage", () => {
     expect(result.stderr).toContain(`run: sudo chown -h 0 ${join(someone.configDir, "credentials.json")}`);
   });
 
-  it("in the keyring goes before KILOCLAW_ADMIN_TOKEN for a platform on this machine, and says so", async () => {
+  it("in the keyring is used where only a profile names the platform, whatever KILOCLAW_ADMIN_TOKEN is, and says so", async () => {
     const { folder, asked } = await withKeyring(WORKING);
     await at(["login", "--with-token"], { root: folder, stdin: someone.desk.sandbox.adminToken });
     const before = (await asked()).length;
-    const env = { KILOCLAW_ADMIN_TOKEN: "canary-of-the-real-platform" };
+    const profiles = { default: { host: someone.desk.sandbox.url } };
+    await writeFile(join(someone.configDir, "config.json"), JSON.stringify({ profiles }));
+    const env = { KILOCLAW_ADMIN_HOST: "", KILOCLAW_ADMIN_TOKEN: "canary-of-the-real-platform" };
     const { code, stderr } = await at(["runs", "list", "-q"], { root: folder, env });
     expect(code).toBe(0);
     expect(stderr).toBe("");

@@ -227,8 +227,9 @@ describe("the credentials", () => {
     await store(0o644);
     const elsewhere = await examine({}, ["--host", "https://nope.invalid"]);
     expect([elsewhere.by["credentials-file"]?.result, elsewhere.by.token?.result]).toEqual(["warn", "ok"]);
-    // A platform on this machine gets the token that is stored for it, whatever is in the variable.
-    expect((await examine()).by["credentials-file"]?.result).toBe("fail");
+    await writeFile(config, JSON.stringify({ profiles: { mine: { host: desk.sandbox.url } } }));
+    const byProfile = await examine({ env: { KILOCLAW_ADMIN_HOST: "" } }, ["--profile", "mine"]);
+    expect(byProfile.by["credentials-file"]?.result).toBe("fail");
   });
 
   it("that do not exist: says how to log in, and how to keep a token without a keyring", async () => {

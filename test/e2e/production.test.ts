@@ -1,6 +1,6 @@
 /** Nobody mistakes production for anything else. */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { writeFile } from "node:fs/promises";
+import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { openDesk, type Desk } from "../harness.ts";
 
@@ -14,7 +14,7 @@ beforeAll(async () => {
   host = new URL(desk.sandbox.url).host;
 });
 afterAll(() => desk.close());
-beforeEach(() => place({ production: true }));
+beforeEach(() => Promise.all([desk.logIn(), place({ production: true })]));
 
 /** The profile "eu" leads to the sandbox; the desk's own address stands aside. */
 const place = (settings: object) =>
@@ -22,7 +22,7 @@ const place = (settings: object) =>
     join(desk.configDir, "config.json"),
     JSON.stringify({ profile: "eu", profiles: { eu: { host: desk.sandbox.url, ...settings } } }),
   );
-const env = { KILOCLAW_ADMIN_HOST: "" };
+const env = { KILOCLAW_ADMIN_HOST: "", KILOCLAW_ADMIN_TOKEN: "" };
 const atTerminal = { env, tty: true };
 const started = (stdout: string) => desk.row(stdout.trim());
 const running = () => desk.startRun("alice@example.com", LONG);
@@ -92,7 +92,8 @@ describe("production", () => {
   });
 
   it("marks the offer to log in", async () => {
-    const command = desk.begin(["runs", "list"], { ...atTerminal, env: { ...env, KILOCLAW_ADMIN_TOKEN: "" } });
+    await rm(join(desk.configDir, "credentials.json"));
+    const command = desk.begin(["runs", "list"], atTerminal);
     await command.waitFor(new RegExp(`PRODUCTION ${host} .*Not logged in to \\S+ Log in now\\?`));
     command.type("n\r");
     expect((await command.done).code).toBe(4);

@@ -12,10 +12,11 @@ beforeAll(async () => {
   desk = await openDesk();
   const profile = { host: desk.sandbox.url, requireTicket: true, ticketPattern: "INC-[0-9]+", requireReason: true };
   await writeFile(join(desk.configDir, "config.json"), JSON.stringify({ profiles: { strict: profile } }));
+  await desk.logIn();
 });
 afterAll(() => desk.close());
 
-const strict = { KILOCLAW_ADMIN_HOST: "", KILOCLAW_ADMIN_PROFILE: "strict" };
+const strict = { KILOCLAW_ADMIN_HOST: "", KILOCLAW_ADMIN_TOKEN: "", KILOCLAW_ADMIN_PROFILE: "strict" };
 const start = (user: string, ...more: string[]) => ["runs", "start", "-u", user, "-p", QUICK, ...more];
 const journal = async (...argv: string[]) => {
   const { stdout } = await desk.run(["audit", "log", "--json", ...argv], { env: strict });

@@ -99,6 +99,21 @@ describe("the program", () => {
     expect(refused.code).toBe(4);
     expect(`${refused.stdout}${refused.stderr}`).not.toContain("canary");
   });
+
+  it.each(["http", "net", "*"])("shows it to nobody with NODE_DEBUG=%s either, and sends nothing", async (named) => {
+    const before = (await desk.sandbox.remote.requests()).length;
+    for (const argv of [
+      ["runs", "list"],
+      ["runs", "start", "-u", "bob@example.com", "-p", "x"],
+      ["auth", "status"],
+    ]) {
+      const { code, stdout, stderr } = await run(argv, { NODE_DEBUG: named });
+      expect(code).toBe(2);
+      expect(stderr).toContain("unset NODE_DEBUG");
+      expect(`${stdout}${stderr}`).not.toContain(desk.sandbox.adminToken);
+    }
+    expect(await desk.sandbox.remote.requests()).toHaveLength(before);
+  });
 });
 
 describe("simultaneous starts", () => {

@@ -48,7 +48,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   async: [],
   errors: [],
   contract: [],
-  files: ["errors"],
+  files: ["errors", "typed-command"],
   "exit-codes": ["errors"],
   terminal: ["async", "errors"],
   config: ["async", "errors", "files"],

@@ -509,6 +509,37 @@ describe("a process that checks no certificates", () => {
   });
 });
 
+describe("a process whose Node prints what is sent", () => {
+  it.each(["http", "HTTP", "fs,net", "tls", "*", "ht*", "h*p", "https", "x,*"])(
+    "sends nothing: NODE_DEBUG=%s",
+    async (named) => {
+      let asked = 0;
+      const url = await serving((_request, response) => {
+        asked += 1;
+        response.end("{}");
+      });
+      for (const token of [TOKEN, undefined]) {
+        const transport = new Transport({ ...options(url), token, env: { NODE_DEBUG: named } });
+        opened.push(transport);
+        const failure = await failureOf(exchange(transport));
+        expect(failure).toMatchObject({
+          kind: "usage",
+          sent: false,
+          hints: expect.arrayContaining(["unset NODE_DEBUG"]),
+        });
+      }
+      expect(asked).toBe(0);
+    },
+  );
+
+  it.each(["fs", "https2", "xhttp", "module,timer", "ht.p", ""])("is none with NODE_DEBUG=%s", async (named) => {
+    const url = await serving((_request, response) => response.end("{}"));
+    const transport = new Transport({ ...options(url), env: { NODE_DEBUG: named } });
+    opened.push(transport);
+    expect(await exchange(transport)).toMatchObject({ status: 200 });
+  });
+});
+
 describe("a proxy", () => {
   it.each([
     ["", ["kiloclaw.test:443"]],

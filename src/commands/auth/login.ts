@@ -2,7 +2,7 @@ import { text } from "node:stream/consumers";
 import { Option, type Command } from "@commander-js/extra-typings";
 import { readClaims } from "../../api/token.ts";
 import { whoAmI } from "../../api/who-am-i.ts";
-import { isOnThisMachine, isToken } from "../../config/credentials.ts";
+import { isToken } from "../../config/credentials.ts";
 import type { Context } from "../../context.ts";
 import { CliError } from "../../errors.ts";
 import type { OpenContext } from "../../program.ts";
@@ -54,11 +54,9 @@ async function login(context: Context, options: LoginOptions): Promise<void> {
   output.success(`logged in to ${done.host}`);
   await output.item(done, loginView);
   if (!host.env.KILOCLAW_ADMIN_TOKEN) return;
-  output.warn(
-    isOnThisMachine(done.host)
-      ? `KILOCLAW_ADMIN_TOKEN is set, and is not sent to ${done.host} from now on`
-      : "KILOCLAW_ADMIN_TOKEN is set and goes before the stored token",
-  );
+  if ((await context.target()).takesVariable)
+    output.warn("KILOCLAW_ADMIN_TOKEN is set and goes before the stored token");
+  else output.note(`KILOCLAW_ADMIN_TOKEN is not sent to ${done.host}, which has a token of its own`);
 }
 
 /**

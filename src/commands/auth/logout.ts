@@ -12,12 +12,14 @@ export function configure(command: Command, open: OpenContext): void {
 
 async function logout(context: Pick<Context, "host" | "keyring" | "output" | "paths" | "target">): Promise<void> {
   const { host, keyring, output, paths } = context;
-  const { origin } = await context.target();
+  const { origin, takesVariable } = await context.target();
   const where = await removeToken(paths.config, origin, keyring);
   if (where === undefined) output.note(`no token is stored for ${origin}`);
   else {
     output.success(`logged out of ${origin}; its token was removed from ${where}`);
     output.note("the token itself stays valid until it expires or is revoked on the platform");
   }
-  if (host.env.KILOCLAW_ADMIN_TOKEN) output.warn("KILOCLAW_ADMIN_TOKEN is set, and is the token that is used now");
+  if (host.env.KILOCLAW_ADMIN_TOKEN && takesVariable) {
+    output.warn("KILOCLAW_ADMIN_TOKEN is set, and is the token that is used now");
+  }
 }

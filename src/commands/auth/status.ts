@@ -45,7 +45,7 @@ export function configure(command: Command, open: OpenContext): void {
       "after",
       examples("kiloclaw-admin auth status", "kiloclaw-admin auth status --profile sandbox --json") +
         "\n\nShows every profile; with --profile or --host only that one. The exit code is about the current one. A token in" +
-        "\nKILOCLAW_ADMIN_TOKEN is tried out on that one only.",
+        "\nKILOCLAW_ADMIN_TOKEN is tried out on that one only, where it is used: see kiloclaw-admin help environment",
     )
     .action(async () => status(await open()));
 }
@@ -79,7 +79,7 @@ interface Look {
 }
 
 async function look(context: Needs, target: Target, current: boolean): Promise<Look> {
-  const { apiAs, keyring, paths, stop } = context;
+  const { apiAs, host, keyring, paths, stop } = context;
   const late = limit(stop, OTHERS_MS);
   let row: AuthStatus = { ...UNKNOWN, profile: target.profile, current, host: target.host };
   try {
@@ -88,8 +88,12 @@ async function look(context: Needs, target: Target, current: boolean): Promise<L
     // A token in the environment is meant for the current one.
     const credential = current
       ? (await context.connection()).credential
-      : await findCredential(paths.config, origin, {}, keyring);
-    if (!credential) return { row: { ...row, usable: false, reason: "there is no token" } };
+      : await findCredential(paths.config, { origin, takesVariable: false }, {}, keyring);
+    if (!credential) {
+      const unused = current && host.env.KILOCLAW_ADMIN_TOKEN?.trim();
+      const reason = `there is no token${unused ? "; KILOCLAW_ADMIN_TOKEN is not used here" : ""}`;
+      return { row: { ...row, usable: false, reason } };
+    }
     const { source, token } = credential;
     row = { ...row, tokenSource: source, expiresAt: readClaims(token)?.expiresAt ?? null };
     const api = await apiAs(token, origin, current ? stop : late.signal);

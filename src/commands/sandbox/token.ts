@@ -16,7 +16,7 @@ export function configure(command: Command, open: OpenContext): void {
       "after",
       examples(
         "KILOCLAW_ADMIN_TOKEN=$(kiloclaw-admin sandbox token --as plain@example.com) \\",
-        "  kiloclaw-admin --profile sandbox auth status     what a non-admin sees",
+        "  kiloclaw-admin auth status --host $(kiloclaw-admin config get host --profile sandbox)     what a non-admin sees",
       ),
     )
     .action(async (options) => token(await open(), options));
