@@ -61,6 +61,11 @@ export class ApiError extends CliError {
     this.retryAfterMs = details.retryAfterMs;
     this.transient = details.transient;
   }
+
+  /** Something in between has answered, or the answer contradicts itself. */
+  get foreign(): boolean {
+    return this.kind === "unreachable" && !this.own && this.httpStatus !== undefined;
+  }
 }
 
 /** The one code that each of these statuses comes with where nothing was tried; without it, the worker may have tried. */

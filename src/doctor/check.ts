@@ -65,6 +65,9 @@ export interface Check {
 
 export const USUAL_LIMIT_MS = 5_000;
 
+/** What to do where something else answers in the platform's place. */
+export const FIND_OUT = "check the address, the proxy, and whether this network wants you to log in";
+
 export const ok = (found: string): Finding => ({ result: "ok", found, remedy: [] });
 export const skipped = (why: string): Finding => ({ result: "skipped", found: why, remedy: [] });
 export const warn = (found: string, ...remedy: readonly Said[]): Finding => ({

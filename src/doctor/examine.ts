@@ -1,8 +1,9 @@
+import { ApiError } from "../api/api-error.ts";
 import { limit } from "../async/limit.ts";
 import { unlessAborted } from "../async/on-abort.ts";
 import { CliError } from "../errors.ts";
 import { command, hint } from "../typed-command.ts";
-import { fail, skipped, USUAL_LIMIT_MS, type Check, type Finding, type Setup, type Stage } from "./check.ts";
+import { fail, FIND_OUT, skipped, USUAL_LIMIT_MS, type Check, type Finding, type Setup, type Stage } from "./check.ts";
 import { Examined } from "./examined.ts";
 import { LOGIN } from "./login.ts";
 import { NETWORK } from "./network.ts";
@@ -78,6 +79,7 @@ async function limited(check: Check, examined: Examined, whole: AbortSignal): Pr
 }
 
 function asFinding(error: unknown): Finding {
+  if (error instanceof ApiError && error.foreign) return fail(error.message, FIND_OUT);
   if (error instanceof CliError) return fail(error.message, ...(error.hints.length > 0 ? error.hints : [SEE_MORE]));
   throw error;
 }

@@ -1,6 +1,8 @@
+import { isOwnRestRefusal } from "../api/own-answer.ts";
 import { whoAmI } from "../api/who-am-i.ts";
-import { profile, restError } from "../contract/rest.ts";
-import { fail, ok, skipped, warn, type Check, type Finding } from "./check.ts";
+import { bodyInWords, tryJson } from "../api/words.ts";
+import { profile } from "../contract/rest.ts";
+import { fail, FIND_OUT, ok, skipped, warn, type Check, type Finding } from "./check.ts";
 
 const SECOND_MS = 1_000;
 const MINUTE_MS = 60 * SECOND_MS;
@@ -12,17 +14,17 @@ export const PLATFORM: readonly Check[] = [
     needs: ["certificate-check", "tls"],
     limitMs: 6_000,
     look: async (examined, signal) => {
-      const { status, text, askedAt, answeredAt } = await examined.answer(signal);
+      const answer = await examined.answer(signal);
+      const { status, text, askedAt, answeredAt } = answer;
       const time = `${answeredAt - askedAt} ms`;
+      const own = isOwnRestRefusal(answer) || profile.answer.safeParse(tryJson(text)).success;
       if (status >= 500 || status === 429) {
-        return fail(`it answers, with HTTP ${status} (${time})`, "the platform has trouble; try again later");
+        const what = own ? "" : `: ${bodyInWords(text)}`;
+        return fail(`it answers, with HTTP ${status} (${time})${what}`, "the platform has trouble; try again later");
       }
-      const body = tryJson(text);
-      if (restError.safeParse(body).success || profile.answer.safeParse(body).success) return ok(`in ${time}`);
-      return fail(
-        `something else than the platform answers there (HTTP ${status}, ${time})`,
-        "check the address, the proxy, and whether this network wants you to log in",
-      );
+      if (own) return ok(`in ${time}`);
+      const found = `something else than the platform answers there (HTTP ${status}, ${time}): ${bodyInWords(text)}`;
+      return fail(found, FIND_OUT);
     },
   },
   {
@@ -82,13 +84,5 @@ function setClock(platform: string): string {
       return "w32tm /resync";
     default:
       return "sudo timedatectl set-ntp true";
-  }
-}
-
-function tryJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
   }
 }

@@ -2,6 +2,8 @@
 
 export const QUICK_POLL_MS = 2_000;
 export const SLOW_POLL_MS = 10_000;
+/** So many answers in a row that this version does not understand, and it is not going to. */
+export const MAX_NOT_UNDERSTOOD = 3;
 /** Characters of output a second that all watched runs together may cost; each answer brings the whole of a run's output. */
 export const OUTPUT_BUDGET = 4 * 2 ** 20;
 /** Polls of one run are this much apart from each other by chance, so that many tools do not ask in step. */

@@ -1,8 +1,8 @@
+import { ApiError, provesNothingHappened } from "../api/api-error.ts";
 import { wait } from "../async/wait.ts";
-import { ApiError } from "../api/api-error.ts";
 import type { Api } from "../api/api.ts";
 import { admin } from "../contract/procedures.ts";
-import { CliError, type ErrorKind } from "../errors.ts";
+import { CliError } from "../errors.ts";
 import { graceAfter } from "./grace.ts";
 import { runRef } from "./run-ref.ts";
 import type { Run } from "./run.ts";
@@ -47,18 +47,16 @@ export async function cancelRun(api: Api, run: Run, { keepOutput, force, stop }:
   return { run: await sendCancel(api, before.run, stop), alreadyEnded: false };
 }
 
-/** What is no answer to a cancel that was sent, although a read would not be tried again after it. */
-const LEAVES_OPEN = new Set<ErrorKind>(["interrupted", "incompatible", "conflict"]);
-
 /** Cancelling twice does no harm, so whatever is not an answer is followed by a look and another try. */
 async function sendCancel(api: Api, run: Run, stop: AbortSignal): Promise<Run> {
   // Once the request is out, what became of the run is worth a few seconds more.
   const { signal, release } = graceAfter(stop, ANSWER_AFTER_STOP_MS);
   let failure: ApiError | undefined;
-  let sent = false;
+  /** A request is out that may have been carried out. Nothing that comes after it says that it was not, but the run's status. */
+  let open = false;
   let known = true;
   const note = (error: unknown) => {
-    if (!(error instanceof ApiError) || !(error.transient || (sent && LEAVES_OPEN.has(error.kind)))) throw error;
+    if (!(error instanceof ApiError) || !(error.transient || open)) throw error;
     failure = error;
   };
   try {
@@ -68,10 +66,10 @@ async function sendCancel(api: Api, run: Run, stop: AbortSignal): Promise<Run> {
       if (signal.aborted) break;
       try {
         await api.mutate(admin.cancelKiloCliRun, runRef(run), { signal });
-        sent = true;
+        open = true;
         failure = undefined;
       } catch (error) {
-        sent ||= error instanceof ApiError && error.sent;
+        open ||= error instanceof ApiError && !changedNothing(error);
         note(error);
         if (failure && !failure.sent) continue;
       }
@@ -100,6 +98,11 @@ async function sendCancel(api: Api, run: Run, stop: AbortSignal): Promise<Run> {
     retryable: true,
     cause: failure,
   });
+}
+
+/** Whether a cancel that ended like this was not carried out: the platform did not even try. */
+function changedNothing(error: ApiError): boolean {
+  return provesNothingHappened(error) || (error.trpcCode !== undefined && error.kind === "not-found");
 }
 
 /** Why runs on machines that do not run are not cancelled. */

@@ -10,6 +10,8 @@ export interface Look {
   /** Characters that were new since the look before; `null` at the first. */
   readonly grewBy: number | null;
   readonly problem: string | null;
+  /** It was the platform's database that failed, at storing what the machine said. */
+  readonly unstorable: boolean;
   /** The platform answered, in its own words, and could not get an answer from the machine's controller. */
   readonly controllerFailed: boolean;
 }
@@ -210,7 +212,7 @@ function inProgress(evidence: Evidence, run: Run, steps: Steps, duration: (ms: n
       next: [steps.runs, steps.instance],
     };
   }
-  if (trouble.length > 0 && trouble.every(({ problem }) => isUnstorable(problem))) {
+  if (trouble.length > 0 && trouble.every(({ unstorable }) => unstorable)) {
     return {
       verdict: "output-unstorable",
       summary:
@@ -235,11 +237,6 @@ function inProgress(evidence: Evidence, run: Run, steps: Steps, duration: (ms: n
     summary: `the platform gave no answer about ${machine === "unknown" ? "its machine" : "it"}${problem ? `: ${problem}` : ""}; the run is not affected`,
     next: [steps.again, steps.instance],
   };
-}
-
-/** The platform's database cannot hold a NUL; its error begins with the statement that failed. */
-function isUnstorable(problem: string | null): boolean {
-  return problem?.includes("Failed query: update") ?? false;
 }
 
 function ended(evidence: Evidence, run: Run, steps: Steps): Judgement {

@@ -163,6 +163,7 @@ function lookOf(status: Status, cursor: OutputCursor, answered: boolean): Look {
     outputLength: output.length,
     grewBy: answered ? fresh : null,
     problem: null,
+    unstorable: false,
     controllerFailed: false,
   };
 }
@@ -174,6 +175,8 @@ function troubleOf(error: ApiError): Look {
     outputLength: null,
     grewBy: null,
     problem: error.message,
+    // The platform's database cannot hold a NUL; its error begins with the statement that failed.
+    unstorable: error.detail?.includes("Failed query: update") ?? false,
     controllerFailed: error.trpcCode !== undefined && /KiloClaw API error \((404|500)\)/.test(error.message),
   };
 }

@@ -4,6 +4,7 @@ import { ApiError } from "../api/api-error.ts";
 import type { Api } from "../api/api.ts";
 import { backoff } from "../api/retry.ts";
 import { CliError } from "../errors.ts";
+import { MAX_NOT_UNDERSTOOD } from "./cadence.ts";
 import { OutputCursor, type NewOutput } from "./output-cursor.ts";
 import type { Run } from "./run.ts";
 import { machineOf, pollRun } from "./settle.ts";
@@ -43,7 +44,8 @@ function clock(): number {
  * Follows a run to its end. Polling is also what records the end on the platform.
  *
  * @throws CliError `still-running` at the time limit or after five minutes without an answer; `conflict` when the machine is
- *   known to be down (asking would mark the run failed); `auth` when the token is refused; `not-found`.
+ *   known to be down (asking would mark the run failed); `auth` when the platform itself refuses the token; `incompatible` when
+ *   its answers cannot be understood; `not-found`.
  */
 export async function* watchRun(api: Api, run: Run, options: WatchOptions): AsyncGenerator<WatchEvent> {
   const time = limit(options.stop, options.timeoutMs);
@@ -67,6 +69,7 @@ async function* follow(
   let lastGrowth = began;
   let lastAnswer = began;
   let failures = 0;
+  let notUnderstood = 0;
   let current = run;
   while (!stop.aborted) {
     let pause: number;
@@ -75,6 +78,7 @@ async function* follow(
       if (!status.hasRun) throw new CliError("not-found", `the platform does not know run ${run.id} any more`);
       current = polled;
       failures = 0;
+      notUnderstood = 0;
       lastAnswer = clock();
       const fresh = cursor.next(status.output ?? "");
       if ((fresh.text !== "" || fresh.gap || fresh.revised) && !current.outcomeUnknown) {
@@ -92,8 +96,10 @@ async function* follow(
       if (stop.aborted) return;
       if (time.expired) throw gaveUp(run, "the time limit is reached");
       if (!(error instanceof ApiError)) throw error;
-      if (error.kind === "auth") throw refused(run, error);
+      if (error.kind === "auth") throw stopped(run, error);
       if (!error.transient) throw error;
+      notUnderstood = error.kind === "incompatible" ? notUnderstood + 1 : 0;
+      if (notUnderstood === MAX_NOT_UNDERSTOOD) throw stopped(run, error);
       if (clock() - lastAnswer > PATIENCE_MS) throw gaveUp(run, "the platform does not answer", error);
       failures += 1;
       pause = error.retryAfterMs === undefined ? 0 : Math.min(error.retryAfterMs, LONGEST_RETRY_AFTER_MS);
@@ -112,7 +118,7 @@ export async function refuseIfMachineIsDown(api: Api, run: Run, signal?: AbortSi
   // Where the platform does not answer, watching has patience with it; this question has not.
   const machine = await machineOf(api, run, signal).catch((error: unknown) => {
     if (!(error instanceof ApiError) || error.transient || error.kind === "interrupted") return "unknown";
-    throw error.kind === "auth" ? refused(run, error) : error;
+    throw error.kind === "auth" ? stopped(run, error) : error;
   });
   if (machine !== "down") return;
   throw new CliError("conflict", `run ${run.id} cannot be followed: its instance is not running`, {
@@ -131,9 +137,10 @@ export function stateAfter(error: unknown): "machine-down" | "given-up" | undefi
   return error.kind === "still-running" && error.cause === undefined ? undefined : "given-up";
 }
 
-function refused(run: Run, { message, hints }: ApiError): CliError {
-  return new CliError("auth", `stopped watching run ${run.id}: ${message}; the run goes on`, {
-    hint: [...hints, `then take it up again: kiloclaw-admin runs watch ${run.id}`],
+function stopped(run: Run, error: ApiError): CliError {
+  return new CliError(error.kind, `stopped watching run ${run.id}: ${error.message}; the run goes on`, {
+    cause: error,
+    hint: [...error.hints, `then take it up again: kiloclaw-admin runs watch ${run.id}`],
   });
 }
 

@@ -1,7 +1,7 @@
 import { ApiError } from "../api/api-error.ts";
 import { backoff } from "../api/retry.ts";
 import type { CliError } from "../errors.ts";
-import { QUICK_POLL_MS } from "./cadence.ts";
+import { MAX_NOT_UNDERSTOOD, QUICK_POLL_MS } from "./cadence.ts";
 import { tailOf } from "./output-tail.ts";
 import type { Pace } from "./pace.ts";
 import type { Run } from "./run.ts";
@@ -30,6 +30,7 @@ export class WatchedRun implements Turn {
   #lastGrowth: number;
   #lastAnswer: number;
   #failures = 0;
+  #notUnderstood = 0;
   #size: number | undefined;
   #tail = "";
 
@@ -71,6 +72,7 @@ export class WatchedRun implements Turn {
     this.#tail = tail;
     this.#lastAnswer = now;
     this.#failures = 0;
+    this.#notUnderstood = 0;
     this.#pace.recover();
     const before = this.watched;
     this.#change({ run, problem: null });
@@ -89,7 +91,8 @@ export class WatchedRun implements Turn {
    * @returns how long the platform asked to be left alone, in milliseconds.
    */
   failed(error: CliError, now: number): number {
-    const transient = error instanceof ApiError && error.transient;
+    this.#notUnderstood = error.kind === "incompatible" ? this.#notUnderstood + 1 : 0;
+    const transient = error instanceof ApiError && error.transient && this.#notUnderstood < MAX_NOT_UNDERSTOOD;
     if (!transient || now - this.#lastAnswer > PATIENCE_MS) {
       this.finish({ state: "given-up", problem: error.message });
       return 0;

@@ -166,7 +166,6 @@ describe("auth login", () => {
       60,
       [
         [502, ""],
-        [200, '{"status":"approved","token":"canary'],
         [410, approvedElsewhere],
       ],
       "code used or expired: log in again",
@@ -193,13 +192,60 @@ describe("auth login", () => {
     },
   );
 
+  it.each([
+    ["cut off", '{"status":"approved","token":"canary'],
+    ["of another shape", '{"status":"approved","jwt":"canary"}'],
+  ])("an approval that is %s: 1, and nothing stored", async (_what, body) => {
+    const other = await platform(scripted("https://app.kilo.ai/device-auth", 60, [[200, body]]));
+    const result = await at([...login("--debug"), "--host", other.url]);
+    other.close();
+    expect(result).toMatchObject({ code: 1, stdout: "" });
+    expect(result.stderr).toContain("nothing was stored; log in again");
+    expect(said(result)).not.toContain("canary");
+    expect(await files()).toBe("");
+  });
+
+  it("goes on waiting whatever answers in the platform's place, and takes nothing but its own word", async () => {
+    const page = "<!doctype html><title>Hotel Wi-Fi</title><form action=/login>";
+    const pages = [200, 202, 401, 403, 404, 410, 302, 502].map((status) => [status, page] as const);
+    const contradictions = [
+      [410, '{"status":"approved","token":"canary","userId":"x","userEmail":"x@example.com"}'],
+      [200, '{"status":"denied"}'],
+      [200, '{"status":"expired"}'],
+      [202, '{"status":"denied"}'],
+      [403, '{"error":"denied","success":false}'],
+      [410, "{}"],
+      [200, "[]"],
+    ] as const;
+    const token = someone.desk.sandbox.adminToken;
+    const approved = { status: "approved", token, userId: "x", userEmail: "ada.admin@kilocode.ai" };
+    // A word of the platform's between them: each that fails makes the next wait longer.
+    const polls = [
+      ...[...pages, ...contradictions].flatMap((answer) => [answer, [202, '{"status":"pending"}'] as const]),
+      [200, JSON.stringify(approved)] as const,
+    ];
+    const script = scripted("https://app.kilo.ai/device-auth", 60, polls);
+    const other = await platform((request, response) => {
+      if (request.url?.startsWith("/api/device-auth/")) return script(request, response);
+      if (request.url?.startsWith("/api/profile")) {
+        return void response.end(JSON.stringify({ user: { id: "x", email: approved.userEmail, name: null } }));
+      }
+      return void response.end('[{"result":{"data":[]}}]');
+    });
+    const result = await at([...login("--no-browser"), "--host", other.url], { tty: true });
+    other.close();
+    expect(result.code).toBe(0);
+    expect(result.stderr).not.toMatch(/<|canary/);
+    expect(await files()).toContain(token);
+  });
+
   it("shows neither code nor page content that an edge repeats", async () => {
     const other = await platform(
-      scripted("https://app.kilo.ai/device-auth", 60, [[404, "Cannot GET /api/device-auth/codes/ABCD-EFGH"]]),
+      scripted("https://app.kilo.ai/device-auth", 0.2, [[404, "Cannot GET /api/device-auth/codes/ABCD-EFGH"]]),
     );
     const result = await at([...login("--debug"), "--host", other.url]);
     other.close();
-    expect(result.code).not.toBe(0);
+    expect(result.code).toBe(11);
     expect(result.stderr).toContain("Cannot GET /api/device-auth/codes/{code}");
   });
 });

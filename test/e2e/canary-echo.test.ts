@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import * as z from "zod";
 import { Api } from "../../src/api/api.ts";
 import { parseOrigin } from "../../src/api/origin.ts";
-import { admin } from "../../src/contract/procedures.ts";
+import { admin, TRPC_CODES } from "../../src/contract/procedures.ts";
 import { filesBelow, leaks, spellingsOf } from "../canary.ts";
 import { run } from "../harness.ts";
 
@@ -17,17 +17,25 @@ const JWT = `${part({ alg: "HS256", typ: "JWT" })}.${part({ kiloUserId: "canary"
 const OPAQUE = "canary/opaque+token~0123456789";
 const RUN = "11111111-1111-4111-8111-111111111111";
 
-const trpc = (httpStatus: number, message: string) => ({
-  error: { message, code: -32_000, data: { code: "X", httpStatus } },
-});
-const entries = (entry: object, batch: number) => (batch > 0 ? Array.from({ length: batch }, () => entry) : entry);
+/** The calls that a request is, and whether they come as a batch. */
+interface Calls {
+  readonly paths: readonly string[];
+  readonly batch: boolean;
+}
+const entries = ({ paths, batch }: Calls, entry: (path: string) => object) =>
+  batch ? paths.map((path) => entry(path)) : entry(paths[0] ?? "");
+const trpc = (calls: Calls, code: "UNAUTHORIZED" | "BAD_REQUEST", message: string) =>
+  entries(calls, (path) => {
+    const { number, httpStatus } = TRPC_CODES[code] ?? {};
+    return { error: { message, code: number, data: { code, httpStatus, path, zodError: null } } };
+  });
 const send = (response: ServerResponse, status: number, body: unknown, headers: Record<string, string> = {}) =>
   response
     .writeHead(status, { "content-type": "application/json", ...headers })
     .end(typeof body === "string" ? body : JSON.stringify(body));
 
-/** How an answer can hold the token. `batch`: how many calls the request is. */
-const ECHOES: Readonly<Record<string, (response: ServerResponse, token: string, batch: number) => void>> = {
+/** How an answer can hold the token. */
+const ECHOES: Readonly<Record<string, (response: ServerResponse, token: string, calls: Calls) => void>> = {
   "500 as text": (response, token) => send(response, 500, `Authorization: Bearer ${token}`),
   "502 as HTML": (response, token) => send(response, 502, `<h1>Bad request</h1><pre>bearer ${token}</pre>`),
   "400 as JSON of an edge": (response, token) => send(response, 400, { error: { received: token } }),
@@ -35,28 +43,35 @@ const ECHOES: Readonly<Record<string, (response: ServerResponse, token: string, 
     send(response, 401, { error: `Invalid token ${token}`, success: false }),
   "403 of the REST routes": (response, token) =>
     send(response, 403, { error: `Access denied ${token}`, success: false }),
-  "refusals of tRPC": (response, token, batch) => {
-    const error = trpc(401, `no user for ${token} (${token.slice(0, 90)}`);
-    send(response, 401, entries(error, batch));
+  "refusals of tRPC": (response, token, calls) =>
+    send(response, 401, trpc(calls, "UNAUTHORIZED", `no user for ${token} (${token.slice(0, 90)}`)),
+  "input errors of tRPC": (response, token, calls) => {
+    const issues = JSON.stringify([{ path: ["authorization"], message: `not ${token}` }]);
+    send(response, 400, trpc(calls, "BAD_REQUEST", issues));
   },
-  "input errors of tRPC": (response, token, batch) => {
-    const error = trpc(400, JSON.stringify([{ path: ["authorization"], message: `not ${token}` }]));
-    send(response, 400, entries(error, batch));
-  },
+  "a page's title": (response, token) => send(response, 403, `<title>${token}</title>`),
   "an error cut in the middle": (response, token) => send(response, 500, `${"x ".repeat(30)}${token}`),
   "a redirect": (response, token) => send(response, 302, "", { location: `/login?token=${token}` }),
   "an unknown encoding": (response, token) => send(response, 200, "{}", { "content-encoding": token }),
-  "unknown fields": (response, token, batch) => {
+  "unknown fields": (response, token, calls) => {
     const result = { result: { data: { [token]: token, status: token, runs: token } } };
-    send(response, 200, entries(result, batch));
+    send(
+      response,
+      200,
+      entries(calls, () => result),
+    );
   },
   "data of the REST routes": (response, token) =>
     send(response, 200, { user: { id: token, email: `${token}@example.com`, name: token, image: token } }),
-  "data of the lists": (response, token, batch) => {
+  "data of the lists": (response, token, calls) => {
     const audit = { id: RUN, action: token, actor_id: null, actor_email: token, target_user_id: token, message: token };
     const row = { ...audit, metadata: { token }, created_at: "2026-05-10 12:00:00.123456+00" };
     const result = { result: { data: [row] } };
-    send(response, 200, entries(result, batch));
+    send(
+      response,
+      200,
+      entries(calls, () => result),
+    );
   },
 };
 
@@ -79,13 +94,14 @@ const COMMANDS = [
 
 let url: string;
 let configDir: string;
-let echo: (response: ServerResponse, token: string, batch: number) => void = () => undefined;
+let echo: (response: ServerResponse, token: string, calls: Calls) => void = () => undefined;
 let echoed = 0;
 const server = createServer((request, response) => {
   const token = request.headers.authorization?.replace("Bearer ", "") ?? "";
   if (token) echoed += 1;
   const { pathname, searchParams } = new URL(request.url ?? "", "http://x");
-  echo(response, spelled(token), searchParams.has("batch") ? pathname.split(",").length : 0);
+  const paths = pathname.replace("/api/trpc/", "").split(",");
+  echo(response, spelled(token), { paths, batch: searchParams.has("batch") });
 });
 let spelled = (token: string) => token;
 

@@ -156,8 +156,11 @@ describe("a step of the way that does not work", () => {
       "<html>Welcome to the hotel's network</html>",
       "something else than the platform answers there (HTTP 200",
     ],
-    [302, { location: "http://hotel.example/login" }, "", "a redirect to http://hotel.example/login"],
+    [404, {}, "<title>Not here</title>", 'a page titled "Not here"'],
+    [401, {}, '{"error":"log in first"}', "something else than the platform answers there (HTTP 401"],
+    [302, { location: "http://hotel.example/login" }, "", "a redirect to hotel.example"],
     [503, {}, "busy", "it answers, with HTTP 503"],
+    [502, {}, "<title>Bad gateway</title>", 'a page titled "Bad gateway"'],
   ])("something else answers: HTTP %d %j", async (status, headers, body, why) => {
     const tokens: unknown[] = [];
     const port = await listening(
@@ -169,6 +172,7 @@ describe("a step of the way that does not work", () => {
     const { failed, by } = await examine(`http://127.0.0.1:${port}`);
     expect(failed).toEqual(["answer"]);
     expect(by.answer?.found).toContain(why);
+    expect(by.answer?.found).not.toContain("<");
     expect(tokens).toEqual([undefined]);
   });
 });

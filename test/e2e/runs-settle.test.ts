@@ -232,12 +232,9 @@ describe("settle, when things go wrong", () => {
       most = Math.max(most, now);
       setTimeout(() => {
         now -= procedures.length;
-        response.writeHead(400).end(JSON.stringify(procedures.map(() => refused)));
+        response.writeHead(400).end(JSON.stringify(procedures.map(refused)));
       }, 20);
     });
-    const refused = {
-      error: { message: "no", code: -32_600, data: { code: "BAD_REQUEST", httpStatus: 400, zodError: null } },
-    };
     platform.listen(0, "127.0.0.1");
     await once(platform, "listening");
     const { port } = z.object({ port: z.number() }).parse(platform.address());
@@ -253,3 +250,10 @@ describe("settle, when things go wrong", () => {
     platform.close();
   });
 });
+
+/** The platform's refusal of one call. */
+function refused(path: string) {
+  return {
+    error: { message: "no", code: -32_600, data: { code: "BAD_REQUEST", httpStatus: 400, path, zodError: null } },
+  };
+}

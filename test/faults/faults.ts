@@ -1,5 +1,6 @@
 /** The faults of the matrix, each as what it does to one exchange. What a seed decides is decided once for a whole case. */
 import { setTimeout as sleep } from "node:timers/promises";
+import { TRPC_CODES } from "../../src/contract/procedures.ts";
 import type { Dice } from "./dice.ts";
 import { onTheWire, type Answer, type Deal, type Exchange } from "./proxy.ts";
 
@@ -48,15 +49,45 @@ function platformError(
   code: string,
   more: { headers?: Record<string, string>; upstreamCode?: string } = {},
 ): Answer {
-  const data = { code, httpStatus: status, path: exchange.procedure, zodError: null, upstreamCode: more.upstreamCode };
-  const error = { error: { message: `a fault: ${code}`, code: -32_000, data } };
+  const errors = exchange.paths.map((path) => trpcError({ status, code, path, upstreamCode: more.upstreamCode }));
   const body = {
-    batch: Array.from({ length: exchange.batchSize }, () => error),
-    single: error,
-    rest: { error: `a fault: ${code}` },
+    batch: errors,
+    single: errors[0],
+    rest: { error: `a fault: ${code}`, success: false },
   }[exchange.form];
   return page(status, "application/json", JSON.stringify(body), more.headers);
 }
+
+interface TrpcErrorParts {
+  readonly status: number;
+  readonly code: string;
+  readonly path: string;
+  readonly upstreamCode?: string | undefined;
+}
+
+function trpcError({ status, code, path, upstreamCode }: TrpcErrorParts) {
+  const data = { code, httpStatus: status, path, zodError: null, upstreamCode };
+  return { error: { message: `a fault: ${code}`, code: TRPC_CODES[code]?.number, data } };
+}
+
+/**
+ * An answer that reads like a definite refusal, or a success, and contradicts itself in one part. REST has no second part to
+ * contradict: there it is a refusal without the word that it is one.
+ */
+function contradiction(exchange: Exchange, part: Part): Answer {
+  const gone = { status: 404, code: "NOT_FOUND", upstreamCode: "instance_not_found" };
+  const status = part === "status" ? 502 : part === "result" ? 200 : 404;
+  const entries = exchange.paths.map((own) => {
+    const path = part === "path" ? `${own}Again` : own;
+    const { error } = trpcError({ ...gone, path, ...(part === "code" ? { code: "UNAUTHORIZED" } : {}) });
+    return part === "result" ? { result: { data: {} }, error } : { error };
+  });
+  const body = { batch: entries, single: entries[0], rest: { error: "a fault: not here" } }[exchange.form];
+  return page(exchange.form === "rest" ? 404 : status, "application/json", JSON.stringify(body));
+}
+
+const PARTS = ["status", "result", "path", "code"] as const;
+type Part = (typeof PARTS)[number];
 
 /** An answer that comes in place of the right one. */
 function instead(dice: Dice, name: string, answer: (exchange: Exchange) => Answer, how = reaches(dice)): Made {
@@ -162,13 +193,22 @@ export const EXCHANGE_FAULTS = {
   "401": () => refusal("", (exchange) => platformError(exchange, 401, "UNAUTHORIZED")),
   "403": () => refusal("", (exchange) => platformError(exchange, 403, "FORBIDDEN")),
   "403-edge": (dice) => instead(dice, "HTML", () => page(403, "text/html", "<h1>Blocked by a firewall</h1>")),
+  portal: (dice) => {
+    const status = dice.pick(200, 200, 401, 403, 404, 511);
+    const text = dice.pick("<!doctype html><title>Hotel Wi-Fi</title><form>", "Please log in", "", "[]", "null");
+    return instead(dice, `HTTP ${status}, ${JSON.stringify(text)}`, () => page(status, "text/html", text));
+  },
+  contradiction: (dice) => {
+    const part = dice.pick(...PARTS);
+    return instead(dice, part, (exchange) => contradiction(exchange, part));
+  },
   "409": (dice) => {
     const more = dice.hits(0.5) ? { upstreamCode: "kilo_cli_run_already_active" } : {};
     return instead(dice, JSON.stringify(more), (exchange) => platformError(exchange, 409, "CONFLICT", more));
   },
   "bad-json": (dice) => instead(dice, "", () => page(200, "application/json", '{"result":{"data":')),
   "wrong-shape": (dice) => {
-    const text = dice.pick('{"result":{"data":{"ok":"maybe"}}}', "[]", "null", "{}", '[{"result":{"data":{}}}]');
+    const text = dice.pick('{"result":{"data":{"ok":"maybe"}}}', '[{"result":{"data":{}}}]');
     return instead(dice, text, () => page(200, "application/json", text));
   },
   // Not compressed: decoding takes thousands of turns of a loop that all cases share. `transport.test.ts` has that.
@@ -180,7 +220,7 @@ export const EXCHANGE_FAULTS = {
       deal: async (exchange) => {
         const { body, ...answer } = await exchange.deliver();
         // All that was promised is there, and is not whole.
-        exchange.answer({ ...answer, body: body.subarray(0, Math.floor(body.length * part)) });
+        exchange.answer({ ...answer, body: body.subarray(0, Math.max(1, Math.floor(body.length * part))) });
       },
     };
   },

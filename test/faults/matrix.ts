@@ -30,7 +30,7 @@ interface Row {
 
 const unsent = { reads: [11], start: [11], cancel: "ask", status: "go on" } as const;
 const lost = { reads: [11], start: "look", cancel: "ask", status: "go on" } as const;
-const garbled = { reads: [1], start: "look", cancel: "ask", status: "go on" } as const;
+const garbled = { reads: [1], start: "look", cancel: "ask", status: [1] } as const;
 const refused = { reads: 4, start: 4, cancel: 4, status: 4 } as const;
 const unreadable = { reads: 1, start: "look", cancel: "ask", status: 1 } as const;
 const nothing = { reads: "pass", start: "pass", cancel: "pass", status: "pass" } as const;
@@ -52,15 +52,16 @@ export const MATRIX: Readonly<Record<FaultName, Row>> = {
   "503": lost,
   "401": refused,
   "403": refused,
-  // Likewise.
-  "403-edge": { ...refused, start: "look" },
+  // Likewise. Only the platform itself refuses a token.
+  "403-edge": lost,
+  portal: lost,
+  contradiction: lost,
   "409": { reads: "never", start: "look", cancel: "ask", status: "never" },
-  // A watch has its patience also with answers that it does not understand: they may be an edge's, and it only asks.
   "bad-json": garbled,
   "wrong-shape": garbled,
   truncated: garbled,
   "over-cap": unreadable,
-  redirect: unreadable,
+  redirect: lost,
   "garbage-headers": lost,
   "switching-protocols": lost,
   "gzip-garbage": lost,

@@ -62,6 +62,11 @@ export class Exchange {
     return this.procedure.split(",").length;
   }
 
+  /** The procedures of a batch, as the platform names them in its errors. */
+  get paths(): readonly string[] {
+    return this.#target.pathname.replace("/api/trpc/", "").split(",");
+  }
+
   get isStart(): boolean {
     return this.method === "POST" && this.procedure === "startKiloCliRun";
   }

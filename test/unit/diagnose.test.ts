@@ -46,6 +46,7 @@ const look = (given: Partial<Look> = {}): Look => ({
   outputLength: 100,
   grewBy: null,
   problem: null,
+  unstorable: false,
   controllerFailed: false,
   ...given,
 });
@@ -176,7 +177,11 @@ const TABLE: ReadonlyArray<readonly [Verdict, Partial<Evidence>, says: string | 
   ],
   [
     "output-unstorable",
-    { looks: [trouble('the platform answered 500: Failed query: update "kiloclaw_cli_runs" set')] },
+    {
+      looks: [
+        look({ answer: "trouble", problem: "the platform answered 500: a database query failed", unstorable: true }),
+      ],
+    },
     "cannot store its output",
     `instances show ${INSTANCE}`,
   ],
@@ -221,7 +226,8 @@ describe("a verdict", () => {
     answer: fc.constantFrom("running", "ended", "not-found", "trouble"),
     outputLength: fc.option(fc.nat()),
     grewBy: fc.option(fc.nat()),
-    problem: fc.option(fc.constantFrom("fetch failed", "Failed query: update x", "KiloClaw API error (500)")),
+    problem: fc.option(fc.constantFrom("fetch failed", "a database query failed", "KiloClaw API error (500)")),
+    unstorable: fc.boolean(),
     controllerFailed: fc.boolean(),
   }) satisfies fc.Arbitrary<Look>;
   const anyEvidence = fc.record({

@@ -15,6 +15,7 @@ import { Api } from "../../src/api/api.ts";
 import { parseOrigin } from "../../src/api/origin.ts";
 import { Transport, type ExchangeLog } from "../../src/api/transport.ts";
 import { admin } from "../../src/contract/procedures.ts";
+import { profile } from "../../src/contract/rest.ts";
 
 const TOKEN = "canary-token";
 const RUN = "11111111-1111-4111-8111-111111111111";
@@ -424,6 +425,35 @@ describe("queries", () => {
       expect(status.status).toBe("completed");
     }
     expect(requests).toBe(4);
+  });
+});
+
+describe("a token that is refused", () => {
+  const path = admin.adminAuditLogs.path;
+  const error = { message: "no", code: -32_001, data: { code: "UNAUTHORIZED", httpStatus: 401, path, zodError: null } };
+  it.each([
+    ["the platform", JSON.stringify([{ error }]), '{"error":"Invalid API token","success":false}', 1],
+    ["a login page", "<title>Log in</title>", "<title>Log in</title>", 0],
+    ["a gateway", '{"error":"Unauthorized"}', '{"error":"Unauthorized"}', 0],
+    ["a contradiction", JSON.stringify([{ error: { ...error, code: -32_004 } }]), '{"error":"no","success":true}', 0],
+  ])("by %s is renewed only where it is the platform's own word", async (_who, trpc, rest, renewals) => {
+    const url = await serving((request, response) => {
+      response.writeHead(401).end(request.url?.startsWith("/api/trpc") ? trpc : rest);
+    });
+    for (const ask of [
+      (api: Api) => api.query(admin.adminAuditLogs, { userId: USER }, { retry: false }),
+      (api: Api) => api.get(profile),
+    ]) {
+      let renewed = 0;
+      const renewToken = async () => {
+        renewed += 1;
+        return undefined;
+      };
+      const api = new Api({ ...options(url), renewToken });
+      opened.push(api);
+      expect(await failureOf(ask(api))).toMatchObject({ kind: renewals === 0 ? "unreachable" : "auth" });
+      expect(renewed).toBe(renewals);
+    }
   });
 });
 
