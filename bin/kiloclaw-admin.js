@@ -15,7 +15,7 @@ if (argv.length === 1 && (argv[0] === "--version" || argv[0] === "-V")) {
   stdout.write(`${version}\n`, (error) => {
     // A reader that went away is nobody's error.
     if (!error || error.code === "EPIPE") process.exitCode = 0;
-    else stderr.write(`error: standard output cannot be written (${error.code})\n`);
+    else stderr.on("error", () => undefined).write(`error: standard output cannot be written (${error.code})\n`);
   });
 } else {
   require("node:module").enableCompileCache?.();

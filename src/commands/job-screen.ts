@@ -143,5 +143,6 @@ function idWriter(output: Context["output"]): (event: JobEvent) => void {
     if (event.type !== "item" || event.item.runId === null || seen.has(event.item.target.index)) return;
     seen.add(event.item.target.index);
     output.line(event.item.runId);
+    void output.ensureKnown(event.item.runId);
   };
 }

@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import { type OptionsToType, type Said } from "../typed-command.ts";
 import { withFlags } from "./commands.ts";
 import type { Host, TextSink } from "./host.ts";
@@ -118,6 +119,16 @@ export class Output {
   /** Writes a bare value, such as an ID or a path, as a line of standard output. */
   line(text: string): void {
     this.#data(`${sanitize(text)}\n`);
+  }
+
+  /**
+   * Repeats the ID of a run that was started, and was just written to standard output, on standard error where standard output
+   * cannot be written.
+   */
+  async ensureKnown(runId: string): Promise<void> {
+    // A stream says only afterwards that it could not be written.
+    await setImmediate();
+    if (this.#host.closed.aborted) this.warn(`standard output is closed; the run: ${runId}`);
   }
 
   /**

@@ -6,14 +6,15 @@ export interface Launch {
 }
 
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
-/** Local state could not be written. */
-const OUTPUT_FAILED = 12;
+/** A command that did what it was to do, but could not say so. */
+const UNSAID = 1;
 const CODES = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 
 /**
  * The real machine. The only module, besides the launcher, that touches `process`.
  *
- * The exit code is the launcher's, 1, until `leaveWith` is called with another. The first signal asks the running command to end well; the second ends the process at once.
+ * The exit code is the launcher's, 1, until `leaveWith` is called with another. Output that could not be written makes 1 of 0 and
+ * changes no other code. The first signal asks the running command to end well; the second ends the process at once.
  */
 export function systemHost({ root, version }: Launch): { host: Host; leaveWith(code: number): void } {
   const stopping = new AbortController();
@@ -37,9 +38,12 @@ export function systemHost({ root, version }: Launch): { host: Host; leaveWith(c
       if (stream === process.stdout) closing.abort(error);
       // A reader that went away (`| head`) is nobody's error; a full disk is.
       if (error.code === "EPIPE") return;
-      if (stream === process.stdout) process.stderr.write(`error: standard output cannot be written (${error.code})\n`);
+      if (stream === process.stdout && !failed) {
+        host.stderr.write(`error: standard output cannot be written (${error.code})\n`);
+      }
       failed = true;
-      process.exitCode = OUTPUT_FAILED;
+      // A code that says what went wrong, or that something was sent, says more.
+      if (process.exitCode === 0) process.exitCode = UNSAID;
     });
   });
   const host: Host = {
@@ -87,7 +91,7 @@ export function systemHost({ root, version }: Launch): { host: Host; leaveWith(c
     // Never `process.exit()` here: it cuts a pipe at 64 KiB. The process ends when everything has gone out.
     leaveWith: (code) => {
       left = true;
-      process.exitCode = failed ? OUTPUT_FAILED : code;
+      process.exitCode = failed && code === 0 ? UNSAID : code;
     },
   };
 }

@@ -1,4 +1,3 @@
-import { setImmediate } from "node:timers/promises";
 import type { Context } from "../../context.ts";
 import { UPSTREAM_CODES } from "../../contract/procedures.ts";
 import { CliError } from "../../errors.ts";
@@ -137,9 +136,7 @@ async function handOver(context: Context, run: Run, done: string, options: Start
   } else {
     output.event({ type: "start", runId: run.id, at: new Date(), run });
   }
-  // A stream says only afterwards that it could not be written.
-  await setImmediate();
-  if (context.closed.aborted) output.warn(`standard output is closed; the run: ${run.id}`);
+  await output.ensureKnown(run.id);
   if (!options.watch) return;
   const ended = await followRun(context, run, options);
   if (ended) exitWithResult(ended);
