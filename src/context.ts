@@ -46,8 +46,6 @@ export interface Why {
 export interface ContextServices {
   /** Has the user log in to the platform that is meant, with nothing on standard output. */
   readonly logIn: (context: Context) => Promise<void>;
-  /** A file that opens an address signed in; `undefined` where it is of no running sandbox of this user. */
-  readonly signedInPage: (context: Context, address: string) => Promise<string | undefined>;
 }
 
 interface Closable {
@@ -104,11 +102,7 @@ export class Context {
    */
   static async create(host: Host, options: CommonOptions, services: ContextServices): Promise<Context> {
     const { config } = resolvePaths(host.env);
-    const [{ configPath, NO_CONFIG, readConfig }] = await Promise.all([
-      import("./config/config-file.ts"),
-      // Of use only at the end, when an upgrade may have replaced the files.
-      import("./terminal/report.ts"),
-    ]);
+    const { configPath, NO_CONFIG, readConfig } = await import("./config/config-file.ts");
     const sources = {
       flags: flagsOf(options),
       env: host.env,
@@ -241,9 +235,6 @@ export class Context {
     return new CliError("auth", refused, { hint: next, cause: failure });
   }
 
-  /** A file that opens an address in a browser signed in; `undefined` where it is of no running sandbox of this user. */
-  readonly signedInPage = (address: string): Promise<string | undefined> => this.#services.signedInPage(this, address);
-
   /** Who we are to the platform, to recognise our own rows. The e-mail address is `null` when it cannot be asked. */
   readonly me = (): Promise<{ userId: string | undefined; email: string | null }> => {
     this.#me ??= this.#askWhoIAm();
@@ -326,14 +317,8 @@ export class Context {
     this.output.announce(connection);
     const { Api } = await import("./api/api.ts");
     const renewToken = async () => {
-      try {
-        if (!(await this.#offerLogin(`The token for ${origin} is refused`))) return undefined;
-        return (await this.connection()).credential?.token;
-      } catch (error) {
-        // What was asked for has its answer, the refusal, and whoever asked knows what follows from it.
-        this.output.warn(`not logged in: ${messageOf(error)}`);
-        return undefined;
-      }
+      if (!(await this.#offerLogin(`The token for ${origin} is refused`))) return undefined;
+      return (await this.connection()).credential?.token;
     };
     return this.#closing(new Api({ ...this.#transportTo(origin, credential.token), renewToken }));
   }

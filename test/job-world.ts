@@ -4,7 +4,7 @@ import { cpSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { ApiError, refusal } from "../src/api/api-error.ts";
 import type { Api } from "../src/api/api.ts";
-import { execute, type JobEvent } from "../src/bulk/execute.ts";
+import { execute, JOB_TIMING, type JobEvent } from "../src/bulk/execute.ts";
 import type { Target } from "../src/bulk/item.ts";
 import { assemble, findJob } from "../src/bulk/job.ts";
 import { Results, writePlan } from "../src/bulk/job-files.ts";
@@ -52,6 +52,9 @@ export interface Row {
   readonly id: string;
   readonly admin: string;
   readonly instance_id: string;
+  readonly started_at: Date;
+  /** It came long after its request. */
+  readonly late: boolean;
   status: "running" | "completed";
 }
 
@@ -60,6 +63,14 @@ export class World {
   readonly rows: Row[] = [];
   /** Requests that may have reached the platform, by instance. */
   readonly sends = new Map<string, number>();
+  /** Instances to which a start was sent although the rows that were read before it had one of ours. */
+  readonly sentInSpite: string[] = [];
+  /** Whether the rows of an instance had one of ours when they were last read. */
+  readonly #shown = new Map<string, boolean>();
+  /** Nothing but an edge answers, for so many calls. */
+  storm = 0;
+  /** The token is refused. */
+  refused = false;
   /** What the platform will do only later, and after how many calls. */
   late: { after: number; readonly instanceId: string }[] = [];
   faulty = true;
@@ -74,38 +85,61 @@ export class World {
   }
 
   tick(): void {
-    for (const one of this.late) if ((one.after -= 1) === 0) this.start(one.instanceId);
+    for (const one of this.late) if ((one.after -= 1) === 0) this.start(one.instanceId, ME, true);
     this.late = this.late.filter(({ after }) => after > 0);
   }
 
   settle(): void {
     this.faulty = false;
-    for (const { instanceId } of this.late.splice(0)) this.start(instanceId);
+    for (const { instanceId } of this.late.splice(0)) this.start(instanceId, ME, true);
   }
 
   /** `undefined`: the machine is busy. */
-  start(instanceId: string, by = ME): Row | undefined {
+  start(instanceId: string, by = ME, late = false): Row | undefined {
     if (this.rows.some((row) => row.instance_id === instanceId && row.status === "running")) return undefined;
-    const row: Row = { id: randomUUID(), admin: by, instance_id: instanceId, status: "running" };
+    const row: Row = {
+      id: randomUUID(),
+      admin: by,
+      instance_id: instanceId,
+      started_at: new Date(),
+      late,
+      status: "running",
+    };
     this.rows.unshift(row);
     return row;
   }
 
+  /** What stands in the way of every call. */
+  #meet(procedure: string): void {
+    if (this.refused) throw refusal(401, "no", { procedure, trpcCode: "UNAUTHORIZED" });
+    if (!this.faulty) return;
+    if (this.storm === 0 && this.dice.hits(0.01)) this.storm = this.dice.between(1, 30);
+    if (this.storm === 0) return;
+    this.storm -= 1;
+    throw new ApiError("unreachable", "bad gateway", { procedure, sent: true, transient: true, httpStatus: 502 });
+  }
+
   query(path: string, input: { id?: string; runId?: string; search?: string }): unknown {
+    this.#meet(path);
     switch (path) {
       case admin.get.path:
         if (this.faulty && this.dice.hits(0.05)) throw refusal(500, "no database", { procedure: path });
         if (this.faulty && this.dice.hits(0.05)) this.start(input.id ?? "", COLLEAGUE);
         return instanceRow(input.id ?? "", this.faulty && this.dice.hits(0.05) ? "stopped" : "running");
       case admin.listAllCliRuns.path: {
-        const runs = this.rows.filter((row) => row.instance_id === input.search).map(listed);
+        const rows = this.rows.filter((row) => row.instance_id === input.search);
+        this.#shown.set(
+          input.search ?? "",
+          rows.some((row) => row.admin === ME),
+        );
+        const runs = rows.map(listed);
         return { runs, pagination: { offset: 0, limit: 100, total: runs.length, totalPages: 1 } };
       }
       case admin.getKiloCliRunStatus.path: {
         const row = this.rows.find(({ id }) => id === input.runId);
         if (!row) throw new Error("only a run with a row can be polled");
         row.status = "completed";
-        return statusOf();
+        return statusOf(row);
       }
       default:
         throw new Error(path);
@@ -114,6 +148,8 @@ export class World {
 
   mutate({ instanceId = "" }: { instanceId?: string }): unknown {
     const procedure = admin.startKiloCliRun.path;
+    this.#meet(procedure);
+    if (this.#shown.get(instanceId) !== false) this.sentInSpite.push(instanceId);
     const lost = (sent: boolean) =>
       new ApiError("unreachable", "the connection broke", { procedure, sent, transient: true });
     const fate = this.faulty
@@ -135,7 +171,7 @@ export class World {
     if (fate === "lost after") throw lost(true);
     if (fate === "500") throw refusal(500, "no", { procedure, trpcCode: "INTERNAL_SERVER_ERROR" });
     if (fate === "409") throw refusal(409, "no", { procedure, trpcCode: "CONFLICT" });
-    return { ok: true, id: row.id, startedAt: new Date(0) };
+    return { ok: true, id: row.id, startedAt: row.started_at };
   }
 }
 
@@ -166,19 +202,19 @@ function listed(row: Row) {
     prompt: PROMPT,
     status: row.status,
     exit_code: row.status === "completed" ? 0 : null,
-    started_at: new Date(0),
+    started_at: row.started_at,
     completed_at: null,
   };
 }
 
-function statusOf() {
+function statusOf({ started_at: startedAt }: Row) {
   return {
     hasRun: true,
     status: "completed",
     output: "",
     exitCode: 0,
-    startedAt: new Date(0),
-    completedAt: new Date(1),
+    startedAt,
+    completedAt: new Date(startedAt.getTime() + 1),
     prompt: PROMPT,
     initiatedBy: "admin",
   };
@@ -294,7 +330,7 @@ export async function live(
   const records = new JobRecords();
   const ledger = new Ledger(state, invocation, { file, onRecord: records.note });
   await ledger.journal();
-  const { items, settings } = await assemble(state, file, records, true);
+  const { items, settings, mark } = await assemble(state, file, records, true);
   const look = { stop: stop.signal, lookAfterMs: [0, 1] };
   try {
     for await (const _ of reconcileItems(api, ledger, items, look));
@@ -306,12 +342,14 @@ export async function live(
     const results = await Results.open(state, file.id);
     const options = {
       settings: { ...settings, wait },
+      mark,
       admin: { userId: ME, email: null },
       prompt: () => PROMPT,
       stop: stop.signal,
       timeoutMs: null,
       resendUnknown: life.resendUnknown,
       lookAfterMs: [0, 1],
+      timing: { ...JOB_TIMING, patienceMs: 50, pauseMs: 1 },
     };
     try {
       for await (const event of execute(api, ledger, items, options)) {
@@ -322,7 +360,10 @@ export async function live(
       await results.close();
     }
   } catch (error) {
-    if (!stop.signal.aborted) throw error;
+    // Whoever is told that the platform fails goes on with it later.
+    const failing = world.faulty && error instanceof ApiError && error.kind === "unreachable";
+    const refused = world.refused && error instanceof ApiError && error.kind === "auth";
+    if (!stop.signal.aborted && !failing && !refused) throw error;
   } finally {
     await ledger.close();
   }

@@ -1,26 +1,34 @@
-import { callAfter } from "../async/wait.ts";
-import type { ApiError } from "../api/api-error.ts";
+import { ApiError } from "../api/api-error.ts";
 import type { Api } from "../api/api.ts";
-import { ownSignal } from "../api/own-signal.ts";
+import { limit } from "../async/limit.ts";
+import { unlessAborted } from "../async/on-abort.ts";
+import { callAfter } from "../async/wait.ts";
+import { admin } from "../contract/procedures.ts";
 import { messageOf } from "../errors.ts";
 import type { Ledger } from "../journal/ledger.ts";
 import { Bell } from "../runs/bell.ts";
 import { graceAfter } from "../runs/grace.ts";
 import { LOOK_AFTER_MS } from "../runs/reconcile.ts";
 import { startedRun, type Run } from "../runs/run.ts";
-import { startOnRecord } from "../runs/start-on-record.ts";
+import { startOnRecord, type RecordedOutcome } from "../runs/start-on-record.ts";
 import type { Watched } from "../runs/watched.ts";
+import { Adopter } from "./adoption.ts";
 import { Following } from "./following.ts";
 import { Gate } from "./gate.ts";
 import { isSendable, type Item, type Sendable } from "./item.ts";
+import type { JobMark } from "./job-records.ts";
 import { Queue } from "./queue.ts";
 import type { JobSettings } from "./settings.ts";
 import { Throttle } from "./throttle.ts";
-import { judge, judgeFailure, type Judged, type Verdict } from "./verdict.ts";
+import { judge, judgeFailure, judgeLeftBehind, type Judged, type Verdict } from "./verdict.ts";
 
 export type JobEvent =
   /** Something has become of a target. */
   | { readonly type: "item"; readonly item: Item }
+  /** A start request of this job has left: from here on nobody may be told that nothing was sent. Said once. */
+  | { readonly type: "sent" }
+  /** A run that the journal did not tell of is this target's: nothing was sent to it now. */
+  | { readonly type: "adopted"; readonly item: Item }
   /** Its run wrote something; the last line that says something, as it came: not safe for a terminal. */
   | { readonly type: "output-line"; readonly item: Item; readonly line: string }
   /** Nothing more will come of a run that was followed: see its state. */
@@ -36,6 +44,8 @@ export type JobEvent =
 
 export interface ExecuteOptions {
   readonly settings: JobSettings;
+  /** Tells the job's runs in the platform's rows. */
+  readonly mark: JobMark;
   /** Who asks: tells our rows from those of others. */
   readonly admin: { readonly userId: string | undefined; readonly email: string | null };
   /** The prompt of a target. */
@@ -50,15 +60,34 @@ export interface ExecuteOptions {
   readonly lookAfterMs?: readonly number[] | undefined;
   /** Asked once the canary's runs have completed: whether the rest is to follow. */
   readonly letFollow?: (() => Promise<boolean>) | undefined;
+  readonly timing?: JobTiming | undefined;
 }
 
-/** How long a start that is under way is waited for once everything is to stop, before its row is looked for instead. */
-const DRAIN_MS = 5_000;
+/** How long a job waits for what, in milliseconds. */
+export interface JobTiming {
+  /** For a start that is under way once everything is to stop, before its row is looked for instead. */
+  readonly drainMs: number;
+  /** For one attempt at a target, from its claim to what its row says; a start request alone may take two minutes. */
+  readonly attemptMs: number;
+  /** For an attempt that was told to end: it looks for the row for five seconds more. Then it is left behind. */
+  readonly endMs: number;
+  /** For a platform that fails or cannot be reached. */
+  readonly patienceMs: number;
+  /** Before it tries a platform that fails again, at first. */
+  readonly pauseMs: number;
+}
+
+export const JOB_TIMING: JobTiming = {
+  drainMs: 5_000,
+  attemptMs: 200_000,
+  endMs: 7_000,
+  patienceMs: 5 * 60_000,
+  pauseMs: 1_000,
+};
+
 const TICK_MS = 1_000;
-/** So often a target is taken up again that the platform gave no usable answer about. */
+/** So often a target is taken up again that another command of this machine is at. */
 const MOST_TRIES = 3;
-/** For so long a platform that cannot be reached is waited for. */
-const PATIENCE_MS = 5 * 60_000;
 
 /**
  * Does a job: starts runs on targets that wait, each at most once and on record, at a pace the platform can take, and follows
@@ -66,7 +95,7 @@ const PATIENCE_MS = 5 * 60_000;
  *
  * @param items one for each target, in the order of the plan: what is `waiting` is started, what is `running` is followed.
  * @throws when everything that was under way has come to its end: ApiError `auth` when the token is refused, or of a platform
- *   that could not be reached for five minutes; CliError `local-state` when the journal cannot be written.
+ *   that failed or could not be reached for five minutes; CliError `local-state` when the journal cannot be written.
  */
 export async function* execute(
   api: Api,
@@ -93,6 +122,8 @@ class Execution {
   readonly #gate: Gate;
   readonly #throttle: Throttle;
   readonly #bell: Bell;
+  readonly #adopter: Adopter;
+  readonly #timing: JobTiming;
   readonly #following = new Following({
     wrote: (place, line) => this.events.push({ type: "output-line", item: this.#item(place), line }),
     ended: (place, watched) => this.#ended(place, watched),
@@ -108,7 +139,10 @@ class Execution {
   #closing = false;
   #timeIsUp = false;
   #asking = false;
+  #sent = false;
   #failure: unknown;
+  /** What it waits for no longer; what it follows goes on. */
+  #trouble: ApiError | undefined;
   #pace = "";
 
   constructor(api: Api, ledger: Ledger, items: Item[], options: ExecuteOptions) {
@@ -117,17 +151,20 @@ class Execution {
     this.#items = items;
     this.#options = options;
     this.#gate = new Gate(options.settings, items.filter(({ target }) => isSendable(target)).length);
-    this.#throttle = new Throttle(options.settings);
     this.#bell = new Bell(options.stop);
+    this.#adopter = new Adopter(ledger, options.mark, options.admin.userId);
+    this.#timing = options.timing ?? JOB_TIMING;
+    this.#throttle = new Throttle({ ...options.settings, pauseMs: this.#timing.pauseMs });
   }
 
   /** Works until nothing is left to do; then the events end. Never throws. */
   async work(): Promise<void> {
     const { stop, timeoutMs } = this.#options;
     const over = new AbortController();
-    const drain = graceAfter(stop, DRAIN_MS);
+    const { drainMs, endMs } = this.#timing;
+    const drain = graceAfter(stop, drainMs);
     const onStop = () => this.close("interrupted");
-    const limit = timeoutMs === null ? undefined : callAfter(timeoutMs, () => this.#callTime());
+    const timeLimit = timeoutMs === null ? undefined : callAfter(timeoutMs, () => this.#callTime());
     const ticking = setInterval(() => this.#tick(), TICK_MS);
     if (stop.aborted) onStop();
     else stop.addEventListener("abort", onStop, { once: true });
@@ -136,17 +173,19 @@ class Execution {
       await this.#dispatch(drain.signal);
       this.#following.end();
       over.abort();
-      await following;
+      // What a poll that never settles holds up is only that it is known to have ended.
+      await unlessAborted(graceAfter(over.signal, endMs).signal, following).catch(() => undefined);
     } catch (error) {
       this.#fail(error);
     } finally {
       stop.removeEventListener("abort", onStop);
-      limit?.cancel();
+      timeLimit?.cancel();
       clearInterval(ticking);
       drain.release();
     }
-    if (this.#failure === undefined) this.events.end();
-    else this.events.fail(this.#failure);
+    const failure = this.#failure ?? this.#trouble;
+    if (failure === undefined) this.events.end();
+    else this.events.fail(failure);
   }
 
   /** Starts nothing more. */
@@ -222,49 +261,77 @@ class Execution {
   async #attempt(place: number, drain: AbortSignal): Promise<void> {
     const { target } = this.#item(place);
     if (!isSendable(target)) return;
-    const { admin, prompt, resendUnknown, lookAfterMs = LOOK_AFTER_MS } = this.#options;
     this.#starting += 1;
     this.#throttle.begin();
     this.#set(place, { state: "starting", problem: null });
     const began = performance.now();
-    // Its own for each start: however many there are, nothing piles up on the one that they share.
-    const own = ownSignal(drain);
+    const judged = await this.#judged(target, drain);
+    this.#starting -= 1;
+    this.#apply(place, judged, performance.now() - began);
+    this.#throttle.end();
+    this.#sayPace();
+    this.#bell.ring();
+  }
+
+  /** Tries a start, for no longer than an attempt may take. Never throws. */
+  async #judged(target: Sendable, drain: AbortSignal): Promise<Judged> {
+    const { attemptMs, endMs } = this.#timing;
+    const attempt = limit(drain, attemptMs);
+    const grace = graceAfter(attempt.signal, endMs);
     try {
-      const { userId, userEmail, instanceId } = target;
-      const request = { userId, userEmail, instance: { id: instanceId }, prompt: prompt(target), admin };
-      const outcome = await startOnRecord(this.#api, request, this.#ledger, {
-        stop: own.signal,
-        resendUnknown,
-        lookAfterMs,
-        insist: false,
-        onUnrecorded: (why) => this.events.push({ type: "unrecorded", why }),
-      });
-      this.#starting -= 1;
-      this.#apply(place, judge(outcome), performance.now() - began);
+      return judge(await unlessAborted(grace.signal, this.#start(target, attempt.signal)));
     } catch (error) {
-      this.#starting -= 1;
-      this.#apply(place, judgeFailure(error, this.#options.stop.aborted), performance.now() - began);
+      // It can send nothing any more, but what it has sent is open.
+      if (grace.signal.aborted) return judgeLeftBehind(await this.#isOpen(target));
+      const late = attempt.expired && (!(error instanceof ApiError) || error.kind === "interrupted");
+      return judgeFailure(late ? tooLate(attemptMs) : error, this.#options.stop.aborted);
     } finally {
-      own.release();
-      this.#throttle.end();
-      this.#sayPace();
-      this.#bell.ring();
+      grace.release();
+      attempt.release();
     }
   }
 
-  #apply(place: number, { verdict, pressure, retryAfterMs }: Judged, tookMs: number): void {
+  #start(target: Sendable, stop: AbortSignal): Promise<RecordedOutcome> {
+    const { admin: me, prompt: promptOf, resendUnknown, lookAfterMs = LOOK_AFTER_MS } = this.#options;
+    const { userId, userEmail, instanceId } = target;
+    const prompt = promptOf(target);
+    const request = { userId, userEmail, instance: { id: instanceId }, prompt, admin: me };
+    return startOnRecord(this.#api, request, this.#ledger, {
+      stop,
+      resendUnknown,
+      lookAfterMs,
+      insist: false,
+      adopt: (rows) => this.#adopter.find(rows, target, prompt),
+      onUnrecorded: (why) => this.events.push({ type: "unrecorded", why }),
+    });
+  }
+
+  /** Whether a start on its instance is on record without an end. */
+  async #isOpen({ instanceId }: Sendable): Promise<boolean> {
+    const journal = await this.#ledger.journal().catch(() => undefined);
+    return journal?.open.some((intent) => intent.instanceId === instanceId) === true;
+  }
+
+  #apply(place: number, { verdict, pressure, sent, retryAfterMs }: Judged, tookMs: number): void {
+    if (sent && !this.#sent) {
+      this.#sent = true;
+      this.events.push({ type: "sent" });
+    }
     if (pressure === "answered") this.#throttle.answered(tookMs);
     else if (pressure === "pushed-back") this.#throttle.pushedBack(retryAfterMs);
+    else if (pressure === "failed") this.#throttle.failed(retryAfterMs);
     else if (pressure === "unreached") this.#throttle.unreached();
     switch (verdict.is) {
       case "started":
-        return this.#started(place, verdict.run, verdict.attached);
+        this.#started(place, verdict.run, verdict.attached);
+        if (verdict.adopted) this.events.push({ type: "adopted", item: this.#item(place) });
+        return;
       case "in-the-way":
         return this.#inTheWay(place, verdict);
       case "decided":
         return this.#set(place, { state: verdict.state, problem: verdict.problem });
       case "again":
-        return this.#again(place, verdict.error, verdict.ours);
+        return this.#again(place, verdict.error, pressure);
       case "held":
         return this.#held(place, verdict.problem);
       case "over":
@@ -274,13 +341,14 @@ class Execution {
     }
   }
 
-  #again(place: number, error: ApiError, ours: boolean): void {
-    if (ours && this.#tried(place) >= MOST_TRIES) {
-      return this.#set(place, { state: "refused", problem: error.message });
-    }
+  #again(place: number, error: ApiError, pressure: Judged["pressure"]): void {
     this.#set(place, { state: "waiting", problem: error.message });
-    if (this.#throttle.unreachableMs > PATIENCE_MS) return this.#fail(error);
-    this.#first.push(place);
+    // It may be the platform that fails, or this target alone: then the others go first.
+    if (pressure === "failed") this.#last.push(place);
+    else this.#first.push(place);
+    if (this.#throttle.troubledMs <= this.#timing.patienceMs) return;
+    this.#trouble ??= error;
+    this.close(messageOf(error));
   }
 
   /** Another command of this machine is at work there, and is so for minutes at most. */
@@ -410,5 +478,14 @@ function runOf({ target, runId, startedAt }: Item): Run | undefined {
     initiatedByAdminEmail: null,
     prompt: "",
     startedAt: startedAt ?? new Date(),
+  });
+}
+
+/** An attempt has taken too long, and nothing was sent. */
+function tooLate(afterMs: number): ApiError {
+  return new ApiError("unreachable", `the start was not ready to be sent within ${afterMs / 1_000} s`, {
+    procedure: admin.startKiloCliRun.path,
+    sent: false,
+    transient: true,
   });
 }

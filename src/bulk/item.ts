@@ -99,3 +99,18 @@ export interface Item {
   /** Why it is as it is, in words that may come from elsewhere: not safe to show. Of a failed run, its last line of output. */
   readonly problem: string | null;
 }
+
+/** A target before anything was sent. */
+export function planned(target: Target): Item {
+  const state = isSendable(target) ? "waiting" : target.planned === "machine-down" ? "machine-down" : "unplanned";
+  return {
+    target,
+    state,
+    runId: null,
+    attached: false,
+    startedAt: null,
+    completedAt: null,
+    exitCode: null,
+    problem: state === "waiting" ? null : target.detail,
+  };
+}

@@ -5,9 +5,9 @@ import { writerOf } from "../journal/claim.ts";
 import { isMissing, systemFiles } from "../journal/file-layer.ts";
 import { allJournals, type JournalFile } from "../journal/folder.ts";
 import { readJournal } from "../journal/read.ts";
-import { isSendable, type Item, type Target } from "./item.ts";
+import { isSendable, planned, type Item } from "./item.ts";
 import { readPlan, readResults, type PlanHeader } from "./job-files.ts";
-import { JobRecords, type Ending, type JobRecord } from "./job-records.ts";
+import { JobRecords, markOf, type Ending, type JobMark, type JobRecord } from "./job-records.ts";
 import type { JobFacts } from "./report.ts";
 import { fromRecorded, type JobSettings } from "./settings.ts";
 
@@ -17,6 +17,7 @@ export interface Job {
   readonly facts: JobFacts;
   readonly settings: JobSettings;
   readonly plan: PlanHeader;
+  readonly mark: JobMark;
   /** One for each target, in the plan's order. */
   readonly items: Item[];
 }
@@ -138,7 +139,8 @@ export async function assemble(
     endedAt: working ? null : records.endedAt,
     total: items.length,
   };
-  return { file, facts, settings: fromRecorded(job.settings), plan, items };
+  const mark = markOf(file.id, job, records.adminIds);
+  return { file, facts, settings: fromRecorded(job.settings), plan, mark, items };
 }
 
 function neverBegan({ id, stateDirectory }: JournalFile): CliError {
@@ -147,26 +149,13 @@ function neverBegan({ id, stateDirectory }: JournalFile): CliError {
   });
 }
 
-/** A target before anything was sent. */
-export function planned(target: Target): Item {
-  const state = isSendable(target) ? "waiting" : target.planned === "machine-down" ? "machine-down" : "unplanned";
-  return {
-    target,
-    state,
-    runId: null,
-    attached: false,
-    startedAt: null,
-    completedAt: null,
-    exitCode: null,
-    problem: state === "waiting" ? null : target.detail,
-  };
-}
-
 /** The item with what the journal says of it, where that is more than what was kept. */
 function onRecord(item: Item, ending: Ending | "sent" | undefined): Item {
   const isOpen = ending !== undefined && (ending === "sent" || !ending.settled);
   // Without a run of its own it is not decided as long as a start that was sent is not: a later one may have been refused.
-  const undecided = ["waiting", "starting", "unknown"].includes(item.state) || (isOpen && item.runId === null);
+  const undecided =
+    ["waiting", "starting", "unknown"].includes(item.state) ||
+    (item.runId === null && ending !== undefined && (isOpen || ending.runId !== null));
   if (!undecided) return item;
   if (ending === undefined) return item.state === "starting" ? { ...item, state: "waiting" } : item;
   if (ending === "sent")

@@ -9,6 +9,8 @@ export interface ThrottleOptions {
   readonly concurrency: number;
   /** Starts a second, at most. */
   readonly rate: number | null;
+  /** How long the first pause is, in milliseconds; each one after it is twice as long, the longest thirty times. */
+  readonly pauseMs?: number | undefined;
   /** Milliseconds of a clock that nobody sets. */
   readonly now?: () => number;
 }
@@ -16,7 +18,7 @@ export interface ThrottleOptions {
 /** So many unreachable in a row, and it is not this or that start. */
 const UNREACHABLE_IN_A_ROW = 5;
 const FIRST_PAUSE_MS = 1_000;
-const LONGEST_PAUSE_MS = 30_000;
+const LONGEST_PAUSE = 30;
 const LONGEST_RETRY_AFTER_MS = 60_000;
 /** What is said by several starts of one moment is said once. */
 const CUT_APART_MS = 1_000;
@@ -28,6 +30,7 @@ const SLOW_MS = 5_000;
 export class Throttle {
   readonly #most: number;
   readonly #gapMs: number;
+  readonly #pauseMs: number;
   readonly #now: () => number;
   readonly #answerTimes: number[] = [];
   #limit: number;
@@ -37,9 +40,10 @@ export class Throttle {
   #lastCut = -Infinity;
   #pauses = 0;
   #unreachable = 0;
-  #unreachableSince: number | undefined;
+  #troubledSince: number | undefined;
 
-  constructor({ concurrency, rate, now = () => performance.now() }: ThrottleOptions) {
+  constructor({ concurrency, rate, pauseMs = FIRST_PAUSE_MS, now = () => performance.now() }: ThrottleOptions) {
+    this.#pauseMs = pauseMs;
     this.#most = concurrency;
     this.#limit = concurrency;
     this.#gapMs = rate === null ? 0 : 1_000 / rate;
@@ -56,9 +60,9 @@ export class Throttle {
     return Math.max(0, this.#quietUntil - this.#now());
   }
 
-  /** For how long no start has reached the platform, in milliseconds; 0 when the last one did. */
-  get unreachableMs(): number {
-    return this.#unreachableSince === undefined ? 0 : this.#now() - this.#unreachableSince;
+  /** For how long the platform has been in trouble or out of reach, in milliseconds; 0 when it has answered since. */
+  get troubledMs(): number {
+    return this.#troubledSince === undefined ? 0 : this.#now() - this.#troubledSince;
   }
 
   /** Milliseconds until another start may begin: 0 now, Infinity when one that is under way has to end first. */
@@ -96,18 +100,25 @@ export class Throttle {
     this.#pause(retryAfterMs);
   }
 
-  /** A start found no way to the platform, or no answer of its own there. */
+  /** A start found no way to the platform. */
   unreached(): void {
     this.#unreachable += 1;
-    this.#unreachableSince ??= this.#now();
+    this.#troubledSince ??= this.#now();
     if (this.#unreachable < UNREACHABLE_IN_A_ROW) return;
     this.#cut();
     this.#pause(undefined);
   }
 
+  /** The platform failed, or something in between answered in its place. @param retryAfterMs what it asked to wait. */
+  failed(retryAfterMs: number | undefined): void {
+    this.#troubledSince ??= this.#now();
+    this.#cut();
+    this.#pause(retryAfterMs);
+  }
+
   #reached(): void {
     this.#unreachable = 0;
-    this.#unreachableSince = undefined;
+    this.#troubledSince = undefined;
   }
 
   #cut(): void {
@@ -122,7 +133,7 @@ export class Throttle {
     // Within a pause it is the same trouble.
     if (askedMs === undefined && now < this.#quietUntil) return;
     if (askedMs === undefined) this.#pauses += 1;
-    const own = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (this.#pauses - 1));
+    const own = this.#pauseMs * Math.min(LONGEST_PAUSE, 2 ** (this.#pauses - 1));
     this.#quietUntil = Math.max(this.#quietUntil, now + Math.min(askedMs ?? own, LONGEST_RETRY_AFTER_MS));
   }
 }

@@ -1,11 +1,11 @@
 import { execute } from "../bulk/execute.ts";
-import { isSendable, type Item, type Sendable, type Target } from "../bulk/item.ts";
-import { planned } from "../bulk/job.ts";
+import { isSendable, planned, type Item, type Sendable, type Target } from "../bulk/item.ts";
 import { Results, writePlan, type PlanHeader } from "../bulk/job-files.ts";
+import { markOf, type JobMark } from "../bulk/job-records.ts";
 import type { PromptTemplate } from "../bulk/prompt-template.ts";
 import { toRecorded, type JobSettings } from "../bulk/settings.ts";
 import type { Context } from "../context.ts";
-import { CliError, messageOf } from "../errors.ts";
+import { CliError, messageOf, type ErrorKind } from "../errors.ts";
 import type { Ledger } from "../journal/ledger.ts";
 import { confirmMany } from "./confirm-many.ts";
 import { settingsWords, type JobOptions } from "./job-options.ts";
@@ -59,9 +59,17 @@ export async function beginJob(
     .filter((target) => target.planned !== "duplicate")
     .map((target, at) => (target.index === at + 1 ? target : { ...target, index: at + 1 }));
   const plan = await writePlan(paths.state, journal.id, { prompt: template.text, source, targets: own });
-  await journal.append({ kind: "job", total: own.length, settings: { ...toRecorded(settings), plan } });
+  // Planning has asked the platform already.
+  const platformAt = (await context.api()).clock.now()?.toISOString();
+  const { at } = await journal.append({
+    kind: "job",
+    total: own.length,
+    settings: { ...toRecorded(settings), plan },
+    platformAt,
+  });
   output.note(`job ${journal.id}`);
-  await doJob(context, ledger, { id: journal.id, items: own.map(planned), template }, settings, options);
+  const mark = markOf(journal.id, { at, platformAt }, []);
+  await doJob(context, ledger, { id: journal.id, items: own.map(planned), template, mark }, settings, options);
 }
 
 export interface JobAtHand {
@@ -69,18 +77,21 @@ export interface JobAtHand {
   /** One for each target, in the plan's order. */
   readonly items: Item[];
   readonly template: PromptTemplate;
+  readonly mark: JobMark;
+  /** A start had left for one of them before. */
+  readonly sent?: boolean;
 }
 
 /**
  * Does a job, or what is left of it, and shows it. What became of each target is kept as it becomes known.
  *
  * @throws CliError `partial` when there are targets that somebody has to look at, `still-running` when runs go on at a time
- *   limit; what `execute` throws.
+ *   limit; what `execute` throws, which is `partial` or `outcome-unknown` once the job has sent anything.
  */
 export async function doJob(
   context: Context,
   ledger: Ledger,
-  { id, items, template }: JobAtHand,
+  { id, items, template, mark, sent = false }: JobAtHand,
   settings: JobSettings,
   options: JobOptions,
 ): Promise<void> {
@@ -91,11 +102,8 @@ export async function doJob(
     context.me(),
     OnEnd.of(context, options.onEnd),
     Results.open(paths.state, id),
-    // Once something was sent, an upgrade may replace the files.
-    output.prepare(),
-    options.canaryPause ? prompter.prepare() : undefined,
   ]);
-  const tally = new JobTally(items);
+  const tally = new JobTally(items, { sent });
   const screen = await openScreen(context, id, tally);
   const unrecorded = new Set<string>();
   const letFollow = options.canaryPause
@@ -107,6 +115,7 @@ export async function doJob(
   try {
     for await (const event of execute(api, ledger, items, {
       settings,
+      mark,
       admin,
       prompt,
       // Who does not read any more what is started wants no more of it.
@@ -124,8 +133,11 @@ export async function doJob(
       // A journal that is broken stays broken: it is said once.
       if (event.type === "unrecorded" && !unrecorded.has(event.why)) output.warn(event.why);
       if (event.type === "unrecorded") unrecorded.add(event.why);
+      if (event.type === "adopted") output.note(adoptedWords(event.item));
       screen.show(event);
     }
+  } catch (error) {
+    throw await stoppedError(context, id, tally, error);
   } finally {
     await screen.end(items);
     await onEnd?.drained();
@@ -135,6 +147,36 @@ export async function doJob(
   if (stop.aborted) return;
   throwIfOpen(output, id, tally, settings);
 }
+
+/** That a run was there already; to be looked at by whoever knows how this machine's journal came to forget it. */
+export function adoptedWords({ target, runId }: Item): string {
+  const who = target.userEmail ?? target.named;
+  return `${who}: this job had started the run already, which is not in its journal; nothing was sent now: ${runId}`;
+}
+
+/**
+ * Why a job has stopped before its end. That the token is refused, the platform is out of reach or the disk is full says of a single
+ * call that nothing was sent; of a job that has sent something it must not.
+ */
+export async function stoppedError(
+  context: Pick<Context, "explained">,
+  id: string,
+  tally: JobTally,
+  error: unknown,
+): Promise<unknown> {
+  if (!tally.sent || !(error instanceof CliError) || !PROMISES_NOTHING_SENT.includes(error.kind)) return error;
+  const explained = await context.explained(error);
+  const hints = explained instanceof CliError ? explained.hints : error.hints;
+  const kind = tally.count("unknown") > 0 ? "outcome-unknown" : "partial";
+  return new CliError(kind, `job ${id} has stopped before its end: ${messageOf(explained)}`, {
+    hint: [...hints, `then resume it: kiloclaw-admin jobs resume ${id}`],
+    retryable: true,
+    sent: true,
+    cause: error,
+  });
+}
+
+const PROMISES_NOTHING_SENT: readonly ErrorKind[] = ["auth", "unreachable", "local-state"];
 
 /** What is on its way is not worth keeping: whoever goes on with the job begins it anew. */
 function isKept({ state }: Item): boolean {

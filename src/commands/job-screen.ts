@@ -110,6 +110,9 @@ function writeEvent(output: Context["output"], event: JobEvent): void {
       const { target, runId } = event.item;
       return output.event({ type: event.type, at, index: target.index, runId, line: event.line });
     }
+    case "adopted":
+      return output.event({ type: event.type, at, index: event.item.target.index, runId: event.item.runId });
+    case "sent":
     case "run-end":
       return;
     default:

@@ -32,12 +32,17 @@ export class JobTally {
   readonly #startsOf = new Map<number, number>();
   readonly #began = Date.now();
   readonly total: number;
+  /** A start may have left for one of its targets, now or in an earlier invocation. */
+  sent: boolean;
   pace: Extract<JobEvent, { type: "pace" }> | undefined;
   stopping: string | undefined;
 
-  constructor(items: readonly Item[]) {
+  /** @param sent whether a start had left before. */
+  constructor(items: readonly Item[], { sent = false } = {}) {
     this.total = items.length;
     for (const item of items) this.#note(item);
+    this.sent =
+      sent || items.some(({ state, runId, attached }) => state === "unknown" || (runId !== null && !attached));
   }
 
   see(event: JobEvent): void {
@@ -50,6 +55,9 @@ export class JobTally {
         if (known) this.underWay.set(index, { ...known, line: event.line });
         return;
       }
+      case "sent":
+        this.sent = true;
+        return;
       case "pace":
         this.pace = event;
         return;

@@ -1,10 +1,11 @@
 import { wait } from "../async/wait.ts";
 import { claimInstance, HeldError, instanceHolders, withdrawInstances, type Claim, type Holder } from "./claim.ts";
-import type { JournalFile } from "./folder.ts";
+import { systemFiles } from "./file-layer.ts";
+import { allJournals, type JournalFile } from "./folder.ts";
 import { Journal, type Invocation, type OpenOptions } from "./journal.ts";
 import { OpenIndex, type IntentFilter, type OpenIntent } from "./open-index.ts";
 import { identify, type ProcessIdentity } from "./process-identity.ts";
-import { allRecords } from "./scan.ts";
+import { BEGINNING, readJournal, type Mark } from "./read.ts";
 import { SharedLook } from "./shared-look.ts";
 
 /** A start takes a second or two; one whose answer is lost holds its claim for minutes. */
@@ -19,6 +20,8 @@ export interface ResumedJournal extends Pick<OpenOptions, "onRecord" | "setAside
 export interface KnownRun {
   readonly runId: string;
   readonly op: string;
+  /** The ID of the journal in which it stands. */
+  readonly journal: string;
 }
 
 /** What one invocation writes down, and what it needs to know of the others: the way to this machine's journals. */
@@ -28,6 +31,8 @@ export class Ledger {
   readonly #openIndex: OpenIndex;
   readonly #resumed: ResumedJournal | undefined;
   readonly #records = new SharedLook(() => this.#readRuns());
+  /** What was read of each journal, by its file's name. */
+  readonly #runs = new Map<string, { mark: Mark; runs: KnownRun[] }>();
   #journal: Promise<Journal> | undefined;
   #written: Journal | undefined;
   #self: Promise<ProcessIdentity> | undefined;
@@ -169,19 +174,35 @@ export class Ledger {
     }
   }
 
-  /** The runs that are known to belong to operations of this machine, each with its operation. Reads every journal. */
+  /**
+   * The runs that are known to belong to operations of this machine, each with its operation, as of now. Reads every journal once,
+   * and then only what was added to them.
+   *
+   * @throws CliError `local-state`
+   */
   knownRuns(): Promise<KnownRun[]> {
     return this.#records.take();
   }
 
   async #readRuns(): Promise<KnownRun[]> {
-    const runs: KnownRun[] = [];
-    for await (const { record } of allRecords(this.#stateDirectory)) {
-      if ((record.kind === "outcome" || record.kind === "reconcile") && record.runId !== null) {
-        runs.push({ runId: record.runId, op: record.op });
+    const found: KnownRun[] = [];
+    for (const file of await allJournals(this.#stateDirectory, systemFiles)) {
+      const known = this.#runs.get(file.name) ?? { mark: BEGINNING, runs: [] };
+      this.#runs.set(file.name, known);
+      // One that was moved meanwhile is found by whoever reads it.
+      const { size } = await systemFiles.facts(file.path).catch(() => ({ size: Infinity }));
+      if (size < known.mark.offset) Object.assign(known, { mark: BEGINNING, runs: [] });
+      if (size !== known.mark.offset) {
+        const onRead = (mark: Mark) => (known.mark = mark);
+        for await (const record of readJournal(file, { from: known.mark, onRead })) {
+          if ((record.kind === "outcome" || record.kind === "reconcile") && record.runId !== null) {
+            known.runs.push({ runId: record.runId, op: record.op, journal: file.id });
+          }
+        }
       }
+      for (const run of known.runs) found.push(run);
     }
-    return runs;
+    return found;
   }
 
   /**

@@ -8,13 +8,18 @@ import { inTimeOrder, untilDamaged, type ScanOptions } from "./scan.ts";
 
 type EndingRecord = Extract<JournalRecord, { kind: "outcome" | "reconcile" }>;
 type OverrideRecord = Extract<JournalRecord, { kind: "override" }>;
+/** Of a run that is known without the intent of its start. */
+type AdoptionRecord = Extract<JournalRecord, { kind: "reconcile" }> & {
+  readonly adopted: NonNullable<Extract<JournalRecord, { kind: "reconcile" }>["adopted"]>;
+};
+type FirstRecord = IntentRecord | OverrideRecord | AdoptionRecord;
 
 /** What was done, or may have been done, to one target: an intent and what became of it. */
 export interface Operation {
   readonly journal: JournalFile;
   readonly op: string;
-  /** What is known about it was written down first: the intent, or the decision that went before it. */
-  readonly first: IntentRecord | OverrideRecord;
+  /** What was written down about it first: the intent, the decision that went before it, or that its run was adopted. */
+  readonly first: FirstRecord;
   readonly decisions: readonly OverrideRecord[];
   /** The last that was found out, as far as it goes. */
   readonly ending: EndingRecord | null;
@@ -47,7 +52,7 @@ export async function* allOperations(
 }
 
 interface Draft {
-  first: IntentRecord | OverrideRecord;
+  first: FirstRecord;
   readonly decisions: OverrideRecord[];
   ending: EndingRecord | null;
 }
@@ -84,10 +89,15 @@ function note(drafts: Map<string, Draft>, record: JournalRecord): void {
   const draft = drafts.get(record.op);
   if (record.kind === "outcome" || record.kind === "reconcile") {
     if (draft) draft.ending = record;
+    else if (isAdoption(record)) drafts.set(record.op, { first: record, decisions: [], ending: record });
     return;
   }
   const decision = record.kind === "override" ? [record] : [];
   if (!draft) drafts.set(record.op, { first: record, decisions: decision, ending: null });
   else if (record.kind === "intent") draft.first = record;
   else draft.decisions.push(record);
+}
+
+function isAdoption(record: JournalRecord): record is AdoptionRecord {
+  return record.kind === "reconcile" && record.adopted !== undefined;
 }

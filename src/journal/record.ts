@@ -66,6 +66,8 @@ const ending = {
 const adopted = z.object({
   userId: line,
   instanceId: z.guid(),
+  /** The admin who started it, by the platform's row. */
+  adminId: line.nullable(),
   promptSha256: sha256,
   promptLength: count,
 });

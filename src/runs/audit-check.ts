@@ -54,7 +54,7 @@ export interface CompareOptions {
 
 /** What the audit log calls the actions that it has records of, and what became of those that leave one. */
 const AUDITED: Readonly<Record<string, { readonly action: string; readonly leavesRecord: readonly string[] }>> = {
-  start: { action: "kiloclaw.cli_run.start", leavesRecord: ["started", "found"] },
+  start: { action: "kiloclaw.cli_run.start", leavesRecord: ["started", "found", "adopted"] },
   cancel: { action: "kiloclaw.cli_run.cancel", leavesRecord: ["cancelled"] },
 };
 

@@ -69,22 +69,23 @@ export const OPERATION_FIELDS = [
 
 function loggedOperation({ journal, op, first, decisions, ending, state }: Operation): LoggedOperation {
   const later = ending?.kind === "reconcile" ? ending : null;
-  const intent = first.kind === "intent" ? first : null;
+  const target = first.kind === "reconcile" ? first.adopted : first;
+  const prompt = "promptSha256" in target ? target : later?.adopted;
   return {
     at: new Date(first.at),
     action: first.action,
     state,
     result: ending?.result ?? null,
     runId: ending?.runId ?? first.runId,
-    userId: first.userId,
-    instanceId: first.instanceId,
-    adminId: first.adminId,
+    userId: target.userId,
+    instanceId: target.instanceId,
+    adminId: later?.adopted ? later.adopted.adminId : first.adminId,
     ticket: first.ticket,
     reason: first.reason,
     decision: decisions.at(-1)?.decision ?? null,
     code: ending?.code ?? null,
-    promptLength: intent?.promptLength ?? null,
-    promptSha256: intent?.promptSha256 ?? null,
+    promptLength: prompt?.promptLength ?? null,
+    promptSha256: prompt?.promptSha256 ?? null,
     endedAt: ending ? new Date(ending.at) : null,
     settledBy: later?.adminId ?? null,
     settledTicket: later?.ticket ?? null,

@@ -1,4 +1,5 @@
 /** The sandbox: the platform's recovery runs on this machine, put together from its parts. */
+import { randomBytes } from "node:crypto";
 import { mkdir, rm } from "node:fs/promises";
 import { eq } from "drizzle-orm";
 import { AuditLog } from "./audit-log.ts";
@@ -16,11 +17,8 @@ import { ADMIN } from "./seed/people.ts";
 import { seed, wipe } from "./seed/seed.ts";
 import { Teardown } from "./teardown.ts";
 import { createApp } from "./web/app.ts";
-import { writeOpeningFile } from "./web/opening-file.ts";
 import { RequestLog } from "./web/request-log.ts";
-import { newSecret } from "./web/secrets.ts";
 import { checkPort, listen } from "./web/server.ts";
-import { Sessions } from "./web/sessions.ts";
 import { Worker } from "./worker.ts";
 
 export { SandboxError } from "./sandbox-error.ts";
@@ -61,8 +59,8 @@ export interface Sandbox {
   stop(): Promise<void>;
 }
 
-/** What is no business of what a run executes: credentials of the command line, and of the database. */
-const PRIVATE_ENVIRONMENT = /^(?:KILOCLAW_ADMIN_|PG)/;
+/** What the sandbox's user keeps to himself: credentials of the command line are no business of what a run executes. */
+const PRIVATE_ENVIRONMENT = "KILOCLAW_ADMIN_";
 
 /**
  * Starts a sandbox.
@@ -104,9 +102,7 @@ async function assemble(
     faults,
   });
   teardown.add(() => worker.close());
-  const [controlToken, key] = [newSecret(), newSecret()];
-  const sessions = new Sessions({ id: directory.id, key });
-  teardown.add(() => sessions.close());
+  const controlToken = randomBytes(32).toString("base64url");
   const startedAt = new Date().toISOString();
   const app = createApp({
     services: { database, worker, audit, runs: new RunRecords({ database, worker, audit, faults }) },
@@ -115,11 +111,9 @@ async function assemble(
     faults,
     requests,
     secret: directory.secret,
-    sessions,
     control: {
       controlToken,
       status: async (): Promise<SandboxStatus> => ({
-        id: directory.id,
         url: server.url,
         pid: options.pid,
         dataDir: directory.path,
@@ -130,7 +124,6 @@ async function assemble(
         instances: await database.$count(instances),
         runs: await database.$count(cliRuns),
       }),
-      openingFile: (next) => writeOpeningFile(directory.path, { sessions, origin: server.url, next }),
       stop: () => setImmediate(() => void teardown.run()),
       reset: async () => {
         await worker.restart();
@@ -147,7 +140,7 @@ async function assemble(
   const [admin] = await database.select().from(users).where(eq(users.id, ADMIN.id));
   if (!admin) throw new Error("the seeded admin is missing");
   const adminToken = await authenticator.mint(admin);
-  await directory.publish({ id: directory.id, pid: options.pid, url: server.url, controlToken, key, startedAt });
+  await directory.publish({ pid: options.pid, url: server.url, controlToken, startedAt });
   return {
     url: server.url,
     port: server.port,
@@ -170,7 +163,7 @@ function agentCommand({ agentCommand: command, assets }: SandboxOptions): readon
 function childEnvironment(env: SandboxOptions["env"]): Record<string, string> {
   return Object.fromEntries(
     Object.entries(env).filter(
-      (entry): entry is [string, string] => entry[1] !== undefined && !PRIVATE_ENVIRONMENT.test(entry[0]),
+      (entry): entry is [string, string] => entry[1] !== undefined && !entry[0].startsWith(PRIVATE_ENVIRONMENT),
     ),
   );
 }

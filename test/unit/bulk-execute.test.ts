@@ -6,11 +6,16 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { ApiError, refusal } from "../../src/api/api-error.ts";
 import type { Api } from "../../src/api/api.ts";
-import { execute, type ExecuteOptions, type JobEvent } from "../../src/bulk/execute.ts";
-import type { Item, Target } from "../../src/bulk/item.ts";
-import { planned } from "../../src/bulk/job.ts";
+import { Adopter } from "../../src/bulk/adoption.ts";
+import { execute, JOB_TIMING, type ExecuteOptions, type JobEvent } from "../../src/bulk/execute.ts";
+import { planned, type Item, type Target } from "../../src/bulk/item.ts";
 import { admin } from "../../src/contract/procedures.ts";
+import { systemFiles } from "../../src/journal/file-layer.ts";
+import { allJournals } from "../../src/journal/folder.ts";
+import type { Invocation } from "../../src/journal/journal.ts";
 import { Ledger } from "../../src/journal/ledger.ts";
+import { readJournal } from "../../src/journal/read.ts";
+import type { JournalRecord } from "../../src/journal/record.ts";
 
 const ME = "a0000000-0000-4000-8000-000000000001";
 const instanceOf = (index: number) => `20000000-0000-4000-8000-${String(index).padStart(12, "0")}`;
@@ -27,6 +32,11 @@ class Platform {
   /** Instances on which somebody else's run goes on. */
   readonly busy = new Set<number>();
   readonly down = new Set<number>();
+  /** What the question for an instance is answered with. */
+  reads: Script = () => undefined;
+  readonly reading: number[] = [];
+  /** Further rows, by instance. */
+  readonly rows = new Map<number, ReturnType<typeof runRow>[]>();
   readonly #script: Script;
 
   constructor(script: Script = () => undefined) {
@@ -38,13 +48,18 @@ class Platform {
       switch (path) {
         case admin.get.path: {
           const id = input.id ?? "";
+          const index = indexOf(id);
+          this.reading.push(index);
+          const failure = await this.reads(index, this.reading.filter((one) => one === index).length);
+          if (failure) throw failure;
           const status = this.down.has(indexOf(id)) ? "stopped" : "running";
           return { ...instanceRow(id), workerStatus: { status }, workerStatusError: null };
         }
         case admin.listAllCliRuns.path: {
-          const instance = input.search ?? "";
-          const runs = this.busy.has(indexOf(instance)) ? [runRow(instance)] : [];
-          return { runs, pagination: { offset: 0, limit: 100, total: runs.length, totalPages: 1 } };
+          const instance = input.search;
+          if (instance === undefined) return listOf([...this.rows.values()].flat());
+          const runs = this.busy.has(indexOf(instance)) ? [runRow(instance)] : (this.rows.get(indexOf(instance)) ?? []);
+          return listOf(runs);
         }
         case admin.getKiloCliRunStatus.path:
           return { ...RUNNING, startedAt: null, prompt: "theirs" };
@@ -90,13 +105,17 @@ function instanceRow(id: string) {
   };
 }
 
+function listOf(runs: readonly ReturnType<typeof runRow>[]) {
+  return { runs, pagination: { offset: 0, limit: 100, total: runs.length, totalPages: 1 } };
+}
+
 function runRow(instanceId: string) {
   return {
     id: `33333333-3333-4333-8333-${instanceId.slice(-12)}`,
     user_id: `user-${indexOf(instanceId)}`,
     user_email: null,
     instance_id: instanceId,
-    initiated_by_admin_id: null,
+    initiated_by_admin_id: null as string | null,
     initiated_by_admin_email: null,
     prompt: "theirs",
     status: "running",
@@ -121,13 +140,22 @@ function target(index: number): Target {
   };
 }
 
+const INVOCATION: Invocation = {
+  action: "start",
+  tool: "0.0.0-test",
+  pid: process.pid,
+  profile: "test",
+  origin: "https://app.kilo.ai",
+  adminId: ME,
+  ticket: null,
+  reason: null,
+};
+
 let state: string;
 let ledger: Ledger;
 beforeEach(async () => {
   state = await mkdtemp(join(tmpdir(), "kiloclaw-execute-"));
-  const why = { ticket: null, reason: null };
-  const place = { profile: "test", origin: "https://app.kilo.ai", adminId: ME };
-  ledger = new Ledger(state, { action: "start", tool: "0.0.0-test", pid: process.pid, ...place, ...why });
+  ledger = new Ledger(state, INVOCATION);
 });
 afterEach(async () => {
   await ledger.close();
@@ -144,6 +172,8 @@ const SETTINGS: ExecuteOptions["settings"] = {
   wait: false,
   runTimeoutMs: null,
 };
+
+const MARK: ExecuteOptions["mark"] = { journal: "job", since: new Date(0), adminIds: new Set() };
 
 interface Done {
   readonly items: Item[];
@@ -168,6 +198,7 @@ async function doJob(
       email: null,
     },
     prompt: () => "fix it",
+    mark: MARK,
     stop: new AbortController().signal,
     timeoutMs: null,
     resendUnknown: false,
@@ -192,6 +223,9 @@ const states = ({ items }: Done) => items.map(({ state: one }) => one);
 const problem = ({ items }: Done, index: number) => items[index - 1]?.problem;
 const tooMany = (retryAfterMs?: number) =>
   refusal(429, "slow down", { procedure: "start", trpcCode: "TOO_MANY_REQUESTS", retryAfterMs });
+const badGateway = () =>
+  new ApiError("unreachable", "bad gateway", { procedure: "get", sent: true, transient: true, httpStatus: 502 });
+const never = () => new Promise<undefined>(() => undefined);
 const refused = () => new ApiError("unreachable", "refused", { procedure: "start", sent: false, transient: true });
 
 describe("a job", () => {
@@ -219,6 +253,7 @@ describe("a job", () => {
         email: null,
       },
       prompt: () => "p",
+      mark: MARK,
       timeoutMs: null,
       stop: new AbortController().signal,
       resendUnknown: false,
@@ -247,15 +282,81 @@ describe("a job", () => {
     expect(platform.sent).toHaveLength(12);
   });
 
-  it("takes an error of one target's own for a refusal after three tries, and goes on", async () => {
-    const platform = new Platform((index) =>
-      index === 2
-        ? new ApiError("unreachable", "no", { procedure: "start", sent: false, transient: true, httpStatus: 502 })
-        : undefined,
-    );
-    const done = await doJob(platform, 3);
-    expect(states(done)).toEqual(["running", "refused", "running"]);
-    expect(platform.sent.filter((index) => index === 2)).toHaveLength(3);
+  it("waits out a storm of 502 before anything is sent, and refuses nobody", async () => {
+    const platform = new Platform();
+    const began = performance.now();
+    platform.reads = () => (performance.now() - began < 2_500 ? badGateway() : undefined);
+    const done = await doJob(platform, 12, { settings: { maxErrors: { count: 0 } } });
+    expect(done.failure).toBeUndefined();
+    expect(new Set(states(done))).toEqual(new Set(["running"]));
+    expect(platform.sent).toHaveLength(12);
+    // Paused, not asked again and again.
+    expect(platform.reading.length).toBeLessThan(12 + 3 * 4);
+    expect(done.events.some((event) => event.type === "pace" && event.pausedMs > 0)).toBe(true);
+  });
+
+  it("stops where the platform fails for long, with every target as it was", async () => {
+    const platform = new Platform();
+    platform.reads = badGateway;
+    const done = await doJob(platform, 6, { timing: { ...JOB_TIMING, patienceMs: 500 } });
+    expect(done.failure).toMatchObject({ kind: "unreachable", httpStatus: 502 });
+    expect(new Set(states(done))).toEqual(new Set(["waiting"]));
+    expect(done.events.map(({ type }) => type)).not.toContain("sent");
+    expect(platform.sent).toEqual([]);
+  });
+
+  it("starts the others first where one target alone fails, and leaves that one waiting", async () => {
+    const platform = new Platform();
+    platform.reads = (index) => (index === 2 ? badGateway() : undefined);
+    const timing = { ...JOB_TIMING, patienceMs: 500 };
+    const done = await doJob(platform, 6, { settings: { concurrency: 1 }, timing });
+    expect(states(done)).toEqual(["running", "waiting", "running", "running", "running", "running"]);
+    expect(done.failure).toMatchObject({ httpStatus: 502 });
+    expect(done.events.filter(({ type }) => type === "sent")).toHaveLength(1);
+  });
+
+  it("does not take a failure after the send for anything but an unknown outcome", async () => {
+    const platform = new Platform((index) => (index === 1 ? badGateway() : undefined));
+    const done = await doJob(platform, 3, { lookAfterMs: [0] });
+    expect(states(done)).toEqual(["unknown", "running", "running"]);
+    expect(platform.sent.filter((index) => index === 1)).toHaveLength(1);
+  });
+
+  it("ends an attempt whose answer never comes: its outcome is unknown, and nothing is sent there again", async () => {
+    const platform = new Platform((index) => (index === 1 ? never() : undefined));
+    const timing = { ...JOB_TIMING, attemptMs: 300, endMs: 100 };
+    const done = await doJob(platform, 4, { settings: { concurrency: 1 }, timing });
+    expect(done.failure).toBeUndefined();
+    expect(states(done)).toEqual(["unknown", "running", "running", "running"]);
+    expect(platform.sent).toEqual([1, 2, 3, 4]);
+    // Whoever comes meanwhile finds it claimed, and whoever comes later an open start.
+    expect((await ledger.open()).map(({ intent }) => intent.instanceId)).toEqual([instanceOf(1)]);
+  });
+
+  it("ends an attempt that never gets as far as its send, with nothing sent", async () => {
+    const platform = new Platform();
+    platform.reads = (index) => (index === 1 ? never() : undefined);
+    const timing = { ...JOB_TIMING, attemptMs: 300, endMs: 100 };
+    const done = await doJob(platform, 2, { settings: { concurrency: 1 }, timing });
+    expect(states(done)).toEqual(["waiting", "running"]);
+    expect(problem(done, 1)).toBe("no answer came");
+    expect(platform.sent).toEqual([2]);
+  });
+
+  it.each(["send", "read"] as const)("ends on Ctrl-C while a %s never settles", async (what) => {
+    const stopping = new AbortController();
+    const stopSoon = () => {
+      setTimeout(() => stopping.abort("SIGINT"), 50);
+      return never();
+    };
+    const platform = new Platform(what === "send" ? stopSoon : undefined);
+    if (what === "read") platform.reads = stopSoon;
+    const timing = { ...JOB_TIMING, drainMs: 100, endMs: 100 };
+    const began = performance.now();
+    const done = await doJob(platform, 3, { settings: { concurrency: 1 }, timing, stop: stopping.signal });
+    expect(performance.now() - began).toBeLessThan(3_000);
+    expect(done.failure).toBeUndefined();
+    expect(states(done)).toEqual([what === "send" ? "unknown" : "waiting", "waiting", "waiting"]);
   });
 
   it("stops, and can be gone on with, when the token is refused", async () => {
@@ -348,6 +449,7 @@ describe("a job", () => {
         email: null,
       },
       prompt: () => "p",
+      mark: MARK,
       timeoutMs: null,
       stop: new AbortController().signal,
       resendUnknown: false,
@@ -358,3 +460,181 @@ describe("a job", () => {
     expect(platform.sent.length).toBeLessThan(20);
   });
 });
+
+const FORGOTTEN = {
+  journal: "none of this machine's",
+  since: new Date("2026-11-30T08:00:00Z"),
+  adminIds: new Set(["colleague"]),
+};
+const started = async () => (await ledger.knownRuns()).map(({ runId }) => runId);
+/** One that waits, one that has a run, and another that waits. */
+const threeItems = (): Item[] => [
+  planned(target(1)),
+  { ...planned(target(2)), state: "running", runId: randomUUID() },
+  planned(target(3)),
+];
+const adopt = async (platform: Platform, known: Item[], ...runs: string[]) =>
+  new Adopter(ledger, FORGOTTEN, ME).adopt(platform.api, runs, known, () => "fix it");
+
+describe("a run that is there although the journal does not tell of it", () => {
+  const mark = FORGOTTEN;
+  const BEGAN = mark.since;
+  const oursOn = (index: number, given: Partial<ReturnType<typeof runRow>> = {}) => ({
+    ...runRow(instanceOf(index)),
+    id: randomUUID(),
+    initiated_by_admin_id: ME as string | null,
+    prompt: "fix it",
+    status: "completed",
+    started_at: BEGAN,
+    ...given,
+  });
+
+  it("is adopted, said and recorded, and nothing is sent", async () => {
+    const platform = new Platform();
+    const rows = [oursOn(1), oursOn(2, { initiated_by_admin_id: "colleague" })];
+    for (const row of rows) platform.rows.set(indexOf(row.instance_id), [row]);
+    // Its state does not matter, nor the machine's.
+    platform.down.add(1);
+    const done = await doJob(platform, 3, { mark, settings: { concurrency: 1 } });
+    expect(states(done)).toEqual(["running", "running", "running"]);
+    expect(done.items.slice(0, 2).map(({ runId }) => runId)).toEqual(rows.map(({ id }) => id));
+    expect(platform.sent).toEqual([3]);
+    expect(done.events.filter(({ type }) => type === "adopted")).toHaveLength(2);
+    expect(await started()).toEqual(expect.arrayContaining(rows.map(({ id }) => id)));
+    const records = await recorded();
+    expect(records.filter(({ kind }) => kind === "reconcile")).toMatchObject(
+      rows.map(({ id, initiated_by_admin_id: adminId, user_id: userId, instance_id: instanceId }) => ({
+        runId: id,
+        result: "adopted",
+        settled: true,
+        adopted: { userId, instanceId, adminId, promptLength: 6 },
+      })),
+    );
+  });
+
+  it("passes a decision to send again, and is adopted instead", async () => {
+    const platform = new Platform((index) => (index === 1 ? badGateway() : undefined));
+    expect(states(await doJob(platform, 1, { mark, lookAfterMs: [0] }))).toEqual(["unknown"]);
+    const row = oursOn(1);
+    platform.rows.set(1, [row]);
+    const again = await doJob(platform, 1, { mark, resendUnknown: true });
+    expect(again.items[0]).toMatchObject({ state: "running", runId: row.id });
+    expect(platform.sent).toEqual([1]);
+  });
+
+  it.each([
+    ["was started before the job began", { started_at: new Date(BEGAN.getTime() - 1) }],
+    ["is another admin's", { initiated_by_admin_id: "stranger" }],
+    ["is the customer's", { initiated_by_admin_id: null }],
+    ["has another prompt", { prompt: "fix it." }],
+    ["is another user's", { user_id: "user-9" }],
+  ])("is not this job's where it %s", async (_, given) => {
+    const platform = new Platform();
+    platform.rows.set(1, [oursOn(1, given)]);
+    const done = await doJob(platform, 1, { mark });
+    expect(platform.sent).toEqual([1]);
+    expect(done.events.map(({ type }) => type)).not.toContain("adopted");
+  });
+
+  it("is not this job's where another journal of this machine has it, also since the journals were read", async () => {
+    const others = new Ledger(state, INVOCATION);
+    const theirs = [oursOn(1), oursOn(2)];
+    const note = async (row: { id: string } | undefined) => {
+      const ending = { result: "started", settled: true, code: null };
+      await (await others.journal()).append({ kind: "outcome", op: randomUUID(), runId: row?.id ?? null, ...ending });
+    };
+    await note(theirs[0]);
+    const platform = new Platform();
+    platform.rows.set(1, theirs.slice(0, 1));
+    platform.rows.set(2, theirs.slice(1));
+    platform.reads = async (index) => {
+      if (index === 2) await note(theirs[1]);
+      return undefined;
+    };
+    const done = await doJob(platform, 2, { mark, settings: { concurrency: 1 } });
+    await others.close();
+    expect(platform.sent).toEqual([1, 2]);
+    expect(done.events.map(({ type }) => type)).not.toContain("adopted");
+  });
+
+  it("is the job's where another process has written it into the job's own journal", async () => {
+    const row = oursOn(1);
+    const journal = await ledger.journal();
+    await journal.append({
+      kind: "outcome",
+      op: randomUUID(),
+      runId: row.id,
+      result: "started",
+      settled: true,
+      code: null,
+    });
+    const platform = new Platform();
+    platform.rows.set(1, [row]);
+    const done = await doJob(platform, 1, { mark: { ...mark, journal: journal.id } });
+    expect(platform.sent).toEqual([]);
+    expect(done.items[0]).toMatchObject({ state: "running", runId: row.id });
+    expect(await started()).toEqual([row.id]);
+  });
+
+  it("is for a person to decide where there are several: nothing is sent, and they are named", async () => {
+    const rows = [oursOn(1), oursOn(1, { status: "running" })];
+    const platform = new Platform();
+    platform.rows.set(1, rows);
+    const done = await doJob(platform, 1, { mark, resendUnknown: true });
+    expect(states(done)).toEqual(["unknown"]);
+    for (const { id } of rows) expect(problem(done, 1)).toContain(id);
+    expect(problem(done, 1)).toContain("--adopt");
+    expect(platform.sent).toEqual([]);
+  });
+
+  describe("and a person names it", () => {
+    it("takes it, as a decision on record", async () => {
+      const [row, other] = [oursOn(1), oursOn(1)];
+      const platform = new Platform();
+      platform.rows.set(1, [row, other]);
+      const known = threeItems();
+      expect(await adopt(platform, known, row.id)).toMatchObject([{ state: "running", runId: row.id }]);
+      expect(known[0]).toMatchObject({ state: "running", runId: row.id });
+      const records = await recorded();
+      expect(records).toMatchObject([
+        { kind: "override", decision: "adopt", runId: row.id },
+        { kind: "reconcile", result: "adopted", runId: row.id, settled: true },
+      ]);
+    });
+
+    it.each([
+      ["before the job began", 1, { started_at: new Date(0) }],
+      ["another prompt", 1, { prompt: "x" }],
+      ["was started by stranger", 1, { initiated_by_admin_id: "stranger" }],
+      ["its target has the run", 2, {}],
+      ["no target of the job is on its instance", 7, {}],
+    ])("refuses it, and all with it, where it cannot be: %s", async (why, index, given) => {
+      const row = oursOn(index, given);
+      const platform = new Platform();
+      const good = oursOn(3);
+      platform.rows.set(3, [good]);
+      platform.rows.set(index, [row]);
+      await expect(adopt(platform, threeItems(), good.id, row.id)).rejects.toMatchObject({
+        kind: "usage",
+        message: expect.stringContaining(why),
+      });
+      expect(await started()).toEqual([]);
+    });
+
+    it("refuses one that is on record", async () => {
+      const row = oursOn(1);
+      const platform = new Platform();
+      platform.rows.set(1, [row]);
+      await adopt(platform, threeItems(), row.id);
+      await expect(adopt(platform, threeItems(), row.id)).rejects.toThrow(/it is on record as operation/);
+    });
+  });
+});
+
+/** What stands in the journals of this test. */
+async function recorded(): Promise<JournalRecord[]> {
+  const records: JournalRecord[] = [];
+  for (const file of await allJournals(state, systemFiles))
+    for await (const one of readJournal(file)) records.push(one);
+  return records;
+}

@@ -93,9 +93,9 @@ describe("the pace of a job", () => {
     now = 500;
     one.unreached();
     expect(one.pausedMs).toBe(1_000);
-    expect(one.unreachableMs).toBe(500);
+    expect(one.troubledMs).toBe(500);
     one.answered(100);
-    expect(one.unreachableMs).toBe(0);
+    expect(one.troubledMs).toBe(0);
     for (let failed = 0; failed < 4; failed++) one.unreached();
     expect(one.limit).toBe(4);
   });

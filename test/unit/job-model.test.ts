@@ -4,11 +4,12 @@
  * started where a run is.
  */
 import { randomUUID } from "node:crypto";
-import { mkdtemp, rm } from "node:fs/promises";
+import { cp, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import type { JobEvent } from "../../src/bulk/execute.ts";
 import { loadJob } from "../../src/bulk/job.ts";
 import { claimInstance } from "../../src/journal/claim.ts";
 import { Ledger } from "../../src/journal/ledger.ts";
@@ -43,6 +44,7 @@ const scenario = fc.record({
       endsAt: fc.oneof(fc.nat(50), fc.constant(Infinity)),
       how: fc.constantFrom("killed", "killed", "stopped"),
       resendUnknown: fc.constantFrom(false, false, true),
+      refused: fc.constantFrom(false, false, false, true),
     }),
     { minLength: 1, maxLength: 5 },
   ),
@@ -65,7 +67,11 @@ describe("a job over any sequence of kills and resumptions", () => {
           for (const life of lives) {
             const ofKnown = (await known(state)).map((id) => [id, world.sends.get(id) ?? 0] as const);
             const sentBefore = [...world.sends.keys()];
+            // The token is refused from some moment on, and is good again for whoever goes on with it.
+            const refusing = life.refused ? setTimeout(() => (world.refused = true), 5) : undefined;
             state = await live(world, state, life);
+            clearTimeout(refusing);
+            world.refused = false;
             if (life.resendUnknown) for (const id of sentBefore) mayBeSent.set(id, (mayBeSent.get(id) ?? 1) + 1);
             expect(await lies(world, state)).toEqual([]);
             for (const [id, count] of world.sends) expect(count).toBeLessThanOrEqual(mayBeSent.get(id) ?? 1);
@@ -73,6 +79,7 @@ describe("a job over any sequence of kills and resumptions", () => {
             for (const [id, count] of ofKnown) expect(world.sends.get(id) ?? 0).toBe(count);
           }
           world.settle();
+          expect(world.sentInSpite).toEqual([]);
           state = await live(world, state);
           // Its runs are followed by whoever goes on with it and waits.
           state = await live(world, state, undefined, { wait: true });
@@ -97,6 +104,83 @@ describe("a job over any sequence of kills and resumptions", () => {
     );
     // All that it is about has come up.
     expect(Object.values(found).every((count) => count > 5)).toBe(true);
+  });
+});
+
+const travels = fc.record({
+  targets: fc.integer({ min: 1, max: 5 }),
+  seed: fc.nat(1_000_000),
+  lives: fc.array(
+    fc.record({
+      endsAt: fc.oneof(fc.nat(50), fc.constant(Infinity)),
+      how: fc.constantFrom("killed", "stopped"),
+      resendUnknown: fc.constantFrom(false, false, true),
+      /** To which of the states that there were before it goes back; -1: to none. */
+      backTo: fc.oneof(fc.constant(-1), fc.nat(6)),
+    }),
+    { minLength: 2, maxLength: 6 },
+  ),
+});
+
+/** What is said that there is not: of a run that nothing is said of, its item. */
+async function denied(world: World, state: string): Promise<string[]> {
+  const { items } = await loadJob(state, "@latest");
+  return items.flatMap(({ target: of, state: is, runId, problem }) => {
+    // Of one that came later than it was looked for nobody can know: the state that knew of its request is gone.
+    const rows = world.ours.filter((row) => row.instance_id === of.instanceId && !row.late);
+    const said = `${is} ${runId} ${problem}`;
+    return rows.length === 0 || is === "unknown" || rows.some(({ id }) => said.includes(id)) ? [] : [said];
+  });
+}
+
+describe("a job whose state goes back in time", () => {
+  it("sends no start in spite of a run that the rows show, and denies none", { timeout: 240_000 }, async () => {
+    const found = { back: 0, adopted: 0, runs: 0 };
+    const see = (event: JobEvent) => (found.adopted += event.type === "adopted" ? 1 : 0);
+    await fc.assert(
+      fc.asyncProperty(travels, async ({ targets, seed, lives }) => {
+        const folder = await mkdtemp(join(tmpdir(), "kiloclaw-job-travel-"));
+        const copyOf = async (state: string) => {
+          const copy = join(folder, randomUUID());
+          await cp(state, copy, { recursive: true });
+          return copy;
+        };
+        const world = new World(seed);
+        /** What was on the disk before each life. */
+        const backups: string[] = [];
+        try {
+          let state = join(folder, "state");
+          await begin(
+            state,
+            Array.from({ length: targets }, (_, at) => target(at + 1)),
+          );
+          for (const { backTo, ...life } of lives) {
+            backups.push(await copyOf(state));
+            const back = backTo === -1 ? undefined : backups[backTo % backups.length];
+            if (back !== undefined) {
+              found.back += 1;
+              // What came after it never was.
+              backups.length = backups.indexOf(back) + 1;
+              state = await copyOf(back);
+            }
+            state = await live(world, state, life, { see });
+            expect(world.sentInSpite).toEqual([]);
+          }
+          world.settle();
+          for (let turn = 0; turn < 2; turn++) state = await live(world, state, undefined, { see });
+          expect(world.sentInSpite).toEqual([]);
+          expect(await denied(world, state)).toEqual([]);
+          found.runs += world.ours.length;
+        } finally {
+          await rm(folder, { recursive: true, force: true });
+        }
+      }),
+      { numRuns: 40, seed: 2 },
+    );
+    // All that it is about has come up.
+    expect(found.back).toBeGreaterThan(30);
+    expect(found.adopted).toBeGreaterThan(10);
+    expect(found.runs).toBeGreaterThan(30);
   });
 });
 

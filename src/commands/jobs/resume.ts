@@ -1,6 +1,8 @@
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import type { Command } from "@commander-js/extra-typings";
+import { Adopter } from "../../bulk/adoption.ts";
+import type { Sendable } from "../../bulk/item.ts";
 import { assemble, findJob, jobRecord, type Job } from "../../bulk/job.ts";
 import { JobRecords } from "../../bulk/job-records.ts";
 import { PromptTemplate } from "../../bulk/prompt-template.ts";
@@ -26,7 +28,8 @@ import {
   waitOption,
   type JobOptions,
 } from "../job-options.ts";
-import { doJob } from "../job-run.ts";
+import { doJob, stoppedError } from "../job-run.ts";
+import { JobTally } from "../job-tally.ts";
 import { itemView, jobArgument } from "../job-view.ts";
 import { onEndOption } from "../on-end.ts";
 import { examples, reasonOption, ticketOption, timeoutOption, yesOption } from "../options.ts";
@@ -35,6 +38,7 @@ import { whyOf, type WhyOptions } from "../why.ts";
 
 interface ResumeOptions extends JobOptions, WhyOptions {
   readonly asPlanned?: true | undefined;
+  readonly adopt?: readonly string[] | undefined;
   readonly takeOver?: true | undefined;
   readonly yes?: true | undefined;
 }
@@ -54,6 +58,7 @@ export function configure(command: Command, open: OpenContext): void {
     .addOption(onEndOption())
     .option("--as-planned", "go on with the targets as they were planned, although the file has changed since")
     .addOption(resendUnknownOption())
+    .option("--adopt <runs...>", "take these runs for starts of the job where several could be it")
     .option("--take-over", "set aside a process that holds the job and is not seen here, once it has ended for certain")
     .addOption(ticketOption())
     .addOption(reasonOption())
@@ -100,15 +105,23 @@ async function resume(context: Context, id: string, options: ResumeOptions): Pro
     output.note(`the end of its journal was torn by a crash; what was cut off is kept in ${journal.torn.keptIn}`);
   const job = await assemble(paths.state, file, records, true);
   if (!options.asPlanned) await refuseIfChanged(context, job);
-  await reconcile(context, ledger, job, options);
+  const template = new PromptTemplate(job.plan.prompt);
+  const prompt = (target: Sendable) => template.render(target);
+  const before = new JobTally(job.items);
+  try {
+    if (options.adopt) await adopt(context, ledger, job, options.adopt, prompt);
+    await reconcile(context, ledger, job, options);
+  } catch (error) {
+    throw await stoppedError(context, file.id, before, error);
+  }
   const settings = jobSettings(options, host.stdout.isTTY === true, job.settings);
   const left = job.items.filter(({ state }) => state === "waiting" || state === "running").length;
   output.note(
     left === 0 ? `nothing is left to do in job ${file.id}` : `job ${file.id}: ${left} of ${job.items.length} left`,
   );
   output.note(settingsWords(settings));
-  const template = new PromptTemplate(job.plan.prompt);
-  await doJob(context, ledger, { id: file.id, items: job.items, template }, settings, options);
+  const { items, mark } = job;
+  await doJob(context, ledger, { id: file.id, items, template, mark, sent: before.sent }, settings, options);
 }
 
 /** The targets are those of the plan, whatever the file says: somebody who changed it may think otherwise. */
@@ -124,6 +137,19 @@ async function refuseIfChanged({ output }: Pick<Context, "output">, { plan: { so
       `or begin a new job with the file as it is: kiloclaw-admin runs start --users-file ${source.path}`,
     ],
   });
+}
+
+async function adopt(
+  { api, me, output }: Pick<Context, "api" | "me" | "output">,
+  ledger: Ledger,
+  { items, mark }: Job,
+  runs: readonly string[],
+  prompt: (target: Sendable) => string,
+): Promise<void> {
+  const adopter = new Adopter(ledger, mark, (await me()).userId);
+  for (const { target, runId } of await adopter.adopt(await api(), runs, items, prompt)) {
+    output.note(`${target.userEmail ?? target.named}: adopted as this job's run: ${runId}`);
+  }
 }
 
 async function reconcile(

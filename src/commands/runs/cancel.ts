@@ -3,7 +3,6 @@ import type { Api } from "../../api/api.ts";
 import type { Context } from "../../context.ts";
 import { CliError, messageOf } from "../../errors.ts";
 import type { Ledger } from "../../journal/ledger.ts";
-import { keepOutput } from "../../journal/outputs.ts";
 import type { OpenContext } from "../../program.ts";
 import { machineDown, type Cancellation } from "../../runs/cancel.ts";
 import { cancelOnRecord } from "../../runs/cancel-on-record.ts";
@@ -181,6 +180,7 @@ async function cancelOne(
 ): Promise<Run> {
   const { output, paths, stop } = context;
   let kept: string | undefined;
+  const { keepOutput } = await import("../../journal/outputs.ts");
   const cancelled = await cancelOnRecord(api, run, ledger, {
     onUnrecorded: (why) => {
       // A journal that is broken stays broken: it is said once.
