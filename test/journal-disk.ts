@@ -31,13 +31,18 @@ export class Disk implements FileLayer {
   #names = new Map<string, Content>();
   #syncedNames = new Map<string, Content>();
   #pending: NameChange[] = [];
-  #fault: { readonly at: number; readonly fault: Fault } | undefined;
+  #fault: { readonly at: number; readonly fault: Fault; readonly forGood?: true } | undefined;
   #off = false;
   static #made = 0;
 
   /** Lets the operation `at` (from now, 1 is the next one) and, if the power goes, all after it fail. */
   failAt(at: number, fault: Fault): void {
     this.#fault = { at: this.steps + at, fault };
+  }
+
+  /** Lets every operation from `at` (from now, 1 is the next one) on fail that the fault can make fail. */
+  failFrom(at: number, fault: "EIO" | "ENOSPC"): void {
+    this.#fault = { at: this.steps + at, fault, forGood: true };
   }
 
   paths(): string[] {
@@ -165,7 +170,8 @@ export class Disk implements FileLayer {
   /** One operation: it works, or fails as planned; `partly` is what it does if it fails in the middle. */
   #step<T>(kind: "look" | "make" | "write" | "change", work: () => T, partly?: () => T): T {
     this.steps += 1;
-    const fault = this.#fault?.at === this.steps ? this.#fault.fault : undefined;
+    const due = this.#fault?.forGood ? this.#fault.at <= this.steps : this.#fault?.at === this.steps;
+    const fault = due ? this.#fault?.fault : undefined;
     if (fault === "power") this.#off = true;
     if (this.#off) {
       if (fault === "power") partly?.();

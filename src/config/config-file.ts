@@ -92,19 +92,8 @@ export async function changeConfig(directory: string, change: (config: Config) =
     if (why !== undefined) throw cannotWrite(`it would not be usable any more: ${why}`);
     check();
     try {
-      // Loaded only to write: it brings a schema compiler along.
-      const { default: Conf } = await import("conf");
-      const { properties, additionalProperties } = z.toJSONSchema(fileSchema, { io: "input" });
-      const file = new Conf<Record<string, unknown>>({
-        cwd: directory,
-        configName: "config",
-        configFileMode: 0o600,
-        accessPropertiesByDotNotation: false,
-        schema: properties as Record<string, object>,
-        serialize: (settings) => `${JSON.stringify(settings, null, 2)}\n`,
-        rootSchema: { additionalProperties: additionalProperties === true },
-      });
-      file.store = changed as Record<string, unknown>;
+      const { default: writeFileAtomic } = await import("write-file-atomic");
+      await writeFileAtomic(path, `${JSON.stringify(changed, null, 2)}\n`, { mode: 0o600 });
     } catch (error) {
       throw cannotWrite(messageOf(error), error);
     }

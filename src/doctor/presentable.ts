@@ -44,14 +44,23 @@ function passwordsIn(proxy: string | undefined): (string | undefined)[] {
 }
 
 function withoutHome(text: string): string {
-  const home = homedir();
+  const home = ownHome();
   // `~` means nothing to the shells of Windows, and `/` is nobody's home.
   return sep === "/" && home.length > 1 ? text.replaceAll(`${home}/`, "~/") : text;
 }
 
+/** Empty for a user who has none. */
+function ownHome(): string {
+  try {
+    return homedir();
+  } catch {
+    return "";
+  }
+}
+
 /** A path as a word to type; `~` stays outside of the quotes, where the shell knows it. */
 export function typed(path: string): string {
-  const home = `${homedir()}${sep}`;
+  const home = `${ownHome()}${sep}`;
   const [root, rest] = path.startsWith(home) ? [home, path.slice(home.length)] : ["", path];
   return `${root}${/^[\w@%+=:,./\\-]*$/.test(rest) ? rest : `'${rest.replaceAll("'", "'\\''")}'`}`;
 }

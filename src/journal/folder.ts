@@ -96,10 +96,16 @@ export async function secureFolder(stateDirectory: string, path: string, files: 
     }
   }
   for (let folder = path; folder.length > stateDirectory.length; folder = dirname(folder)) {
-    const facts = await files.facts(folder);
-    if (facts.kind !== "directory") throw unusable(folder, "it is not a folder (symbolic links are not followed)");
-    assertOwn(folder, facts, "recordFolder");
+    assertOwnFolder(folder, await files.facts(folder));
   }
+}
+
+/**
+ * @throws CliError `local-state` unless it is a folder of this user's own that others cannot enter.
+ */
+export function assertOwnFolder(path: string, facts: FileFacts): void {
+  if (facts.kind !== "directory") throw unusable(path, "it is not a folder (symbolic links are not followed)");
+  assertOwn(path, facts, "recordFolder");
 }
 
 /**

@@ -1,10 +1,11 @@
 import { once } from "node:events";
-import { stat } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, stat, writeFile } from "node:fs/promises";
 import { createServer, request as forward, type IncomingMessage, type ServerResponse } from "node:http";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import * as z from "zod";
-import { openDesk, type Desk } from "../harness.ts";
+import { openDesk, type Desk, type RunOptions } from "../harness.ts";
 
 const LONG = "[rehearse lines=1 delay=60]";
 const NO_RUN = "12345678-0000-4000-8000-000000000000";
@@ -74,6 +75,69 @@ describe("cancel", () => {
     const elsewhere = await desk.run(["runs", "logs", id], { configDir: undefined });
     expect(elsewhere.code).toBe(5);
     expect(elsewhere.stderr).toContain("it was not cancelled from this machine");
+  });
+
+  describe("where the state folder takes no output", () => {
+    const SILENT = "[rehearse lines=2 interval=0 silent=60]";
+    let configDir: string;
+    let temporary: string;
+    beforeEach(async () => {
+      configDir = await mkdtemp(join(tmpdir(), "kiloclaw-full-"));
+      temporary = join(configDir, "tmp");
+      await mkdir(join(configDir, "state"), { mode: 0o700 });
+      await writeFile(join(configDir, "state", "outputs"), "in the way, as a full disk would be");
+      return () => rm(configDir, { recursive: true });
+    });
+    const begin = (argv: readonly string[], options: RunOptions = {}) =>
+      desk.begin(argv, { configDir, env: { TMPDIR: temporary }, ...options });
+    const written = async () => {
+      const id = await running(SILENT);
+      await vi.waitFor(async () => expect((await desk.run(["runs", "logs", id])).stdout).toMatch(/step 1\/2/), 5_000);
+      return id;
+    };
+
+    it("keeps it in the folder for temporary files, says where, and shows it again", async () => {
+      await mkdir(temporary);
+      const id = await written();
+      const { code, stderr } = await begin(["runs", "cancel", id, "--yes"]).done;
+      expect(code).toBe(0);
+      expect(stderr).toContain(`its output is kept in ${join(temporary, "kiloclaw-admin-output-")}`);
+      const logs = await begin(["runs", "logs", id]).done;
+      expect(logs.stdout).toMatch(/step 1\/2/);
+    });
+
+    it("sends nothing where nothing keeps it, unless --without-output says so", async () => {
+      await writeFile(temporary, "no folder");
+      const id = await written();
+      const before = (await desk.requests("cancelKiloCliRun")).length;
+      const refused = await begin(["runs", "cancel", id, "--yes"]).done;
+      expect(refused.code).toBe(12);
+      expect(refused.stderr).toContain("nothing was sent");
+      expect(refused.stderr).toContain("--without-output");
+      const several = await begin(["runs", "cancel", id, await written(), "--yes"]).done;
+      expect(several.code).toBe(12);
+      expect(await desk.requests("cancelKiloCliRun")).toHaveLength(before);
+      expect(await desk.row(id)).toMatchObject({ status: "running" });
+      const lost = await begin(["runs", "cancel", id, "--yes", "--without-output"]).done;
+      expect(lost.code).toBe(0);
+      expect(lost.stderr).toContain("cannot be kept");
+      expect(await desk.row(id)).toMatchObject({ status: "cancelled" });
+    });
+
+    it("asks once for all on a terminal, also where --yes stands for the first question", async () => {
+      await writeFile(temporary, "no folder");
+      const ids = [await written(), await written()];
+      const no = begin(["runs", "cancel", ...ids, "--yes"], { tty: true });
+      await no.waitFor(/lose what cannot be kept\?/);
+      no.type("n\r");
+      expect((await no.done).code).toBe(130);
+      for (const id of ids) expect(await desk.row(id)).toMatchObject({ status: "running" });
+      const yes = begin(["runs", "cancel", ...ids, "--yes"], { tty: true });
+      await yes.waitFor(/lose what cannot be kept\?/);
+      yes.type("y\r");
+      expect((await yes.done).code).toBe(0);
+      for (const id of ids) expect(await desk.row(id)).toMatchObject({ status: "cancelled" });
+    });
   });
 
   it("needs --yes off a terminal, and an answer on one", async () => {

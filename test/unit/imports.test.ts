@@ -67,6 +67,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "doctor",
     "errors",
     "exit-codes",
+    "files",
     "journal",
     "runs",
     "terminal",

@@ -4,7 +4,8 @@ import type { Command } from "@commander-js/extra-typings";
 import { loadJob } from "../../bulk/job.ts";
 import { makeReport, type Report } from "../../bulk/report.ts";
 import type { Context } from "../../context.ts";
-import { CliError, messageOf } from "../../errors.ts";
+import { CliError } from "../../errors.ts";
+import { writeWholeFile } from "../../files/whole-file.ts";
 import type { OpenContext } from "../../program.ts";
 import { sanitizeLine } from "../../terminal/sanitize.ts";
 import { formatDuration } from "../../terminal/time.ts";
@@ -116,12 +117,7 @@ async function writePage({ output, closed }: Context, target: Target, report: Re
     return;
   }
   const { path } = target;
-  try {
-    const { default: writeFileAtomic } = await import("write-file-atomic");
-    // Customers' addresses are in it: whoever may read it gets it from its owner.
-    await writeFileAtomic(path, [...pieces].join(""), { mode: 0o600 });
-  } catch (error) {
-    throw new CliError("local-state", `cannot write ${path}: ${messageOf(error)}`, { cause: error });
-  }
+  // Customers' addresses are in it: whoever may read it gets it from its owner.
+  await writeWholeFile(path, [...pieces].join(""));
   output.success(`wrote the report of job ${report.job.id} to ${path}`);
 }

@@ -1,8 +1,9 @@
 import type { Command } from "@commander-js/extra-typings";
 import type { Api } from "../../api/api.ts";
 import type { Context } from "../../context.ts";
-import { CliError, messageOf } from "../../errors.ts";
+import { CliError, type ErrorKind } from "../../errors.ts";
 import type { Ledger } from "../../journal/ledger.ts";
+import type { Kept } from "../../journal/outputs.ts";
 import type { OpenContext } from "../../program.ts";
 import { machineDown, type Cancellation } from "../../runs/cancel.ts";
 import { cancelOnRecord } from "../../runs/cancel-on-record.ts";
@@ -11,6 +12,7 @@ import { CONCURRENCY, pooled, whileGoing } from "../../runs/pool.ts";
 import { resolveRuns, resolveUser } from "../../runs/resolve.ts";
 import type { Run } from "../../runs/run.ts";
 import { settleRuns } from "../../runs/settle.ts";
+import { hint, option } from "../../typed-command.ts";
 import { examples, instanceOption, reasonOption, ticketOption, userOption, yesOption } from "../options.ts";
 import { whyOf } from "../why.ts";
 import { confirmMany, expectCountOption } from "../confirm-many.ts";
@@ -24,6 +26,7 @@ interface CancelOptions extends FilterOptions {
   readonly expectCount?: number | undefined;
   readonly dryRun?: true | undefined;
   readonly force?: true | undefined;
+  readonly withoutOutput?: true | undefined;
   readonly ticket?: string | undefined;
   readonly reason?: string | undefined;
 }
@@ -40,6 +43,7 @@ export function configure(command: Command, open: OpenContext): void {
     .addOption(yesOption())
     .addOption(expectCountOption())
     .option("--force", "also where the machine is down, which loses the run's outcome")
+    .option("--without-output", "also where the output so far cannot be kept on this machine, and so is lost")
     .addOption(ticketOption())
     .addOption(reasonOption())
     .option("-n, --dry-run", "show what would be cancelled, and cancel nothing")
@@ -81,7 +85,7 @@ async function cancel(context: Context, ids: readonly string[], options: CancelO
   const question = running.length === 1 ? "Cancel this run?" : `Cancel these ${running.length} runs?`;
   await confirmMany(context, question, running.length, options);
 
-  const books = { ledger, unrecorded: new Set<string>() };
+  const books = { ledger, unrecorded: new Set<string>(), loseOutput: consentToLoss(context, options.withoutOutput) };
   const { results, failures, untouched, refusal } = await cancelAll(
     context,
     api,
@@ -94,13 +98,17 @@ async function cancel(context: Context, ids: readonly string[], options: CancelO
   if (refusal && (runs.length === 1 || untouched.length > 0)) throw refusal;
   if (context.stop.aborted) return;
   const failed = failures.length + leftAlone.length;
-  if (runs.length === 1 && failures[0]) throw failures[0];
+  // Each of them before anything was sent.
+  const nothingSent = results.length === 0 && failures.every(({ kind }) => NOTHING_SENT.has(kind));
+  if ((runs.length === 1 || nothingSent) && failures[0]) throw failures[0];
   if (failed > 0) {
     throw new CliError("partial", `${failed} of ${runCount(runs.length)} could not be cancelled`, {
       hint: "each is named above; look at one: kiloclaw-admin runs diagnose RUN",
     });
   }
 }
+
+const NOTHING_SENT: ReadonlySet<ErrorKind> = new Set(["local-state", "interrupted"]);
 
 interface Outcome {
   /** Runs that are known to have ended, cancelled or otherwise. */
@@ -116,6 +124,32 @@ interface Outcome {
 interface Books {
   readonly ledger: Ledger;
   readonly unrecorded: Set<string>;
+  /** Asks whether a run may be cancelled although its output is lost; throws if not. */
+  readonly loseOutput: (problem: CliError) => Promise<void>;
+}
+
+/** Lets the output be lost where the option says so, or whoever sits at the terminal, who is asked once for all runs. */
+function consentToLoss(
+  { output, prompter, target }: Pick<Context, "output" | "prompter" | "target">,
+  given: true | undefined,
+): Books["loseOutput"] {
+  let asked: Promise<void> | undefined;
+  return async (problem) => {
+    if (!given && !prompter.canAsk) {
+      throw new CliError("local-state", `${problem.message}; nothing was sent to it`, {
+        hint: [
+          "make room, then try again",
+          hint`to cancel all the same, and lose the output: add ${option("--without-output", true)}`,
+        ],
+      });
+    }
+    output.warn(problem.message);
+    if (given) return;
+    asked ??= target().then((place) =>
+      prompter.confirm("Cancel all the same, and lose what cannot be kept?", { yes: false, place }),
+    );
+    await asked;
+  };
 }
 
 /**
@@ -175,11 +209,11 @@ async function cancelOne(
   context: Context,
   api: Api,
   run: Run,
-  { ledger, unrecorded }: Books,
+  { ledger, unrecorded, loseOutput }: Books,
   force: boolean,
 ): Promise<Run> {
   const { output, paths, stop } = context;
-  let kept: string | undefined;
+  let kept: Kept | undefined;
   const { keepOutput } = await import("../../journal/outputs.ts");
   const cancelled = await cancelOnRecord(api, run, ledger, {
     onUnrecorded: (why) => {
@@ -189,18 +223,21 @@ async function cancelOne(
     },
     keepOutput: async (text) => {
       if (text === "") return;
-      // The customer's machine comes first: a full disk here is no reason to let the run go on.
-      kept = await keepOutput(paths.state, run.id, text).catch((error: unknown) => {
-        output.warn(messageOf(error));
-        return undefined;
-      });
+      try {
+        kept = await keepOutput(paths, run.id, text);
+      } catch (error) {
+        if (!(error instanceof CliError)) throw error;
+        await loseOutput(error);
+      }
     },
     force,
     // Its own for each run: however many there are, nothing piles up on the one that they share.
     stop: AbortSignal.any([stop]),
   });
   sayResult(output, cancelled);
-  if (kept !== undefined) output.note(`its output is kept: kiloclaw-admin runs logs ${run.id}  (${kept})`);
+  if (kept?.problem != null) {
+    output.warn(`its output is kept in ${kept.path} only, which the system may remove: ${kept.problem}`);
+  } else if (kept) output.note(`its output is kept: kiloclaw-admin runs logs ${run.id}  (${kept.path})`);
   return cancelled.run;
 }
 

@@ -1,8 +1,8 @@
-import { readFile, writeFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { Option, type Command } from "@commander-js/extra-typings";
 import type { Context } from "../../context.ts";
-import { CliError, messageOf } from "../../errors.ts";
+import { CliError } from "../../errors.ts";
+import { writeWholeFile } from "../../files/whole-file.ts";
 import type { OpenContext } from "../../program.ts";
 import { lastLines, linesFrom } from "../../runs/last-lines.ts";
 import { TRUNCATION_MARKER } from "../../runs/output-cursor.ts";
@@ -76,7 +76,7 @@ async function logs(context: Context, id: string, options: LogsOptions): Promise
   const text = tail === undefined ? rest : lastLines(rest, tail).text;
   if (options.save !== undefined) {
     const path = resolve(host.cwd, options.save);
-    await save(path, text);
+    await writeWholeFile(path, text);
     output.success(`saved ${text.length} characters to ${path}`);
   } else if (options.raw) {
     output.raw(text);
@@ -101,9 +101,8 @@ async function outputOf(context: Context, run: Run): Promise<string> {
     return status.output;
   }
   const cancelled = current.status === "cancelled";
-  const { outputPath } = await import("../../journal/outputs.ts");
-  const path = outputPath(context.paths.state, run.id);
-  const kept = await readKept(path);
+  const { keptOutput } = await import("../../journal/outputs.ts");
+  const kept = await keptOutput(context.paths, run.id);
   if (kept === undefined) {
     throw new CliError("not-found", `there is no output of run ${run.id} (${current.status})`, {
       hint: cancelled
@@ -112,27 +111,6 @@ async function outputOf(context: Context, run: Run): Promise<string> {
     });
   }
   const why = cancelled ? "the platform keeps no output of a cancelled run" : "the platform has no output of this run";
-  output.note(`${why}; this was kept here when it was cancelled: ${path}`);
-  return kept;
-}
-
-/** The copy on this machine, if there is one. */
-async function readKept(path: string): Promise<string | undefined> {
-  try {
-    return await readFile(path, "utf8");
-  } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
-    throw new CliError("local-state", `the output was kept here and cannot be read: ${messageOf(error)}`, {
-      hint: `the platform has none of this run; make ${path} readable, then ask again`,
-      cause: error,
-    });
-  }
-}
-
-async function save(path: string, text: string): Promise<void> {
-  try {
-    await writeFile(path, text, { mode: 0o600 });
-  } catch (error) {
-    throw new CliError("local-state", `cannot write ${path}: ${messageOf(error)}`, { cause: error });
-  }
+  output.note(`${why}; this was kept here when it was cancelled: ${kept.path}`);
+  return kept.text;
 }

@@ -1,0 +1,98 @@
+/** The outputs of cancelled runs, on disks that fill up, fail and lose power: kept whole or not at all. */
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { basename, dirname, join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { CliError } from "../../src/errors.ts";
+import { writeWholeFile } from "../../src/files/whole-file.ts";
+import { keepOutput, keptOutput } from "../../src/journal/outputs.ts";
+import { Dice } from "../faults/dice.ts";
+import { Disk, type Fault } from "../journal-disk.ts";
+
+const RUN = "3f2a91c4-0000-4000-8000-000000000000";
+const OUTPUT = "step 1 of the repair\n".repeat(200);
+const EARLIER = "step 1 of the";
+const PLACES = { state: "/state", temporary: "/tmp" };
+
+/** Every file that has an output's name, by its content. */
+const outputsOn = (disk: Disk) =>
+  disk.paths().flatMap((path) => (path.endsWith(`${RUN}.log`) ? [String(disk.content(path))] : []));
+
+describe("an output is kept whole or not at all", () => {
+  it.each<Fault>(["EIO", "ENOSPC", "short", "power"])("whichever operation fails: %s", async (fault) => {
+    const dice = new Dice(7);
+    let steps = 1;
+    for (let at = 1; at <= steps; at++) {
+      const disk = new Disk();
+      disk.put(`/state/outputs/${RUN}.log`, Buffer.from(EARLIER));
+      disk.failAt(at, fault);
+      const kept = await keepOutput(PLACES, RUN, OUTPUT, disk).catch((error: unknown) => error);
+      steps = disk.steps;
+      for (const after of [disk, ...Array.from({ length: 20 }, () => disk.afterPowerCut(() => dice.chance()))]) {
+        const found = outputsOn(after);
+        expect(found.filter((text) => text !== OUTPUT && text !== EARLIER)).toEqual([]);
+        expect(found.includes(OUTPUT) || kept instanceof CliError, `step ${at}`).toBe(true);
+      }
+    }
+    expect(steps).toBeGreaterThan(5);
+  });
+
+  it("leaves nothing of it where nothing takes it, and says both reasons", async () => {
+    const disk = new Disk();
+    disk.failFrom(1, "ENOSPC");
+    await expect(keepOutput(PLACES, RUN, OUTPUT, disk)).rejects.toMatchObject({
+      kind: "local-state",
+      message: expect.stringMatching(/neither in \/state\/outputs\/.*ENOSPC.* nor in \/tmp .*ENOSPC/),
+    });
+    expect(disk.paths()).toEqual([]);
+  });
+});
+
+describe("on a real disk", () => {
+  let folder: string;
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), "kiloclaw-outputs-"));
+  });
+  afterEach(() => rm(folder, { recursive: true, force: true }));
+
+  it("the folder for temporary files stands in, in a folder of one's own, and is found again", async () => {
+    const places = { state: join(folder, "state"), temporary: join(folder, "tmp") };
+    await mkdir(places.temporary);
+    await mkdir(places.state, { mode: 0o700 });
+    await writeFile(join(places.state, "outputs"), "in the way");
+    const { path, problem } = await keepOutput(places, RUN, OUTPUT);
+    expect(problem).toContain("outputs");
+    expect(path.startsWith(places.temporary)).toBe(true);
+    expect((await stat(path)).mode & 0o777).toBe(0o600);
+    expect((await stat(dirname(path))).mode & 0o777).toBe(0o700);
+    await rm(join(places.state, "outputs"));
+    expect(await keptOutput(places, RUN)).toEqual({ path, text: OUTPUT });
+    // Not from a folder that others can enter: they may have made it.
+    await rm(dirname(path), { recursive: true });
+    await mkdir(join(places.temporary, basename(dirname(path))), { mode: 0o755 });
+    await writeFile(path, "planted");
+    expect(await keptOutput(places, RUN)).toBeUndefined();
+  });
+
+  it("an empty copy, as an earlier version left it on a full disk, is not taken for an output", async () => {
+    const places = { state: folder, temporary: join(folder, "tmp") };
+    await mkdir(join(folder, "outputs"));
+    await writeFile(join(folder, "outputs", `${RUN}.log`), "");
+    await expect(keptOutput(places, RUN)).rejects.toMatchObject({ kind: "local-state" });
+  });
+
+  it("a file that a user has named stays as it was until there is all of the new one", async () => {
+    const path = join(folder, "run.log");
+    await writeFile(path, EARLIER, { mode: 0o640 });
+    await writeWholeFile(path, OUTPUT);
+    expect(await readFile(path, "utf8")).toBe(OUTPUT);
+    expect((await stat(path)).mode & 0o777).toBe(0o600);
+    expect(await readdir(folder)).toEqual(["run.log"]);
+    await expect(writeWholeFile(join(folder, "missing", "run.log"), OUTPUT)).rejects.toMatchObject({
+      kind: "local-state",
+    });
+    // A device is written to, not replaced.
+    await writeWholeFile("/dev/null", OUTPUT);
+    expect((await stat("/dev/null")).isFile()).toBe(false);
+  });
+});
