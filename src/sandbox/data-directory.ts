@@ -1,5 +1,5 @@
 /** A sandbox's data directory: owned by one sandbox at a time, with its secret, its state file and what it stores. */
-import { randomBytes, randomUUID } from "node:crypto";
+import { createHmac, randomBytes, randomUUID } from "node:crypto";
 import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { lock } from "proper-lockfile";
@@ -15,6 +15,8 @@ const RETRY_MS = 500;
 
 export interface DataDirectory {
   readonly path: string;
+  /** What this sandbox is known by, whatever its port: made from the secret, so that it survives a restart as well. */
+  readonly id: string;
   readonly database: string;
   readonly instances: string;
   /** Signs the sandbox's tokens: made on first use, then kept, so that tokens survive a restart. */
@@ -35,11 +37,13 @@ export async function takeDataDirectory(path: string, onLost: () => void): Promi
   const unlock = await acquire(path, onLost);
   // What a killed sandbox left must not be taken for this one while it starts.
   await rm(stateFile(path), { force: true });
+  const secret = await loadSecret(join(path, "secret"));
   return {
     path,
+    id: createHmac("sha256", secret).update("sandbox id").digest("hex").slice(0, 16),
     database: join(path, "database"),
     instances: join(path, "instances"),
-    secret: await loadSecret(join(path, "secret")),
+    secret,
     publish: (state) => writeWhole(stateFile(path), `${JSON.stringify(state, null, 2)}\n`),
     release: async () => {
       await rm(stateFile(path), { force: true });

@@ -13,6 +13,8 @@ export type { Fault, FaultName, FaultSpec } from "./faults.ts";
 export type { LoggedRequest } from "./web/request-log.ts";
 
 export interface SandboxStatus {
+  /** What it is known by; the same after a restart, whatever its port. */
+  readonly id: string;
   readonly url: string;
   readonly pid: number;
   readonly dataDir: string;
@@ -81,6 +83,17 @@ export class RunningSandbox {
 
   get pid(): number {
     return this.#state.pid;
+  }
+
+  /** What its pages ask for. */
+  get key(): string {
+    return this.#state.key;
+  }
+
+  /** A file that opens the page at this path (with its query) in a browser, signed in: for a minute, and once. */
+  async openingFile(next: string): Promise<string> {
+    const { file } = await this.#call<{ file: string }>("POST", "opening-file", { next });
+    return file;
   }
 
   status(): Promise<SandboxStatus> {

@@ -1,5 +1,4 @@
 /** The sandbox: the platform's recovery runs on this machine, put together from its parts. */
-import { randomBytes } from "node:crypto";
 import { mkdir, rm } from "node:fs/promises";
 import { eq } from "drizzle-orm";
 import { AuditLog } from "./audit-log.ts";
@@ -17,8 +16,11 @@ import { ADMIN } from "./seed/people.ts";
 import { seed, wipe } from "./seed/seed.ts";
 import { Teardown } from "./teardown.ts";
 import { createApp } from "./web/app.ts";
+import { writeOpeningFile } from "./web/opening-file.ts";
 import { RequestLog } from "./web/request-log.ts";
+import { newSecret } from "./web/secrets.ts";
 import { checkPort, listen } from "./web/server.ts";
+import { Sessions } from "./web/sessions.ts";
 import { Worker } from "./worker.ts";
 
 export { SandboxError } from "./sandbox-error.ts";
@@ -102,7 +104,9 @@ async function assemble(
     faults,
   });
   teardown.add(() => worker.close());
-  const controlToken = randomBytes(32).toString("base64url");
+  const [controlToken, key] = [newSecret(), newSecret()];
+  const sessions = new Sessions({ id: directory.id, key });
+  teardown.add(() => sessions.close());
   const startedAt = new Date().toISOString();
   const app = createApp({
     services: { database, worker, audit, runs: new RunRecords({ database, worker, audit, faults }) },
@@ -111,9 +115,11 @@ async function assemble(
     faults,
     requests,
     secret: directory.secret,
+    sessions,
     control: {
       controlToken,
       status: async (): Promise<SandboxStatus> => ({
+        id: directory.id,
         url: server.url,
         pid: options.pid,
         dataDir: directory.path,
@@ -124,6 +130,7 @@ async function assemble(
         instances: await database.$count(instances),
         runs: await database.$count(cliRuns),
       }),
+      openingFile: (next) => writeOpeningFile(directory.path, { sessions, origin: server.url, next }),
       stop: () => setImmediate(() => void teardown.run()),
       reset: async () => {
         await worker.restart();
@@ -140,7 +147,7 @@ async function assemble(
   const [admin] = await database.select().from(users).where(eq(users.id, ADMIN.id));
   if (!admin) throw new Error("the seeded admin is missing");
   const adminToken = await authenticator.mint(admin);
-  await directory.publish({ pid: options.pid, url: server.url, controlToken, startedAt });
+  await directory.publish({ id: directory.id, pid: options.pid, url: server.url, controlToken, key, startedAt });
   return {
     url: server.url,
     port: server.port,

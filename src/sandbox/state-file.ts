@@ -4,10 +4,14 @@ import { join } from "node:path";
 import * as z from "zod";
 
 const state = z.object({
+  /** What the sandbox is known by; the same after a restart. */
+  id: z.string(),
   pid: z.number(),
   url: z.url(),
   /** Opens `/_sandbox/*`. */
   controlToken: z.string(),
+  /** Opens the pages. */
+  key: z.string(),
   /** ISO-8601. */
   startedAt: z.string(),
 });

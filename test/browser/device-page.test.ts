@@ -1,7 +1,10 @@
 /** Logging in as a person does it: the command line on one side, a real browser on the other. */
-import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { once } from "node:events";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import type { Browser, BrowserContextOptions, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import * as z from "zod";
@@ -46,10 +49,17 @@ describe.runIf(hasChromium)("the approval page", () => {
     const [url, code = ""] = await command.waitFor(URL_SHOWN);
     return { command, url, code };
   };
+  /** Opens an address as somebody who has the key does. */
+  const visit = async (page: Page, url: string) => {
+    await page.goto(url);
+    await page.getByLabel("Key of this sandbox").fill(sandbox.remote.key);
+    await page.getByRole("button", { name: "Continue" }).click();
+    await page.waitForURL(/\/s\//);
+  };
   const open = async (url: string, given: BrowserContextOptions = {}) => {
     const page = await (await browser.newContext(given)).newPage();
     page.setDefaultTimeout(10_000);
-    await page.goto(url);
+    await visit(page, url);
     return page;
   };
   const newCode = async (headers: Record<string, string> = {}) => {
@@ -79,7 +89,7 @@ describe.runIf(hasChromium)("the approval page", () => {
     await page.getByRole("button", { name: "Deny" }).click();
     expect(await title(page)).toBe("Denied");
     expect((await command.done).code).toBe(4);
-    await page.goto(url);
+    await visit(page, url);
     expect(await page.getByText("It was denied.").isVisible()).toBe(true);
     expect(await readdir(configDir)).toEqual([]);
   });
@@ -98,7 +108,11 @@ describe.runIf(hasChromium)("the approval page", () => {
 
   it("is worked with the keyboard alone, from the typed code to the approval", async () => {
     const { command, code } = await login();
-    const page = await open(`${sandbox.url}/device-auth`);
+    const page = await (await browser.newContext()).newPage();
+    await page.goto(`${sandbox.url}/device-auth`);
+    await page.keyboard.type(sandbox.remote.key);
+    await page.keyboard.press("Enter");
+    await page.getByLabel("Code that the device shows").waitFor();
     // The field is where typing goes; the code need not be typed as it is shown.
     await page.keyboard.type(code.toLowerCase().replace("-", " "));
     await page.keyboard.press("Enter");
@@ -115,6 +129,51 @@ describe.runIf(hasChromium)("the approval page", () => {
     await page.getByRole("heading", { name: "Approved" }).waitFor();
     expect(await page.getByText("plain@example.com").isVisible()).toBe(true);
     expect((await command.done).code).toBe(4);
+  });
+
+  it.each([true, false])(
+    "opens signed in from a file with a ticket, once; with JavaScript: %s",
+    async (javaScriptEnabled) => {
+      const { code, verificationUrl } = await newCode({ "x-forwarded-for": "10.0.0.2" });
+      const file = await sandbox.remote.openingFile(verificationUrl.slice(sandbox.url.length));
+      const content = await readFile(file, "utf8");
+      const page = await (await browser.newContext({ javaScriptEnabled })).newPage();
+      page.setDefaultTimeout(10_000);
+      await page.goto(pathToFileURL(file).href);
+      if (!javaScriptEnabled) await page.getByRole("button", { name: "Open the sandbox" }).click();
+      await page.getByText(code, { exact: true }).waitFor();
+      await page.getByRole("button", { name: "Deny" }).click();
+      expect(await title(page)).toBe("Denied");
+
+      const copy = join(configDir, "copy.html");
+      await writeFile(copy, content);
+      await page.goto(pathToFileURL(copy).href);
+      if (!javaScriptEnabled) await page.getByRole("button", { name: "Open the sandbox" }).click();
+      await page.getByText("The link was used, or is too old.").waitFor();
+    },
+  );
+
+  it("cannot be worked by another site's page, which uses up no codes either", async () => {
+    const evil = createServer((_request, response) => {
+      response.setHeader("content-type", "text/html").end("<h1>evil</h1>");
+    });
+    evil.listen(0, "127.0.0.1");
+    await once(evil, "listening");
+    const { port } = z.object({ port: z.number() }).parse(evil.address());
+    try {
+      const page = await open(sandbox.url);
+      await page.goto(`http://127.0.0.1:${port}/`);
+      for (let number = 0; number < 6; number += 1) {
+        await page.evaluate(
+          `fetch("${sandbox.url}/api/device-auth/codes", { method: "POST", mode: "no-cors", credentials: "include" })`,
+        );
+      }
+      // The cookie of the session is not sent to this port.
+      expect(await page.evaluate("document.cookie")).toBe("");
+      expect((await newCode()).code).toMatch(/-/);
+    } finally {
+      evil.close();
+    }
   });
 
   it("of a code that nobody shows: says so and asks again", async () => {
@@ -137,7 +196,7 @@ describe.runIf(hasChromium)("the approval page", () => {
     for (const { verificationUrl } of [late, unseen]) {
       expect(await title(page)).toBe("This code cannot be used");
       expect(await page.getByText("its ten minutes are over").isVisible()).toBe(true);
-      await page.goto(verificationUrl);
+      await visit(page, verificationUrl);
     }
   });
 
@@ -148,12 +207,14 @@ describe.runIf(hasChromium)("the approval page", () => {
       "x-forwarded-for": "<b>10.9.8.7</b>",
     });
     const refused: string[] = [];
-    const page = await open("about:blank");
+    const page = await open(sandbox.url);
     page.on("console", (message) => refused.push(message.text()));
     page.on("request", (request) => refused.push(request.url()));
-    await page.goto(verificationUrl);
-    // Nothing but the page was asked for, and its own style passes its own policy.
-    expect(refused).toEqual([verificationUrl]);
+    const address = page.url() + verificationUrl.slice(sandbox.url.length + 1);
+    await page.goto(address);
+    // Nothing but the page and its style was asked for, and the style passes the page's policy.
+    expect(refused).toEqual([address, `${sandbox.url}/sandbox.css`]);
+    expect(await page.evaluate("getComputedStyle(document.querySelector('main')).maxWidth")).toBe("480px");
     expect(await page.title()).toBe("Sign in a device · KiloClaw sandbox");
     expect(await page.locator("dd img, script, dd b").count()).toBe(0);
     expect(await page.getByText(claim).isVisible()).toBe(true);

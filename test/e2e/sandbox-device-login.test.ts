@@ -1,12 +1,15 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { openSandbox, type TestSandbox } from "../sandbox.ts";
+import { hiddenFields, Visitor } from "../sandbox-pages.ts";
 
 const ADA = "a0000000-0000-4000-8000-000000000001";
 
 let sandbox: TestSandbox;
+let visitor: Visitor;
 let address = 0;
 beforeAll(async () => {
   sandbox = await openSandbox();
+  visitor = await Visitor.of(sandbox);
 });
 beforeEach(() => {
   address += 1;
@@ -25,17 +28,13 @@ const poll = async (code: string) => {
 };
 
 /** What a browser would send: the fields of the page's form. */
-async function decide(
+function decide(
   page: string,
   decision: "approve" | "deny",
   changes: Record<string, string> = {},
+  by = visitor,
 ): Promise<Response> {
-  const hidden = [...page.matchAll(/<input type="hidden" name="(\w+)" value="([^"]*)"/g)].map(([, name, value]) => [
-    name ?? "",
-    value ?? "",
-  ]);
-  const body = new URLSearchParams({ ...Object.fromEntries(hidden), account: ADA, decision, ...changes });
-  return fetch(`${sandbox.url}/device-auth`, { method: "POST", body });
+  return by.post("/device-auth", { ...hiddenFields(page), account: ADA, decision, ...changes });
 }
 
 test("a code is approved on the sandbox's own page, and its token is handed out once", async () => {
@@ -44,7 +43,7 @@ test("a code is approved on the sandbox's own page, and its token is handed out 
   expect(code).toMatch(/^[A-HJ-NP-Z2-9]{4}-[A-HJ-NP-Z2-9]{4}$/);
   expect(await poll(code)).toEqual([202, { status: "pending" }]);
 
-  const response = await fetch(verificationUrl);
+  const response = await visitor.get(verificationUrl);
   const page = await response.text();
   expect(response.headers.get("content-security-policy")).toContain("default-src 'none'");
   expect(page).toContain(code);
@@ -72,46 +71,48 @@ test("a code is approved on the sandbox's own page, and its token is handed out 
 
 test("a denied code gives no token", async () => {
   const { code, verificationUrl } = await newCode();
-  await decide(await (await fetch(verificationUrl)).text(), "deny");
+  await decide(await (await visitor.get(verificationUrl)).text(), "deny");
   expect(await poll(code)).toEqual([403, { status: "denied" }]);
 });
 
 describe("the page does not act", () => {
   test("on a form that it did not make", async () => {
     const { code, verificationUrl } = await newCode();
-    const page = await (await fetch(verificationUrl)).text();
+    const page = await (await visitor.get(verificationUrl)).text();
     expect((await decide(page, "approve", { token: "forged" })).status).toBe(403);
     const other = await newCode();
     expect((await decide(page, "approve", { code: other.code })).status).toBe(403);
+    // Nor on one that it made for another session.
+    expect((await decide(page, "approve", {}, await Visitor.of(sandbox))).status).toBe(403);
     expect(await poll(code)).toEqual([202, { status: "pending" }]);
     expect(await poll(other.code)).toEqual([202, { status: "pending" }]);
   });
 
   test("for a blocked account", async () => {
     const { code, verificationUrl } = await newCode();
-    const page = await (await fetch(verificationUrl)).text();
+    const page = await (await visitor.get(verificationUrl)).text();
     expect((await decide(page, "approve", { account: "blocked.admin@kilocode.ai" })).status).toBe(400);
     expect(await poll(code)).toEqual([202, { status: "pending" }]);
   });
 
   test("on a code that is unknown or used", async () => {
-    const unknown = await fetch(`${sandbox.url}/device-auth?code=ZZZZ-ZZZZ`);
+    const unknown = await visitor.get("/device-auth?code=ZZZZ-ZZZZ");
     expect([unknown.status, await unknown.text()]).toEqual([410, expect.stringContaining("cannot be used")]);
     const { verificationUrl } = await newCode();
-    const page = await (await fetch(verificationUrl)).text();
+    const page = await (await visitor.get(verificationUrl)).text();
     await decide(page, "approve");
     expect((await decide(page, "deny")).status).toBe(410);
   });
 });
 
 test("without a code the page asks for it", async () => {
-  const page = await (await fetch(`${sandbox.url}/device-auth`)).text();
+  const page = await (await visitor.get("/device-auth")).text();
   expect(page).toContain('<label for="code">');
 });
 
 test("two polls of an approved code: one gets the token", async () => {
   const { code, verificationUrl } = await newCode();
-  await decide(await (await fetch(verificationUrl)).text(), "approve");
+  await decide(await (await visitor.get(verificationUrl)).text(), "approve");
   const answers = await Promise.all([poll(code), poll(code), poll(code)]);
   expect(answers.map(([status]) => status).toSorted()).toEqual([200, 410, 410]);
 });
@@ -120,4 +121,14 @@ test("the sixth pending code of an address is refused with an empty 500", async 
   for (let number = 0; number < 5; number += 1) expect((await createCode()).status).toBe(200);
   const sixth = await createCode();
   expect([sixth.status, await sixth.text()]).toEqual([500, ""]);
+});
+
+test.each([
+  [{ origin: "https://evil.example" }],
+  [{ origin: "null" }],
+  [{ "sec-fetch-site": "cross-site" }],
+  [{ "sec-fetch-site": "same-site" }],
+])("a page of another site uses up no codes: %j", async (headers) => {
+  for (let number = 0; number < 6; number += 1) expect((await createCode(headers)).status).toBe(403);
+  expect((await createCode()).status).toBe(200);
 });

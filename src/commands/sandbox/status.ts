@@ -16,6 +16,8 @@ interface SandboxState {
   readonly users: number | null;
   readonly instances: number | null;
   readonly runs: number | null;
+  /** What it is known by, whatever its port. */
+  readonly id: string | null;
 }
 
 export function configure(command: Command, open: OpenContext): void {
@@ -44,13 +46,14 @@ async function status(context: Pick<Context, "host" | "paths" | "output">, optio
     users: found?.users ?? null,
     instances: found?.instances ?? null,
     runs: found?.runs ?? null,
+    id: found?.id ?? null,
   };
   await context.output.item(state, stateView);
   if (!found) context.output.note("start it: kiloclaw-admin sandbox start --detach");
 }
 
 const stateView: View<SandboxState> = {
-  fields: ["running", "url", "pid", "dataDir", "profile", "database", "startedAt", "users", "instances", "runs"],
+  fields: ["running", "url", "pid", "dataDir", "profile", "database", "startedAt", "users", "instances", "runs", "id"],
   id: ({ url }) => url ?? "-",
   details: (state, when) => [
     { label: "running", value: state.running ? "yes" : "no", color: state.running ? "green" : "yellow" },

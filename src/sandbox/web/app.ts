@@ -13,10 +13,11 @@ import { type Call, callsOf, RPC_PREFIX, targetOf } from "./calls.ts";
 import { type ControlDependencies, controlRoutes } from "./control.ts";
 import { devicePage } from "./device-page.ts";
 import { EDGE_FAULTS, strike } from "./fault-answers.ts";
+import { limitBodies, localNamesOnly, ownPagesOnly } from "./guards.ts";
+import { pages, TICKET_PATH } from "./pages.ts";
 import type { RequestLog } from "./request-log.ts";
 import { restRoutes } from "./rest.ts";
-
-const LOCAL_NAMES: readonly string[] = ["127.0.0.1", "localhost", "[::1]"];
+import type { Sessions } from "./sessions.ts";
 
 export interface AppDependencies {
   readonly services: Services;
@@ -25,32 +26,28 @@ export interface AppDependencies {
   readonly faults: Faults;
   readonly requests: RequestLog;
   readonly secret: Uint8Array;
+  readonly sessions: Sessions;
   readonly control: Omit<ControlDependencies, "authenticator" | "database" | "faults" | "requests" | "worker">;
 }
 
 export type App = Hono<{ Bindings: HttpBindings }>;
 
 export function createApp(dependencies: AppDependencies): App {
-  const { services, authenticator, deviceAuth, faults, requests, secret } = dependencies;
+  const { services, authenticator, deviceAuth, faults, requests, secret, sessions } = dependencies;
   const { database, worker } = services;
   const app: App = new Hono();
   // hono would print the error, into whatever the terminal shows.
   app.onError((_error, c) => c.json({ error: "Internal Server Error" }, 500));
-  app.use(localNamesOnly);
+  // A ticket is sent by a file, which is of no site; it is proof enough.
+  app.use(localNamesOnly, ownPagesOnly(TICKET_PATH), limitBodies(authenticator));
   app.route("/_sandbox", controlRoutes({ ...dependencies.control, authenticator, database, faults, requests, worker }));
   app.use(logAndStrike({ database, faults, requests }));
   app.all(`${RPC_PREFIX}*`, async (c) => rpc(await unread(c.req), services, authenticator));
   app.route("/", restRoutes({ database, authenticator, deviceAuth }));
-  app.route("/device-auth", devicePage({ database, deviceAuth, secret }));
+  const device = devicePage({ database, deviceAuth, secret });
+  app.route("/", pages({ sessions, status: dependencies.control.status, device }));
   return app;
 }
-
-/** A website whose name was made to point here must not act as this machine's user. */
-const localNamesOnly: MiddlewareHandler = async (c, next) => {
-  if (!LOCAL_NAMES.includes(new URL(c.req.url).hostname))
-    return c.json({ error: "This server is for this machine only" }, 421);
-  return next();
-};
 
 /** Logs what arrives before anything is done with it, then lets a fault strike, if one is set. */
 function logAndStrike(dependencies: {

@@ -1,5 +1,4 @@
 /** `/_sandbox/*`: what the sandbox's own commands and tests use. Every call needs the control token. */
-import { createHash, timingSafeEqual } from "node:crypto";
 import { eq } from "drizzle-orm";
 import { Hono } from "hono";
 import * as z from "zod";
@@ -9,9 +8,11 @@ import { type Instance, instances } from "../database/schema.ts";
 import { FAULTS, type FaultName, type Faults, WORKER_ANSWERS } from "../faults.ts";
 import { instanceHealth } from "../instance-directory.ts";
 import { findInstance, findPersonalInstance } from "../instances.ts";
+import type { SandboxStatus } from "../remote.ts";
 import { findUser } from "../users.ts";
 import type { Worker } from "../worker.ts";
 import type { RequestLog } from "./request-log.ts";
+import { same } from "./secrets.ts";
 
 export interface ControlDependencies {
   readonly controlToken: string;
@@ -20,7 +21,9 @@ export interface ControlDependencies {
   readonly faults: Faults;
   readonly requests: RequestLog;
   readonly worker: Worker;
-  readonly status: () => Promise<object>;
+  readonly status: () => Promise<SandboxStatus>;
+  /** Writes a file that opens the page at this path, signed in. @returns where it is. */
+  readonly openingFile: (next: string) => Promise<string>;
   /** Deletes all data and seeds anew. */
   readonly reset: () => Promise<void>;
   /** Must not wait for the answer to this call. */
@@ -82,6 +85,11 @@ export function controlRoutes(dependencies: ControlDependencies): Hono {
     return c.json({ token: await authenticator.mint(user), userId: user.id, email: user.google_user_email });
   });
 
+  app.post("/opening-file", async (c) => {
+    const { next } = z.object({ next: z.string() }).parse(await c.req.json());
+    return c.json({ file: await dependencies.openingFile(next) });
+  });
+
   app.get("/instance", async (c) => {
     const name = c.req.query("of") ?? "";
     const instance = await instanceOf(database, name);
@@ -115,13 +123,4 @@ async function instanceOf(database: Database, name: string): Promise<Instance | 
   if (personal) return personal;
   const [other] = await database.select().from(instances).where(eq(instances.user_id, user.id)).limit(1);
   return other;
-}
-
-/** Compares digests: these have one length, and how long it takes tells nothing. */
-function same(given: string, expected: string): boolean {
-  return timingSafeEqual(digest(given), digest(expected));
-}
-
-function digest(text: string): Buffer {
-  return createHash("sha256").update(text).digest();
 }

@@ -1,16 +1,16 @@
 /** The page where a device code is approved. Plain HTML: it works without JavaScript. */
-import { createHmac, timingSafeEqual } from "node:crypto";
+import { createHmac } from "node:crypto";
 import { asc, isNull } from "drizzle-orm";
 import { Hono } from "hono";
 import { html } from "hono/html";
-import type { HtmlEscapedString } from "hono/utils/html";
 import type { Database } from "../database/database.ts";
 import { type DeviceAuthRequest, type User, users } from "../database/schema.ts";
 import { type DeviceAuth, DeviceAuthFailure } from "../device-auth.ts";
 import { findUser } from "../users.ts";
-import { POLICY, page } from "./page.ts";
-
-type Html = HtmlEscapedString | Promise<HtmlEscapedString>;
+import { type Html, page } from "./page.ts";
+import { same } from "./secrets.ts";
+import type { Session } from "./sessions.ts";
+import type { PageEnv } from "./pages.ts";
 
 /** Enough for every seeded account; those added for load are not worth a choice. */
 const MAX_ACCOUNTS = 50;
@@ -18,7 +18,7 @@ const MAX_ACCOUNTS = 50;
 /** What a program says about itself is shown up to here: it must not push the decision off the screen. */
 const LONGEST_CLAIM = 160;
 
-/** @param secret signs the forms, so that only a page that was served here can be sent. */
+/** @param secret signs the forms, so that only a page that was served to this session can be sent. */
 export function devicePage({
   database,
   deviceAuth,
@@ -27,18 +27,10 @@ export function devicePage({
   database: Database;
   deviceAuth: DeviceAuth;
   secret: Uint8Array;
-}): Hono {
-  const app = new Hono();
-  const sign = (code: string) => createHmac("sha256", secret).update(`device page ${code}`).digest("base64url");
-
-  app.use(async (c, next) => {
-    await next();
-    c.header("content-security-policy", POLICY);
-    c.header("x-frame-options", "DENY");
-    c.header("x-content-type-options", "nosniff");
-    c.header("referrer-policy", "no-referrer");
-    c.header("cache-control", "no-store");
-  });
+}): Hono<PageEnv> {
+  const app = new Hono<PageEnv>();
+  const sign = ({ cookie }: Session, code: string) =>
+    createHmac("sha256", secret).update(`device page ${cookie} ${code}`).digest("base64url");
 
   app.get("/", async (c) => {
     const code = asShown(c.req.query("code") ?? "");
@@ -51,19 +43,19 @@ export function devicePage({
       .where(isNull(users.blocked_reason))
       .orderBy(asc(users.created_at), asc(users.stripe_customer_id))
       .limit(MAX_ACCOUNTS);
-    return c.html(page("Sign in a device", askForDecision(request, accounts, sign(code))));
+    return c.html(page("Sign in a device", askForDecision(request, accounts, sign(c.get("session"), code))));
   });
 
   app.post("/", async (c) => {
     const form = await c.req.parseBody();
     const field = (name: string) => (typeof form[name] === "string" ? form[name] : "");
     const code = field("code");
-    if (!same(field("token"), sign(code))) {
+    if (!same(field("token"), sign(c.get("session"), code))) {
       return c.html(page("Not accepted", html`<p>This form was not made by this page. Open the link again.</p>`), 403);
     }
     const user = await findUser(database, field("account"));
     if (field("decision") === "approve" && (!user || user.blocked_reason !== null)) {
-      const again = html`<p><a href="/device-auth?code=${encodeURIComponent(code)}">Choose an account</a></p>`;
+      const again = html`<p><a href="device-auth?code=${encodeURIComponent(code)}">Choose an account</a></p>`;
       return c.html(page("No such account", again), 400);
     }
     try {
@@ -89,7 +81,7 @@ function asShown(typed: string): string {
 }
 
 function askForCode(): Html {
-  return html`<form method="get" action="/device-auth">
+  return html`<form method="get" action="device-auth">
     <label for="code">Code that the device shows</label>
     <input
       id="code"
@@ -119,7 +111,7 @@ function askForDecision(request: DeviceAuthRequest, accounts: readonly User[], t
       <dt>Asked</dt>
       <dd>${clock(request.created_at)}, good until ${clock(request.expires_at)}</dd>
     </dl>
-    <form method="post" action="/device-auth" aria-describedby="ask">
+    <form method="post" action="device-auth" aria-describedby="ask">
       <input type="hidden" name="code" value="${request.code}" />
       <input type="hidden" name="token" value="${token}" />
       <label for="account">Sign in as</label>
@@ -156,9 +148,4 @@ function unusable(request: DeviceAuthRequest | undefined): [title: string, body:
 
 function clock(instant: string): string {
   return `${new Date(instant).toISOString().slice(11, 16)} UTC`;
-}
-
-function same(a: string, b: string): boolean {
-  const [left, right] = [Buffer.from(a), Buffer.from(b)];
-  return left.length === right.length && timingSafeEqual(left, right);
 }
