@@ -46,6 +46,8 @@ export interface Why {
 export interface ContextServices {
   /** Has the user log in to the platform that is meant, with nothing on standard output. */
   readonly logIn: (context: Context) => Promise<void>;
+  /** A file that opens an address signed in; `undefined` where it is of no running sandbox of this user. */
+  readonly signedInPage: (context: Context, address: string) => Promise<string | undefined>;
 }
 
 interface Closable {
@@ -234,6 +236,9 @@ export class Context {
     const refused = expired ? `the token for ${origin} ${expired}` : `${origin} refuses the token: ${failure.message}`;
     return new CliError("auth", refused, { hint: next, cause: failure });
   }
+
+  /** A file that opens an address in a browser signed in; `undefined` where it is of no running sandbox of this user. */
+  readonly signedInPage = (address: string): Promise<string | undefined> => this.#services.signedInPage(this, address);
 
   /** Who we are to the platform, to recognise our own rows. The e-mail address is `null` when it cannot be asked. */
   readonly me = (): Promise<{ userId: string | undefined; email: string | null }> => {

@@ -126,6 +126,7 @@ export const NOUNS: Readonly<Record<string, Noun>> = {
     verbs: {
       start: { summary: "start the sandbox", load: () => import("./commands/sandbox/start.ts") },
       stop: { summary: "stop the sandbox", load: () => import("./commands/sandbox/stop.ts") },
+      open: { summary: "open its pages in your browser, signed in", load: () => import("./commands/sandbox/open.ts") },
       status: { summary: "show whether it runs, and where", load: () => import("./commands/sandbox/status.ts") },
       inspect: {
         summary: "show an instance's files and what is broken in them",
@@ -159,6 +160,10 @@ const ALIASES: Readonly<Record<string, readonly [noun: string, verb: string]>> =
 /** Logs in on the way to something else. */
 const logIn = async (context: Context): Promise<void> => (await import("./commands/auth/login.ts")).logInFirst(context);
 
+/** How to open an address in a browser signed in, where it is one of a sandbox of this user. */
+const signedInPage = async (context: Context, address: string): Promise<string | undefined> =>
+  (await import("./commands/sandbox/open.ts")).signedInPage(context, address);
+
 /**
  * Builds the command line. `context.opened` gives the context that the command ran in, if it came that far; `program` is the tree,
  * each command in it filled when it is named.
@@ -183,7 +188,9 @@ export function createProgram(host: Host) {
   addCommonOptions(program);
 
   const open = (command: Command) => async () => {
-    context ??= import("./context.ts").then(({ Context }) => Context.create(host, commonOptionsOf(command), { logIn }));
+    context ??= import("./context.ts").then(({ Context }) =>
+      Context.create(host, commonOptionsOf(command), { logIn, signedInPage }),
+    );
     return context;
   };
   /** The innermost command that was named so far: its help is the one to read. */

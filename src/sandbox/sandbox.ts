@@ -61,8 +61,8 @@ export interface Sandbox {
   stop(): Promise<void>;
 }
 
-/** What the sandbox's user keeps to himself: credentials of the command line are no business of what a run executes. */
-const PRIVATE_ENVIRONMENT = "KILOCLAW_ADMIN_";
+/** What is no business of what a run executes: credentials of the command line, and of the database. */
+const PRIVATE_ENVIRONMENT = /^(?:KILOCLAW_ADMIN_|PG)/;
 
 /**
  * Starts a sandbox.
@@ -170,7 +170,7 @@ function agentCommand({ agentCommand: command, assets }: SandboxOptions): readon
 function childEnvironment(env: SandboxOptions["env"]): Record<string, string> {
   return Object.fromEntries(
     Object.entries(env).filter(
-      (entry): entry is [string, string] => entry[1] !== undefined && !entry[0].startsWith(PRIVATE_ENVIRONMENT),
+      (entry): entry is [string, string] => entry[1] !== undefined && !PRIVATE_ENVIRONMENT.test(entry[0]),
     ),
   );
 }

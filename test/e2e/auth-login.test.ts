@@ -1,9 +1,12 @@
 /** Logging in through a browser. */
 import { once } from "node:events";
+import { readFile, writeFile } from "node:fs/promises";
 import { createServer, type RequestListener } from "node:http";
-import { describe, expect, it } from "vitest";
+import { join } from "node:path";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import * as z from "zod";
 import { CODE, newcomer, said } from "../newcomer.ts";
+import { hiddenFields, sessionOf } from "../sandbox-pages.ts";
 
 const someone = newcomer();
 const { approve, at, deny, files } = someone;
@@ -34,6 +37,9 @@ const scripted = (
     response.writeHead(status).end(body);
   };
 };
+
+afterEach(() => vi.unstubAllEnvs());
+
 describe("auth login", () => {
   it("shows a code, waits for its approval, and is logged in; code and token are in no output and file", async () => {
     const running = someone.begin(login("--debug"));
@@ -83,6 +89,36 @@ describe("auth login", () => {
     await interrupted.waitFor(/Open the page in your browser\?/);
     interrupted.stop();
     expect((await interrupted.done).code).toBe(130);
+  });
+
+  it("opens the page of one's own sandbox signed in: nobody is asked for its key", async () => {
+    const { sandbox } = someone.desk;
+    // What `sandbox start` leaves of a sandbox elsewhere.
+    await writeFile(join(someone.configDir, "sandbox.latest"), sandbox.dataDir);
+    const [browser, told] = ["browser", "told"].map((name) => join(someone.configDir, name));
+    await writeFile(browser ?? "", `#!/bin/sh\nprintf '%s' "$1" > '${told}'\n`, { mode: 0o700 });
+    vi.stubEnv("BROWSER", browser);
+    const running = someone.begin(login(), { tty: true, env: { DISPLAY: ":0" } });
+    const [code] = await running.waitFor(CODE);
+    await running.waitFor(/Open the page in your browser\?/);
+    running.type("\r");
+    const file = await vi.waitFor(async () => {
+      const opened = await readFile(told ?? "", "utf8");
+      expect(opened).toMatch(/\.html$/);
+      return opened.replace(/^file:\/\//, "");
+    }, 10_000);
+    const form = hiddenFields(await readFile(file, "utf8"));
+    const { page, cookie } = await sessionOf(
+      await fetch(`${sandbox.url}/ticket`, {
+        method: "POST",
+        headers: { origin: "null" },
+        body: new URLSearchParams(form),
+      }),
+    );
+    const response = await fetch(`${sandbox.url}${page}`, { headers: { cookie } });
+    expect(await response.text()).toContain(code);
+    await approve(code, sandbox.adminToken);
+    expect((await running.done).code).toBe(0);
   });
 
   it("is over when the approval comes, also while the question about the browser is open", async () => {

@@ -55,7 +55,10 @@ async function inContext<T>(common: CommonOptions, stdin: string, work: (context
     onResize: () => undefined,
     onExit: () => undefined,
   };
-  const context = await Context.create(host, common, { logIn: () => Promise.reject(new Error("no login here")) });
+  const context = await Context.create(host, common, {
+    logIn: () => Promise.reject(new Error("no login here")),
+    signedInPage: () => Promise.reject(new Error("no page here")),
+  });
   try {
     return await work(context);
   } finally {

@@ -1,12 +1,13 @@
 /** The built command line as real processes: what only the system can show. */
 import { spawn, spawnSync, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import * as z from "zod";
+import { startPostgres } from "../postgres.ts";
 import { openDesk, root, type Desk, type Result } from "../harness.ts";
 
 const BIN = join(root, "bin", "kiloclaw-admin.js");
@@ -209,6 +210,40 @@ describe.skipIf(!hasScript)("on a terminal (needs script of util-linux)", () => 
   });
 });
 
+/** What every user of this machine can read. */
+const args = () => spawnSync("ps", ["-eo", "args"]).stdout.toString();
+
+/** `sandbox open` hands a file to the browser, and no secret. */
+async function opensItsPages(own: NodeJS.ProcessEnv, directory: string, url: string): Promise<void> {
+  const printed = await run(["sandbox", "open", "--print", "--json"], own);
+  const { key } = z.object({ url: z.literal(url), key: z.string().min(40) }).parse(JSON.parse(printed.stdout));
+  expect(await run(["sandbox", "open", "--print", "-q"], own)).toMatchObject({ code: 0, stdout: `${key}\n` });
+  const nowhere = await run(["sandbox", "open"], { ...own, DISPLAY: "", WAYLAND_DISPLAY: "", WSL_DISTRO_NAME: "" });
+  expect(nowhere).toMatchObject({ code: 0, stdout: `${url}\n` });
+  expect(nowhere.stderr).toContain("kiloclaw-admin sandbox open --print");
+  expect(nowhere.stderr).not.toContain(key);
+
+  const [bin, told] = [join(directory, "bin"), join(directory, "told")];
+  await mkdir(bin);
+  await writeFile(join(bin, "xdg-open"), `#!/bin/sh\nprintf '%s\\n' "$@" > '${told}'\n`, { mode: 0o700 });
+  const withBrowser = { ...own, DISPLAY: ":0", PATH: `${bin}:${process.env.PATH}` };
+  expect(await run(["sandbox", "open"], withBrowser)).toMatchObject({
+    code: 0,
+    stderr: expect.stringContaining(`opening ${url} in your browser`),
+  });
+  const file = await vi.waitFor(async () => {
+    const text = await readFile(told, "utf8");
+    expect(text).toMatch(/^\/.*\.html\n$/);
+    return text.trim();
+  }, 10_000);
+  expect((await stat(file)).mode & 0o777).toBe(0o600);
+  const [, ticket = ""] = /name="ticket" value="([\w-]{43})"/.exec(await readFile(file, "utf8")) ?? [];
+  expect(file).not.toContain(ticket);
+  const body = new URLSearchParams({ ticket, next: "/" });
+  const response = await fetch(`${url}/ticket`, { method: "POST", headers: { origin: "null" }, body });
+  expect([response.status, await response.text()]).toEqual([200, expect.stringContaining("Signed in")]);
+}
+
 describe("a sandbox in the background", () => {
   it("starts, is found, is used, and stops without a process left", { timeout: 120_000 }, async () => {
     const directory = await mkdtemp(join(tmpdir(), "kiloclaw-background-"));
@@ -225,6 +260,7 @@ describe("a sandbox in the background", () => {
         .object({ running: z.literal(true), pid: z.number(), url: z.string() })
         .parse(JSON.parse(status.stdout));
       expect(started.stdout).toBe(`${url}\n`);
+      await opensItsPages(own, directory, url);
       const again = await run(["sandbox", "start", "--detach", "--port", "0"], own);
       expect(again).toMatchObject({ code: 6, stdout: "" });
 
@@ -236,11 +272,60 @@ describe("a sandbox in the background", () => {
       const after = await run(["sandbox", "status", "--json"], own);
       expect(JSON.parse(after.stdout)).toMatchObject({ running: false, url: null, pid: null });
       expect(await run(["sandbox", "stop"], own)).toMatchObject({ code: 5 });
-      const processes = spawnSync("ps", ["-eo", "args"]).stdout.toString();
-      expect(processes).not.toContain(directory);
+      expect(args()).not.toContain(directory);
     } finally {
       await run(["sandbox", "stop"], own);
       await rm(directory, { recursive: true, force: true });
     }
   });
+
+  it(
+    "keeps the database's password out of every process's arguments, and of what a run is given",
+    { timeout: 120_000 },
+    async () => {
+      const postgres = await startPostgres();
+      if (!postgres) return void console.warn("LEFT OUT: no PostgreSQL for this platform");
+      const directory = await mkdtemp(join(tmpdir(), "kiloclaw-background-"));
+      const url = new URL(postgres.url);
+      url.password = "s3cret-of-the-database";
+      const own = { KILOCLAW_ADMIN_CONFIG_DIR: directory, KILOCLAW_ADMIN_HOST: "", KILOCLAW_ADMIN_TOKEN: "" };
+      const start = ["sandbox", "start", "--port", "0", "--agent", "sh -c env"];
+      try {
+        expect(await run([...start, "--database-url", url.href], own)).toMatchObject({
+          code: 2,
+          stderr: expect.stringContaining("KILOCLAW_ADMIN_SANDBOX_DATABASE_URL"),
+        });
+        const detached = await run([...start, "--detach", "--database-url", url.href], {
+          ...own,
+          PGPASSWORD: "another",
+        });
+        expect(detached).toMatchObject({
+          code: 0,
+          stderr: expect.stringContaining("every user of this machine can read"),
+        });
+        expect(args()).toContain(`--data-dir ${join(directory, "sandbox")}`);
+        expect(args()).not.toContain("s3cret");
+        const { stdout: status } = await run(["sandbox", "status", "--json"], own);
+        expect(JSON.parse(status)).toMatchObject({ running: true, database: `${url.host}${url.pathname}` });
+        const work = ["--profile", "sandbox", "runs", "start", "-u", "jane@example.com", "-p", "x", "--watch"];
+        const { code, stdout } = await run(work, own);
+        expect(code).toBe(0);
+        expect(stdout).toContain("PATH=");
+        expect(stdout).not.toMatch(/s3cret|PGPASSWORD|KILOCLAW_ADMIN_/);
+        await run(["sandbox", "stop"], own);
+
+        const byEnvironment = await run([...start, "--detach"], {
+          ...own,
+          KILOCLAW_ADMIN_SANDBOX_DATABASE_URL: url.href,
+        });
+        expect(byEnvironment.code).toBe(0);
+        expect(byEnvironment.stderr).not.toContain("password");
+        expect(args()).not.toContain("s3cret");
+      } finally {
+        await run(["sandbox", "stop"], own);
+        await postgres.stop();
+        await rm(directory, { recursive: true, force: true });
+      }
+    },
+  );
 });

@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import { wait } from "../../async/wait.ts";
 import type { Context } from "../../context.ts";
 import { CliError, messageOf } from "../../errors.ts";
-import { orderly, SANDBOX_PROFILE } from "./shared.ts";
+import { DATABASE_URL, orderly, SANDBOX_PROFILE } from "./shared.ts";
 
 export interface DetachedOptions {
   readonly port: number;
@@ -43,7 +43,8 @@ export async function startDetached(
     const child = spawn(host.nodePath, [join(host.root, "bin", "kiloclaw-admin.js"), ...argumentsFor(options)], {
       detached: true,
       stdio: ["ignore", log.fd, log.fd],
-      env: { ...host.env, NO_COLOR: "1" },
+      // Arguments are for everybody on this machine to read; and a sandbox has no use for a token.
+      env: { ...host.env, NO_COLOR: "1", KILOCLAW_ADMIN_TOKEN: undefined, [DATABASE_URL]: options.databaseUrl },
       cwd: host.cwd,
     });
     child.unref();
@@ -69,7 +70,7 @@ async function openLog(path: string): Promise<FileHandle> {
   }
 }
 
-function argumentsFor({ port, dataDir, databaseUrl, users, agent }: DetachedOptions): string[] {
+function argumentsFor({ port, dataDir, users, agent }: DetachedOptions): string[] {
   return [
     "sandbox",
     "start",
@@ -77,7 +78,6 @@ function argumentsFor({ port, dataDir, databaseUrl, users, agent }: DetachedOpti
     String(port),
     "--data-dir",
     dataDir,
-    ...(databaseUrl === undefined ? [] : ["--database-url", databaseUrl]),
     ...(users === undefined ? [] : ["--users", String(users)]),
     ...(agent === undefined ? [] : ["--agent", agent]),
   ];

@@ -7,6 +7,9 @@ import type { RunningSandbox } from "../../sandbox/remote.ts";
 
 export const SANDBOX_PROFILE = "sandbox";
 
+/** The variable that names the database in place of the option, whose value other users of this machine can read. */
+export const DATABASE_URL = "KILOCLAW_ADMIN_SANDBOX_DATABASE_URL";
+
 export interface DataDirOptions {
   readonly dataDir?: string | undefined;
 }
@@ -17,6 +20,9 @@ export const dataDirOption = () =>
 export function dataDirOf({ host, paths }: Pick<Context, "host" | "paths">, { dataDir }: DataDirOptions): string {
   return dataDir === undefined ? paths.sandbox : resolve(host.cwd, dataDir);
 }
+
+/** Names the data directory of the sandbox that was started last, which may be anywhere. */
+export const latestDataDirFile = (paths: Context["paths"]): string => `${paths.sandbox}.latest`;
 
 /** Lets the sandbox's own errors end the command in an orderly way: they are for its user. */
 export async function orderly<T>(work: Promise<T>, kind: ErrorKind = "local-state"): Promise<T> {

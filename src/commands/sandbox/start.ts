@@ -1,10 +1,21 @@
-import { join } from "node:path";
+import { mkdir, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { Option, type Command } from "@commander-js/extra-typings";
 import type { Context } from "../../context.ts";
+import { CliError } from "../../errors.ts";
 import type { OpenContext } from "../../program.ts";
+import type { Sandbox } from "../../sandbox/sandbox.ts";
 import { examples, wholeNumber } from "../options.ts";
 import { startDetached } from "./detach.ts";
-import { dataDirOf, dataDirOption, orderly, SANDBOX_PROFILE, type DataDirOptions } from "./shared.ts";
+import {
+  DATABASE_URL,
+  dataDirOf,
+  dataDirOption,
+  latestDataDirFile,
+  orderly,
+  SANDBOX_PROFILE,
+  type DataDirOptions,
+} from "./shared.ts";
 
 /** So that the profile's address stays the same over restarts. */
 const PORT = 4280;
@@ -25,7 +36,10 @@ export function configure(command: Command, open: OpenContext): void {
         .default(PORT),
     )
     .addOption(dataDirOption())
-    .option("--database-url <url>", "a Postgres server (postgres://…) instead of the embedded one")
+    .option(
+      "--database-url <url>",
+      `a Postgres server (postgres://…) instead of the embedded one; with a password better in ${DATABASE_URL}`,
+    )
     .addOption(
       new Option("--users <n>", "so many more users, each with a running instance").argParser(wholeNumber(0, 100_000)),
     )
@@ -44,7 +58,15 @@ export function configure(command: Command, open: OpenContext): void {
 async function start(context: Context, options: StartOptions): Promise<void> {
   const { output, host } = context;
   const dataDir = dataDirOf(context, options);
-  if (options.detach) return startDetached(context, dataDir, { ...options, dataDir });
+  const databaseUrl = options.databaseUrl ?? (host.env[DATABASE_URL] || undefined);
+  if (hasPassword(options.databaseUrl)) {
+    const exposed = "the database's password is in this command's arguments, which every user of this machine can read";
+    const better = `put the address into ${DATABASE_URL} and leave --database-url out`;
+    // In the background only for the moment until the sandbox has started.
+    if (!options.detach) throw new CliError("usage", exposed, { hint: better });
+    output.warn(`${exposed}; ${better}`);
+  }
+  if (options.detach) return startDetached(context, dataDir, { ...options, databaseUrl, dataDir });
 
   const progress = await output.busy("starting the sandbox");
   const { startSandbox } = await import("../../sandbox/sandbox.ts");
@@ -52,7 +74,7 @@ async function start(context: Context, options: StartOptions): Promise<void> {
     startSandbox({
       port: options.port,
       dataDir,
-      databaseUrl: options.databaseUrl,
+      databaseUrl,
       extraUsers: options.users,
       agentCommand: options.agent,
       assets: {
@@ -67,7 +89,7 @@ async function start(context: Context, options: StartOptions): Promise<void> {
   // From here on being stopped is the normal end, and nothing may be left behind.
   context.handleStop("SIGINT", "SIGTERM", "SIGHUP");
   try {
-    await login(context, sandbox.url, sandbox.adminToken);
+    await login(context, sandbox);
     output.success(`the sandbox is at ${sandbox.url}; you are logged in to it as ${sandbox.adminEmail}`);
     output.line(sandbox.url);
     output.note(`try it: kiloclaw-admin --profile ${SANDBOX_PROFILE} runs list`);
@@ -79,14 +101,26 @@ async function start(context: Context, options: StartOptions): Promise<void> {
   output.note("the sandbox has stopped; its data is kept");
 }
 
-/** Makes `--profile sandbox` lead here. */
-async function login({ paths }: Pick<Context, "paths">, url: string, token: string): Promise<void> {
+function hasPassword(url: string | undefined): boolean {
+  if (url === undefined || !URL.canParse(url)) return false;
+  const { password, searchParams } = new URL(url);
+  return password !== "" || searchParams.has("password");
+}
+
+/** Makes `--profile sandbox` lead here, and lets a later login find where the sandbox's data is. */
+async function login(
+  { paths }: Pick<Context, "paths">,
+  { url, adminToken, dataDir }: Pick<Sandbox, "url" | "adminToken" | "dataDir">,
+): Promise<void> {
   const [{ saveProfile }, { saveToken }] = await Promise.all([
     import("../../config/config-file.ts"),
     import("../../config/credentials.ts"),
   ]);
   await saveProfile(paths.config, SANDBOX_PROFILE, { host: url });
-  await saveToken(paths.config, url, token);
+  await saveToken(paths.config, url, adminToken);
+  const latest = latestDataDirFile(paths);
+  await mkdir(dirname(latest), { recursive: true, mode: 0o700 });
+  await writeFile(latest, dataDir, { mode: 0o600 });
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

@@ -9,9 +9,6 @@ import type { Sessions } from "./sessions.ts";
 const SCRIPT = "document.forms[0].submit()";
 const SCRIPT_HASH = createHash("sha256").update(SCRIPT).digest("base64");
 
-/** Names of such files in a data directory. */
-export const OPENING_FILE = /^open-[\da-f-]{36}\.html$/;
-
 /**
  * Writes a file, for its owner's eyes only, that posts a ticket and goes on to a page. It is deleted when the ticket is used or
  * its time is over.

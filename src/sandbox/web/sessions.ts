@@ -1,7 +1,8 @@
+import { callAfter } from "../../async/wait.ts";
 import { newSecret, same } from "./secrets.ts";
 
 /** How long a ticket is good for. */
-export const TICKET_MS = 60_000;
+const TICKET_MS = 60_000;
 
 /** Those that were opened last are kept. */
 const MAX_SESSIONS = 100;
@@ -38,12 +39,11 @@ export class Sessions {
   issueTicket(gone: () => Promise<void>): string {
     const ticket = newSecret();
     const end = () => {
-      clearTimeout(timer);
+      timer.cancel();
       this.#tickets.delete(ticket);
       return gone();
     };
-    const timer = setTimeout(() => void end(), TICKET_MS);
-    timer.unref();
+    const timer = callAfter(TICKET_MS, () => void end(), { ref: false });
     this.#tickets.set(ticket, end);
     return ticket;
   }

@@ -1,0 +1,72 @@
+import { readFile } from "node:fs/promises";
+import type { Command } from "@commander-js/extra-typings";
+import type { Context } from "../../context.ts";
+import type { OpenContext } from "../../program.ts";
+import type { View } from "../../terminal/records.ts";
+import { command as typed, hint } from "../../typed-command.ts";
+import { hasBrowser, openInBrowser } from "../browser.ts";
+import { examples } from "../options.ts";
+import { dataDirOption, latestDataDirFile, orderly, runningSandbox, type DataDirOptions } from "./shared.ts";
+
+interface OpenOptions extends DataDirOptions {
+  readonly print?: true | undefined;
+}
+
+interface Access {
+  readonly url: string;
+  readonly key: string;
+}
+
+export function configure(command: Command, open: OpenContext): void {
+  command
+    .addOption(dataDirOption())
+    .option("--print", "print the address and the key that the pages ask for, and open nothing")
+    .addHelpText("after", examples("kiloclaw-admin sandbox open", "kiloclaw-admin sandbox open --print"))
+    .action(async (options) => openPages(await open(), options));
+}
+
+async function openPages(context: Pick<Context, "host" | "paths" | "output">, options: OpenOptions): Promise<void> {
+  const { output } = context;
+  const sandbox = await runningSandbox(context, options);
+  const { url, key } = sandbox;
+  if (options.print) return output.item({ url, key }, accessView);
+  if (hasBrowser(context)) {
+    await openInBrowser(context, await orderly(sandbox.openingFile("/")));
+    return output.success(`opening ${url} in your browser`);
+  }
+  output.line(url);
+  output.note(
+    hint`no browser here; the page asks for a key: ${typed("sandbox open", { "--print": true, "--data-dir": options.dataDir })}`,
+  );
+}
+
+/** Every one of them leads to the sandbox. */
+const LOCAL_NAMES: readonly string[] = ["127.0.0.1", "localhost", "[::1]"];
+
+/**
+ * A file that opens an address in a browser, signed in, once and for a minute.
+ *
+ * @returns undefined where the address is of no running sandbox of this user.
+ */
+export async function signedInPage({ paths }: Pick<Context, "paths">, address: string): Promise<string | undefined> {
+  const { protocol, hostname, port, pathname, search } = new URL(address);
+  if (protocol !== "http:" || !LOCAL_NAMES.includes(hostname)) return undefined;
+  const { findSandbox } = await import("../../sandbox/remote.ts");
+  const latest = await readFile(latestDataDirFile(paths), "utf8").catch(() => undefined);
+  for (const dataDir of latest === undefined ? [paths.sandbox] : [paths.sandbox, latest]) {
+    const sandbox = await findSandbox(dataDir);
+    if (sandbox && new URL(sandbox.url).port === port) {
+      return sandbox.openingFile(`${pathname}${search}`).catch(() => undefined);
+    }
+  }
+  return undefined;
+}
+
+const accessView: View<Access> = {
+  fields: ["url", "key"],
+  id: ({ key }) => key,
+  details: ({ url, key }) => [
+    { label: "page", value: url },
+    { label: "key", value: key },
+  ],
+};
