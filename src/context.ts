@@ -104,7 +104,11 @@ export class Context {
    */
   static async create(host: Host, options: CommonOptions, services: ContextServices): Promise<Context> {
     const { config } = resolvePaths(host.env);
-    const { configPath, NO_CONFIG, readConfig } = await import("./config/config-file.ts");
+    const [{ configPath, NO_CONFIG, readConfig }] = await Promise.all([
+      import("./config/config-file.ts"),
+      // Of use only at the end, when an upgrade may have replaced the files.
+      import("./terminal/report.ts"),
+    ]);
     const sources = {
       flags: flagsOf(options),
       env: host.env,
@@ -322,8 +326,14 @@ export class Context {
     this.output.announce(connection);
     const { Api } = await import("./api/api.ts");
     const renewToken = async () => {
-      if (!(await this.#offerLogin(`The token for ${origin} is refused`))) return undefined;
-      return (await this.connection()).credential?.token;
+      try {
+        if (!(await this.#offerLogin(`The token for ${origin} is refused`))) return undefined;
+        return (await this.connection()).credential?.token;
+      } catch (error) {
+        // What was asked for has its answer, the refusal, and whoever asked knows what follows from it.
+        this.output.warn(`not logged in: ${messageOf(error)}`);
+        return undefined;
+      }
     };
     return this.#closing(new Api({ ...this.#transportTo(origin, credential.token), renewToken }));
   }

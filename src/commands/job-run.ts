@@ -102,6 +102,9 @@ export async function doJob(
     context.me(),
     OnEnd.of(context, options.onEnd),
     Results.open(paths.state, id),
+    // Once something was sent, an upgrade may replace the files.
+    output.prepare(),
+    options.canaryPause ? prompter.prepare() : undefined,
   ]);
   const tally = new JobTally(items, { sent });
   const screen = await openScreen(context, id, tally);

@@ -90,6 +90,14 @@ export class Output {
     this.#records.fieldsOf(view);
   }
 
+  /**
+   * Loads what lists and headers are made with: for commands that show them late, or after they have sent something, when an
+   * upgrade may have replaced the files.
+   */
+  async prepare(): Promise<void> {
+    if (this.format === "table") await (await import("./table.ts")).tables();
+  }
+
   /** Shows records: a table, a JSON array, JSON lines, CSV with a header line, or IDs. */
   async list<Row extends object>(rows: readonly Row[], view: View<Row>, empty: string): Promise<void> {
     const text = await this.#records.list(rows, view);

@@ -25,6 +25,11 @@ export class Prompter {
     this.canAsk = input && host.stdin.isTTY === true && host.stderr.isTTY === true;
   }
 
+  /** Loads what questions are made with, as {@link Output.prepare} does for lists: where there is anybody to ask. */
+  async prepare(): Promise<void> {
+    if (this.canAsk) await import("@inquirer/prompts");
+  }
+
   /**
    * Has the user confirm; on production, by typing the host's name, or `word` if there is one. `yes` stands for the answer, except at a place where
    * `confirm` is `always` and there is a user to ask.

@@ -18,6 +18,9 @@ export interface Column<Row> {
 
 const GAP = 2;
 
+/** Loads what tables are made with. */
+export const tables = () => import("cli-table3");
+
 /**
  * Shows `rows` in columns below their headers. Every value is sanitized here.
  *
@@ -29,7 +32,7 @@ export async function renderTable<Row>(
   paint: Paint,
   width: number | undefined,
 ): Promise<string> {
-  const { default: Table } = await import("cli-table3");
+  const { default: Table } = await tables();
   const { chosen, cells } = layOut(rows, columns, width);
   const table = new Table({
     chars: BORDERLESS,

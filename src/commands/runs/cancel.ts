@@ -3,7 +3,7 @@ import type { Api } from "../../api/api.ts";
 import type { Context } from "../../context.ts";
 import { CliError, type ErrorKind } from "../../errors.ts";
 import type { Ledger } from "../../journal/ledger.ts";
-import type { Kept } from "../../journal/outputs.ts";
+import { keepOutput, type Kept } from "../../journal/outputs.ts";
 import type { OpenContext } from "../../program.ts";
 import { machineDown, type Cancellation } from "../../runs/cancel.ts";
 import { cancelOnRecord } from "../../runs/cancel-on-record.ts";
@@ -214,7 +214,6 @@ async function cancelOne(
 ): Promise<Run> {
   const { output, paths, stop } = context;
   let kept: Kept | undefined;
-  const { keepOutput } = await import("../../journal/outputs.ts");
   const cancelled = await cancelOnRecord(api, run, ledger, {
     onUnrecorded: (why) => {
       // A journal that is broken stays broken: it is said once.

@@ -81,6 +81,8 @@ export async function showMany(
   events: AsyncIterable<ManyEvent>,
   { order, enough = () => false, write = writer(output) }: ShowManyOptions,
 ): Promise<{ readonly all: readonly Watched[]; readonly gone: boolean }> {
+  // A watch can go on for days, and an upgrade replace the files meanwhile.
+  await output.prepare();
   const watched = new Map<string, Watched>();
   const inOrder = () => [...watched.values()].toSorted(order);
   const live = await output.live(MANY_COLUMNS, () => {

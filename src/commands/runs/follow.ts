@@ -1,5 +1,6 @@
 import type { Context } from "../../context.ts";
 import { CliError } from "../../errors.ts";
+import { lastLines } from "../../runs/last-lines.ts";
 import type { Run } from "../../runs/run.ts";
 import { stateAfter, watchRun, type WatchEvent } from "../../runs/watch.ts";
 import { formatDuration } from "../../terminal/time.ts";
@@ -67,7 +68,6 @@ type ShownEvent = WatchEvent & { readonly leftOut?: number };
 
 /** Leaves out what the run had written before, but for its last lines. */
 async function* fromLastLines(events: AsyncIterable<WatchEvent>, count: number): AsyncGenerator<ShownEvent> {
-  const { lastLines } = await import("../../runs/last-lines.ts");
   let answered = false;
   for await (const event of events) {
     yield event.type === "output" && !answered ? { ...event, ...lastLines(event.text, count) } : event;

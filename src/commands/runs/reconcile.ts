@@ -81,6 +81,8 @@ async function reconcile(context: Context, ids: readonly string[], options: Reco
   const { output, prompter } = context;
   output.expect(reconciledView);
   const api = await context.api();
+  // It may look for minutes, and an upgrade replace the files meanwhile.
+  await Promise.all([output.prepare(), prompter.prepare()]);
   const why = options.close ? await whyOf(context, options) : NO_REASON;
   const ledger = await context.ledger("reconcile", why);
   const claims = (await ledger.claims()).filter(({ seen, op }) => !seen && ids.some((id) => isNamed(op, id)));

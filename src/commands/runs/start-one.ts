@@ -47,7 +47,7 @@ export async function startOne(context: Context, options: StartOneOptions): Prom
   }
   const given = await readPrompt(context, options);
   const api = await context.api();
-  const [subject, me] = await Promise.all([resolveUser(api, options.user), context.me()]);
+  const [subject, me] = await Promise.all([resolveUser(api, options.user), context.me(), prepare(context, options)]);
   const instance = await resolveInstance(api, subject, options.instance);
   const who = subject.email ?? subject.userId;
   const prompt = given ?? (await askForPrompt(context));
@@ -90,6 +90,13 @@ export async function startOne(context: Context, options: StartOneOptions): Prom
         await waitForEnd(context, api, inTheWay.run, options);
     }
   }
+}
+
+/** Loads what is needed once the start was sent, when an upgrade may replace the files: to ask about a conflict, and to follow. */
+async function prepare({ output, prompter }: Context, { watch, onConflict }: StartOneOptions): Promise<void> {
+  if (onConflict === undefined) await prompter.prepare();
+  const mayFollow = watch || onConflict === "attach" || (onConflict === undefined && prompter.canAsk);
+  if (mayFollow) await output.prepare();
 }
 
 async function send(
