@@ -1,5 +1,6 @@
 /** A sandbox's data directory: owned by one sandbox at a time, with its secret, its state file and what it stores. */
 import { createHmac, randomBytes, randomUUID } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { lock } from "proper-lockfile";
@@ -8,7 +9,9 @@ import { findSandbox } from "./remote.ts";
 import { SandboxError } from "./sandbox-error.ts";
 import { MARKER, readState, type State, stateFile } from "./state-file.ts";
 
-/** A lock that was not renewed for this long belongs to a sandbox that was killed. */
+/** How long a sandbox trusts that the directory is still its own, without looking. */
+const TRUST_MS = 1_000;
+/** A lock that was not renewed for this long belongs to a sandbox that was killed, or is suspended. */
 const STALE_MS = 10_000;
 const RENEW_MS = 2_000;
 const RETRY_MS = 500;
@@ -22,7 +25,9 @@ export interface DataDirectory {
   /** Signs the sandbox's tokens: made on first use, then kept, so that tokens survive a restart. */
   readonly secret: Uint8Array;
   publish(state: State): Promise<void>;
-  /** Removes the state file and gives up the directory. */
+  /** Whether it is still this sandbox's. Not, when another one has taken it while this process stood still. */
+  holds(): boolean;
+  /** Removes the state file and gives up the directory, if it is still this sandbox's. */
   release(): Promise<void>;
 }
 
@@ -33,8 +38,11 @@ export interface DataDirectory {
  * @throws {SandboxError} when it holds something else, cannot be written, or a sandbox is running in it.
  */
 export async function takeDataDirectory(path: string, onLost: () => void): Promise<DataDirectory> {
+  await refuseOther(path);
   await prepare(path);
-  const unlock = await acquire(path, onLost);
+  const ownership = new Ownership(path, onLost);
+  const unlock = await acquire(path, () => ownership.lose());
+  await ownership.take();
   // What a killed sandbox left must not be taken for this one while it starts.
   await rm(stateFile(path), { force: true });
   const secret = await loadSecret(join(path, "secret"));
@@ -45,11 +53,80 @@ export async function takeDataDirectory(path: string, onLost: () => void): Promi
     instances: join(path, "instances"),
     secret,
     publish: (state) => writeWhole(stateFile(path), `${JSON.stringify(state, null, 2)}\n`),
+    holds: () => ownership.holds(),
     release: async () => {
+      // Without a look the files of the next sandbox could be removed, its lock among them.
+      if (!ownership.holds(0)) return;
       await rm(stateFile(path), { force: true });
+      await ownership.giveUp();
       await unlock().catch(() => undefined);
     },
   };
+}
+
+/**
+ * Whose the directory is, as a file in it says. The lock alone does not tell: it is renewed by a timer, and what a process does
+ * first when it was suspended and goes on may be anything else.
+ */
+class Ownership {
+  readonly #file: string;
+  readonly #name = randomUUID();
+  readonly #onLost: () => void;
+  #seenAt = 0;
+  #lost = false;
+
+  constructor(path: string, onLost: () => void) {
+    this.#file = join(path, "sandbox.owner");
+    this.#onLost = onLost;
+  }
+
+  /** To be called with the lock in hand. */
+  async take(): Promise<void> {
+    const before = await readFile(this.#file, "utf8").catch(() => undefined);
+    await writeWhole(this.#file, this.#name);
+    // If that one lives after all, it has noticed by then.
+    if (before !== undefined) await wait(TRUST_MS * 1.5);
+  }
+
+  /** @param trust for how long a look is good, in milliseconds. */
+  holds(trust = TRUST_MS): boolean {
+    const now = Date.now();
+    if (!this.#lost && Math.abs(now - this.#seenAt) >= trust) {
+      const owner = this.#read();
+      // What cannot be read now tells nothing: nothing is done, and nothing given up.
+      if (owner === undefined) return false;
+      if (owner === this.#name) this.#seenAt = now;
+      else this.lose();
+    }
+    return !this.#lost;
+  }
+
+  lose(): void {
+    if (this.#lost) return;
+    this.#lost = true;
+    this.#onLost();
+  }
+
+  async giveUp(): Promise<void> {
+    await rm(this.#file, { force: true });
+  }
+
+  /** Null when there is no such file, which is as much as another's. At once: nothing may come between the look and what follows. */
+  #read(): string | null | undefined {
+    try {
+      return readFileSync(this.#file, "utf8");
+    } catch (error) {
+      return error instanceof Error && "code" in error && error.code === "ENOENT" ? null : undefined;
+    }
+  }
+}
+
+/** Whatever its lock says: a sandbox that answers is not killed, nor is one that has the port and does not answer. */
+async function refuseOther(path: string): Promise<void> {
+  const running = await findSandbox(path);
+  if (running) {
+    throw new SandboxError(`A sandbox is already running in ${path}: ${running.url} (process ${running.pid}).`);
+  }
 }
 
 async function prepare(path: string): Promise<void> {
@@ -89,12 +166,7 @@ async function acquire(path: string, onLost: () => void): Promise<() => Promise<
     } catch (error) {
       if (!isLocked(error))
         throw new SandboxError(`The sandbox cannot lock ${path}: ${String(error)}`, { cause: error });
-      const running = await findSandbox(path);
-      if (running) {
-        throw new SandboxError(`A sandbox is already running in ${path}: ${running.url} (process ${running.pid}).`, {
-          cause: error,
-        });
-      }
+      await refuseOther(path);
       if (Date.now() >= deadline) {
         const pid = (await readState(path))?.pid;
         throw new SandboxError(

@@ -41,16 +41,26 @@ const GONE_POLL_MS = 50;
 
 const refusal = z.object({ error: z.string() });
 
-/** The sandbox running in `dataDir`; null when none answers there. */
+/**
+ * The sandbox running in `dataDir`; null when none is.
+ *
+ * @throws {SandboxError} when one has its port and does not answer: it is suspended, most likely.
+ */
 export async function findSandbox(dataDir: string): Promise<RunningSandbox | null> {
   const state = await readState(dataDir);
   if (!state) return null;
   const sandbox = new RunningSandbox(dataDir, state);
-  const answers = await sandbox.status().then(
-    () => true,
-    () => false,
-  );
-  return answers ? sandbox : null;
+  try {
+    await sandbox.status();
+    return sandbox;
+  } catch (error) {
+    const cause = error instanceof Error ? error.cause : undefined;
+    if (!(cause instanceof Error && cause.name === "TimeoutError")) return null;
+    throw new SandboxError(
+      `The sandbox at ${state.url} (process ${state.pid}) has ${dataDir} and does not answer. If it is suspended, continue it (kill -CONT ${state.pid}), or end it (kill -KILL ${state.pid}).`,
+      { cause },
+    );
+  }
 }
 
 /**
@@ -137,7 +147,7 @@ export class RunningSandbox {
   async stop(): Promise<void> {
     await this.#call("POST", "stop");
     const deadline = Date.now() + WORK_MS;
-    while ((await readState(this.dataDir))?.startedAt === this.#state.startedAt) {
+    while ((await readState(this.dataDir))?.controlToken === this.#state.controlToken) {
       if (Date.now() >= deadline) throw new SandboxError(`The sandbox at ${this.url} does not stop.`);
       await wait(GONE_POLL_MS);
     }

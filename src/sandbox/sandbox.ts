@@ -12,6 +12,7 @@ import { DeviceAuth } from "./device-auth.ts";
 import { Faults } from "./faults.ts";
 import type { SandboxStatus } from "./remote.ts";
 import { RunRecords } from "./run-records.ts";
+import { SandboxError } from "./sandbox-error.ts";
 import { ADMIN } from "./seed/people.ts";
 import { seed, wipe } from "./seed/seed.ts";
 import { Teardown } from "./teardown.ts";
@@ -74,9 +75,13 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
   checkPort(options.port ?? 0);
   const teardown = new Teardown();
   try {
-    const directory = await takeDataDirectory(options.dataDir, () => void teardown.run());
+    const lost = (what: string) => () => void teardown.run(new SandboxError(`This sandbox has lost its ${what}.`));
+    const directory = await takeDataDirectory(
+      options.dataDir,
+      lost(`data directory ${options.dataDir} to another one, while its process was suspended`),
+    );
     teardown.add(() => directory.release());
-    const opened = await openDatabase(options, directory);
+    const opened = await openDatabase(options, directory, lost("connection to the database"));
     teardown.add(() => opened.close());
     await migrate(opened.database, options.assets.migrations);
     await seed(opened.database, options.extraUsers ?? 0);
@@ -159,8 +164,14 @@ async function assemble(
   };
 }
 
-function openDatabase({ databaseUrl, template }: SandboxOptions, directory: DataDirectory): Promise<OpenDatabase> {
-  return databaseUrl === undefined ? openEmbedded(directory.database, template) : openServer(databaseUrl);
+function openDatabase(
+  { databaseUrl, template }: SandboxOptions,
+  directory: DataDirectory,
+  onLost: () => void,
+): Promise<OpenDatabase> {
+  return databaseUrl === undefined
+    ? openEmbedded(directory.database, directory.holds, template)
+    : openServer(databaseUrl, onLost);
 }
 
 function agentCommand({ agentCommand: command, assets }: SandboxOptions): readonly [string, ...string[]] {

@@ -17,15 +17,15 @@ export class Teardown {
     this.#steps.push(step);
   }
 
-  /** Begins, or joins what has begun. */
-  run(): Promise<void> {
-    this.#begin?.(this.#undo());
+  /** Begins, or joins what has begun. @param why it could not go on: `done` rejects with it. */
+  run(why?: Error): Promise<void> {
+    this.#begin?.(this.#undo(why));
     this.#begin = undefined;
     return this.done;
   }
 
-  async #undo(): Promise<void> {
-    const failures: unknown[] = [];
+  async #undo(why: Error | undefined): Promise<void> {
+    const failures: unknown[] = why ? [why] : [];
     for (const step of this.#steps.toReversed()) await step().catch((error: unknown) => failures.push(error));
     if (failures.length > 0) throw failures[0];
   }

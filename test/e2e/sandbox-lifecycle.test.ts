@@ -1,9 +1,9 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdir, readFile, stat, utimes, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, stat, utimes, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
-import { afterEach, expect, test } from "vitest";
+import { afterEach, expect, test, vi } from "vitest";
 import { deleteSandbox, findSandbox } from "../../src/sandbox/remote.ts";
 import { SandboxError, startSandbox } from "../../src/sandbox/sandbox.ts";
 import { openSandbox, sandboxOptions, temporaryDirectory } from "../sandbox.ts";
@@ -13,6 +13,7 @@ const JANE = "c0000000-0000-4000-8000-000000000015";
 
 const cleanUp: Array<() => Promise<unknown>> = [];
 afterEach(async () => {
+  vi.useRealTimers();
   for (const step of cleanUp.splice(0).toReversed()) await step();
 });
 
@@ -53,13 +54,44 @@ test("a second sandbox on the same directory is refused and names the first", as
   expect((await first.remote.status()).runs).toBe(126);
 });
 
+test("a sandbox that has lost its directory refuses every query, stops, and removes nothing of the next one's", async () => {
+  const first = await openSandbox({ dataDir: await directory() });
+  const calls = new Calls(first, first.adminToken);
+  await calls.started(JANE, "[rehearse lines=1000 interval=1]");
+  const at = (name: string) => join(first.dataDir, name);
+  const files = async () => {
+    const names = await readdir(at("database"), { recursive: true });
+    return Promise.all(names.map(async (name) => [name, (await stat(at(join("database", name)))).mtimeMs]));
+  };
+  await writeFile(at("sandbox.owner"), "the next one");
+  await writeFile(at("sandbox.json"), "of the next one");
+  const before = await files();
+  // As long as a look is trusted for.
+  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 1_000 });
+  expect((await calls.start(JANE, "too late").catch(() => ({ status: 0 }))).status).not.toBe(200);
+  await expect(first.sandbox.stopped).rejects.toThrow(`lost its data directory ${first.dataDir}`);
+  vi.useRealTimers();
+  expect(await files()).toEqual(before);
+  expect(await readFile(at("sandbox.json"), "utf8")).toBe("of the next one");
+  expect(await readFile(at("sandbox.owner"), "utf8")).toBe("the next one");
+  expect((await stat(at("sandbox.lock"))).isDirectory()).toBe(true);
+  expect(await childrenIn(at("instances"))).toEqual([]);
+});
+
 test("what a killed sandbox left behind does not keep the next one from starting", async () => {
   const { dataDir, stop } = await open();
   await stop();
   // Nobody listens there any more, and the lock was not renewed for a while.
   await writeFile(
     join(dataDir, "sandbox.json"),
-    JSON.stringify({ pid: 1, url: "http://127.0.0.1:9", controlToken: "x", startedAt: new Date().toISOString() }),
+    JSON.stringify({
+      id: "x",
+      pid: 1,
+      url: "http://127.0.0.1:9",
+      controlToken: "x",
+      key: "x",
+      startedAt: new Date().toISOString(),
+    }),
   );
   await mkdir(join(dataDir, "sandbox.lock"));
   const longAgo = new Date(Date.now() - 60_000);

@@ -1,5 +1,5 @@
 /** The migrations on a real server, as on a populated table that others write to. */
-import { readFile } from "node:fs/promises";
+import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { Client } from "pg";
 import { afterAll, beforeEach, describe, expect, test } from "vitest";
@@ -96,6 +96,21 @@ describe.skipIf(!server)("migrations on a real server", () => {
     expect((await again.remote.status()).runs).toBe(126);
     await again.stop();
     expect((await history()).rows).toEqual(first.rows);
+  });
+
+  test("two sandboxes never share a database; one that loses its lock on it stops", async () => {
+    const first = await openSandbox({ databaseUrl: url });
+    await expect(openSandbox({ databaseUrl: url })).rejects.toThrow(/^Another sandbox uses the database /);
+    expect((await first.remote.status()).runs).toBe(126);
+    await first.stop();
+
+    const second = await openSandbox({ databaseUrl: url });
+    const client = await connect();
+    await client.query("select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory'");
+    await expect(second.sandbox.stopped).rejects.toThrow("lost its connection to the database");
+    await expect(fetch(second.url)).rejects.toThrow("fetch failed");
+    await expect(second.stop()).rejects.toThrow("lost its connection");
+    await rm(second.dataDir, { recursive: true });
   });
 
   test("a database with tables of somebody else is refused and left alone", async () => {

@@ -54,7 +54,7 @@ export async function signedInPage({ paths }: Pick<Context, "paths">, address: s
   const { findSandbox } = await import("../../sandbox/remote.ts");
   const latest = await readFile(latestDataDirFile(paths), "utf8").catch(() => undefined);
   for (const dataDir of latest === undefined ? [paths.sandbox] : [paths.sandbox, latest]) {
-    const sandbox = await findSandbox(dataDir);
+    const sandbox = await findSandbox(dataDir).catch(() => null);
     if (sandbox && new URL(sandbox.url).port === port) {
       return sandbox.openingFile(`${pathname}${search}`).catch(() => undefined);
     }

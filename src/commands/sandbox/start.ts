@@ -96,7 +96,7 @@ async function start(context: Context, options: StartOptions): Promise<void> {
     output.note("stop it: Ctrl-C, or kiloclaw-admin sandbox stop");
     await Promise.race([sandbox.stopped, aborted(context.stop)]);
   } finally {
-    await sandbox.stop();
+    await orderly(sandbox.stop());
   }
   output.note("the sandbox has stopped; its data is kept");
 }

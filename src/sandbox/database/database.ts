@@ -5,7 +5,7 @@ import { sql } from "drizzle-orm";
 import { drizzle as drizzleNodePostgres } from "drizzle-orm/node-postgres";
 import type { PgDatabase, PgQueryResultHKT } from "drizzle-orm/pg-core";
 import { drizzle as drizzlePglite } from "drizzle-orm/pglite";
-import { Pool } from "pg";
+import { Pool, type PoolClient } from "pg";
 import { SandboxError } from "../sandbox-error.ts";
 import * as schema from "./schema.ts";
 
@@ -22,9 +22,10 @@ export interface OpenDatabase {
  * The embedded database in `directory`, created on first use (from `template`, a dump, when one is given).
  * PGlite takes no lock: the caller must hold one on the directory.
  *
+ * @param holds whether the caller still does. Once it does not, every query is refused and nothing is written any more.
  * @throws {SandboxError} when what is in the directory is no database, or a broken one.
  */
-export async function openEmbedded(directory: string, template?: Blob): Promise<OpenDatabase> {
+export async function openEmbedded(directory: string, holds: () => boolean, template?: Blob): Promise<OpenDatabase> {
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const isNew = (await readdir(directory)).length === 0;
   const client = await PGlite.create({ dataDir: directory, ...(isNew && template && { loadDataDir: template }) }).catch(
@@ -32,35 +33,63 @@ export async function openEmbedded(directory: string, template?: Blob): Promise<
       throw new SandboxError(`The database in ${directory} cannot be opened: ${reason(error)}`, { cause: error });
     },
   );
+  // Every message to the database goes this way.
+  const execute = client.execProtocolRawSync.bind(client);
+  client.execProtocolRawSync = (message) => {
+    if (!holds()) throw new SandboxError("This sandbox has lost its data directory.");
+    return execute(message);
+  };
   const database = drizzlePglite(client, { schema });
   await database.execute(sql`set timezone to 'UTC'`);
-  return { database, description: "embedded", close: () => client.close() };
+  return { database, description: "embedded", close: async () => (holds() ? client.close() : undefined) };
 }
 
+/** What a sandbox holds on its database: any number that is the same for all of them. */
+const SANDBOX_LOCK = 4_280_001;
+
 /**
- * The database at `url` (`postgres://…`).
+ * The database at `url` (`postgres://…`), for this sandbox alone: a connection of its own holds a lock on it, which the server
+ * keeps for a sandbox that is suspended, too.
  *
- * @throws {SandboxError} when it cannot be reached or refuses the login.
+ * @param onLost called when that connection breaks, and the lock with it.
+ * @throws {SandboxError} when it cannot be reached, refuses the login, or another sandbox uses it.
  */
-export async function openServer(url: string): Promise<OpenDatabase> {
+export async function openServer(url: string, onLost: () => void): Promise<OpenDatabase> {
   const place = describeServer(url);
   const pool = new Pool({
     connectionString: url,
-    max: 10,
+    // One of them holds the lock.
+    max: 11,
     options: "-c timezone=UTC",
     connectionTimeoutMillis: 10_000,
   });
   // A connection that breaks while idle is replaced by the next query; without a listener it would end the process.
   pool.on("error", () => undefined);
+  let holder: PoolClient;
   try {
-    await pool.query("select 1");
+    holder = await pool.connect();
   } catch (error) {
     await pool.end();
     throw new SandboxError(`Cannot use the database ${place}: ${reason(error)}`, {
       cause: error,
     });
   }
-  return { database: drizzleNodePostgres(pool, { schema }), description: place, close: () => pool.end() };
+  const taken = await holder.query<{ taken: boolean }>("select pg_try_advisory_lock($1) as taken", [SANDBOX_LOCK]);
+  if (!taken.rows[0]?.taken) {
+    holder.release(true);
+    await pool.end();
+    throw new SandboxError(`Another sandbox uses the database ${place}.`);
+  }
+  holder.on("error", onLost);
+  return {
+    database: drizzleNodePostgres(pool, { schema }),
+    description: place,
+    close: () => {
+      holder.off("error", onLost).on("error", () => undefined);
+      holder.release(true);
+      return pool.end();
+    },
+  };
 }
 
 function describeServer(url: string): string {
