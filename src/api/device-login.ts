@@ -1,7 +1,8 @@
 import type * as z from "zod";
 import { wait } from "../async/wait.ts";
-import { deviceCode, devicePoll, devicePollPath } from "../contract/rest.ts";
+import { deviceApprovalPath, deviceCode, devicePoll, devicePollPath } from "../contract/rest.ts";
 import { CliError } from "../errors.ts";
+import { command, hint } from "../typed-command.ts";
 import { ApiError, foreign, notUnderstood } from "./api-error.ts";
 import { DEFAULT_HOST } from "./origin.ts";
 import { isBrokenJson, isRecord, restAnswer } from "./own-answer.ts";
@@ -18,7 +19,10 @@ const POLL = `${deviceCode.path}/{code}`;
 /** A code that waits for somebody to approve it in a browser. */
 export interface DeviceCode {
   readonly code: string;
-  readonly verificationUrl: string;
+  /** The page where it is approved, of the platform that was asked. */
+  readonly page: string;
+  /** Where the answer has that page, if that is another platform: this one may have none. */
+  readonly namedOrigin: string | undefined;
   readonly expiresAt: Date;
 }
 
@@ -38,17 +42,21 @@ const POLL_STATUS = { pending: 202, approved: 200, denied: 403, expired: 410 } a
 /** Login through a browser: a code, somebody who approves it, a token that is handed out once. */
 export class DeviceLogin {
   readonly #transport: Transport;
-  readonly #trusted: readonly string[];
+  readonly #origin: string;
 
   constructor(options: TransportOptions) {
     this.#transport = new Transport({ ...options, token: undefined });
-    this.#trusted = [options.origin, DEFAULT_HOST];
+    this.#origin = options.origin;
   }
 
   /**
    * Asks for a code. Sent once: a code whose answer is lost counts as pending.
    *
-   * @throws ApiError; CliError `auth` when the page to approve at is neither the platform's nor the published one.
+   * The page to approve it at is built here: one that the answer names could be another platform's, where the code is of a login
+   * that somebody else has begun.
+   *
+   * @throws ApiError, `incompatible` for what is no code; CliError `auth` when the answer has the page neither here nor at the
+   *   published platform, which all of them name.
    */
   async requestCode(signal: AbortSignal): Promise<DeviceCode> {
     const procedure = deviceCode.path;
@@ -82,7 +90,8 @@ export class DeviceLogin {
     const { code, verificationUrl, expiresIn } = restAnswer(answer, deviceCode);
     return {
       code,
-      verificationUrl: this.#checked(verificationUrl),
+      page: new URL(deviceApprovalPath(code), this.#origin).href,
+      namedOrigin: this.#named(verificationUrl),
       expiresAt: new Date(Date.now() + expiresIn * 1_000),
     };
   }
@@ -152,12 +161,15 @@ export class DeviceLogin {
     throw foreign(POLL, httpStatus, bodyInWords(text), { retryAfterMs });
   }
 
-  /** Whoever approves types a password there: it must be the platform's page. */
-  #checked(verificationUrl: string): string {
-    const { origin, username, password, href } = new URL(verificationUrl);
-    if (this.#trusted.includes(origin) && !username && !password) return href;
+  #named(verificationUrl: string): string | undefined {
+    const { origin, username, password } = new URL(verificationUrl);
+    if (origin === this.#origin && !username && !password) return undefined;
+    if (origin === DEFAULT_HOST && !username && !password) return origin;
     throw new CliError("auth", `the platform names a page at ${origin} to approve the login, which is not its own`, {
-      hint: "the login was given up; check --host, and ask the platform's owner before you log in",
+      hint: [
+        "the login was given up; check --host, and ask the platform's owner before you log in",
+        hint`or log in with a token: ${command("auth login", { "--with-token": true })} < token.txt`,
+      ],
     });
   }
 }

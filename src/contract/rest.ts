@@ -37,12 +37,20 @@ export const users = {
   }),
 } as const satisfies Route;
 
+/** What a device code looks like: no letter that can be taken for a digit, and nothing that a page's address could be made of. */
+const DEVICE_CODE = /^[A-HJ-NP-Z2-9]{4}-[A-HJ-NP-Z2-9]{4}$/;
+
 /** Device login, step 1: a code for the user to approve. `expiresIn` is in seconds. */
 export const deviceCode = {
   method: "POST",
   path: "/api/device-auth/codes",
-  answer: z.object({ code: z.string(), verificationUrl: z.url(), expiresIn: z.number() }),
+  answer: z.object({ code: z.string().regex(DEVICE_CODE), verificationUrl: z.url(), expiresIn: z.number() }),
 } as const satisfies Route;
+
+/** The platform's page where a code is approved. */
+export function deviceApprovalPath(code: string): string {
+  return `/device-auth?code=${encodeURIComponent(code)}`;
+}
 
 /** Device login, step 2: where a code's state is asked for. Whoever knows the code can fetch the token: it is a secret. */
 export function devicePollPath(code: string): string {

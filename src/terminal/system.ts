@@ -46,8 +46,11 @@ export function systemHost({ root, version }: Launch): { host: Host; leaveWith(c
       if (process.exitCode === 0) process.exitCode = UNSAID;
     });
   });
+  const { KILOCLAW_ADMIN_TOKEN: token } = process.env;
+  // Programs that are started with this process's own environment, such as a browser or an editor, have no use for it.
+  delete process.env["KILOCLAW_ADMIN_TOKEN"];
   const host: Host = {
-    env: process.env,
+    env: token === undefined ? process.env : { ...process.env, KILOCLAW_ADMIN_TOKEN: token },
     // Opened when they are first used: opening a stream takes longer than printing a help text.
     get stdin() {
       return process.stdin;

@@ -228,6 +228,43 @@ describe("auth login", () => {
     },
   );
 
+  it("has the page at the platform that was asked, whatever its answer names, and says to deny anywhere else", async () => {
+    const other = await platform(
+      scripted("https://app.kilo.ai/device-auth?code=WXYZ-2345", 0.2, [[202, '{"status":"pending"}']]),
+    );
+    for (const more of [[], ["-q"]]) {
+      const { stderr } = await at([...login(...more), "--host", other.url]);
+      expect(stderr).toContain(`approve it at  ${other.url}/device-auth?code=ABCD-EFGH\n`);
+      expect(stderr).toContain(
+        `warning: approve only on ${new URL(other.url).host}; if your browser ends up on another host, deny\n`,
+      );
+      expect(stderr).not.toMatch(/WXYZ|app\.kilo\.ai\/device/);
+    }
+    const { stderr } = await at([...login(), "--host", other.url]);
+    expect(stderr).toContain("the platform itself names a page at https://app.kilo.ai");
+    expect(stderr).toContain(`kiloclaw-admin --host ${other.url} auth login --with-token < token.txt\n`);
+    other.close();
+    const own = someone.begin(login());
+    await own.waitFor(/if your browser ends up on another host, deny/);
+    await deny((await own.waitFor(CODE))[0]);
+    expect((await own.done).stderr).not.toContain("names a page");
+  });
+
+  it.each(["ABCD-EFG1", "abcd-efgh", "ABCD-EFGHI", "ABCD-EFGH&x=1", "ABCD-EFGH\n", "../../evil", "ABCI-EFGO", ""])(
+    "takes %j for no code: 1, and nobody is led anywhere",
+    async (code) => {
+      const other = await platform((request, response) => {
+        const verificationUrl = `http://${request.headers.host}/device-auth?code=${encodeURIComponent(code)}`;
+        response.end(JSON.stringify({ code, verificationUrl, expiresIn: 60 }));
+      });
+      const result = await at([...login(), "--host", other.url]);
+      other.close();
+      expect(result).toMatchObject({ code: 1, stdout: "" });
+      expect(result.stderr).not.toContain("approve");
+      expect(await files()).toBe("");
+    },
+  );
+
   it.each([
     ["cut off", '{"status":"approved","token":"canary'],
     ["of another shape", '{"status":"approved","jwt":"canary"}'],
@@ -271,7 +308,7 @@ describe("auth login", () => {
     const result = await at([...login("--no-browser"), "--host", other.url], { tty: true });
     other.close();
     expect(result.code).toBe(0);
-    expect(result.stderr).not.toMatch(/<|canary/);
+    expect(result.stderr).not.toMatch(/<(?! token\.txt)|canary/);
     expect(await files()).toContain(token);
   });
 

@@ -101,6 +101,22 @@ describe("the program", () => {
     expect(`${refused.stdout}${refused.stderr}`).not.toContain("canary");
   });
 
+  it.runIf(process.platform === "linux")(
+    "leaves it to no program that it starts with its own environment: a browser",
+    async () => {
+      const [browser, seen] = ["xdg-open", "environment"].map((name) => join(desk.configDir, name));
+      await writeFile(browser ?? "", `#!/bin/sh\nenv > '${seen}.part'; mv '${seen}.part' '${seen}'\n`, { mode: 0o700 });
+      const PATH = `${desk.configDir}:${process.env.PATH}`;
+      const more = { PATH, DISPLAY: ":0", KEPT: "kept", KILOCLAW_ADMIN_TOKEN: desk.sandbox.adminToken };
+      const { code } = await run(["sandbox", "open", "--data-dir", desk.sandbox.dataDir], more);
+      expect(code).toBe(0);
+      const environment = await vi.waitFor(() => readFile(seen ?? "", "utf8"), 10_000);
+      expect(environment).toContain("KEPT=kept");
+      expect(environment).not.toContain("KILOCLAW_ADMIN_TOKEN");
+      expect(environment).not.toContain(desk.sandbox.adminToken);
+    },
+  );
+
   it.each(["http", "net", "*"])("shows it to nobody with NODE_DEBUG=%s either, and sends nothing", async (named) => {
     const before = (await desk.sandbox.remote.requests()).length;
     for (const argv of [

@@ -1,8 +1,10 @@
 import type { DeviceCode, DeviceLogin } from "../../api/device-login.ts";
+import { DEFAULT_HOST } from "../../api/origin.ts";
 import type { Context } from "../../context.ts";
 import { CliError } from "../../errors.ts";
+import { hostOf } from "../../terminal/output.ts";
 import { formatDuration } from "../../terminal/time.ts";
-import { hint, type Hint } from "../../typed-command.ts";
+import { command, hint, type Hint } from "../../typed-command.ts";
 import { offerBrowser } from "./browser.ts";
 
 interface ApprovalOptions {
@@ -27,14 +29,24 @@ export async function tokenFromBrowser(context: Context, options: ApprovalOption
   output.notes(
     [
       { label: "code", value: code.code, color: "cyan" },
-      { label: "approve it at", value: code.verificationUrl },
+      { label: "approve it at", value: code.page },
     ],
     { needed: true },
   );
   output.note("check that the page shows this code, and approve it there as an admin");
+  const { origin } = await context.target();
+  if (origin !== DEFAULT_HOST) {
+    // Its server could pass on the code of a login of its own at the published platform, and lead the browser there.
+    output.warn(`approve only on ${hostOf(origin)}; if your browser ends up on another host, deny`);
+  }
+  if (code.namedOrigin !== undefined) {
+    output.note(
+      hint`the platform itself names a page at ${code.namedOrigin}; if there is none here: ${command("auth login", { "--with-token": true })} < token.txt`,
+    );
+  }
   const waiting = new Waiting(device, code, options.interval, stop);
   try {
-    if (options.browser) await offerBrowser(context, code.verificationUrl, waiting.over);
+    if (options.browser) await offerBrowser(context, code.page, waiting.over);
     return await counted(context, code, waiting);
   } catch (error) {
     await waiting.giveUp();
