@@ -33,6 +33,8 @@ export function parseOrigin(text: string, source: string): Origin {
   // `2130706433`, `127.1` and `https:///` are read as something else than they look like.
   const [, written] = /^[a-z]+:\/\/(\[[^\]]*\]|[^/:]*)(?::\d*)?\/?$/i.exec(withScheme) ?? [];
   if (written?.toLowerCase() !== url.hostname) throw refuse(`it would be read as ${url.origin}`);
+  // The same host to the network, and another one to cookies, certificates and whoever compares names.
+  if (url.hostname.endsWith(".")) throw refuse("the host name ends in a dot");
   if (url.hostname.split(".").some((label) => label.startsWith("xn--"))) {
     throw refuse("the host name is an encoded international one, which can imitate another host");
   }
@@ -43,4 +45,16 @@ export function parseOrigin(text: string, source: string): Origin {
 /** Whether a URL's host name means this machine. */
 export function isLoopback(hostname: string): boolean {
   return hostname === "localhost" || hostname === "[::1]" || /^127(\.\d{1,3}){3}$/.test(hostname);
+}
+
+/**
+ * The platform that an origin names, for what must not be done twice there: the names of this machine are one. A token belongs
+ * to the exact origin all the same.
+ */
+export function platformOf(origin: string): string {
+  if (!URL.canParse(origin)) return origin;
+  const url = new URL(origin);
+  if (!isLoopback(url.hostname)) return origin;
+  url.hostname = "127.0.0.1";
+  return url.origin;
 }

@@ -4,15 +4,8 @@ import { isIP, type Socket } from "node:net";
 import tls, { type TLSSocket } from "node:tls";
 import { Pool, type buildConnector, type Dispatcher } from "undici";
 import { limit } from "../async/limit.ts";
-import type { Proxy } from "./proxy.ts";
-import {
-  CONNECT_TIMEOUT_MS,
-  KEEP_ALIVE_MS,
-  ProxyTrouble,
-  type Wire,
-  type WireAnswer,
-  type WireRequest,
-} from "./wire.ts";
+import { endOf, ProxyTrouble, type Proxy } from "./proxy.ts";
+import { CONNECT_TIMEOUT_MS, KEEP_ALIVE_MS, type Wire, type WireAnswer, type WireRequest } from "./wire.ts";
 
 /**
  * Through a proxy, which sees where the connection goes and nothing of what is said: CONNECT, and TLS with the platform in it.
@@ -21,13 +14,17 @@ import {
  */
 export class ProxyWire implements Wire {
   readonly #proxy: URL;
+  readonly #variable: string;
+  readonly #authorization: string | undefined;
   readonly #connecting = new AbortController();
   #kept: Pool | undefined;
 
   /** @throws ProxyTrouble when the address is none of a proxy. */
-  constructor({ url }: Proxy) {
-    if (!/^https?:/i.test(url) || !URL.canParse(url)) throw new ProxyTrouble("the proxy's address is not an http: URL");
-    this.#proxy = new URL(url);
+  constructor(proxy: Proxy) {
+    const { url, authorization } = endOf(proxy);
+    this.#proxy = url;
+    this.#variable = proxy.variable;
+    this.#authorization = authorization;
   }
 
   /** @throws ProxyTrouble when the proxy cannot be reached, refuses, or lets wait; nothing was sent then. */
@@ -73,7 +70,7 @@ export class ProxyWire implements Wire {
   async #tunnel(host: string, port: number): Promise<TLSSocket> {
     const slow = limit(this.#connecting.signal, CONNECT_TIMEOUT_MS);
     try {
-      const socket = await this.#connect(`${host}:${port}`, slow.signal);
+      const socket = await this.#connect(`${isIP(host) === 6 ? `[${host}]` : host}:${port}`, slow.signal);
       return await encrypted(socket, host, slow.signal);
     } catch (error) {
       if (slow.expired) throw this.#trouble(`made no connection within ${CONNECT_TIMEOUT_MS / 1_000} s`, error);
@@ -84,12 +81,12 @@ export class ProxyWire implements Wire {
   }
 
   #connect(path: string, signal: AbortSignal): Promise<Socket> {
-    const { protocol, username, password } = this.#proxy;
-    const login = Buffer.from(`${decodeURIComponent(username)}:${decodeURIComponent(password)}`).toString("base64");
-    const headers = { host: path, ...(username ? { "proxy-authorization": `Basic ${login}` } : {}) };
+    const { protocol, origin } = this.#proxy;
+    const authorization = this.#authorization;
+    const headers = { host: path, ...(authorization === undefined ? {} : { "proxy-authorization": authorization }) };
     return new Promise((resolve, reject) => {
       const asking = (protocol === "https:" ? https : http).request(
-        new URL(this.#proxy.origin),
+        new URL(origin),
         { method: "CONNECT", path, headers, agent: false, signal },
         // Never: what answers CONNECT comes as an event of its own.
       );
@@ -102,16 +99,21 @@ export class ProxyWire implements Wire {
         if (early.length > 0) socket.unshift(early);
         resolve(socket);
       });
-      asking.once("error", (error) => {
+      asking.on("error", (error) => {
         const code = "code" in error ? String(error.code) : error.message;
         reject(this.#trouble(`made no connection (${code})`, error));
       });
+      // After an answer or an error this says nothing new.
+      asking.once("close", () => reject(this.#trouble("hung up", undefined)));
       asking.end();
     });
   }
 
-  #trouble(what: string, cause: unknown, details: { wantsLogin?: boolean } = {}): ProxyTrouble {
-    return new ProxyTrouble(`the proxy ${this.#proxy.host} ${what}`, { ...details, cause });
+  #trouble(what: string, cause: unknown, { wantsLogin = false } = {}): ProxyTrouble {
+    const hint = wantsLogin
+      ? `put your name and password for it into ${this.#variable}: http://name:password@proxy:port`
+      : `check ${this.#variable}; hosts that need no proxy go into NO_PROXY`;
+    return new ProxyTrouble(`the proxy ${this.#proxy.host} ${what}`, { hint, cause });
   }
 }
 
@@ -128,6 +130,7 @@ function encrypted(socket: Socket, host: string, signal: AbortSignal): Promise<T
     const giveUp = () => encrypting.destroy(new Error("given up", { cause: signal.reason }));
     signal.addEventListener("abort", giveUp);
     encrypting.once("error", reject);
+    encrypting.once("close", () => reject(new Error("closed before TLS was agreed on")));
     encrypting.once("secureConnect", () => {
       signal.removeEventListener("abort", giveUp);
       encrypting.off("error", reject);

@@ -4,9 +4,10 @@ import { onAbort, unlessAborted } from "../async/on-abort.ts";
 import { ApiError, foreign, notUnderstood } from "./api-error.ts";
 import { isLoopback, type Origin } from "./origin.ts";
 import { PlatformClock } from "./platform-clock.ts";
+import { ProxyTrouble } from "./proxy.ts";
 import { suspendSignal } from "./suspend.ts";
 import { tokenRemover } from "./token.ts";
-import { CONNECT_TIMEOUT_MS, openWire, ProxyTrouble, SWITCHED_PROTOCOLS, type Wire, type WireAnswer } from "./wire.ts";
+import { CONNECT_TIMEOUT_MS, openWire, SWITCHED_PROTOCOLS, type Wire, type WireAnswer } from "./wire.ts";
 
 /** What went over the wire, for `--debug`: never a header, never a body. */
 export interface ExchangeLog {
@@ -224,12 +225,7 @@ export class Transport {
     if (late) return fail(`${origin} did not answer ${procedure} within ${outgoing.timeoutMs / 1000} s`);
     if (asleep) return fail(`this machine was asleep while ${origin} was asked for ${procedure}`);
     if (error instanceof ProxyTrouble) {
-      return fail(
-        `no way to ${origin}: ${error.message}`,
-        error.wantsLogin
-          ? "put your name and password for it into HTTPS_PROXY: http://name:password@proxy:port"
-          : "check HTTPS_PROXY; hosts that need no proxy go into NO_PROXY",
-      );
+      return fail(`no way to ${origin}: ${error.message}`, error.hint);
     }
     const code = networkCode(error);
     switch (code) {

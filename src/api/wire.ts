@@ -30,18 +30,6 @@ export interface Wire {
   close(): Promise<void>;
 }
 
-/** The proxy made no way to the platform: nothing was sent there. The message says what it did instead. */
-export class ProxyTrouble extends Error {
-  override readonly name = "ProxyTrouble";
-  /** The proxy wants to know who asks. */
-  readonly wantsLogin: boolean;
-
-  constructor(message: string, { wantsLogin = false, cause }: { wantsLogin?: boolean; cause?: unknown } = {}) {
-    super(message, { cause });
-    this.wantsLogin = wantsLogin;
-  }
-}
-
 /** The code of the error of an exchange that was answered with 101: nobody asked to speak anything but HTTP. */
 export const SWITCHED_PROTOCOLS = "HTTP_101";
 

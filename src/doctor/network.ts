@@ -2,6 +2,7 @@ import { X509Certificate } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { isIP } from "node:net";
 import { isLoopback } from "../api/origin.ts";
+import { PROXY_VARIABLES } from "../api/proxy.ts";
 import { checksCertificates } from "../api/transport.ts";
 import { messageOf } from "../errors.ts";
 import { fail, ok, skipped, warn, type Check, type Finding } from "./check.ts";
@@ -26,7 +27,7 @@ export const NETWORK: readonly Check[] = [
         return ok(`${scheme}://${bracketed(proxy.host)}:${proxy.port}, from ${proxy.variable}`);
       }
       const { env } = examined.setup.host;
-      const named = ["https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY"].find((name) => env[name]);
+      const named = PROXY_VARIABLES.find((name) => env[name]);
       if (named === undefined) return ok("none");
       if (isLoopback(bracketed(platform.host))) return ok(`${named} is not used for this machine`);
       return ok(`NO_PROXY exempts ${platform.host} from ${named}`);

@@ -1,5 +1,6 @@
 import { homedir } from "node:os";
 import { sep } from "node:path";
+import { PROXY_VARIABLES } from "../api/proxy.ts";
 import { rewritten } from "../typed-command.ts";
 import type { Finding } from "./check.ts";
 
@@ -9,7 +10,6 @@ const HIDDEN = "[hidden]";
 /** A JSON Web Token, or what is left of one. */
 const TOKEN = /\beyJ[\w-]{8,}(?:\.[\w-]*){0,2}/g;
 const USER_INFO = /\/\/[^\s/@]+@/g;
-const PROXIES = ["https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY"];
 
 /**
  * A finding as it may be pasted into a ticket. The home directory is written `~`, which names no user, is short, and can be
@@ -19,7 +19,11 @@ export function presentable(
   finding: Finding,
   { env, token }: { env: Readonly<Record<string, string | undefined>>; token: string | undefined },
 ): Finding {
-  const secrets = [token, env.KILOCLAW_ADMIN_TOKEN?.trim(), ...PROXIES.flatMap((name) => passwordsIn(env[name]))];
+  const secrets = [
+    token,
+    env.KILOCLAW_ADMIN_TOKEN?.trim(),
+    ...PROXY_VARIABLES.flatMap((name) => passwordsIn(env[name])),
+  ];
   const present = (text: string) => {
     let clean = text;
     for (const secret of secrets)

@@ -2,7 +2,7 @@ import type { LookupAddress } from "node:dns";
 import { once } from "node:events";
 import { connect, isIP, type LookupFunction, type Socket } from "node:net";
 import type { Origin } from "../api/origin.ts";
-import type { Proxy } from "../api/proxy.ts";
+import { endOf, ProxyTrouble, type Proxy } from "../api/proxy.ts";
 import { CliError, messageOf } from "../errors.ts";
 import { lookup, type Resolved } from "./lookup.ts";
 
@@ -55,16 +55,13 @@ export class Route {
   get proxy(): ProxyEndpoint | undefined {
     const { proxy } = this.#options;
     if (!proxy) return undefined;
-    const url = URL.canParse(proxy.url) ? new URL(proxy.url) : undefined;
-    if (!url?.hostname || !/^https?:$/.test(url.protocol)) {
-      // Its value may hold a password.
-      throw new CliError("usage", `${proxy.variable} is not the address of a proxy`, {
-        hint: `give it as http://HOST:PORT: export ${proxy.variable}=http://HOST:PORT`,
-      });
+    try {
+      const { url, authorization } = endOf(proxy);
+      return { ...endpointOf(url), variable: proxy.variable, authorization };
+    } catch (error) {
+      if (!(error instanceof ProxyTrouble)) throw error;
+      throw new CliError("usage", error.message, { hint: error.hint, cause: error });
     }
-    const login = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`;
-    const authorization = login === ":" ? undefined : `Basic ${Buffer.from(login).toString("base64")}`;
-    return { ...endpointOf(url), variable: proxy.variable, authorization };
   }
 
   /** The end of the first connection: the proxy, or the platform itself. */

@@ -16,6 +16,7 @@
 import { createHash, randomUUID } from "node:crypto";
 import { join } from "node:path";
 import * as z from "zod";
+import { platformOf } from "../api/origin.ts";
 import { CliError, messageOf } from "../errors.ts";
 import { command, hint, type Hint } from "../typed-command.ts";
 import { isMissing, systemFiles, type FileLayer, type OpenFile } from "./file-layer.ts";
@@ -108,7 +109,9 @@ export async function claimInstance(
   files: FileLayer = systemFiles,
 ): Promise<Claim> {
   const folder = claimsFolder(stateDirectory);
-  const name = createHash("sha256").update(`${origin}\n${instanceId}`).digest("hex");
+  const name = createHash("sha256")
+    .update(`${platformOf(origin)}\n${instanceId}`)
+    .digest("hex");
   const path = join(folder, name);
   return orLocalState(path, async () => {
     await secureFolder(stateDirectory, folder, files);

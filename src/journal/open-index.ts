@@ -1,3 +1,4 @@
+import { platformOf } from "../api/origin.ts";
 import { writerOf, type Holder } from "./claim.ts";
 import { systemFiles, type FileLayer } from "./file-layer.ts";
 import { openJournals, type JournalFile } from "./folder.ts";
@@ -116,7 +117,7 @@ export class OpenIndex {
 
 function matches(intent: IntentRecord, { origin, userId, instanceId }: IntentFilter): boolean {
   return (
-    (origin === undefined || intent.origin === origin) &&
+    (origin === undefined || platformOf(intent.origin) === platformOf(origin)) &&
     (userId === undefined || intent.userId === userId) &&
     (instanceId === undefined || intent.instanceId === instanceId)
   );

@@ -1,3 +1,4 @@
+import { platformOf } from "../api/origin.ts";
 import { allOperations, type Operation } from "../journal/operations.ts";
 import type { ScanOptions } from "../journal/scan.ts";
 
@@ -144,7 +145,7 @@ function passes(
     (op === undefined || operation.op.startsWith(op)) &&
     (ticket === undefined || operation.ticket === ticket || operation.settledTicket === ticket) &&
     (action === undefined || operation.action === action) &&
-    (origin === undefined || operation.origin === origin) &&
+    (origin === undefined || platformOf(operation.origin) === platformOf(origin)) &&
     (since === undefined || operation.at >= since) &&
     (until === undefined || operation.at < until) &&
     (open !== true || (state !== "settled" && state !== "not-sent"))

@@ -211,7 +211,7 @@ describe("a proxy", () => {
     async (HTTPS_PROXY) => {
       const { failed, by } = await examine("https://kiloclaw.test", { HTTPS_PROXY });
       expect(failed).toEqual(["proxy"]);
-      expect(by.proxy?.found).toBe("HTTPS_PROXY is not the address of a proxy");
+      expect(by.proxy?.found).toBe("HTTPS_PROXY is not an http: URL");
     },
   );
 

@@ -52,7 +52,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "exit-codes": ["errors"],
   terminal: ["async", "errors"],
   config: ["async", "errors", "files"],
-  journal: ["async", "errors", "files"],
+  journal: ["api", "async", "errors", "files"],
   api: ["async", "contract", "errors"],
   runs: ["api", "async", "contract", "journal", "errors"],
   bulk: ["api", "async", "runs", "journal", "contract", "errors"],

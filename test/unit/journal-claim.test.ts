@@ -27,6 +27,8 @@ afterEach(() => rm(state, { recursive: true, force: true }));
 describe("an instance's claim", () => {
   const target = { origin: "https://app.kilo.ai", instanceId: ALICE.instanceId };
 
+  const at = (origin: string) => claimInstance(state, { ...target, origin }, { pid: process.pid, op: randomUUID() });
+
   it("is held by one, named to the others, until it is released", async () => {
     const op = randomUUID();
     const claim = await claimInstance(state, target, { pid: process.pid, op });
@@ -48,6 +50,16 @@ describe("an instance's claim", () => {
     await claim.release();
     await (await again()).release();
     expect(await readdir(join(state, "claims"))).toEqual([]);
+  });
+
+  it("is one for all names of this machine, whose port is the same", async () => {
+    const claim = await at("http://127.0.0.1:4280");
+    for (const origin of ["http://localhost:4280", "http://[::1]:4280", "http://127.0.0.2:4280"])
+      await expect(at(origin)).rejects.toBeInstanceOf(HeldError);
+    for (const origin of ["http://localhost:4281", "https://localhost:4280", "https://localhost.example:4280"])
+      await (await at(origin)).release();
+    await claim.release();
+    await (await at("http://localhost:4280")).release();
   });
 
   it("goes to one of many that want it at once", async () => {

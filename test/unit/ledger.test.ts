@@ -39,6 +39,19 @@ beforeEach(async () => {
 });
 afterEach(() => rm(state, { recursive: true, force: true }));
 
+const at = (origin: string) => new Ledger(state, { ...invocation, origin });
+
+it("an open start is open by every name of this machine, and on no other platform", async () => {
+  const ledger = at("http://127.0.0.1:4280");
+  const op = randomUUID();
+  await (await ledger.journal()).append(intent(op, 1));
+  const openAt = async (origin: string) => (await at(origin).open()).map((open) => open.intent.op);
+  for (const origin of ["http://127.0.0.1:4280", "http://localhost:4280", "http://[::1]:4280"])
+    expect(await openAt(origin)).toEqual([op]);
+  for (const origin of ["http://localhost:4281", "https://app.kilo.ai"]) expect(await openAt(origin)).toEqual([]);
+  await ledger.close();
+});
+
 describe("a look that many want", () => {
   it("begins after each of them asked, and is shared by those who asked before it", async () => {
     let [begun, release] = [0, () => {}];

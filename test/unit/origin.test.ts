@@ -78,6 +78,13 @@ describe("an address", () => {
     expect(accepted).toBeGreaterThan(100);
   });
 
+  it.each(["https://app.kilo.ai.", "app.kilo.ai.", "https://app.kilo.ai.:443", "http://localhost.:4280", "https://."])(
+    "%s is refused: another name of the same host",
+    (text) => {
+      expect(tryParse(text)).toBeUndefined();
+    },
+  );
+
   it.each([
     ["app.kilo.ai", "https://app.kilo.ai"],
     ["https://APP.kilo.ai/", "https://app.kilo.ai"],

@@ -109,6 +109,35 @@ describe("a proxy that", () => {
     expect(told.join("\n")).not.toMatch(new RegExp(`${TOKEN}|authorization":"Bearer`));
   });
 
+  it.each(["%", "100%", "a%zzb", "%e0%a4", "p%ss"])(
+    "gets a password with a stray percent sign: %j",
+    async (password) => {
+      const port = new URL((await proxy(() => undefined)).url).port;
+      for (const variable of ["https_proxy", "ALL_PROXY"]) {
+        const through = new Transport({
+          origin: parseOrigin("https://kiloclaw.test", "test"),
+          token: TOKEN,
+          userAgent: "test",
+          env: { [variable]: `http://jane:${password}${PASSWORD}@127.0.0.1:${port}` },
+        });
+        opened.push(through);
+        const { sent, message, hints } = await failureOf(through);
+        expect(sent).toBe(false);
+        expect(message).toContain(`the user name or the password in ${variable} has a "%"`);
+        expect(hints.join()).toBe(`write a percent sign as %25 in ${variable}`);
+        expect(message).not.toContain(PASSWORD);
+      }
+    },
+  );
+
+  it("is told a user without a password, and a password without a user", async () => {
+    const { url, told } = await proxy((socket) => socket.end("HTTP/1.1 502 Bad Gateway\r\n\r\n"));
+    const { host } = new URL(url);
+    for (const login of ["jane%40example", ":secret%25"]) await failureOf(transport(`http://${login}@${host}`));
+    const logins = told.map((line) => /Basic ([\w+/=]+)/.exec(line)?.[1] ?? "");
+    expect(logins.map((login) => Buffer.from(login, "base64").toString())).toEqual(["jane@example:", ":secret%"]);
+  });
+
   it("wants a login: says where it goes", async () => {
     const { url } = await proxy((socket) => socket.end("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n"));
     const { hints } = await failureOf(transport(url));

@@ -570,6 +570,11 @@ describe("a process whose Node prints what is sent", () => {
   });
 });
 
+/** Nobody is there. */
+const OTHER_PROXIES = Object.fromEntries(
+  ["HTTPS_PROXY", "ALL_PROXY", "HTTP_PROXY"].map((name) => [name, "http://127.0.0.1:1"]),
+);
+
 describe("a proxy", () => {
   it.each([
     ["", ["kiloclaw.test:443"]],
@@ -586,6 +591,50 @@ describe("a proxy", () => {
     opened.push(transport);
     expect(await failureOf(exchange(transport))).toMatchObject({ sent: false });
     expect(proxy.asked).toEqual(asked);
+  });
+
+  it.each([
+    ["https://10.1.2.3", "10.0.0.0/8", []],
+    ["https://10.1.2.3", "10.1.2.3", []],
+    ["https://10.1.2.3", "10.1.2.3:443", []],
+    ["https://10.1.2.3", "10.1.2.3:8443", ["10.1.2.3:443"]],
+    ["https://10.1.2.3", "11.0.0.0/8 10.1.2.0/33 fd00::/8 10.1.2", ["10.1.2.3:443"]],
+    ["https://11.1.2.3", "0.0.0.0/0", []],
+    ["https://[fd00::1]", "", ["[fd00::1]:443"]],
+    ["https://[fd00::1]:8443", "", ["[fd00::1]:8443"]],
+    ["https://[fd00::1]", "fd00::1", []],
+    ["https://[fd00::1]", "fd00:0:0::1", []],
+    ["https://[fd00::1]", "[fd00::1]", []],
+    ["https://[fd00::1]", "[fd00::1]:443", []],
+    ["https://[fd00::1]", "[fd00::1]:8443", ["[fd00::1]:443"]],
+    ["https://[fd00::1]", "fd00::/8", []],
+    ["https://[fd00::1]", "fe80::/10 fd00::2 ::1", ["[fd00::1]:443"]],
+    ["https://kiloclaw.test", "kiloclaw.test.", []],
+    ["https://kiloclaw.test", "test.", []],
+    ["https://kiloclaw.test", ". .. 10.0.0.0/8 loclaw.test", ["kiloclaw.test:443"]],
+  ])("knows addresses and networks: %s past %j", async (origin, NO_PROXY, asked) => {
+    const proxy = await proxyThatRefuses();
+    const transport = new Transport({ ...options(origin), env: { HTTPS_PROXY: proxy.url, NO_PROXY } });
+    opened.push(transport);
+    // What goes past the proxy would look for a host that is not there.
+    expect(await failureOf(exchange(transport, { timeoutMs: 500 }))).toMatchObject({ sent: false });
+    expect(proxy.asked).toEqual(asked);
+  });
+
+  it.each([
+    [["ALL_PROXY"], "ALL_PROXY"],
+    [["all_proxy", "ALL_PROXY"], "all_proxy"],
+    [["HTTPS_PROXY", "ALL_PROXY", "HTTP_PROXY"], "HTTPS_PROXY"],
+    [["ALL_PROXY", "HTTP_PROXY"], "ALL_PROXY"],
+    [["HTTP_PROXY"], "HTTP_PROXY"],
+  ])("is the one that %j name, and what to do names %s", async (variables, named) => {
+    const proxy = await proxyThatRefuses();
+    const env = Object.fromEntries(Object.entries(OTHER_PROXIES).filter(([name]) => variables.includes(name)));
+    const transport = new Transport({ ...options("https://kiloclaw.test"), env: { ...env, [named]: proxy.url } });
+    opened.push(transport);
+    const { hints } = await failureOf(exchange(transport));
+    expect(proxy.asked).toEqual(["kiloclaw.test:443"]);
+    expect(hints.join()).toContain(`check ${named};`);
   });
 
   it("never stands between the tool and this machine", async () => {

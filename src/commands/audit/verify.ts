@@ -1,4 +1,5 @@
 import type { Command } from "@commander-js/extra-typings";
+import { platformOf } from "../../api/origin.ts";
 import type { Api } from "../../api/api.ts";
 import type { Context } from "../../context.ts";
 import { CliError } from "../../errors.ts";
@@ -98,7 +99,7 @@ async function compare(
   async function* read() {
     // What is damaged is a finding already.
     for await (const operation of loggedOperations(paths.state, {}, { onDamaged: () => undefined })) {
-      if (operation.origin === origin) yield operation;
+      if (platformOf(operation.origin) === platformOf(origin)) yield operation;
       else if (since === undefined || operation.at >= since) elsewhere.add(operation.op);
     }
   }

@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import type { Command } from "@commander-js/extra-typings";
 import { Adopter } from "../../bulk/adoption.ts";
 import type { Sendable } from "../../bulk/item.ts";
+import { platformOf } from "../../api/origin.ts";
 import { assemble, findJob, jobRecord, type Job } from "../../bulk/job.ts";
 import { JobRecords } from "../../bulk/job-records.ts";
 import { PromptTemplate } from "../../bulk/prompt-template.ts";
@@ -79,7 +80,7 @@ async function resume(context: Context, id: string, options: ResumeOptions): Pro
   const file = await findJob(paths.state, id);
   const { ticket, reason, origin, profile } = await jobRecord(file);
   const place = await context.target();
-  if (origin !== place.origin) {
+  if (platformOf(origin) !== platformOf(place.origin)) {
     throw new CliError("usage", `job ${file.id} is of ${origin}, not of ${place.origin}; nothing was sent`, {
       hint: `kiloclaw-admin jobs resume ${file.id} --profile ${profile}`,
     });

@@ -1,4 +1,5 @@
 import type { Command } from "@commander-js/extra-typings";
+import { platformOf } from "../../api/origin.ts";
 import type { Item, ItemState } from "../../bulk/item.ts";
 import { loadJob } from "../../bulk/job.ts";
 import { planTargets, type PlacedEntry } from "../../bulk/plan.ts";
@@ -95,7 +96,7 @@ async function retryFailed(context: Context, id: string, options: RetryOptions):
     });
   }
   const place = await context.target();
-  if (facts.origin !== place.origin) {
+  if (platformOf(facts.origin) !== platformOf(place.origin)) {
     throw new CliError("usage", `job ${facts.id} is of ${facts.origin}, not of ${place.origin}; nothing was sent`, {
       hint: `kiloclaw-admin jobs retry-failed ${facts.id} --profile ${facts.profile}`,
     });

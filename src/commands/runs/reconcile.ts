@@ -1,4 +1,5 @@
 import type { Command } from "@commander-js/extra-typings";
+import { platformOf } from "../../api/origin.ts";
 import type { Api } from "../../api/api.ts";
 import { ownSignal } from "../../api/own-signal.ts";
 import type { Context } from "../../context.ts";
@@ -218,11 +219,10 @@ async function choose(
   claims: readonly Holder[],
 ): Promise<OpenIntent[]> {
   const everywhere = await ledger.openAnywhere();
-  const here = everywhere.filter(({ intent }) => intent.origin === ledger.origin);
+  const isHere = (origin: string) => platformOf(origin) === platformOf(ledger.origin);
+  const here = everywhere.filter(({ intent }) => isHere(intent.origin));
   if (ids.length === 0) {
-    const elsewhere = new Set(
-      everywhere.map(({ intent }) => intent.origin).filter((origin) => origin !== ledger.origin),
-    );
+    const elsewhere = new Set(everywhere.map(({ intent }) => intent.origin).filter((origin) => !isHere(origin)));
     for (const origin of elsewhere) {
       output.note(`more is open at ${origin}: kiloclaw-admin runs reconcile --host ${origin}`);
     }
@@ -242,7 +242,7 @@ async function choose(
         hint: found.map(({ intent }) => `${intent.op}  ${intent.action}  ${intent.at}`),
       });
     }
-    if (one.intent.origin === ledger.origin) return one;
+    if (isHere(one.intent.origin)) return one;
     throw new CliError(
       "usage",
       `operation ${one.intent.op} was sent to ${one.intent.origin}, not to ${ledger.origin}`,
