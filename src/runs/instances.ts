@@ -1,6 +1,7 @@
 import type * as z from "zod";
 import { ApiError } from "../api/api-error.ts";
 import type { Api } from "../api/api.ts";
+import { inWords } from "../api/words.ts";
 import { admin } from "../contract/procedures.ts";
 import { pooled } from "./pool.ts";
 
@@ -164,7 +165,7 @@ export async function getInstance(api: Api, id: string, signal?: AbortSignal): P
   const row = await api.query(admin.get, { id }, { signal });
   return {
     ...instanceOfRow(row, row.workerStatus?.status ?? null),
-    machineStatusError: row.workerStatusError,
+    machineStatusError: row.workerStatusError === null ? null : inWords(row.workerStatusError),
   };
 }
 

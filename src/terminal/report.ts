@@ -22,6 +22,7 @@ export function reportError(
   output?: Pick<Output, "color" | "format" | "typed">,
 ): void {
   if (error instanceof CliError && error.silent) return;
+  if (debugging(host, argv)) for (const detail of detailsOf(error)) host.stderr.write(`debug: ${sanitize(detail)}\n`);
   const known = error instanceof CliError;
   const message = known ? error.message : `unexpected error: ${messageOf(error)}`;
   const said = known ? error.hints : [`this is a bug in kiloclaw-admin; please report it: ${ISSUES}`];
@@ -40,7 +41,6 @@ export function reportError(
   const [red, reset] = colored ? ["\u001b[31m", "\u001b[39m"] : ["", ""];
   host.stderr.write(`${red}error:${reset} ${sanitize(message)}\n`);
   for (const hint of hints) host.stderr.write(`  ${sanitize(hint).replaceAll("\n", "\n  ")}\n`);
-  if (debugging(host, argv)) for (const detail of detailsOf(error)) host.stderr.write(`debug: ${sanitize(detail)}\n`);
   if (!known && error instanceof Error && error.stack && debugging(host, argv)) {
     host.stderr.write(`${sanitize(withoutTokens(error.stack))}\n`);
   }

@@ -12,12 +12,16 @@ const page = (status: number, headers: Record<string, string> = {}): Answer => (
 });
 
 /** A refusal in the platform's form, for every call of the request. */
-function refusal(code: string, { paths, form }: Exchange, number = TRPC_CODES[code]?.number): Answer {
+function refusal(
+  code: string,
+  { paths, form }: Exchange,
+  { number = TRPC_CODES[code]?.number, message = "no" }: { number?: number | undefined; message?: string } = {},
+): Answer {
   const httpStatus = TRPC_CODES[code]?.httpStatus ?? 0;
   const errors = paths.map((path) => ({
-    error: { message: "no", code: number, data: { code, httpStatus, path, zodError: null } },
+    error: { message, code: number, data: { code, httpStatus, path, zodError: null } },
   }));
-  const body = { batch: errors, single: errors[0], rest: { error: "no", success: false } }[form];
+  const body = { batch: errors, single: errors[0], rest: { error: message, success: false } }[form];
   return {
     status: httpStatus,
     headers: { "content-type": "application/json" },
@@ -35,7 +39,10 @@ const ANSWERS: Readonly<Record<string, readonly [answer: Answer | ((exchange: Ex
     "a page with 404": [page(404), TITLE],
     "a page with 502": [page(502), TITLE],
     "a redirect": [page(302, { location: "https://portal.example/login?next=secret" }), "a redirect to portal.example"],
-    "a contradiction": [(exchange) => refusal("NOT_FOUND", exchange, -32_001), "an answer that contradicts itself"],
+    "a contradiction": [
+      (exchange) => refusal("NOT_FOUND", exchange, { number: -32_001 }),
+      "an answer that contradicts itself",
+    ],
   };
 const answers = Object.entries(ANSWERS).map(([name, [answer, called]]) => ({
   name,
@@ -162,6 +169,25 @@ describe("what is asked once", () => {
     proxy.decide = () => (exchange) => exchange.answer(page(404));
     const { stderr } = await desk.run(["runs", "list", "--debug"], through(proxy));
     expect(stderr).toContain(`debug: ${PAGE}`);
+  });
+});
+
+describe("a statement of the platform's database, or a page that it passes on", () => {
+  const STATEMENT = 'Failed query: select "id" from "kiloclaw_cli_runs"\nparams: hidden';
+  it.each([
+    [STATEMENT, "the platform answered 500: a database query failed"],
+    ["<html><title>Bad gateway</title>hidden</html>", 'a page in place of a message, titled "Bad gateway"'],
+  ])("is shown with --debug only: %j", async (message, words) => {
+    const proxy = await openProxy();
+    proxy.decide = () => (exchange) => exchange.answer(refusal("INTERNAL_SERVER_ERROR", exchange, { message }));
+    for (const format of [[], ["--json"]]) {
+      const { code, stderr } = await desk.run(["runs", "list", ...format], through(proxy));
+      expect(code).toBe(11);
+      expect(stderr.replaceAll('\\"', '"')).toContain(words);
+      expect(stderr).not.toMatch(/hidden|kiloclaw_cli_runs|</);
+      const debugged = await desk.run(["runs", "list", "--debug", ...format], through(proxy));
+      expect(debugged.stderr).toContain(`debug: ${message}`);
+    }
   });
 });
 
