@@ -2,9 +2,11 @@
  * The platform's worker and the machines behind it: what the web app's handlers ask to start, watch and cancel a run. What
  * can go wrong between them on the real platform is staged here, by faults.
  */
+import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import { wait } from "../async/wait.ts";
 import { UPSTREAM_CODES } from "../contract/procedures.ts";
+import { killMarked, MARK } from "./controller/child.ts";
 import { Controller, ControllerError, type ControllerRun } from "./controller.ts";
 import type { Instance } from "./database/schema.ts";
 import type { Fault, FaultTarget, Faults } from "./faults.ts";
@@ -56,6 +58,8 @@ export class Worker {
   readonly #controllers = new Map<string, Controller>();
   readonly #directories = new Map<string, Promise<string>>();
   #closed = false;
+  /** What all processes that are started until the next restart have in their environment. */
+  #mark: string = randomUUID();
 
   constructor(options: WorkerOptions) {
     this.#options = options;
@@ -142,9 +146,12 @@ export class Worker {
   /** Stops every machine and waits until no process is left; all runs are forgotten. */
   async restart(): Promise<void> {
     const controllers = [...this.#controllers.values()];
+    const mark = this.#mark;
+    this.#mark = randomUUID();
     this.#controllers.clear();
     this.#directories.clear();
     await Promise.all(controllers.map((controller) => controller.stop()));
+    if (controllers.length > 0) await killMarked(mark);
   }
 
   #statusOf(instance: Instance, call: FaultTarget): ControllerRun | null {
@@ -171,7 +178,7 @@ export class Worker {
     const controller = new Controller({
       directory,
       command: this.#options.command,
-      env: this.#options.env,
+      env: { ...this.#options.env, [MARK]: this.#mark },
       cliDisabled: machineOf(instance.id).cliDisabled,
     });
     this.#controllers.set(instance.id, controller);

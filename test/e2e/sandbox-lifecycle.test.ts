@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile, stat, utimes, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
@@ -126,6 +127,20 @@ test("stop leaves no process, no state file and no open request behind", async (
   await expect(stat(join(sandbox.dataDir, "sandbox.json"))).rejects.toThrow("ENOENT");
   expect(await findSandbox(sandbox.dataDir)).toBeNull();
 });
+
+test.runIf(existsSync("/proc/self/environ"))(
+  "nor a program that has left its run's group, nor what that one starts",
+  async () => {
+    const sandbox = await open({ agentCommand: `sh -c 'setsid sh -c "sleep 60 & wait" > /dev/null 2>&1 & echo left'` });
+    const calls = new Calls(sandbox, sandbox.adminToken);
+    const { id } = await calls.started(JANE, "x");
+    await calls.statusWhen(JANE, id, ({ status }) => status === "completed");
+    const processes = () => childrenIn(join(sandbox.dataDir, "instances"));
+    await vi.waitFor(async () => expect(await processes()).toHaveLength(2), 5_000);
+    await sandbox.remote.stop();
+    expect(await processes()).toEqual([]);
+  },
+);
 
 test("reset empties a running sandbox in place; one that does not run is deleted", async () => {
   const { dataDir, remote, adminToken, url, stop } = await open({ extraUsers: 3 });

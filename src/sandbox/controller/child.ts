@@ -1,7 +1,14 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
+import { readdir, readFile } from "node:fs/promises";
 import { kill } from "node:process";
 import { wait } from "../../async/wait.ts";
+
+/** The variable by which everything that a sandbox has started is known, whatever became of its group. */
+export const MARK = "KILOCLAW_SANDBOX_PROCESS";
+
+/** Rounds of looking for what is marked. */
+const MAX_ROUNDS = 20;
 
 /** How long to wait for a killed group; what is left then are dead orphans that only their new parent can reap. */
 const GROUP_GONE_MS = 300;
@@ -70,11 +77,37 @@ export class Child {
   }
 }
 
+/**
+ * Kills every process whose environment has this value of {@link MARK}, also those that have left their group. Only where the
+ * system shows environments in `/proc`; elsewhere such a process lives on.
+ */
+export async function killMarked(mark: string): Promise<void> {
+  // A process may start another while the others are looked at.
+  for (let round = 0; round < MAX_ROUNDS; round += 1) {
+    const pids = (await readdir("/proc").catch(() => [])).map(Number).filter((pid) => pid > 1);
+    const marked = await Promise.all(pids.map((pid) => hasMark(pid, mark)));
+    const found = pids.filter((_, index) => marked[index]);
+    if (found.length === 0) return;
+    for (const pid of found) signal(pid, "SIGKILL");
+    await wait(10);
+  }
+}
+
+/** A dead process has no environment left, nor is that of another user's to be read. */
+async function hasMark(pid: number, mark: string): Promise<boolean> {
+  const environment = await readFile(`/proc/${pid}/environ`, "latin1").catch(() => "");
+  return environment.split("\0").includes(`${MARK}=${mark}`);
+}
+
 /** @returns whether the group still had a member to signal. */
-function signalGroup(pid: number | undefined, signal: "SIGKILL" | 0): boolean {
-  if (pid === undefined) return false;
+function signalGroup(pid: number | undefined, name: "SIGKILL" | 0): boolean {
+  return pid !== undefined && signal(-pid, name);
+}
+
+/** @returns whether there was somebody to signal. */
+function signal(pid: number, name: "SIGKILL" | 0): boolean {
   try {
-    return kill(-pid, signal);
+    return kill(pid, name);
   } catch {
     return false;
   }
