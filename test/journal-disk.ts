@@ -8,7 +8,8 @@ export type Fault = "EIO" | "ENOSPC" | "short" | "power";
 interface Content {
   readonly identity: string;
   bytes: Buffer;
-  synced: Buffer;
+  /** `null`: the file itself was never synced. That its name was does not bring it back. */
+  synced: Buffer | null;
 }
 
 /** A change of names that is not on the disk yet. */
@@ -66,7 +67,9 @@ export class Disk implements FileLayer {
     // The file system keeps the order of names, but not how many of the last ones.
     for (const change of this.#pending.slice(0, Math.floor(random() * (this.#pending.length + 1)))) change.apply(names);
     const disk = new Disk();
-    for (const [path, { bytes, synced }] of names) disk.put(path, survivor(bytes, synced, random));
+    for (const [path, { bytes, synced }] of names) {
+      if (synced !== null || random() < 0.5) disk.put(path, survivor(bytes, synced ?? Buffer.alloc(0), random));
+    }
     return disk;
   }
 
@@ -76,7 +79,7 @@ export class Disk implements FileLayer {
       if (found && mode === "create") throw failure("EEXIST");
       if (found) return found;
       if (mode === "read" || mode === "continue") throw failure("ENOENT");
-      const made = { identity: `file ${Disk.#made++}`, bytes: Buffer.alloc(0), synced: Buffer.alloc(0) };
+      const made = { identity: `file ${Disk.#made++}`, bytes: Buffer.alloc(0), synced: null };
       this.#change({ folders: [dirname(path)], apply: (names) => names.set(path, made) });
       return made;
     });

@@ -144,6 +144,43 @@ const SCENARIOS = [
   { name: "one taken up after a crash", prepare: tornDisk, act: resume },
 ];
 
+describe("a journal that was begun", () => {
+  /** The power goes, and of what was not synced nothing is left. */
+  const afterwards = (disk: Disk) =>
+    openJournals(
+      STATE,
+      disk.afterPowerCut(() => 0.999),
+    );
+  /** As the disk's chances have it that of the changes of names none survives. */
+  const afterTheWorst = (disk: Disk) =>
+    openJournals(
+      STATE,
+      disk.afterPowerCut(() => 0),
+    );
+
+  it("is there after a power cut, before anything stands in it: its file was synced, and its folder", async () => {
+    const disk = new Disk();
+    const { id } = await Journal.create(STATE, invocation, { files: disk });
+    for (const look of [afterwards, afterTheWorst]) expect(await look(disk)).toMatchObject([{ id }]);
+  });
+
+  it("is not begun where its file or its folder cannot be synced", async () => {
+    const counting = new Disk();
+    await Journal.create(STATE, invocation, { files: counting });
+    let refused = 0;
+    for (let at = 1; at <= counting.steps; at++) {
+      const disk = new Disk();
+      disk.failAt(at, "EIO");
+      const begun = await Journal.create(STATE, invocation, { files: disk }).catch((error: unknown) => error);
+      const found = [...(await afterwards(disk)), ...(await afterTheWorst(disk))];
+      if (begun instanceof CliError) refused += 1;
+      expect(begun instanceof CliError || found.length === 2, `step ${at}`).toBe(true);
+    }
+    // All but what is only asked once more.
+    expect(refused).toBeGreaterThan(counting.steps - 3);
+  });
+});
+
 describe.each(SCENARIOS)("$name", ({ prepare, act }) => {
   it.each(["EIO", "ENOSPC", "short"] as const)("stops for good at %s, wherever it comes", async (fault: Fault) => {
     const clean = await prepare();
