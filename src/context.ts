@@ -5,7 +5,7 @@ import type { Transport, TransportOptions } from "./api/transport.ts";
 import type { Credential } from "./config/credentials.ts";
 import type { Keyring } from "./config/keyring.ts";
 import { resolvePaths, type Paths } from "./config/paths.ts";
-import { Settings, type Config, type Given, type Key, type Target } from "./config/settings.ts";
+import { Settings, unknownWords, type Config, type Given, type Key, type Target } from "./config/settings.ts";
 import { CliError, messageOf } from "./errors.ts";
 import type { Flaw } from "./files/trust.ts";
 import type { Ledger, ResumedJournal } from "./journal/ledger.ts";
@@ -130,6 +130,7 @@ export class Context {
       platformFlags: platformFlags(options),
     });
     for (const { path, what, remedy } of flaws.splice(0)) output.warn(`${path}: ${what}; run: ${remedy}`);
+    for (const key of usable.unknownKeys) output.warn(`${unknownWords(key)} of ${sources.path} has no effect`);
     return new Context(host, options, services, { read, now }, output);
   }
 

@@ -13,13 +13,15 @@ const LONGEST = { ticket: 200, reason: 1_000 } as const;
  * Why something is changed, for the record: as given, and as the profile wants it. On a terminal the user is asked for what is
  * missing.
  *
- * @throws CliError `usage` when the profile requires more than was given, or another form of ticket.
+ * @throws CliError `usage` when the profile requires more than was given, or another form of ticket; `local-state` when its
+ *   settings have a key that may require more than this version knows.
  */
 export async function whyOf(
   context: Pick<Context, "prompter" | "settings" | "target">,
   { ticket, reason }: WhyOptions,
 ): Promise<Why> {
   const settings = await context.settings();
+  settings.assertUnderstood();
   const pattern = settings.get("ticketPattern").value;
   return {
     ticket: await fill(context, "ticket", ticket, settings.get("requireTicket").value, pattern),

@@ -7,7 +7,6 @@ import { jsonError } from "./json-error.ts";
 import { withLock } from "./lock.ts";
 import {
   DEFAULT_PROFILE,
-  isGlobal,
   KEYS,
   PROFILE_NAME,
   PROFILE_NAME_WORDS,
@@ -24,9 +23,10 @@ function shapeOf<S extends "global" | "profile">(scope: S): Shape<S> {
   return Object.fromEntries(keys.map((key) => [key, (SETTINGS[key].schema as z.ZodType).optional()])) as Shape<S>;
 }
 
-const fileSchema = z.strictObject({
+/** What a newer version has put there is kept. */
+const fileSchema = z.looseObject({
   ...shapeOf("global"),
-  profiles: z.record(z.string().regex(PROFILE_NAME, PROFILE_NAME_WORDS), z.strictObject(shapeOf("profile"))).optional(),
+  profiles: z.record(z.string().regex(PROFILE_NAME, PROFILE_NAME_WORDS), z.looseObject(shapeOf("profile"))).optional(),
 });
 
 /** What no file says. */
@@ -145,6 +145,8 @@ export async function setConfigAside(directory: string, now: Date): Promise<stri
 
 /** What is wrong with the file's content, in words that name what would be right; `undefined` when nothing is. */
 function schemaError(json: unknown): string | undefined {
+  // The schema does not see this one.
+  if (hasOwnProto(json)) return '"__proto__" is no name, of a profile or of a setting';
   const issue = fileSchema.safeParse(json).error?.issues[0];
   if (issue) {
     const place = issue.path.length > 0 ? `${issue.path.join(".")}: ` : "";
@@ -153,19 +155,11 @@ function schemaError(json: unknown): string | undefined {
   const { profiles = {} } = fileSchema.parse(json);
   const homeless = Object.keys(profiles).find((name) => name !== DEFAULT_PROFILE && profiles[name]?.host === undefined);
   if (homeless !== undefined) return `profiles.${homeless}: it has no host`;
-  // The schema does not see this one.
-  return hasOwnProto(json) ? 'profiles: "__proto__" is no profile\'s name' : undefined;
+  return undefined;
 }
 
 function issueWords(issue: z.core.$ZodIssue): string {
   switch (issue.code) {
-    case "unrecognized_keys": {
-      const valid =
-        issue.path.length === 0
-          ? [...KEYS.filter((key) => isGlobal(key)), "profiles"]
-          : KEYS.filter((key) => !isGlobal(key));
-      return `unknown key ${issue.keys.map((key) => `"${key}"`).join(", ")}; valid keys: ${valid.join(", ")}`;
-    }
     case "invalid_value":
       return `it can be ${issue.values.join(", ")}`;
     case "invalid_type":
@@ -180,8 +174,11 @@ function issueWords(issue: z.core.$ZodIssue): string {
 }
 
 function hasOwnProto(json: unknown): boolean {
-  const profiles: unknown = z.object({ profiles: z.unknown() }).safeParse(json).data?.profiles;
-  return typeof profiles === "object" && profiles !== null && Object.hasOwn(profiles, "__proto__");
+  const has = (value: unknown, depth: number): boolean =>
+    typeof value === "object" &&
+    value !== null &&
+    (Object.hasOwn(value, "__proto__") || (depth > 0 && Object.values(value).some((inner) => has(inner, depth - 1))));
+  return has(json, 2);
 }
 
 async function exists(path: string): Promise<boolean> {

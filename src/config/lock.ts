@@ -1,4 +1,4 @@
-import { mkdir } from "node:fs/promises";
+import { mkdir, stat, utimes } from "node:fs/promises";
 import { dirname } from "node:path";
 import { wait } from "../async/wait.ts";
 import { CliError, messageOf } from "../errors.ts";
@@ -28,7 +28,8 @@ export async function withLock<T>(path: string, work: (check: () => void) => Pro
   let release: () => Promise<void>;
   const acquire = async (): Promise<() => Promise<void>> => {
     const { lock } = await import("proper-lockfile");
-    const deadline = Date.now() + PATIENCE_MS;
+    const deadline = performance.now() + PATIENCE_MS;
+    const abandoned = new Abandoned(`${path}.lock`);
     for (;;) {
       try {
         return await lock(path, {
@@ -40,7 +41,8 @@ export async function withLock<T>(path: string, work: (check: () => void) => Pro
       } catch (error) {
         // The library's own retries would also wait for what does not change, such as a directory that is not ours.
         if (!(error instanceof Error && "code" in error && error.code === "ELOCKED")) throw error;
-        if (Date.now() >= deadline) throw inUse(error);
+        if (performance.now() >= deadline) throw inUse(error);
+        await abandoned.dateBack();
         await wait(RETRY_MS);
       }
     }
@@ -58,5 +60,34 @@ export async function withLock<T>(path: string, work: (check: () => void) => Pro
     });
   } finally {
     await release().catch(() => undefined);
+  }
+}
+
+/**
+ * A lock that is dated in the future, which the library takes for fresh until then: this machine's clock was put back, or the
+ * holder's was wrong. Whether it is renewed tells, by a clock that nobody sets.
+ */
+class Abandoned {
+  readonly #path: string;
+  #dated: number | undefined;
+  #since = 0;
+
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  /** Dates it back, so that the library lets one of those who wait have it, once it was not renewed for too long. */
+  async dateBack(): Promise<void> {
+    const dated = await stat(this.#path).then(
+      ({ mtimeMs }) => mtimeMs,
+      () => undefined,
+    );
+    if (dated === undefined || dated !== this.#dated) {
+      this.#dated = dated;
+      this.#since = performance.now();
+    } else if (dated > Date.now() && performance.now() - this.#since > STALE_MS) {
+      // A holder that lives after all finds it changed, and writes nothing.
+      await utimes(this.#path, 0, 0).catch(() => undefined);
+    }
   }
 }

@@ -164,6 +164,51 @@ export interface Target {
   readonly confirm: Value<"confirm">;
 }
 
+/** A key in the settings file that this version does not know: a newer one's, or a mistyped one. */
+export interface UnknownKey {
+  readonly key: string;
+  /** The profile that it stands in; `null`: in none. */
+  readonly profile: string | null;
+  /** The known key that may be meant. */
+  readonly near: Key | undefined;
+  /** Whether it may forbid something: nothing is changed as long as it is not understood. */
+  readonly stops: boolean;
+}
+
+/** The keys of the settings file that this version does not know. They are kept as they are. */
+export function unknownKeysOf(config: Config): UnknownKey[] {
+  const { profiles, ...globals } = config;
+  const unknown = (object: object, profile: string | null) =>
+    Object.keys(object).flatMap((key): UnknownKey[] => {
+      if (isKey(key) && isGlobal(key) === (profile === null)) return [];
+      const near = KEYS.find((known) => distance(known.toLowerCase(), key.toLowerCase()) <= MISTYPED);
+      return [{ key, profile, near, stops: near !== undefined || /^(?:require|confirm)/i.test(key) }];
+    });
+  return [...unknown(globals, null), ...Object.entries(profiles).flatMap(([name, profile]) => unknown(profile, name))];
+}
+
+/** So many letters at most are wrong in a mistyped key. */
+const MISTYPED = 2;
+
+/** How many letters have to be added, removed or replaced to make one word of another (Levenshtein). */
+function distance(one: string, other: string): number {
+  let row = Array.from({ length: other.length + 1 }, (_, at) => at);
+  for (const [above, letter] of [...one].entries()) {
+    const next = [above + 1];
+    for (let at = 1; at <= other.length; at++) {
+      const replaced = (row[at - 1] ?? 0) + (other[at - 1] === letter ? 0 : 1);
+      next.push(Math.min(replaced, (row[at] ?? 0) + 1, (next[at - 1] ?? 0) + 1));
+    }
+    row = next;
+  }
+  return row[other.length] ?? 0;
+}
+
+/** An unknown key in words, with its place. */
+export function unknownWords({ key, profile }: UnknownKey): string {
+  return `unknown setting ${JSON.stringify(key)}${profile === null ? "" : ` in profile "${profile}"`}`;
+}
+
 /** The settings in force: flag, then environment, then the file, then the default. */
 export class Settings {
   readonly #sources: Sources;
@@ -221,6 +266,29 @@ export class Settings {
       production: this.get("production").value,
       confirm: this.get("confirm").value,
     };
+  }
+
+  /** The unknown keys that would be in force here. */
+  get unknownKeys(): UnknownKey[] {
+    const { value: name } = this.get("profile");
+    return unknownKeysOf(this.#sources.config).filter(({ profile }) => profile === null || profile === name);
+  }
+
+  /**
+   * Has to be asked before anything is changed.
+   *
+   * @throws CliError `local-state` when an unknown key may be one that forbids it.
+   */
+  assertUnderstood(): void {
+    const unclear = this.unknownKeys.find(({ stops }) => stops);
+    if (!unclear) return;
+    const { near } = unclear;
+    throw new CliError("local-state", `${unknownWords(unclear)} of ${this.#sources.path}; nothing was sent`, {
+      hint: [
+        near === undefined ? "a newer kiloclaw-admin may know it" : `did you mean ${near}?`,
+        "correct or remove it there; until then nothing is changed, because it may say that something has to be confirmed",
+      ],
+    });
   }
 
   /** What another profile says by itself, whatever flags and variables say now. */

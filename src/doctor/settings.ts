@@ -1,5 +1,6 @@
 import { lstat } from "node:fs/promises";
 import { configPath } from "../config/config-file.ts";
+import { unknownKeysOf, unknownWords } from "../config/settings.ts";
 import { CliError } from "../errors.ts";
 import { flawsOnTheWay } from "../files/trust.ts";
 import { command, hint } from "../typed-command.ts";
@@ -22,7 +23,14 @@ export const SETTINGS: readonly Check[] = [
         );
       }
       try {
-        const { profiles } = await setup.config();
+        const config = await setup.config();
+        const { profiles } = config;
+        const [unknown] = unknownKeysOf(config);
+        if (unknown) {
+          const near =
+            unknown.near === undefined ? "a newer kiloclaw-admin may know it" : `did you mean ${unknown.near}?`;
+          return warn(`${unknownWords(unknown)} of ${path}`, `correct or remove it there; ${near}`);
+        }
         if (flaw) return warn(`${flaw.path}: ${flaw.what}`, flaw.remedy);
         if (!exists) return ok(`none, and the defaults apply (${path})`);
         const names = Object.keys(profiles);

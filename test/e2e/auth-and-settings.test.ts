@@ -118,7 +118,6 @@ describe("files", () => {
     ["not JSON", "{ profiles: oops"],
     ["empty", ""],
     ["of another shape", '{"profiles":{"a":{"url":"x"}}}'],
-    ["of unknown keys", '{"profile":"default","colour":"red"}'],
   ])("a settings file that is %s is named, left as it is, and nothing is sent: 12", async (_what, content) => {
     const path = await settings("config.json", content);
     const before = (await desk.sandbox.remote.requests()).length;
@@ -127,6 +126,30 @@ describe("files", () => {
     expect(stderr).toContain(path);
     expect(await readFile(path, "utf8")).toBe(content);
     expect(await desk.sandbox.remote.requests()).toHaveLength(before);
+  });
+
+  it.each([
+    ["colour", "did you mean color?"],
+    ["host", "did you mean host?"],
+    ["requireTickets", "did you mean requireTicket?"],
+    ["RequireApproval", "a newer kiloclaw-admin may know it"],
+    ["confirmTwice", "a newer kiloclaw-admin may know it"],
+  ])("a settings file with %s stops what changes something, and nothing else: 12", async (key, words) => {
+    await settings("config.json", JSON.stringify({ [key]: "yes", telemetry: true }));
+    const before = (await desk.requests("startKiloCliRun")).length;
+    const user = "jane@example.com";
+    const start = ["runs", "start", "--user", user, "-p", "[rehearse lines=1]"];
+    for (const argv of [start, [...start, "--user", "sam@example.com", "--yes"]]) {
+      const { code, stderr } = await desk.run(argv, { configDir: directory });
+      expect(code).toBe(12);
+      expect(stderr).toContain(`error: unknown setting "${key}" of`);
+      expect(stderr).toContain("nothing was sent");
+      expect(stderr).toContain(words);
+    }
+    expect(await desk.requests("startKiloCliRun")).toHaveLength(before);
+    const list = await desk.run(["runs", "list"], { configDir: directory });
+    expect(list.code).toBe(0);
+    expect(list.stderr).toContain(`warning: unknown setting "${key}"`);
   });
 
   it("with tokens that others can read, or that are elsewhere, are not trusted: 12", async () => {

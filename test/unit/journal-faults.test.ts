@@ -144,24 +144,23 @@ const SCENARIOS = [
   { name: "one taken up after a crash", prepare: tornDisk, act: resume },
 ];
 
-describe("a journal that was begun", () => {
-  /** The power goes, and of what was not synced nothing is left. */
-  const afterwards = (disk: Disk) =>
-    openJournals(
-      STATE,
-      disk.afterPowerCut(() => 0.999),
-    );
-  /** As the disk's chances have it that of the changes of names none survives. */
-  const afterTheWorst = (disk: Disk) =>
-    openJournals(
-      STATE,
-      disk.afterPowerCut(() => 0),
-    );
+/** Begun journals after a power cut, where what was not synced of files, or of their names, is lost. */
+const withoutFiles = (disk: Disk) =>
+  openJournals(
+    STATE,
+    disk.afterPowerCut(() => 0.999),
+  );
+const withoutNames = (disk: Disk) =>
+  openJournals(
+    STATE,
+    disk.afterPowerCut(() => 0),
+  );
 
+describe("a journal that was begun", () => {
   it("is there after a power cut, before anything stands in it: its file was synced, and its folder", async () => {
     const disk = new Disk();
     const { id } = await Journal.create(STATE, invocation, { files: disk });
-    for (const look of [afterwards, afterTheWorst]) expect(await look(disk)).toMatchObject([{ id }]);
+    for (const look of [withoutFiles, withoutNames]) expect(await look(disk)).toMatchObject([{ id }]);
   });
 
   it("is not begun where its file or its folder cannot be synced", async () => {
@@ -172,7 +171,7 @@ describe("a journal that was begun", () => {
       const disk = new Disk();
       disk.failAt(at, "EIO");
       const begun = await Journal.create(STATE, invocation, { files: disk }).catch((error: unknown) => error);
-      const found = [...(await afterwards(disk)), ...(await afterTheWorst(disk))];
+      const found = [...(await withoutFiles(disk)), ...(await withoutNames(disk))];
       if (begun instanceof CliError) refused += 1;
       expect(begun instanceof CliError || found.length === 2, `step ${at}`).toBe(true);
     }

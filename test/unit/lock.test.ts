@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, utimes } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeEach, expect, it } from "vitest";
@@ -31,4 +31,26 @@ it("does not wait for a place that no lock can be made in", async () => {
     kind: "local-state",
   });
   expect(performance.now() - began).toBeLessThan(5_000);
+});
+
+const TOMORROW = () => Date.now() / 1_000 + 86_400;
+
+it("takes over a lock that is dated in the future and that nobody renews", async () => {
+  const path = join(directory, "file");
+  await mkdir(`${path}.lock`);
+  await utimes(`${path}.lock`, TOMORROW(), TOMORROW());
+  await expect(withLock(path, async () => "in")).resolves.toBe("in");
+});
+
+it("leaves a lock alone whose holder renews it, by a clock that is ahead", async () => {
+  const path = join(directory, "file");
+  await mkdir(`${path}.lock`);
+  const renew = () => utimes(`${path}.lock`, TOMORROW(), TOMORROW());
+  await renew();
+  const renewing = setInterval(() => void renew(), 500);
+  try {
+    await expect(withLock(path, async () => "in")).rejects.toMatchObject({ kind: "local-state", retryable: true });
+  } finally {
+    clearInterval(renewing);
+  }
 });
