@@ -1,5 +1,6 @@
 import { UPSTREAM_CODES } from "../contract/procedures.ts";
 import { CliError, type ErrorKind } from "../errors.ts";
+import type { Said } from "../typed-command.ts";
 import { inWords } from "./words.ts";
 
 export interface ApiErrorDetails {
@@ -27,7 +28,7 @@ export interface ApiErrorDetails {
   readonly retryAfterMs?: number | undefined;
   /** The same read may succeed if it is tried again. */
   readonly transient: boolean;
-  readonly hint?: string | readonly string[] | undefined;
+  readonly hint?: Said | readonly Said[] | undefined;
   readonly cause?: unknown;
 }
 

@@ -10,6 +10,7 @@ import { Bell } from "../runs/bell.ts";
 import { graceAfter } from "../runs/grace.ts";
 import { LOOK_AFTER_MS } from "../runs/reconcile.ts";
 import { startedRun, type Run } from "../runs/run.ts";
+import type { StartOptions } from "../runs/start.ts";
 import { startOnRecord, type RecordedOutcome } from "../runs/start-on-record.ts";
 import type { Watched } from "../runs/watched.ts";
 import { Adopter } from "./adoption.ts";
@@ -60,6 +61,8 @@ export interface ExecuteOptions {
   readonly lookAfterMs?: readonly number[] | undefined;
   /** Asked once the canary's runs have completed: whether the rest is to follow. */
   readonly letFollow?: (() => Promise<boolean>) | undefined;
+  /** Gets a run that has ended and whose end cannot be stored, before a new one costs the platform its output. */
+  readonly onUnstorable?: StartOptions["onUnstorable"];
   readonly timing?: JobTiming | undefined;
 }
 
@@ -292,7 +295,7 @@ class Execution {
   }
 
   #start(target: Sendable, stop: AbortSignal): Promise<RecordedOutcome> {
-    const { admin: me, prompt: promptOf, resendUnknown, lookAfterMs = LOOK_AFTER_MS } = this.#options;
+    const { admin: me, prompt: promptOf, resendUnknown, lookAfterMs = LOOK_AFTER_MS, onUnstorable } = this.#options;
     const { userId, userEmail, instanceId } = target;
     const prompt = promptOf(target);
     const request = { userId, userEmail, instance: { id: instanceId }, prompt, admin: me };
@@ -302,6 +305,7 @@ class Execution {
       lookAfterMs,
       insist: false,
       adopt: (rows) => this.#adopter.find(rows, target, prompt),
+      onUnstorable,
       onUnrecorded: (why) => this.events.push({ type: "unrecorded", why }),
     });
   }

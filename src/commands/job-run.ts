@@ -12,6 +12,7 @@ import { settingsWords, type JobOptions } from "./job-options.ts";
 import { countsWords, openScreen } from "./job-screen.ts";
 import { JobTally } from "./job-tally.ts";
 import { OnEnd } from "./on-end.ts";
+import { keepUnstorable } from "./runs/keep-unstorable.ts";
 import { summarizePlan } from "./plan-view.ts";
 import { whyOf, type WhyOptions } from "./why.ts";
 
@@ -126,6 +127,7 @@ export async function doJob(
       timeoutMs: options.jobTimeout ?? null,
       resendUnknown: options.resendUnknown ?? false,
       letFollow,
+      onUnstorable: (polled) => keepUnstorable(context, polled),
     })) {
       tally.see(event);
       if (event.type === "item" && isKept(event.item)) results.add(event.item);

@@ -80,7 +80,8 @@ export async function compareWithPlatform(api: Api, options: CompareOptions): Pr
     api,
     [...chosen, ...runs].map(({ userId }) => userId),
   );
-  const known = chosen.map((operation) => judge(operation, log));
+  const claims = claimsOf(operations);
+  const known = chosen.map((operation) => judge(operation, log, claims));
 
   const strangers = (have: readonly LoggedOperation[]) => notInJournal(have, log, runs, options);
   // What was started while the platform was asked is in the journal by now.
@@ -139,8 +140,22 @@ function keyOf(action: string, runId: string | null): string {
   return `${action} ${runId}`;
 }
 
-function judge(operation: LoggedOperation, log: AuditLog): Check {
-  const { state, action, result, runId, userId, instanceId, adminId, at } = operation;
+/**
+ * The operations that say of a run that they started it, by run. One that was refused as busy and saw a run just like its own
+ * (`alike`) does not.
+ */
+function claimsOf(operations: readonly LoggedOperation[]): ReadonlyMap<string, readonly LoggedOperation[]> {
+  const claims = new Map<string, LoggedOperation[]>();
+  for (const operation of operations) {
+    const { action, runId, result } = operation;
+    if (action !== "start" || runId === null || !AUDITED.start?.leavesRecord.includes(result ?? "")) continue;
+    claims.set(runId, [...(claims.get(runId) ?? []), operation]);
+  }
+  return claims;
+}
+
+function judge(operation: LoggedOperation, log: AuditLog, claims: ReturnType<typeof claimsOf>): Check {
+  const { state, action, result, code, runId, userId, instanceId, adminId, at } = operation;
   const say = (verdict: Verdict, detail: string | null = null, record: AuditRecord | null = null): Check => {
     const finding = verdict === "no-audit-record" || verdict === "mismatch";
     return { at, action, runId, userId, instanceId, adminId, verdict, finding, detail, operation, record };
@@ -152,8 +167,16 @@ function judge(operation: LoggedOperation, log: AuditLog): Check {
     return { ...say("open", "nobody knows what became of it"), finding };
   }
   const audited = AUDITED[action];
+  if (result === "alike") {
+    return say("nothing-to-compare", "refused as busy; a run just like it was seen, perhaps its own");
+  }
   if (state === "not-sent" || !audited || runId === null || !audited.leavesRecord.includes(result ?? "")) {
     return say("nothing-to-compare");
+  }
+  const rivals = action === "start" ? (claims.get(runId) ?? []).filter(({ op }) => op !== operation.op) : [];
+  if (rivals.length > 0) {
+    const ops = rivals.map(({ op }) => op).join(", ");
+    return say("mismatch", `another start has the same run on record as its own: operation ${ops}`);
   }
   const record = log.find(audited.action, runId);
   if (!record && log.isCut(userId, at)) {
@@ -163,6 +186,12 @@ function judge(operation: LoggedOperation, log: AuditLog): Check {
     );
   }
   if (!record) {
+    if (action === "cancel" && code !== null) {
+      return say(
+        "nothing-to-compare",
+        `its answer was lost (${code}): the platform keeps no audit record of such a cancel`,
+      );
+    }
     // Only the cancel that took effect leaves a record.
     const others = action === "cancel" ? ": perhaps the customer cancelled it first" : "";
     return say("no-audit-record", `the platform has no audit record of it${others}`);

@@ -6,6 +6,9 @@ import { NO_PROMPT } from "../journal/record.ts";
 import { cancelRun, type Cancellation, type CancelOptions } from "./cancel.ts";
 import type { Run } from "./run.ts";
 
+/** The code on record of a cancel to which nothing came back. */
+const UNANSWERED = "no-answer";
+
 export interface RecordedCancelOptions extends CancelOptions {
   /** Told when something could not be written down. The cancel goes on: the customer's machine comes first. */
   readonly onUnrecorded: (why: string) => void;
@@ -43,7 +46,9 @@ export async function cancelOnRecord(
     });
     const { outcomeUnknown, status } = cancellation.run;
     const result = outcomeUnknown ? "unknown" : status;
-    if (sending) await write({ kind: "outcome", op, runId, result, settled: true, code: null });
+    const { lost } = cancellation;
+    const code = lost ? (lost.trpcCode ?? UNANSWERED) : null;
+    if (sending) await write({ kind: "outcome", op, runId, result, settled: true, code });
     return cancellation;
   } catch (error) {
     if (sending) await write({ kind: "outcome", op, runId, ...failed(error), code: null });

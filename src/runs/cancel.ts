@@ -6,13 +6,15 @@ import { CliError } from "../errors.ts";
 import { graceAfter } from "./grace.ts";
 import { runRef } from "./run-ref.ts";
 import type { Run } from "./run.ts";
-import { machineOf, pollRun } from "./settle.ts";
+import { machineOf, pollRun, withoutStatus } from "./settle.ts";
 
 export interface Cancellation {
   /** What the platform says of the run now: not every cancel cancels. */
   readonly run: Run;
   /** The run had ended before anything was sent. */
   readonly alreadyEnded: boolean;
+  /** Why a cancel that was sent was not answered: the platform may have done it and keep no audit record of that. */
+  readonly lost?: ApiError | undefined;
 }
 
 export interface CancelOptions {
@@ -40,18 +42,21 @@ const ASK_AGAIN_AFTER_MS = [0, 500, 1_000, 2_000];
 export async function cancelRun(api: Api, run: Run, { keepOutput, force, stop }: CancelOptions): Promise<Cancellation> {
   // The machine may have stopped while the user was looking at the question.
   if (!force && (await machineOf(api, run, stop)) === "down") throw machineDown([run]);
-  const before = await pollRun(api, run, { signal: stop });
+  const before = await pollRun(api, run, { signal: stop }).catch((error: unknown) => {
+    throw withoutStatus(error, run);
+  });
   if (before.run.status !== "running") return { run: before.run, alreadyEnded: true };
   await keepOutput(before.status.output ?? "");
   stop.throwIfAborted();
-  return { run: await sendCancel(api, before.run, stop), alreadyEnded: false };
+  return { ...(await sendCancel(api, before.run, stop)), alreadyEnded: false };
 }
 
 /** Cancelling twice does no harm, so whatever is not an answer is followed by a look and another try. */
-async function sendCancel(api: Api, run: Run, stop: AbortSignal): Promise<Run> {
+async function sendCancel(api: Api, run: Run, stop: AbortSignal): Promise<Pick<Cancellation, "run" | "lost">> {
   // Once the request is out, what became of the run is worth a few seconds more.
   const { signal, release } = graceAfter(stop, ANSWER_AFTER_STOP_MS);
   let failure: ApiError | undefined;
+  let lost: ApiError | undefined;
   /** A request is out that may have been carried out. Nothing that comes after it says that it was not, but the run's status. */
   let open = false;
   let known = true;
@@ -72,11 +77,12 @@ async function sendCancel(api: Api, run: Run, stop: AbortSignal): Promise<Run> {
         open ||= error instanceof ApiError && !changedNothing(error);
         note(error);
         if (failure && !failure.sent) continue;
+        if (failure && !changedNothing(failure)) lost = failure;
       }
       known = false;
       try {
         const { run: current } = await pollRun(api, run, { signal });
-        if (current.status !== "running") return current;
+        if (current.status !== "running") return { run: current, lost };
         known = true;
       } catch (error) {
         note(error);
@@ -92,7 +98,7 @@ async function sendCancel(api: Api, run: Run, stop: AbortSignal): Promise<Run> {
       { hint: `see what did: kiloclaw-admin runs show ${run.id}`, retryable: true, cause: failure },
     );
   }
-  if (!failure) return run;
+  if (!failure) return { run, lost };
   throw new CliError("unreachable", `run ${run.id} was still running when last asked: ${failure.message}`, {
     hint: `try again: kiloclaw-admin runs cancel ${run.id}`,
     retryable: true,

@@ -10,8 +10,6 @@ export interface Look {
   /** Characters that were new since the look before; `null` at the first. */
   readonly grewBy: number | null;
   readonly problem: string | null;
-  /** It was the platform's database that failed, at storing what the machine said. */
-  readonly unstorable: boolean;
   /** The platform answered, in its own words, and could not get an answer from the machine's controller. */
   readonly controllerFailed: boolean;
 }
@@ -49,9 +47,16 @@ export interface Evidence {
   readonly unrecordedStart: AuditRecord | null;
   /** When a start was refused because the machine is busy: from who asks, as the platform keeps no record of it. */
   readonly startRefusedAt: Date | null;
+  /** It has ended, and the platform cannot store how. */
+  readonly unstorable: boolean;
+  /** Of a cancelled run without an audit record of its cancel: the cancel that was sent from this machine. */
+  readonly ownCancel: { readonly op: string; readonly at: Date } | null;
   /** A start that was sent from this machine to the instance, and whose end nobody learned. */
   readonly unsettledStart: { readonly op: string; readonly at: Date } | null;
 }
+
+/** What the audit log calls a cancel that took effect. */
+export const CANCEL_ACTION = "kiloclaw.cli_run.cancel";
 
 export const VERDICTS = [
   "working",
@@ -59,9 +64,8 @@ export const VERDICTS = [
   "finished-unrecorded",
   "outcome-unknown",
   "possible-orphan",
-  "cancel-ignored",
   "machine-down",
-  "controller-too-old",
+  "controller-silent",
   "output-unstorable",
   "no-answer",
   "completed",
@@ -212,19 +216,11 @@ function inProgress(evidence: Evidence, run: Run, steps: Steps, duration: (ms: n
       next: [steps.runs, steps.instance],
     };
   }
-  if (trouble.length > 0 && trouble.every(({ unstorable }) => unstorable)) {
-    return {
-      verdict: "output-unstorable",
-      summary:
-        "it has ended, but the platform cannot store its output (a NUL character, most likely): it stays `running` until its machine forgets it, and cannot be cancelled",
-      next: [{ ...steps.instance, what: "nothing helps but a restart of the machine; see it" }, steps.again],
-    };
-  }
   if (trouble.length > 0 && trouble.every(({ controllerFailed }) => controllerFailed)) {
     return {
-      verdict: "controller-too-old",
+      verdict: "controller-silent",
       summary:
-        "its machine runs, but the controller on it does not answer about runs: it is too old, or broken. Whether the run goes on cannot be seen",
+        "its machine runs, but the controller on it does not answer about runs: it is too old, or out of reach, and the platform does not say which. Whether the run goes on cannot be seen",
       next: [
         { ...steps.instance, what: "redeploy the instance if this lasts; see it" },
         { ...steps.again, what: "look again first: a machine that is just busy answers later" },
@@ -239,22 +235,29 @@ function inProgress(evidence: Evidence, run: Run, steps: Steps, duration: (ms: n
   };
 }
 
+/** Whose cancel it was, as far as the audit log and this machine's journal tell. */
+function cancelledBy({ audit, ownCancel }: Evidence): string {
+  const record = audit?.find(({ action }) => action === CANCEL_ACTION);
+  if (record) return `by ${record.actorEmail ?? record.actorId ?? "an admin"}`;
+  if (ownCancel) {
+    return `from this machine at ${ownCancel.at.toISOString()}: the answer was lost, and the platform has no audit record of it`;
+  }
+  return "without an audit record: by the customer, or by a cancel whose answer was lost";
+}
+
 function ended(evidence: Evidence, run: Run, steps: Steps): Judgement {
   const { recordedStatus, lost, newerRun, otherRunning, startRefusedAt, unrecordedStart } = evidence;
   const others = otherRunning ? [steps.watchOther(otherRunning)] : [];
-  // A refusal is explained by a run that is on record, and says nothing of the time before it.
-  const busy = startRefusedAt !== null && !otherRunning && startRefusedAt >= (run.completedAt ?? run.startedAt);
-  if (busy && run.status === "cancelled") {
+  const exit = run.exitCode === null ? "" : ` with exit code ${run.exitCode}`;
+  if (evidence.unstorable && !run.outcomeUnknown) {
     return {
-      verdict: "cancel-ignored",
-      summary:
-        "it was cancelled, yet its instance still refuses a start and no other run is on record: its process may have ignored the cancel",
-      next: [
-        { ...steps.again, what: "it cannot be stopped from here; wait, then look again" },
-        { ...steps.instance, what: "or have the machine restarted; see it" },
-      ],
+      verdict: "output-unstorable",
+      summary: `it has ended (${run.status}${exit}), but the platform cannot store that, because its output has a NUL character: its row stays \`running\` until the next start, which it does not keep out`,
+      next: [{ ...steps.logs, what: "its output, as far as the platform tells it" }, ...others, steps.runs],
     };
   }
+  // A refusal is explained by a run that is on record, and says nothing of the time before it.
+  const busy = startRefusedAt !== null && !otherRunning && startRefusedAt >= (run.completedAt ?? run.startedAt);
   const superseded = lost === "superseded" && !newerRun;
   if (busy || superseded || (unrecordedStart && !otherRunning)) {
     return {
@@ -279,7 +282,6 @@ function ended(evidence: Evidence, run: Run, steps: Steps): Judgement {
       next: [...others, steps.instance, steps.runs],
     };
   }
-  const exit = run.exitCode === null ? "" : ` with exit code ${run.exitCode}`;
   if (recordedStatus === "running") {
     return {
       verdict: "finished-unrecorded",
@@ -293,7 +295,7 @@ function ended(evidence: Evidence, run: Run, steps: Steps): Judgement {
     case "cancelled":
       return {
         verdict: "cancelled",
-        summary: "it was cancelled; whether its process obeyed shows only when the next start is taken",
+        summary: `it was cancelled ${cancelledBy(evidence)}; a process that ignores that lives on beside the next run`,
         next: [
           steps.logs,
           ...(otherRunning

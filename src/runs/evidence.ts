@@ -3,7 +3,7 @@ import { ApiError } from "../api/api-error.ts";
 import type { Api } from "../api/api.ts";
 import { UNKNOWN_OUTCOME_OUTPUTS } from "../contract/procedures.ts";
 import { listAudit, MOST_AUDIT_RECORDS, type AuditRecord } from "./audit.ts";
-import type { Evidence, Look } from "./diagnose.ts";
+import { CANCEL_ACTION, type Evidence, type Look } from "./diagnose.ts";
 import { getInstance } from "./instances.ts";
 import { listRuns } from "./list.ts";
 import { OutputCursor } from "./output-cursor.ts";
@@ -27,6 +27,8 @@ export interface LookOptions {
   readonly intervalMs: number;
   /** Whoever asks has just seen a start refused as busy. */
   readonly startRefusedAt: Date | null;
+  /** What this machine's journal has of a cancel of the run; asked only where the audit log has none. */
+  readonly ownCancel: (runId: string) => Promise<Evidence["ownCancel"]>;
   /** What this machine's journal holds open for the instance. */
   readonly unsettledStart: Evidence["unsettledStart"];
   readonly stop: AbortSignal;
@@ -53,6 +55,8 @@ export async function gatherEvidence(api: Api, question: Question, options: Look
   const looked = run ? await lookAt(api, run, instance?.machine ?? null, options) : undefined;
   const others = rows.filter(({ id }) => id !== run?.id);
   const at = new Date();
+  const about = audit && run ? audit.filter(({ runId }) => runId === run.id) : audit;
+  const unexplained = looked?.run.status === "cancelled" && !about?.some(({ action }) => action === CANCEL_ACTION);
   return {
     at,
     userId,
@@ -70,9 +74,11 @@ export async function gatherEvidence(api: Api, question: Question, options: Look
     // Newest first: the last one that is newer.
     newerRun: run ? (others.findLast(({ startedAt }) => startedAt > run.startedAt) ?? null) : null,
     otherRunning: others.find(({ status }) => status === "running") ?? null,
-    audit: audit && run ? audit.filter(({ runId }) => runId === run.id) : audit,
+    audit: about,
     unrecordedStart: audit && instanceId !== null ? unrecordedStart(audit, rows, instanceId, run) : null,
     startRefusedAt: options.startRefusedAt,
+    unstorable: looked?.unstorable ?? false,
+    ownCancel: unexplained ? await options.ownCancel(looked.run.id) : null,
     unsettledStart: options.unsettledStart,
   };
 }
@@ -119,6 +125,7 @@ interface Looked {
   readonly looks: Look[];
   readonly lost: Evidence["lost"];
   readonly machine?: Evidence["machine"];
+  readonly unstorable?: boolean;
 }
 
 async function lookAt(api: Api, run: Run, machine: Evidence["machine"], options: LookOptions): Promise<Looked> {
@@ -140,11 +147,11 @@ async function lookAt(api: Api, run: Run, machine: Evidence["machine"], options:
     }
     options.onLook?.(number);
     try {
-      const { run: polled, status } = await pollRun(api, run, { signal: stop, retry: false });
+      const { run: polled, status, unstorable } = await pollRun(api, run, { signal: stop, retry: false });
       looks.push(lookOf(status, cursor, answered));
       answered = true;
       if (!status.hasRun) return { run, looks, lost: null };
-      if (polled.status !== "running") return { run: polled, looks, lost: reasonOf(status) };
+      if (polled.status !== "running") return { run: polled, looks, lost: reasonOf(status), unstorable };
     } catch (error) {
       if (!(error instanceof ApiError) || error.kind === "auth" || error.kind === "interrupted") throw error;
       pauseMs = Math.min(error.retryAfterMs ?? 0, LONGEST_WAIT_MS);
@@ -163,7 +170,6 @@ function lookOf(status: Status, cursor: OutputCursor, answered: boolean): Look {
     outputLength: output.length,
     grewBy: answered ? fresh : null,
     problem: null,
-    unstorable: false,
     controllerFailed: false,
   };
 }
@@ -175,8 +181,6 @@ function troubleOf(error: ApiError): Look {
     outputLength: null,
     grewBy: null,
     problem: error.message,
-    // The platform's database cannot hold a NUL; its error begins with the statement that failed.
-    unstorable: error.detail?.includes("Failed query: update") ?? false,
     controllerFailed: error.trpcCode !== undefined && /KiloClaw API error \((404|500)\)/.test(error.message),
   };
 }

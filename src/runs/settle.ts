@@ -1,14 +1,29 @@
 import { ApiError } from "../api/api-error.ts";
 import type { Api } from "../api/api.ts";
+import { wait } from "../async/wait.ts";
 import { admin } from "../contract/procedures.ts";
+import { hint } from "../typed-command.ts";
 import { getInstance } from "./instances.ts";
 import { CONCURRENCY, pooled } from "./pool.ts";
 import { runRef } from "./run-ref.ts";
-import { withStatus, type Run, type Status } from "./run.ts";
+import { initiator, withStatus, type Run, type Status } from "./run.ts";
+import { UNSTORABLE_AFTER_MS, unstorableEnd, type UnstorableEnd } from "./unstorable.ts";
+
+/** A run's status, as a poll brought it. */
+export interface Polled {
+  readonly run: Run;
+  readonly status: Status;
+  /** It has ended, and the platform cannot store that: the row stays `running`, and the run is in nobody's way. */
+  readonly unstorable: boolean;
+}
+
+/** Why the row of an unstorable run does not say how it ended. */
+export const UNSTORABLE = "the platform cannot store how it ended, because its output has a NUL character";
 
 /**
  * Asks for a run's status. The answer is also the writer: a run that has ended leaves `running` only when somebody asks, and
- * a run whose machine does not know it any more is marked failed for good.
+ * a run whose machine does not know it any more is marked failed for good. Takes two seconds more for a run whose end cannot be
+ * stored: twice the same answer is believed.
  *
  * @throws ApiError
  */
@@ -16,15 +31,68 @@ export async function pollRun(
   api: Api,
   run: Run,
   options: { signal?: AbortSignal | undefined; retry?: boolean } = {},
-): Promise<{ run: Run; status: Status }> {
-  const status = await api.query(admin.getKiloCliRunStatus, runRef(run), options);
-  return { run: withStatus(run, status), status };
+): Promise<Polled> {
+  const ask = async (): Promise<Polled> => {
+    const status = await api.query(admin.getKiloCliRunStatus, runRef(run), options);
+    return { run: withStatus(run, status), status, unstorable: false };
+  };
+  let end: UnstorableEnd;
+  try {
+    return await ask();
+  } catch (error) {
+    const said = unstorableEnd(error, run);
+    if (!said) throw error;
+    end = said;
+    await wait(UNSTORABLE_AFTER_MS, options.signal).catch(() => {
+      throw error;
+    });
+  }
+  try {
+    return await ask();
+  } catch (error) {
+    if (unstorableEnd(error, run)?.text !== end.text) throw error;
+    const status = statusAt(run, end);
+    return { run: withStatus(run, status), status, unstorable: true };
+  }
+}
+
+/** What the platform would answer if it could store the end. */
+function statusAt({ startedAt, prompt, initiatedBy }: Run, end: UnstorableEnd): Status {
+  const { status, exitCode, output, completedAt } = end;
+  return { hasRun: true, status, exitCode, output, startedAt, completedAt, prompt, initiatedBy };
+}
+
+/**
+ * The error for a run in progress whose status the platform cannot get from the machine: which run it is, that nothing was sent, and
+ * what may be the cause. Any other error is handed back as it is.
+ */
+export function withoutStatus(error: unknown, run: Run): unknown {
+  if (!(error instanceof ApiError) || !error.own || error.httpStatus !== 500) return error;
+  const { procedure, httpStatus, trpcCode, transient, detail } = error;
+  return new ApiError(
+    "unreachable",
+    `run ${run.id} of ${initiator(run)} is shown as running and its status cannot be read; nothing was sent`,
+    {
+      procedure,
+      sent: true,
+      own: true,
+      httpStatus,
+      trpcCode,
+      transient,
+      detail,
+      hint: [
+        "the controller on its machine is too old, or out of reach: the platform does not say which",
+        hint`see what can be known: kiloclaw-admin runs diagnose ${run.id}`,
+      ],
+      cause: error,
+    },
+  );
 }
 
 /**
  * What asking about one run brought.
  *
- * - `ended`, `running`: the platform's answer; an end is now on record.
+ * - `ended`, `running`: the platform's answer; an end is now on record, unless it is unstorable.
  * - `machine-down`: left alone, because the platform would mark it failed whatever became of it.
  * - `unanswered`: the platform, or the part of it that knows the machine, gave no answer.
  * - `unasked`: its machine runs, and nobody wanted to ask.
@@ -32,8 +100,10 @@ export async function pollRun(
 export interface Settlement {
   readonly run: Run;
   readonly state: "ended" | "running" | "machine-down" | "unanswered" | "unasked";
-  /** Why there is no answer. */
+  /** Why there is no answer, or why the answer is not on record. */
   readonly problem: string | null;
+  /** See {@link Polled}. */
+  readonly unstorable?: boolean;
   readonly error?: ApiError;
 }
 
@@ -61,9 +131,10 @@ export async function settleRun(api: Api, run: Run, options: SettleOptions = {})
         return { run, state: "unanswered", problem: "nobody can tell whether its machine runs" };
     }
     if (!ask) return { run, state: "unasked", problem: null };
-    const { run: polled, status } = await pollRun(api, run, { signal });
+    const { run: polled, status, unstorable } = await pollRun(api, run, { signal });
     if (!status.hasRun) return { run, state: "unanswered", problem: "the platform does not find it any more" };
-    return { run: polled, state: polled.status === "running" ? "running" : "ended", problem: null };
+    const state = polled.status === "running" ? "running" : "ended";
+    return { run: polled, state, problem: unstorable ? UNSTORABLE : null, unstorable };
   } catch (error) {
     if (!(error instanceof ApiError) || error.kind === "auth") throw error;
     return { run, state: "unanswered", problem: error.message, error };
@@ -77,6 +148,8 @@ export interface Settled {
   readonly machineDown: Run[];
   /** Shown as running, and the platform gave no answer about them. */
   readonly unanswered: Run[];
+  /** They have ended, and the platform cannot store that. */
+  readonly unstorable: Run[];
 }
 
 /**
@@ -98,6 +171,7 @@ export async function settleRuns(api: Api, runs: readonly Run[]): Promise<Settle
     runs: runs.map((run) => settlements.get(run.id)?.run ?? run),
     machineDown: left("machine-down"),
     unanswered: left("unanswered"),
+    unstorable: [...settlements.values()].filter(({ unstorable }) => unstorable).map(({ run }) => run),
   };
 }
 

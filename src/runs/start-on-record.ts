@@ -22,7 +22,7 @@ export type RecordedOutcome =
 
 export interface RecordedStartOptions extends Pick<
   StartOptions,
-  "stop" | "adopt" | "onSearching" | "onThrottled" | "lookAfterMs" | "insist"
+  "stop" | "adopt" | "onSearching" | "onThrottled" | "onUnstorable" | "lookAfterMs" | "insist"
 > {
   /** A person has decided to send a start although an earlier one may have happened. */
   readonly resendUnknown: boolean;

@@ -8,7 +8,7 @@ import { promptFacts } from "../journal/record.ts";
 import { getInstance, type Instance } from "./instances.ts";
 import { LOOK_AFTER_MS, newestRuns, searchFor, type StartMark, type Trace } from "./reconcile.ts";
 import { startedRun, type Run } from "./run.ts";
-import { pollRun } from "./settle.ts";
+import { pollRun, withoutStatus, type Polled } from "./settle.ts";
 
 export interface StartRequest {
   readonly userId: string;
@@ -80,6 +80,8 @@ export interface StartOptions {
    * the outcome, and nothing is sent.
    */
   readonly adopt?: ((rows: readonly Run[]) => Promise<Adoption | undefined>) | undefined;
+  /** Gets a run that has ended and whose end cannot be stored: the new run costs it the output that the poll has brought. */
+  readonly onUnstorable?: ((polled: Polled) => Promise<void>) | undefined;
   /** Told when the answer was lost and the search for the row begins. */
   readonly onSearching?: (error: ApiError) => void;
   /** Told when the platform wants the start to be sent again later, in so many milliseconds. */
@@ -110,7 +112,7 @@ export async function startRun(api: Api, request: StartRequest, options: StartOp
     const adoption = await adopt?.(rows);
     if (adoption) return adoption;
     if (machineIsDown) return { state: "machine-down", machineStatus, sent: false };
-    const inTheWay = await settleRunning(api, rows, ended);
+    const inTheWay = await settleRunning(api, rows, ended, options.onUnstorable);
     if (inTheWay) return { state: "conflict", inTheWay, sent: false };
     stop.throwIfAborted();
     await prepare?.();
@@ -163,12 +165,20 @@ async function lookBefore(api: Api, instanceId: string): Promise<Before> {
  * @param ended runs that are known to have ended; gets those that have.
  * @returns one that goes on.
  */
-async function settleRunning(api: Api, rows: readonly Run[], ended: Set<string>): Promise<Run | undefined> {
+async function settleRunning(
+  api: Api,
+  rows: readonly Run[],
+  ended: Set<string>,
+  onUnstorable: StartOptions["onUnstorable"],
+): Promise<Run | undefined> {
   for (const listed of rows) {
     if (listed.status !== "running" || ended.has(listed.id)) continue;
-    const { run } = await pollRun(api, listed);
-    if (run.status === "running") return run;
-    ended.add(run.id);
+    const polled = await pollRun(api, listed).catch((error: unknown) => {
+      throw withoutStatus(error, listed);
+    });
+    if (polled.run.status === "running") return polled.run;
+    ended.add(polled.run.id);
+    if (polled.unstorable) await onUnstorable?.(polled);
   }
   return undefined;
 }

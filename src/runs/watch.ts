@@ -16,7 +16,13 @@ export type WatchEvent =
   | { readonly type: "progress"; readonly run: Run; readonly silentMs: number; readonly nextPollMs: number }
   /** A poll failed; the run is not affected. */
   | { readonly type: "trouble"; readonly error: ApiError; readonly nextPollMs: number }
-  | { readonly type: "end"; readonly run: Run; readonly output: string | null };
+  | {
+      readonly type: "end";
+      readonly run: Run;
+      readonly output: string | null;
+      /** The platform cannot store how it ended. */
+      readonly unstorable: boolean;
+    };
 
 export interface WatchOptions {
   /** Aborted: stop watching. Never touches the run. */
@@ -74,7 +80,7 @@ async function* follow(
   while (!stop.aborted) {
     let pause: number;
     try {
-      const { run: polled, status } = await pollRun(api, current, { signal, retry: false });
+      const { run: polled, status, unstorable } = await pollRun(api, current, { signal, retry: false });
       if (!status.hasRun) throw new CliError("not-found", `the platform does not know run ${run.id} any more`);
       current = polled;
       failures = 0;
@@ -86,7 +92,7 @@ async function* follow(
         yield { type: "output", ...fresh };
       }
       if (current.status !== "running") {
-        yield { type: "end", run: current, output: status.output };
+        yield { type: "end", run: current, output: status.output, unstorable };
         return;
       }
       const silentMs = lastAnswer - lastGrowth;

@@ -142,8 +142,10 @@ describe("diagnose", () => {
     await desk.run(["runs", "cancel", id, "--yes"]);
     const plain = await diagnose(id);
     expect(plain.verdict).toBe("cancelled");
+    expect(plain.summary).toContain(`it was cancelled by ${ADA}`);
     expect(plain.next.at(-1)?.command).toBe(`kiloclaw-admin runs diagnose ${id} --start-refused`);
-    expect((await diagnose(id, "--start-refused")).verdict).toBe("cancel-ignored");
+    // A cancelled process keeps no start out: it must be a run without a row.
+    expect((await diagnose(id, "--start-refused")).verdict).toBe("possible-orphan");
     const nobody = customer();
     expect((await diagnose("--user", nobody, "--start-refused")).verdict).toBe("possible-orphan");
   });
@@ -152,7 +154,7 @@ describe("diagnose", () => {
     const id = await desk.startRun(customer(), LONG);
     const instance = await instanceOf(id);
     await desk.sandbox.remote.setFault({ name: "old-controller", instance });
-    expect(await diagnose(id)).toMatchObject({ code: 0, verdict: "controller-too-old" });
+    expect(await diagnose(id)).toMatchObject({ code: 0, verdict: "controller-silent" });
     await desk.sandbox.remote.clearFaults();
 
     await desk.sandbox.remote.setFault({ name: "502", procedure: "getKiloCliRunStatus" });
@@ -161,9 +163,32 @@ describe("diagnose", () => {
     expect(stdout).toContain("no answer: the platform gave no answer about it");
     expect(stderr).toBe("");
     await desk.sandbox.remote.clearFaults();
+  });
 
-    const nul = await desk.startRun(customer(), "[rehearse lines=1 interval=0 nul=1]");
+  it("says how a run ended whose output cannot be stored, and that it keeps no start out", async () => {
+    const nul = await desk.startRun(customer(), "[rehearse lines=1 interval=0 exit=3 nul=1]");
     await vi.waitFor(async () => expect((await diagnose(nul)).verdict).toBe("output-unstorable"), 20_000);
+    const found = await diagnose(nul);
+    expect(found.summary).toContain("it has ended (failed with exit code 3), but the platform cannot store that");
+    expect(found.next[0]?.command).toBe(`kiloclaw-admin runs logs ${nul}`);
+    expect(JSON.stringify(found)).not.toMatch(/kiloclaw_cli_runs|params:/);
+    expect(await desk.row(nul)).toMatchObject({ status: "running" });
+  });
+
+  it("knows its own cancel, whose answer was lost: the platform has no audit record of it", async () => {
+    const id = await desk.startRun(customer(), LONG);
+    const instance = await instanceOf(id);
+    await desk.sandbox.remote.setFault({
+      name: "worker",
+      value: "lost-answer",
+      procedure: "cancelKiloCliRun",
+      instance,
+      count: 1,
+    });
+    expect((await desk.run(["runs", "cancel", id, "--yes"])).code).toBe(0);
+    const found = await diagnose(id);
+    expect(found).toMatchObject({ verdict: "cancelled", evidence: { ownCancel: { op: expect.any(String) } } });
+    expect(found.summary).toContain("from this machine at");
   });
 
   it("says when there is no run at all, and asks which of several", async () => {

@@ -127,3 +127,77 @@ describe("on a terminal", () => {
     expect((await desk.run(start(user, "x", "--no-input"), { tty: true })).code).toBe(6);
   });
 });
+
+describe("a run in progress of which no status can be had", () => {
+  it.each(["start", "cancel"])("%s: says which run, that nothing was sent, and both causes", async (verb) => {
+    const user = verb === "start" ? "fleet10@fleet.example.com" : "fleet11@fleet.example.com";
+    const id = await desk.startRun(user, LONG, otto);
+    const { id: instance } = await desk.sandbox.remote.instance(user);
+    await desk.sandbox.remote.setFault({ name: "old-controller", instance });
+    const sends = async () => (await asked()) + (await desk.requests("cancelKiloCliRun")).length;
+    const before = await sends();
+    const argv = verb === "start" ? start(user, "x") : ["runs", "cancel", id, "--yes"];
+    const { code, stdout, stderr } = await desk.run(argv);
+    expect({ code, stdout }).toEqual({ code: 11, stdout: "" });
+    expect(stderr).toContain(`run ${id} of otto.oncall@kilocode.ai`);
+    expect(stderr).toContain("nothing was sent");
+    expect(stderr).toContain("too old, or out of reach: the platform does not say which");
+    expect(stderr).toContain(`kiloclaw-admin runs diagnose ${id}`);
+    expect(await sends()).toBe(before);
+  });
+});
+
+describe("a run that has ended and whose output cannot be stored", () => {
+  const NUL = "[rehearse lines=1 interval=0 exit=3 nul=1]";
+  const startNul = async (user: string) => {
+    const id = await desk.startRun(user, NUL);
+    const { id: instance } = await desk.sandbox.remote.instance(user);
+    await vi.waitFor(async () => {
+      const { stdout } = await desk.run(["runs", "settle", "--instance", instance, "--json"]);
+      expect(stdout).toContain("cannot store how it ended");
+    }, 20_000);
+    return { id, instance };
+  };
+
+  it("keeps no start out, and its output is kept here before the new run costs the platform its copy", async () => {
+    const user = "fleet12@fleet.example.com";
+    const { id } = await startNul(user);
+    const { code, stdout, stderr } = await desk.run(start(user, "[rehearse lines=1]"));
+    expect(stderr).toContain(`run ${id} had ended (failed), but the platform cannot store how it ended`);
+    expect(stderr).not.toMatch(/kiloclaw_cli_runs|params:/);
+    expect(code).toBe(0);
+    expect(await desk.row(stdout.trim())).toMatchObject({ prompt: "[rehearse lines=1]" });
+    await desk.run(["runs", "show", id]);
+    const logs = await desk.run(["runs", "logs", id]);
+    expect(logs.stdout).toContain("done exit=3");
+    expect(logs.stderr).toContain("kept here");
+  });
+
+  it("ends a watch, with its own result; is said in lists, and needs no cancel", async () => {
+    const user = "fleet13@fleet.example.com";
+    const { id, instance } = await startNul(user);
+    const watch = await desk.run(["runs", "watch", id, "--interval", "50ms", "--timeout", "30s"]);
+    expect(watch.stdout).toContain("done exit=3");
+    expect(watch.stderr).toMatch(/failed.*exit code 3/);
+    expect(watch.stderr).toContain("cannot store how it ended");
+    expect(watch.code).toBe(3);
+    const many = await desk.run([
+      "runs",
+      "watch",
+      id,
+      await desk.startRun("fleet14@fleet.example.com", "[rehearse lines=1]"),
+    ]);
+    expect(many.stdout).toMatch(new RegExp(`${id}.*failed`));
+    expect(many.code).toBe(3);
+    const list = await desk.run(["runs", "list", "--instance", instance]);
+    expect(list.stderr).toContain(`run ${id} has ended, but the platform cannot store`);
+    const show = await desk.run(["runs", "show", id]);
+    expect(show.stderr).toContain("cannot store how it ended");
+    expect((await desk.run(["runs", "logs", id])).stdout).toContain("done exit=3");
+    const settle = await desk.run(["runs", "settle", "--instance", instance, "-q"]);
+    expect(settle).toMatchObject({ code: 0, stdout: "" });
+    const cancel = await desk.run(["runs", "cancel", id, "--yes"]);
+    expect(cancel.stderr).toContain(`run ${id} had already ended: failed, exit code 3`);
+    expect(cancel.code).toBe(0);
+  });
+});

@@ -46,7 +46,6 @@ const look = (given: Partial<Look> = {}): Look => ({
   outputLength: 100,
   grewBy: null,
   problem: null,
-  unstorable: false,
   controllerFailed: false,
   ...given,
 });
@@ -84,6 +83,8 @@ const evidence = (given: Partial<Evidence> = {}): Evidence => ({
   audit: [],
   unrecordedStart: null,
   startRefusedAt: null,
+  unstorable: false,
+  ownCancel: null,
   unsettledStart: null,
   ...given,
 });
@@ -143,7 +144,19 @@ const TABLE: ReadonlyArray<readonly [Verdict, Partial<Evidence>, says: string | 
     "was never answered",
     `runs reconcile ${UNSETTLED.op}`,
   ],
-  ["cancel-ignored", { run: over("cancelled"), startRefusedAt: NOW }, "still refuses a start", `runs diagnose ${RUN}`],
+  ["possible-orphan", { run: over("cancelled"), startRefusedAt: NOW }, "a start is refused", `runs diagnose ${RUN}`],
+  [
+    "cancelled",
+    { run: over("cancelled"), ownCancel: UNSETTLED },
+    `from this machine at ${NOW.toISOString()}: the answer was lost`,
+    `runs logs ${RUN}`,
+  ],
+  [
+    "cancelled",
+    { run: over("cancelled"), audit: [{ ...start, action: "kiloclaw.cli_run.cancel", runId: RUN }] },
+    "by ada.admin@kilocode.ai",
+    `runs logs ${RUN}`,
+  ],
   ["cancelled", { run: over("cancelled"), startRefusedAt: ago(3) }, "it was cancelled", `runs logs ${RUN}`],
   [
     "cancelled",
@@ -170,20 +183,16 @@ const TABLE: ReadonlyArray<readonly [Verdict, Partial<Evidence>, says: string | 
     "instances list --user jane@example.com",
   ],
   [
-    "controller-too-old",
+    "controller-silent",
     { looks: [1, 2, 3].map(() => trouble("the platform answered 500: KiloClaw API error (500)", true)) },
-    "too old, or broken",
+    "too old, or out of reach",
     `instances show ${INSTANCE}`,
   ],
   [
     "output-unstorable",
-    {
-      looks: [
-        look({ answer: "trouble", problem: "the platform answered 500: a database query failed", unstorable: true }),
-      ],
-    },
-    "cannot store its output",
-    `instances show ${INSTANCE}`,
+    { run: over("completed", 0), recordedStatus: "running", unstorable: true, otherRunning: newer },
+    "it has ended (completed with exit code 0)",
+    `runs logs ${RUN}`,
   ],
   [
     "no-answer",
@@ -227,7 +236,6 @@ describe("a verdict", () => {
     outputLength: fc.option(fc.nat()),
     grewBy: fc.option(fc.nat()),
     problem: fc.option(fc.constantFrom("fetch failed", "a database query failed", "KiloClaw API error (500)")),
-    unstorable: fc.boolean(),
     controllerFailed: fc.boolean(),
   }) satisfies fc.Arbitrary<Look>;
   const anyEvidence = fc.record({
@@ -249,6 +257,8 @@ describe("a verdict", () => {
     audit: fc.option(fc.constant([start])),
     unrecordedStart: fc.option(fc.constant(start)),
     startRefusedAt: fc.option(fc.constant(NOW)),
+    unstorable: fc.boolean(),
+    ownCancel: fc.option(fc.constant(UNSETTLED)),
     unsettledStart: fc.option(fc.constant(UNSETTLED)),
   }) satisfies fc.Arbitrary<Evidence>;
 
@@ -274,7 +284,7 @@ describe("a verdict", () => {
     fc.assert(
       fc.property(lost, (given) => {
         const { verdict } = verdictOf(given, formatDuration);
-        expect(["outcome-unknown", "possible-orphan", "cancel-ignored"]).toContain(verdict);
+        expect(["outcome-unknown", "possible-orphan"]).toContain(verdict);
       }),
     );
   });

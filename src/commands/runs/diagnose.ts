@@ -68,6 +68,7 @@ async function diagnose(context: Context, id: string | undefined, options: Diagn
     looks: LOOKS,
     intervalMs: options.interval,
     startRefusedAt: options.startRefused ? new Date() : null,
+    ownCancel: (runId) => ownCancel(context, runId),
     unsettledStart: await unsettledStart(context, question.instanceId),
     stop,
     onLook: (number) => progress.show(`looking, ${number} of ${LOOKS}`),
@@ -88,6 +89,20 @@ async function unsettledStart(context: Context, instanceId: string | null): Prom
   const newest = (await ledger.open({ instanceId })).findLast(isStart);
   return newest ? { op: newest.intent.op, at: new Date(newest.intent.at) } : null;
 }
+
+/** The last cancel of the run that was sent from this machine. Reads every journal. */
+async function ownCancel({ paths }: Context, runId: string): Promise<Evidence["ownCancel"]> {
+  const { loggedOperations } = await import("../../runs/audit-operation.ts");
+  let last: Evidence["ownCancel"] = null;
+  const filter = { run: runId, action: "cancel" };
+  for await (const { op, at } of loggedOperations(paths.state, filter, { onDamaged: leaveToVerify })) {
+    last = { op, at };
+  }
+  return last;
+}
+
+/** What a damaged journal had of it is not known here; `audit verify` says so. */
+function leaveToVerify(): void {}
 
 /** The run that is meant: the one that was named, else the customer's run in progress, else the latest. */
 async function ask(api: Api, id: string | undefined, { user, instance }: DiagnoseOptions): Promise<Question> {
@@ -139,10 +154,9 @@ const COLORS = {
   "finished-unrecorded": "green",
   "outcome-unknown": "magenta",
   "possible-orphan": "red",
-  "cancel-ignored": "red",
   "machine-down": "red",
-  "controller-too-old": "red",
-  "output-unstorable": "red",
+  "controller-silent": "red",
+  "output-unstorable": "yellow",
   "no-answer": "red",
   completed: "green",
   failed: "red",

@@ -2,6 +2,7 @@ import type { Context } from "../../context.ts";
 import { CliError } from "../../errors.ts";
 import { lastLines } from "../../runs/last-lines.ts";
 import type { Run } from "../../runs/run.ts";
+import { UNSTORABLE } from "../../runs/settle.ts";
 import { stateAfter, watchRun, type WatchEvent } from "../../runs/watch.ts";
 import { formatDuration } from "../../terminal/time.ts";
 import { OnEnd } from "../on-end.ts";
@@ -123,7 +124,7 @@ async function showEvents(
         case "end":
           line.stop();
           text.end();
-          sayEnd(output, event.run);
+          sayEnd(output, event);
           return event.run;
       }
       tick();
@@ -153,7 +154,7 @@ async function writeEvents(
           output.event({ type: "trouble", runId: run.id, at, message: event.error.message });
           break;
         case "end":
-          output.event({ type: "end", runId: run.id, at, run: event.run });
+          output.event({ type: "end", runId: run.id, at, run: event.run, unstorable: event.unstorable });
           break;
         case "progress":
       }
@@ -175,12 +176,23 @@ function statusLine(
   return [running, ...(silent > HEARTBEAT_MS ? [`silent for ${formatDuration(silent)}`] : []), next].join(" · ");
 }
 
-function sayEnd(output: Context["output"], run: Run): void {
-  const exit = run.exitCode === null ? "" : `, exit code ${run.exitCode}`;
+type EndEvent = Extract<WatchEvent, { type: "end" }>;
+
+function sayEnd(output: Context["output"], event: EndEvent): void {
+  const { run, unstorable } = event;
   const lost = run.outcomeUnknown ? ": the machine lost this run, nobody can tell how it ended" : "";
   const [head, next] = endWords(run);
-  output.headline(runColor(run), head, `run ${run.id} after ${runTook(run)}${exit}${lost}`);
+  output.headline(runColor(run), head, `run ${run.id} after ${runTook(run)}${exitWords(event)}${lost}`);
+  if (unstorable) output.note(`${UNSTORABLE}: its row stays \`running\`, which keeps no start out`);
   output.note(`${next} ${run.id}`);
+}
+
+/** How the run's process ended. */
+function exitWords({ run: { exitCode, status, outcomeUnknown }, output }: EndEvent): string {
+  if (exitCode !== null) return `, exit code ${exitCode}`;
+  if (status !== "failed" || outcomeUnknown) return "";
+  // The controller's own last line where there was no process; all others that have no exit code were killed.
+  return /\[process error: [^\n]*\]\s*$/.test(output ?? "") ? ", could not be started" : ", killed by a signal";
 }
 
 /** What became of a run, and what to type next. */

@@ -5,7 +5,7 @@ import { CliError } from "../../errors.ts";
 import type { OpenContext } from "../../program.ts";
 import { listRuns } from "../../runs/list.ts";
 import type { Run } from "../../runs/run.ts";
-import { settleRuns } from "../../runs/settle.ts";
+import { settleRuns, UNSTORABLE } from "../../runs/settle.ts";
 import { examples, instanceOption, intervalOption, limitOption, timeoutOption, userOption } from "../options.ts";
 import { initiatedByOption, resolveFilter, searchOption, sinceOption, type FilterOptions } from "./filter.ts";
 import { runCount, runView } from "./view.ts";
@@ -58,11 +58,12 @@ async function list(context: Pick<Context, "api" | "me" | "output">, options: Li
   for await (const run of listRuns(api, await resolveFilter(context, api, options), limit)) listed.push(run);
   if (!options.refresh) return output.list(listed, runView, "no runs");
 
-  const { runs, machineDown, unanswered } = await settleRuns(api, listed);
+  const { runs, machineDown, unanswered, unstorable } = await settleRuns(api, listed);
   const shown = status === undefined ? runs : runs.filter((run) => run.status === status);
   await output.list(shown, runView, "no runs");
-  if (shown.length < runs.length)
-    output.note(`${runCount(runs.length - shown.length)} had ended; this is now recorded`);
+  const recorded = runs.length - shown.length - unstorable.filter((run) => !shown.includes(run)).length;
+  if (recorded > 0) output.note(`${runCount(recorded)} had ended; this is now recorded`);
+  for (const { id } of unstorable) output.note(`run ${id} has ended, but ${UNSTORABLE}: its row stays \`running\``);
   if (machineDown.length > 0) {
     output.note(
       `${runCount(machineDown.length)} shown as running on a machine that is not: asking would mark them failed, so nobody asked`,

@@ -8,7 +8,7 @@ import { lastLines, linesFrom } from "../../runs/last-lines.ts";
 import { TRUNCATION_MARKER } from "../../runs/output-cursor.ts";
 import { resolveRuns, resolveUser } from "../../runs/resolve.ts";
 import { RUN_FIELDS, type Run } from "../../runs/run.ts";
-import { pollRun } from "../../runs/settle.ts";
+import { pollRun, UNSTORABLE } from "../../runs/settle.ts";
 import { refuseIfMachineIsDown } from "../../runs/watch.ts";
 import type { View } from "../../terminal/records.ts";
 import { examples, intervalOption, tailOption, timeoutOption, userOption, wholeNumber } from "../options.ts";
@@ -95,14 +95,16 @@ async function outputOf(context: Context, run: Run): Promise<string> {
   const { output } = context;
   const api = await context.api();
   if (run.status === "running") await refuseIfMachineIsDown(api, run);
-  const { run: current, status } = await pollRun(api, run);
-  if (status.output !== null) {
-    if (current.outcomeUnknown) output.warn("the machine lost this run; what follows is the platform's own note");
-    return status.output;
-  }
+  const { run: current, status, unstorable } = await pollRun(api, run);
+  if (unstorable) output.note(`the run has ended, but ${UNSTORABLE}; this is what the platform says of it`);
+  if (status.output !== null && !current.outcomeUnknown) return status.output;
   const cancelled = current.status === "cancelled";
   const { keptOutput } = await import("../../journal/outputs.ts");
   const kept = await keptOutput(context.paths, run.id);
+  if (kept === undefined && status.output !== null) {
+    output.warn("the machine lost this run; what follows is the platform's own note");
+    return status.output;
+  }
   if (kept === undefined) {
     throw new CliError("not-found", `there is no output of run ${run.id} (${current.status})`, {
       hint: cancelled
@@ -111,6 +113,7 @@ async function outputOf(context: Context, run: Run): Promise<string> {
     });
   }
   const why = cancelled ? "the platform keeps no output of a cancelled run" : "the platform has no output of this run";
-  output.note(`${why}; this was kept here when it was cancelled: ${kept.path}`);
+  const when = cancelled ? "when it was cancelled" : "before the platform lost it";
+  output.note(`${why}; this was kept here ${when}: ${kept.path}`);
   return kept.text;
 }

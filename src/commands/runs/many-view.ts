@@ -108,7 +108,8 @@ function lineWriter(output: Context["output"]): (event: ManyEvent) => void {
     if (event.type === "totals" || output.format !== "table") return;
     const { run, lastLine, problem } = event.watched;
     const user = run.userEmail ?? run.userId;
-    const exit = run.exitCode === null ? "" : `exit code ${run.exitCode}`;
+    const killed = run.status === "failed" && !run.outcomeUnknown ? "killed by a signal, or could not be started" : "";
+    const exit = run.exitCode === null ? killed : `exit code ${run.exitCode}`;
     const rest = {
       run: "",
       "output-line": withoutColors(lastLine ?? ""),

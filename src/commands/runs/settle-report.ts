@@ -91,7 +91,8 @@ export class SettleReport {
     const word = settled.became ?? "unasked";
     this.#counts.set(word, (this.#counts.get(word) ?? 0) + 1);
     // IDs are those of runs whose end is now on record: what a script wants to go on with.
-    if (this.#output.format === "id" && settlement.state !== "ended" && settlement.state !== "unasked") return;
+    const onRecord = settlement.state === "ended" && !settlement.unstorable;
+    if (this.#output.format === "id" && !onRecord && settlement.state !== "unasked") return;
     if (this.#streams) await this.#output.list([settled], settledView, "");
     else this.#kept.push(settled);
   }

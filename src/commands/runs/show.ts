@@ -2,7 +2,7 @@ import type { Command } from "@commander-js/extra-typings";
 import type { Context } from "../../context.ts";
 import type { OpenContext } from "../../program.ts";
 import { resolveRuns, resolveUser } from "../../runs/resolve.ts";
-import { settleRuns } from "../../runs/settle.ts";
+import { settleRuns, UNSTORABLE } from "../../runs/settle.ts";
 import { examples, userOption } from "../options.ts";
 import { runView } from "./view.ts";
 
@@ -31,13 +31,14 @@ async function show(context: Pick<Context, "api" | "output">, id: string, option
   const api = await context.api();
   const subject = options.user === undefined ? undefined : await resolveUser(api, options.user);
   const found = await resolveRuns(api, [id], { subject });
-  const { runs, machineDown, unanswered } = options.refresh
+  const { runs, machineDown, unanswered, unstorable } = options.refresh
     ? await settleRuns(api, found)
-    : { runs: found, machineDown: [], unanswered: [] };
+    : { runs: found, machineDown: [], unanswered: [], unstorable: [] };
   for (const run of runs) await context.output.item(run, runView);
   if (machineDown.length > 0) {
     context.output.note("its machine is not running: asking would mark the run failed, so nobody asked");
   }
+  if (unstorable.length > 0) context.output.note(`${UNSTORABLE}: its row stays \`running\``);
   if (unanswered.length > 0) context.output.warn("the platform gave no answer about it: this is what is recorded");
   const [run] = runs;
   if (run && context.output.format === "table") context.output.note(`output: kiloclaw-admin runs logs ${run.id}`);

@@ -7,11 +7,12 @@ import { resolveInstance, resolveUser } from "../../runs/resolve.ts";
 import type { Run } from "../../runs/run.ts";
 import { usualCause, type StartRequest } from "../../runs/start.ts";
 import { startOnRecord, type RecordedOutcome } from "../../runs/start-on-record.ts";
+import { formatDuration } from "../../terminal/time.ts";
 import { whyOf } from "../why.ts";
 import { exitWithResult, followRun, type FollowOptions } from "./follow.ts";
 import { conflict, decide, waitForEnd, type OnConflict } from "./in-the-way.ts";
+import { keepUnstorable } from "./keep-unstorable.ts";
 import { askForPrompt, readPrompt, type PromptSources } from "./read-prompt.ts";
-import { formatDuration } from "../../terminal/time.ts";
 import { runView } from "./view.ts";
 
 export interface StartOneOptions extends FollowOptions, PromptSources {
@@ -119,6 +120,7 @@ async function send(
       onThrottled: (error, waitMs) => {
         output.note(`${error.message}; trying again in ${formatDuration(waitMs)}, unless a run is on record by then`);
       },
+      onUnstorable: (polled) => keepUnstorable(context, polled),
       onEarlier: () => output.note("checking earlier starts on this instance whose outcome is unknown"),
       onUnrecorded: (why) => output.warn(`${why}; the run's start is on record, but not what became of it`),
     });
