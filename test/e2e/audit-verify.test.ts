@@ -263,6 +263,47 @@ describe("audit verify", () => {
     expect((await verify()).stderr).toContain("record 0, at byte 0");
   });
 
+  it("accepts that a start saw another's run, and finds a run that two starts have as their own", async () => {
+    const user = customer();
+    const run = await start(user);
+    const seen = await writeDown(await target(user), { runId: run, result: "alike" });
+    const fine = await verify("--json");
+    expect(fine.code).toBe(0);
+    expect(operations(fine)).toMatchObject([
+      { verdict: "verified", runId: run },
+      { verdict: "nothing-to-compare", op: seen, finding: false },
+    ]);
+    const claimed = await writeDown(await target(user), { runId: run, result: "found" });
+    const result = await verify("--json");
+    expect(result.code).toBe(9);
+    const found = operations(result).filter(({ finding }) => finding);
+    expect(found).toMatchObject([
+      { verdict: "mismatch", runId: run },
+      { verdict: "mismatch", op: claimed },
+    ]);
+    expect(found[0]?.detail).toBe(`another start has the same run on record as its own: operation ${claimed}`);
+  });
+
+  it("knows its own cancel by the answer that was lost, which leaves no audit record", async () => {
+    const user = customer();
+    const run = await start(user, LONG);
+    await desk.sandbox.remote.setFault({
+      name: "worker",
+      value: "lost-answer",
+      procedure: "cancelKiloCliRun",
+      count: 1,
+      user,
+    });
+    expect((await cli(["runs", "cancel", run, "--yes"])).code).toBe(0);
+    const result = await verify("--json");
+    expect(operations(result)).toMatchObject([
+      { verdict: "verified", action: "start" },
+      { verdict: "nothing-to-compare", action: "cancel", runId: run, finding: false },
+    ]);
+    expect(result.stdout).toContain("its answer was lost (INTERNAL_SERVER_ERROR)");
+    expect(result.code).toBe(0);
+  });
+
   it("gives no verdict on what the platform does not give back", async () => {
     const user = customer();
     const about = await target(user);

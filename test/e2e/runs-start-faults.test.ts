@@ -173,7 +173,7 @@ describe("no trace of the run", { timeout: 60_000 }, () => {
       expect(result.stderr).toContain("that is not proof that it did not start");
       expect(result.stderr).toContain(`kiloclaw-admin runs list --user ${result.user}`);
       // What the worker says of a machine without the CLI, too.
-      if (result.stderr.includes("kilo-cli-run start failed")) expect(result.stderr).toContain("CLI is disabled");
+      expect(result.stderr.includes("CLI is disabled")).toBe(result.stderr.includes("kilo-cli-run start failed"));
       expect(claims(result)).not.toMatch(DENIES);
       expect(await rowsOf(result.user)).toEqual([]);
     },
