@@ -3,6 +3,7 @@ import { UPSTREAM_CODES } from "../contract/procedures.ts";
 import { CliError } from "../errors.ts";
 import { HeldError } from "../journal/claim.ts";
 import { initiator, type Run } from "../runs/run.ts";
+import { usualCause } from "../runs/start.ts";
 import type { RecordedOutcome } from "../runs/start-on-record.ts";
 import type { ItemState } from "./item.ts";
 
@@ -58,7 +59,10 @@ export function judge(outcome: RecordedOutcome): Judged {
     case "possible-orphan":
       return unknown("its machine is busy with a run that no row records; it may be ours", outcome.error);
     case "unknown":
-      return unknown(`no record of a run was found, which is no proof (${outcome.error.message})`, outcome.error);
+      return unknown(
+        `no record of a run was found, which is no proof (${[outcome.error.message, usualCause(outcome.error)].filter(Boolean).join("; ")})`,
+        outcome.error,
+      );
     case "alarm":
       return unknown(`several runs match the one start: ${idsOf(outcome.runs)}`);
     case "several":

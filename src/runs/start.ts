@@ -333,6 +333,6 @@ function byRow({ ours: [run, ...more] }: Trace, { upstreamCode }: ApiError): Sta
 export function usualCause({ message }: ApiError): string | undefined {
   // The worker's words for any refusal of the controller's that has no code of its own.
   return message.endsWith("kilo-cli-run start failed")
-    ? "this usually means that the CLI is disabled on the machine or has no API key there; that is not proof"
+    ? "this usually means that the CLI is disabled on the machine or has no API key there, which is not proof"
     : undefined;
 }

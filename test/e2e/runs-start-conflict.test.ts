@@ -8,7 +8,7 @@ const SHORT = "[rehearse lines=2 interval=1.5]";
 let desk: Desk;
 let otto: string;
 beforeAll(async () => {
-  desk = await openDesk();
+  desk = await openDesk({ extraUsers: 2 });
   otto = await desk.sandbox.remote.token("otto.oncall@kilocode.ai");
 });
 afterAll(() => desk.close());
@@ -174,7 +174,7 @@ describe("a run that has ended and whose output cannot be stored", () => {
   });
 
   it("ends a watch, with its own result; is said in lists, and needs no cancel", async () => {
-    const user = "fleet13@fleet.example.com";
+    const user = "user0001@load.example.com";
     const { id, instance } = await startNul(user);
     const watch = await desk.run(["runs", "watch", id, "--interval", "50ms", "--timeout", "30s"]);
     expect(watch.stdout).toContain("done exit=3");
@@ -185,7 +185,7 @@ describe("a run that has ended and whose output cannot be stored", () => {
       "runs",
       "watch",
       id,
-      await desk.startRun("fleet14@fleet.example.com", "[rehearse lines=1]"),
+      await desk.startRun("user0002@load.example.com", "[rehearse lines=1]"),
     ]);
     expect(many.stdout).toMatch(new RegExp(`${id}.*failed`));
     expect(many.code).toBe(3);

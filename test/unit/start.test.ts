@@ -43,7 +43,7 @@ class Platform {
   readonly asked: string[] = [];
   machine = "running";
   /** Called before each answer to a list. */
-  onList: () => void = () => undefined;
+  onList: () => void | Promise<void> = () => undefined;
   onStatus: () => Promise<void> = async () => undefined;
   readonly #answers: (() => string | Error)[];
 
@@ -62,7 +62,7 @@ class Platform {
         case admin.get.path:
           return instanceRow(this.machine);
         case admin.listAllCliRuns.path: {
-          this.onList();
+          await this.onList();
           const runs = this.rows.map(listedRow);
           return { runs, pagination: { offset: 0, limit: 100, total: runs.length, totalPages: 1 } };
         }
@@ -412,6 +412,26 @@ describe("on record", () => {
     expect(platform.asked).toEqual([admin.listAllCliRuns.path]);
     expect(await ledger.open()).toHaveLength(count - 1);
     await ledger.close();
+  });
+
+  it("says so where finding out about earlier starts takes more than a second, and only there", async () => {
+    const lostFirst = new Ledger(state, invocation);
+    await record(new Platform(lost), lostFirst);
+    await lostFirst.close();
+    for (const ms of [0, 1_100]) {
+      const platform = new Platform(() => NEW);
+      platform.onList = () => sleep(ms);
+      let told = 0;
+      const ledger = new Ledger(state, invocation);
+      await startOnRecord(platform.api, REQUEST, ledger, {
+        stop: new AbortController().signal,
+        resendUnknown: false,
+        onUnrecorded: (why) => expect.unreachable(why),
+        onEarlier: () => (told += 1),
+      });
+      await ledger.close();
+      expect(told).toBe(ms === 0 ? 0 : 1);
+    }
   });
 
   it("tells two starts with one prompt apart by what each of them knew", async () => {
