@@ -460,6 +460,53 @@ describe("a token that is refused", () => {
 /** Sends a start. */
 const start = (api: Api) => api.mutate(admin.startKiloCliRun, { userId: USER, prompt: "p" }, { timeoutMs: 1_000 });
 
+/** An API whose answers have so much text in them. */
+const apiOf = async (mib: number) => {
+  const text = "x".repeat(mib * 2 ** 20);
+  return apiTo(
+    await serving((request, response) => {
+      const write = request.method === "POST";
+      const { procedures } = write ? { procedures: [] } : batchOf(request);
+      const data = (path: string) =>
+        path === admin.adminAuditLogs.path ? [{ ...AUDIT, id: RUN, message: text }] : { ...STATUS, output: text };
+      const started = { ok: true, id: RUN, startedAt: STATUS.startedAt, text };
+      const body = write ? { result: { data: started } } : procedures.map((path) => ({ result: { data: data(path) } }));
+      response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(body));
+    }),
+  );
+};
+const status = (api: Api) =>
+  api.query(admin.getKiloCliRunStatus, { userId: USER, runId: RUN }, { retry: false }).then(({ output }) => output);
+
+const audit = (api: Api) => api.query(admin.adminAuditLogs, { userId: USER }, { retry: false });
+
+describe("the most that is taken of an answer", () => {
+  it("is 16 MiB of a status, which never has more", async () => {
+    expect(await status(await apiOf(15))).toHaveLength(15 * 2 ** 20);
+    const failure = await failureOf(status(await apiOf(17)));
+    expect(failure).toMatchObject({ kind: "incompatible", transient: false });
+    expect(failure.message).toContain("larger than 16 MiB");
+  });
+
+  it("is as much for each of several", async () => {
+    const api = await apiOf(15);
+    const outputs = await Promise.all([status(api), status(api)]);
+    expect(outputs.map((output) => output?.length)).toEqual([15 * 2 ** 20, 15 * 2 ** 20]);
+  });
+
+  it("is 64 MiB of anything else, and a start whose answer is longer may have started", async () => {
+    expect((await audit(await apiOf(63)))[0]?.message).toHaveLength(63 * 2 ** 20);
+    const longer = await apiOf(65);
+    expect((await failureOf(audit(longer))).message).toContain("larger than 64 MiB");
+    const answer = await failureOf(longer.mutate(admin.startKiloCliRun, { userId: USER, prompt: "p" }));
+    expect(answer).toMatchObject({
+      sent: true,
+      trpcCode: undefined,
+      message: expect.stringContaining("larger than 64 MiB"),
+    });
+  });
+});
+
 describe("mutations", () => {
   it.each([
     ["a reset", (request: IncomingMessage) => void request.socket.resetAndDestroy()],
