@@ -92,11 +92,31 @@ export async function changeConfig(directory: string, change: (config: Config) =
     if (why !== undefined) throw cannotWrite(`it would not be usable any more: ${why}`);
     check();
     try {
-      const { default: writeFileAtomic } = await import("write-file-atomic");
-      await writeFileAtomic(path, `${JSON.stringify(changed, null, 2)}\n`, { mode: 0o600 });
+      const { default: Conf } = await loadConf();
+      const { properties, additionalProperties } = z.toJSONSchema(fileSchema, { io: "input" });
+      const file = new Conf<Record<string, unknown>>({
+        cwd: directory,
+        configName: "config",
+        configFileMode: 0o600,
+        accessPropertiesByDotNotation: false,
+        schema: properties as Record<string, object>,
+        serialize: (settings) => `${JSON.stringify(settings, null, 2)}\n`,
+        rootSchema: { additionalProperties: additionalProperties !== false },
+      });
+      file.store = changed as Record<string, unknown>;
     } catch (error) {
-      throw cannotWrite(messageOf(error), error);
+      throw error instanceof CliError ? error : cannotWrite(messageOf(error), error);
     }
+  });
+}
+
+/** Loaded only to write: it brings a schema compiler along. It asks for the home directory when it is loaded. */
+function loadConf(): Promise<typeof import("conf")> {
+  return import("conf").catch((error: unknown) => {
+    throw new CliError("local-state", `settings cannot be written without a home directory: ${messageOf(error)}`, {
+      hint: "name one: export HOME=DIRECTORY",
+      cause: error,
+    });
   });
 }
 
