@@ -144,7 +144,8 @@ describe("text in pieces", () => {
     );
   });
 
-  it.each([
+  // Mutants are counted at every step, which takes longer than the steps.
+  it.skipIf("MUTATION_TESTS" in process.env).each([
     ["in one piece", 2 ** 20],
     ["in small pieces", 64],
   ])("takes a megabyte of an unfinished sequence in linear time, %s", (_how, size) => {
