@@ -12,6 +12,7 @@ import type { LoggedRequest } from "../src/sandbox/remote.ts";
 import type { SandboxOptions } from "../src/sandbox/sandbox.ts";
 import type { Host, StopReason, TextSource } from "../src/terminal/host.ts";
 import { openSandbox, type TestSandbox } from "./sandbox.ts";
+import { checkShownCommands } from "./shown-commands.ts";
 
 /** The package's own folder. */
 export const root = fileURLToPath(new URL("..", import.meta.url)).replace(/\/$/, "");
@@ -124,6 +125,7 @@ export function begin(argv: readonly string[], options: RunOptions = {}): Runnin
         onExit: () => undefined,
       } satisfies Host);
       ended = { code, stdout: stdout.text, stderr: stderr.text };
+      await checkShownCommands(argv, ended);
       return ended;
     } finally {
       written();

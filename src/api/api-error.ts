@@ -1,6 +1,6 @@
 import { UPSTREAM_CODES } from "../contract/procedures.ts";
 import { CliError, type ErrorKind } from "../errors.ts";
-import type { Said } from "../typed-command.ts";
+import { command, hint, type Said } from "../typed-command.ts";
 import { inWords } from "./words.ts";
 
 export interface ApiErrorDetails {
@@ -108,7 +108,7 @@ export function foreign(
     sent: true,
     transient: true,
     httpStatus,
-    hint: "a proxy, a firewall or a network's login page may answer in its place; check the way there: kiloclaw-admin doctor",
+    hint: hint`a proxy, a firewall or a network's login page may answer in its place; check the way there: ${command("doctor")}`,
     ...details,
   });
 }
@@ -147,18 +147,18 @@ export function refusal(httpStatus: number, message: string, details: Omit<ApiEr
   });
 }
 
-function meaningOf(httpStatus: number): { kind: ErrorKind; transient: boolean; hint?: string } {
+function meaningOf(httpStatus: number): { kind: ErrorKind; transient: boolean; hint?: Said } {
   switch (httpStatus) {
     case 400:
     case 413:
       return { kind: "usage", transient: false };
     case 401:
-      return { kind: "auth", transient: false, hint: "see why and what to do: kiloclaw-admin auth status" };
+      return { kind: "auth", transient: false, hint: hint`see why and what to do: ${command("auth status")}` };
     case 403:
       return {
         kind: "auth",
         transient: false,
-        hint: "this needs an admin's account; see who you are: kiloclaw-admin auth status",
+        hint: hint`this needs an admin's account; see who you are: ${command("auth status")}`,
       };
     case 404:
       return { kind: "not-found", transient: false };

@@ -82,7 +82,7 @@ export class DeviceLogin {
           transient: true,
           hint: [
             "approve or deny those that are open in a browser, or wait: each counts for ten minutes, and until the platform clears it",
-            "or log in with a token: kiloclaw-admin auth login --with-token < token.txt",
+            hint`or log in with a token: ${command("auth login", { "--with-token": true })} < token.txt`,
           ],
         },
       );
@@ -155,7 +155,7 @@ export class DeviceLogin {
     if (httpStatus === 200 && (isBrokenJson(text, body) || (isRecord(body) && "status" in body && !polled.success))) {
       throw notUnderstood(POLL, "not the state of a code (HTTP 200)", {
         httpStatus,
-        hint: "nothing was stored; log in again: kiloclaw-admin auth login",
+        hint: hint`nothing was stored; log in again: ${command("auth login")}`,
       });
     }
     throw foreign(POLL, httpStatus, bodyInWords(text), { retryAfterMs });

@@ -6,6 +6,7 @@
 import type * as z from "zod";
 import { TRPC_CODES, trpcError } from "../contract/procedures.ts";
 import { restError } from "../contract/rest.ts";
+import { command, hint } from "../typed-command.ts";
 import { foreign, notUnderstood, refusal, type ApiError } from "./api-error.ts";
 import type { Answer } from "./transport.ts";
 import { bodyInWords, tryJson } from "./words.ts";
@@ -80,7 +81,7 @@ export function trpcRefusal({ message, data }: Trpc, procedure: string, retryAft
     upstreamCode,
     retryAfterMs,
     hasZodError: isRecord(zodError),
-    ...(httpStatus === 401 ? { hint: "see why and what to do: kiloclaw-admin auth status" } : {}),
+    ...(httpStatus === 401 ? { hint: hint`see why and what to do: ${command("auth status")}` } : {}),
   });
 }
 

@@ -12,6 +12,7 @@ import { fits } from "../runs/reconcile.ts";
 import { resolveRuns } from "../runs/resolve.ts";
 import { initiator, type Run } from "../runs/run.ts";
 import type { Adoption } from "../runs/start.ts";
+import { command, hint } from "../typed-command.ts";
 import { isSendable, planned, type Item, type Sendable } from "./item.ts";
 import type { JobMark } from "./job-records.ts";
 
@@ -79,7 +80,7 @@ export class Adopter {
       const item = items[slot];
       const refuse = (why: string) =>
         new CliError("usage", `run ${run.id} is not adopted: ${why}; nothing was sent`, {
-          hint: `see it: kiloclaw-admin runs show ${run.id}`,
+          hint: hint`see it: ${command("runs show", run.id)}`,
         });
       if (!item || !isSendable(item.target)) throw refuse("no target of the job is on its instance");
       const op = known.get(run.id);

@@ -5,6 +5,7 @@ import { writerOf } from "../journal/claim.ts";
 import { isMissing, systemFiles } from "../journal/file-layer.ts";
 import { allJournals, type JournalFile } from "../journal/folder.ts";
 import { readJournal } from "../journal/read.ts";
+import { command, hint } from "../typed-command.ts";
 import { isSendable, planned, type Item } from "./item.ts";
 import { readPlan, readResults, type PlanHeader } from "./job-files.ts";
 import { JobRecords, markOf, type Ending, type JobMark, type JobRecord } from "./job-records.ts";
@@ -44,7 +45,7 @@ export async function findJob(stateDirectory: string, text: string): Promise<Jou
   const wanted = text.toLowerCase();
   if (wanted !== "@latest" && (wanted.length < SHORTEST_PREFIX || !/^[0-9a-f-]{8,36}$/.test(wanted))) {
     throw new CliError("usage", `"${text}" is not a job ID`, {
-      hint: `give the ID, its first ${SHORTEST_PREFIX} or more characters, or @latest; see: kiloclaw-admin jobs list`,
+      hint: hint`give the ID, its first ${SHORTEST_PREFIX} or more characters, or @latest; see: ${command("jobs list")}`,
     });
   }
   const jobs = await jobJournals(stateDirectory);
@@ -52,7 +53,7 @@ export async function findJob(stateDirectory: string, text: string): Promise<Jou
   const [job] = found;
   if (!job) {
     throw new CliError("not-found", wanted === "@latest" ? "this machine has no jobs" : `no job has the ID ${text}`, {
-      hint: "see the jobs of this machine: kiloclaw-admin jobs list",
+      hint: hint`see the jobs of this machine: ${command("jobs list")}`,
     });
   }
   if (found.length === 1) return job;

@@ -7,6 +7,7 @@ import { toRecorded, type JobSettings } from "../bulk/settings.ts";
 import type { Context } from "../context.ts";
 import { CliError, messageOf, type ErrorKind } from "../errors.ts";
 import type { Ledger } from "../journal/ledger.ts";
+import { command, hint, plain } from "../typed-command.ts";
 import { confirmMany } from "./confirm-many.ts";
 import { settingsWords, type JobOptions } from "./job-options.ts";
 import { countsWords, openScreen } from "./job-screen.ts";
@@ -174,7 +175,7 @@ export async function stoppedError(
   const hints = explained instanceof CliError ? explained.hints : error.hints;
   const kind = tally.count("unknown") > 0 ? "outcome-unknown" : "partial";
   return new CliError(kind, `job ${id} has stopped before its end: ${messageOf(explained)}`, {
-    hint: [...hints, `then resume it: kiloclaw-admin jobs resume ${id}`],
+    hint: [...hints, hint`then resume it: ${command("jobs resume", id)}`],
     retryable: true,
     sent: true,
     cause: error,
@@ -196,12 +197,12 @@ function sayOutcome({ output }: Pick<Context, "output">, id: string, tally: JobT
   for (const { signature, count } of tally.groups(5)) output.note(`  ${count} × ${signature}`);
   if (tally.stopping !== undefined) output.note(`nothing more was started: ${tally.stopping}`);
   if (waiting > 0 || running > 0 || tally.count("unknown") > 0) {
-    output.note(`${leftWords(tally)}: kiloclaw-admin jobs resume ${id}`);
+    output.note(hint`${plain(leftWords(tally))}: ${command("jobs resume", id)}`);
   }
   if (tally.count("failed") + tally.count("refused") + tally.count("machine-down") > 0) {
-    output.note(`once the cause is mended: kiloclaw-admin jobs retry-failed ${id}`);
+    output.note(hint`once the cause is fixed: ${command("jobs retry-failed", id)}`);
   }
-  output.note(`the whole of it: kiloclaw-admin jobs report ${id}`);
+  output.note(hint`the whole of it: ${command("jobs report", id)}`);
 }
 
 function leftWords(tally: JobTally): string {
@@ -222,7 +223,7 @@ function throwIfOpen(output: Context["output"], id: string, tally: JobTally, { w
   // A person has just read it.
   const silent = output.format === "table";
   throw new CliError(kind, `job ${id}: ${countsWords(tally)}`, {
-    hint: `see what became of each: kiloclaw-admin jobs report ${id}`,
+    hint: hint`see what became of each: ${command("jobs report", id)}`,
     silent,
     retryable: true,
   });

@@ -1,5 +1,6 @@
 import type { Context, Why } from "../context.ts";
 import { CliError } from "../errors.ts";
+import { command, hint } from "../typed-command.ts";
 
 /** The options that say why something is changed. */
 export interface WhyOptions {
@@ -51,7 +52,7 @@ async function fill(
   const wrong = problemWith(given);
   if (wrong === undefined) return given;
   throw new CliError("usage", `the ${what} "${given}" will not do: ${wrong}; nothing was sent`, {
-    hint: "see what the profile wants: kiloclaw-admin config list",
+    hint: hint`see what the profile wants: ${command("config list")}`,
   });
 }
 

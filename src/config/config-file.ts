@@ -3,6 +3,7 @@ import { join } from "node:path";
 import * as z from "zod";
 import { CliError, messageOf } from "../errors.ts";
 import { assertTrusted, type Flaw } from "../files/trust.ts";
+import { command, hint } from "../typed-command.ts";
 import { jsonError } from "./json-error.ts";
 import { withLock } from "./lock.ts";
 import {
@@ -49,7 +50,7 @@ export async function readConfig(directory: string, onFlaw: (flaw: Flaw) => void
   const broken = (why: string, cause?: unknown) =>
     new CliError("local-state", `the settings file ${path} cannot be used: ${why}`, {
       hint: [
-        "mend it, or let this show what can be done: kiloclaw-admin doctor",
+        hint`fix it, or let this show what can be done: ${command("doctor")}`,
         "until then it is left as it is, and no command changes it",
       ],
       cause,

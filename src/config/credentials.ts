@@ -3,6 +3,7 @@ import { join } from "node:path";
 import * as z from "zod";
 import { CliError, messageOf } from "../errors.ts";
 import { assertTrusted } from "../files/trust.ts";
+import { command, hint } from "../typed-command.ts";
 import type { Keyring } from "./keyring.ts";
 import { withLock } from "./lock.ts";
 
@@ -198,7 +199,7 @@ async function withKeyring<T>(open: OpenKeyring, origin: string, use: (keyring: 
       {
         hint: [
           "unlock the keyring and try again, or put the token into KILOCLAW_ADMIN_TOKEN",
-          `or log in anew, with the token in a file: kiloclaw-admin auth login --host ${origin} --insecure-storage`,
+          hint`or log in again, with the token in a file: ${command("auth login", { "--host": origin, "--insecure-storage": true })}`,
         ],
         cause: error,
       },
@@ -226,7 +227,7 @@ async function read(directory: string): Promise<Stored> {
   const path = credentialsPath(directory);
   const untrusted = (why: string, cause?: unknown) =>
     new CliError("local-state", `the credentials file ${path} cannot be used: ${why}`, {
-      hint: "see what to do: kiloclaw-admin doctor",
+      hint: hint`see what to do: ${command("doctor")}`,
       cause,
     });
   try {

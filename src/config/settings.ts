@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { CliError } from "../errors.ts";
+import { command, hint } from "../typed-command.ts";
 
 interface Setting<T extends string | boolean = string | boolean> {
   /** A setting of the tool as a whole, or of each profile. */
@@ -303,8 +304,8 @@ export class Settings {
     throw new CliError("usage", `there is no profile "${name}"${from === "flag" ? "" : ` (named by ${origin})`}`, {
       hint: [
         `profiles: ${this.profiles.join(", ")}`,
-        ...(name === "sandbox" ? ["the sandbox makes its own when it starts: kiloclaw-admin sandbox start"] : []),
-        ...(from === "file" ? [`use another one: kiloclaw-admin config set profile ${DEFAULT_PROFILE}`] : []),
+        ...(name === "sandbox" ? [hint`the sandbox makes its own when it starts: ${command("sandbox start")}`] : []),
+        ...(from === "file" ? [hint`use another one: ${command("config set", "profile", DEFAULT_PROFILE)}`] : []),
       ],
     });
   }

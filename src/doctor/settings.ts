@@ -19,7 +19,7 @@ export const SETTINGS: readonly Check[] = [
         return fail(
           `the settings are not used: ${flaw.path}: ${flaw.what}`,
           flaw.remedy,
-          "or move them aside: kiloclaw-admin doctor --fix",
+          hint`or move them aside: ${command("doctor", { "--fix": true })}`,
         );
       }
       try {

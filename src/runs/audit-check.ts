@@ -73,8 +73,10 @@ const CLOCK_SLACK_MS = 60_000;
 export async function compareWithPlatform(api: Api, options: CompareOptions): Promise<Check[]> {
   const { read, adminId, since } = options;
   const operations = await all(read());
-  const chosen = operations.filter(({ at }) => since === undefined || at >= since);
-  const ours = { initiatedBy: "admin", adminId, since } as const;
+  // The journal's times are this machine's.
+  const theirs = ({ at }: LoggedOperation) => new Date(at.getTime() + api.clock.offMs);
+  const chosen = operations.filter((operation) => since === undefined || theirs(operation) >= since);
+  const ours = { initiatedBy: "admin", adminId, since: since && (() => since) } as const;
   const runs = adminId === undefined ? [] : await all(listRuns(api, ours, Number.MAX_SAFE_INTEGER));
   const log = await AuditLog.of(
     api,
@@ -83,7 +85,7 @@ export async function compareWithPlatform(api: Api, options: CompareOptions): Pr
   const claims = claimsOf(operations);
   const known = chosen.map((operation) => judge(operation, log, claims));
 
-  const strangers = (have: readonly LoggedOperation[]) => notInJournal(have, log, runs, options);
+  const strangers = (have: readonly LoggedOperation[]) => notInJournal(have, log, runs, { ...options, theirs });
   // What was started while the platform was asked is in the journal by now.
   const missing = strangers(operations).length > 0 ? strangers(await all(read())) : [];
   return [...known, ...missing];
@@ -221,7 +223,7 @@ function notInJournal(
   operations: readonly LoggedOperation[],
   log: AuditLog,
   runs: readonly Run[],
-  { adminId, since }: CompareOptions,
+  { adminId, since, theirs }: CompareOptions & Pick<Strangers, "theirs">,
 ): Check[] {
   if (adminId === undefined) return [];
   const known = new Set(operations.flatMap(({ action, runId }) => (runId === null ? [] : [keyOf(action, runId)])));
@@ -232,19 +234,25 @@ function notInJournal(
     if (action === undefined || actorId !== adminId || known.has(keyOf(action, runId))) continue;
     if (since !== undefined && at < since) continue;
     const stranger = { at, action, runId, userId, instanceId, adminId, record };
-    found.push(...strange(operations, stranger, metadata?.promptLength));
+    found.push(...strange({ operations, theirs }, stranger, metadata?.promptLength));
   }
   for (const { id: runId, userId, instanceId, startedAt: at, prompt } of runs) {
     if (known.has(keyOf("start", runId)) || log.find("kiloclaw.cli_run.start", runId)) continue;
     const stranger = { at, action: "start", runId, userId, instanceId, adminId, record: null };
-    found.push(...strange(operations, stranger, prompt.length));
+    found.push(...strange({ operations, theirs }, stranger, prompt.length));
   }
   return found.toSorted((a, b) => a.at.getTime() - b.at.getTime() || `${a.runId}`.localeCompare(`${b.runId}`));
 }
 
+interface Strangers {
+  readonly operations: readonly LoggedOperation[];
+  /** When an operation was, by the platform's clock. */
+  readonly theirs: (operation: LoggedOperation) => Date;
+}
+
 /** Nothing where a process of this machine is about to write it down. */
 function strange(
-  operations: readonly LoggedOperation[],
+  { operations, theirs }: Strangers,
   stranger: Omit<Check, "verdict" | "finding" | "detail" | "operation">,
   promptLength: unknown,
 ): Check[] {
@@ -254,8 +262,8 @@ function strange(
       operation.instanceId === stranger.instanceId &&
       operation.runId === null &&
       operation.promptLength === promptLength &&
-      stranger.at.getTime() > operation.at.getTime() - CLOCK_SLACK_MS &&
-      stranger.at.getTime() < operation.at.getTime() + OPEN_TOO_LONG_MS,
+      stranger.at.getTime() > theirs(operation).getTime() - CLOCK_SLACK_MS &&
+      stranger.at.getTime() < theirs(operation).getTime() + OPEN_TOO_LONG_MS,
   );
   if (perhaps.some(({ state }) => state === "under-way")) return [];
   const likely = perhaps.find(({ state }) => state !== "settled") ?? perhaps[0];

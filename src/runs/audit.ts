@@ -47,9 +47,9 @@ export interface AuditRecords {
 }
 
 /** What there is about a user since then, newest first. */
-export async function auditOf(api: Api, userId: string, since?: Date): Promise<AuditRecords> {
+export async function auditOf(api: Api, userId: string, since?: () => Date): Promise<AuditRecords> {
   const all = await listAudit(api, userId, MOST_AUDIT_RECORDS);
-  const records = all.filter(({ createdAt }) => since === undefined || createdAt >= since);
+  const records = all.filter(({ createdAt }) => since === undefined || createdAt >= since());
   return { records, cut: records.length === MOST_AUDIT_RECORDS ? [userId] : [] };
 }
 
@@ -57,7 +57,7 @@ export async function auditOf(api: Api, userId: string, since?: Date): Promise<A
  * What there is about all users of whom a run was started since then, newest first. The platform keeps its audit log by user,
  * so that is as near as one can come to all of it.
  */
-export async function auditSince(api: Api, since: Date): Promise<AuditRecords> {
+export async function auditSince(api: Api, since: () => Date): Promise<AuditRecords> {
   const userIds = new Set<string>();
   for await (const { userId } of listRuns(api, { since }, Number.MAX_SAFE_INTEGER)) userIds.add(userId);
   const parts: AuditRecords[] = [];

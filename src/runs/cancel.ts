@@ -3,6 +3,7 @@ import { wait } from "../async/wait.ts";
 import type { Api } from "../api/api.ts";
 import { admin } from "../contract/procedures.ts";
 import { CliError } from "../errors.ts";
+import { command, hint } from "../typed-command.ts";
 import { graceAfter } from "./grace.ts";
 import { runRef } from "./run-ref.ts";
 import type { Run } from "./run.ts";
@@ -95,12 +96,12 @@ async function sendCancel(api: Api, run: Run, stop: AbortSignal): Promise<Pick<C
     throw new CliError(
       "outcome-unknown",
       `a cancel of run ${run.id} was sent, but the platform does not say what became of it${failure ? `: ${failure.message}` : ""}`,
-      { hint: `see what did: kiloclaw-admin runs show ${run.id}`, retryable: true, cause: failure },
+      { hint: hint`see what did: ${command("runs show", run.id)}`, retryable: true, cause: failure },
     );
   }
   if (!failure) return { run, lost };
   throw new CliError("unreachable", `run ${run.id} was still running when last asked: ${failure.message}`, {
-    hint: `try again: kiloclaw-admin runs cancel ${run.id}`,
+    hint: hint`try again: ${command("runs cancel", run.id)}`,
     retryable: true,
     cause: failure,
   });
@@ -117,6 +118,8 @@ export function machineDown(runs: readonly Pick<Run, "id">[]): CliError {
   return new CliError(
     "conflict",
     `the machine of ${ids} is not running: a cancel now would mark the run failed for good`,
-    { hint: "start the machine first; or, if the run's outcome does not matter any more, add --force" },
+    {
+      hint: "start the machine first, unless its instance was destroyed; where the run's outcome does not matter any more, add --force",
+    },
   );
 }

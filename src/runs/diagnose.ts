@@ -1,3 +1,4 @@
+import { command, type Hint } from "../typed-command.ts";
 import type { AuditRecord } from "./audit.ts";
 import type { Run } from "./run.ts";
 
@@ -79,7 +80,7 @@ export type Verdict = (typeof VERDICTS)[number];
 /** Something to do now. */
 interface Step {
   readonly what: string;
-  readonly command: string;
+  readonly command: Hint;
 }
 
 export interface Judgement {
@@ -103,33 +104,37 @@ export function verdictOf(evidence: Evidence, duration: (ms: number) => string):
 
 type Steps = ReturnType<typeof stepsFor>;
 
-function step(what: string, command: string): Step {
-  return { what, command: `kiloclaw-admin ${command}` };
+function step(what: string, ...words: Parameters<typeof command>): Step {
+  return { what, command: command(...words) };
 }
 
 /** The commands that make sense for this customer, instance and run. */
-function stepsFor({ run, userId, userEmail, instanceId }: Evidence) {
-  const user = `--user ${userEmail ?? userId}`;
+function stepsFor({ run, userId, instanceId }: Evidence) {
+  const user = { "--user": userId };
   const id = run?.id ?? "RUN";
-  const where = instanceId === null ? user : `${user} --instance ${instanceId}`;
+  const where = { ...user, "--instance": instanceId ?? undefined };
+  const again = run ? run.id : where;
   return {
-    watch: step("follow it", `runs watch ${id}`),
-    logs: step("its output", `runs logs ${id}`),
-    cancel: step("stop it (its output is kept on this machine first)", `runs cancel ${id}`),
-    again: step("look again", run ? `runs diagnose ${id}` : `runs diagnose ${where}`),
-    longer: step("look for longer", `runs diagnose ${id} --interval 30s`),
-    runs: step("the customer's runs", `runs list ${user}`),
-    instance: step(
-      "see the instance and its machine",
-      instanceId === null ? `instances list ${user}` : `instances show ${instanceId}`,
-    ),
+    refused: step("if a start is refused as busy", "runs diagnose", again, { "--start-refused": true }),
+    watch: step("follow it", "runs watch", id),
+    logs: step("its output", "runs logs", id),
+    cancel: step("stop it (its output is kept on this machine first)", "runs cancel", id),
+    again: step("look again", "runs diagnose", again),
+    longer: step("look for longer", "runs diagnose", id, { "--interval": "30s" }),
+    runs: step("the customer's runs", "runs list", user),
+    instance:
+      instanceId === null
+        ? step("see the instance and its machine", "instances list", user)
+        : step("see the instance and its machine", "instances show", instanceId),
     giveUp: step(
       "or give the run up: the platform marks it failed for good",
-      instanceId === null ? `runs settle ${user} --force` : `runs settle --instance ${instanceId} --force`,
+      "runs settle",
+      instanceId === null ? user : { "--instance": instanceId },
+      { "--force": true },
     ),
-    start: step("start a run", `runs start ${where} -p PROMPT`),
+    start: step("start a run", "runs start", where, { "--prompt": "PROMPT" }),
     watchOther: ({ id: other }: Run) =>
-      step("another run is in progress on the instance; follow it", `runs watch ${other}`),
+      step("another run is in progress on the instance; follow it", "runs watch", other),
   };
 }
 
@@ -160,7 +165,7 @@ function unsettled({ op, at }: NonNullable<Evidence["unsettledStart"]>, steps: S
   return {
     verdict: "possible-orphan",
     summary: `a start that this machine sent at ${at.toISOString()} was never answered, and no run of it is on record: one may be active that nobody recorded`,
-    next: [step("look for its run", `runs reconcile ${op}`), steps.runs, steps.instance],
+    next: [step("look for its run", "runs reconcile", op), steps.runs, steps.instance],
   };
 }
 
@@ -296,17 +301,7 @@ function ended(evidence: Evidence, run: Run, steps: Steps): Judgement {
       return {
         verdict: "cancelled",
         summary: `it was cancelled ${cancelledBy(evidence)}; a process that ignores that lives on beside the next run`,
-        next: [
-          steps.logs,
-          ...(otherRunning
-            ? others
-            : [
-                {
-                  what: "if a start is refused as busy",
-                  command: `${steps.again.command} --start-refused`,
-                },
-              ]),
-        ],
+        next: [steps.logs, ...(otherRunning ? others : [steps.refused])],
       };
     default:
       return {

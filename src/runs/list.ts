@@ -13,7 +13,8 @@ export interface RunFilter {
   readonly adminId?: string | undefined;
   /** Text in the customer's e-mail address, the prompt or the instance ID. */
   readonly search?: string | undefined;
-  readonly since?: Date | undefined;
+  /** Asked for once the platform has answered, and so has said what time it is there. */
+  readonly since?: (() => Date) | undefined;
 }
 
 const PAGE_SIZE = 100;
@@ -28,7 +29,7 @@ export async function* listRuns(
   const searched = filter.search?.toLowerCase();
   let count = 0;
   for await (const run of scanRuns(api, filter, limit, options)) {
-    if (filter.since && run.startedAt < filter.since) return;
+    if (filter.since && run.startedAt < filter.since()) return;
     if (filter.subject && run.userId !== filter.subject.userId) continue;
     if (filter.adminId !== undefined && run.initiatedByAdminId !== filter.adminId) continue;
     if (filter.instanceId) {

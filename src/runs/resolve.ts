@@ -2,6 +2,7 @@ import * as z from "zod";
 import { ApiError } from "../api/api-error.ts";
 import type { Api } from "../api/api.ts";
 import { CliError } from "../errors.ts";
+import { command, hint, type Hint, option } from "../typed-command.ts";
 import { getInstance, listInstances, type Instance } from "./instances.ts";
 import { listRuns, scanRuns } from "./list.ts";
 import type { Run } from "./run.ts";
@@ -32,7 +33,7 @@ export async function resolveUser(api: Api, text: string): Promise<Subject> {
     if (user) return subjectOf(user);
     if (instance) return { userId: instance.userId, email: instance.userEmail, instance };
     throw new CliError("not-found", `no user and no instance has the ID ${text}`, {
-      hint: "look the customer up: kiloclaw-admin users find TEXT",
+      hint: hint`look the customer up: ${command("users find", "TEXT")}`,
     });
   }
   // The search takes `_` and `%` for wildcards and finds parts of names too: only an equal address or ID counts.
@@ -41,7 +42,7 @@ export async function resolveUser(api: Api, text: string): Promise<Subject> {
   if (exact.length === 1 && exact[0]) return subjectOf(exact[0]);
   if (exact.length > 1) {
     throw new CliError("ambiguous", `"${text}" names ${exact.length} users`, {
-      hint: exact.map(({ id, email }) => `--user ${id}  (${email})`),
+      hint: exact.map(({ id, email }) => hint`${email}: ${option("--user", id)}`),
     });
   }
   throw new CliError("not-found", `no user has the e-mail address or ID "${text}"`, {
@@ -49,10 +50,10 @@ export async function resolveUser(api: Api, text: string): Promise<Subject> {
       users.length > 0
         ? [
             "did you mean:",
-            ...users.slice(0, MOST_LOOKALIKES).map(({ email }) => `--user ${email}`),
+            ...users.slice(0, MOST_LOOKALIKES).map(({ id, email }) => hint`${email}: ${option("--user", id)}`),
             ...(users.length > MOST_LOOKALIKES ? [`and ${users.length - MOST_LOOKALIKES} more`] : []),
           ]
-        : `look the customer up: kiloclaw-admin users find ${text}`,
+        : hint`look the customer up: ${command("users find", text)}`,
   });
 }
 
@@ -60,9 +61,15 @@ export async function resolveUser(api: Api, text: string): Promise<Subject> {
  * Finds the instance to act on: the one that was named, else the user's only active one. Nothing is guessed when there are
  * several.
  *
+ * @param named what to type to name one of several.
  * @throws CliError `not-found` or `ambiguous`
  */
-export async function resolveInstance(api: Api, subject: Subject, instanceId: string | undefined): Promise<Instance> {
+export async function resolveInstance(
+  api: Api,
+  subject: Subject,
+  instanceId: string | undefined,
+  named = (id: string): Hint => option("--instance", id),
+): Promise<Instance> {
   const who = subject.email ?? subject.userId;
   if (instanceId !== undefined) {
     if (!isUuid(instanceId)) throw new CliError("usage", `"${instanceId}" is not an instance ID (a UUID)`);
@@ -80,14 +87,13 @@ export async function resolveInstance(api: Api, subject: Subject, instanceId: st
   const [only] = instances;
   if (!only) {
     throw new CliError("not-found", `${who} has no active instance`, {
-      hint: `see what there was: kiloclaw-admin instances list --user ${who}`,
+      hint: hint`see what there was: ${command("instances list", { "--user": subject.userId })}`,
     });
   }
   if (instances.length === 1) return only;
   throw new CliError("ambiguous", `${who} has ${instances.length} active instances; name one`, {
-    hint: instances.map(
-      ({ id, organizationId }) =>
-        `--instance ${id}  (${organizationId ? `organization ${organizationId}` : "personal"})`,
+    hint: instances.map(({ id, organizationId }) =>
+      organizationId === null ? hint`personal: ${named(id)}` : hint`organization ${organizationId}: ${named(id)}`,
     ),
   });
 }
@@ -140,13 +146,15 @@ function theOne(text: string, found: readonly Run[]): Run {
   const [run] = found;
   if (!run) {
     throw new CliError("not-found", text === "@latest" ? "this user has no runs" : `no run has the ID ${text}`, {
-      hint: "see the runs there are: kiloclaw-admin runs list",
+      hint: hint`see the runs there are: ${command("runs list")}`,
     });
   }
   if (found.length === 1) return run;
   throw new CliError("ambiguous", `"${text}" is the beginning of ${found.length} run IDs`, {
     hint: [
-      ...found.slice(0, MOST_CANDIDATES).map(({ id, userEmail, status }) => `${id}  ${status}  ${userEmail ?? ""}`),
+      ...found
+        .slice(0, MOST_CANDIDATES)
+        .map(({ id, userEmail, status }) => hint`${id}  ${status}  ${userEmail ?? "-"}`),
       ...(found.length > MOST_CANDIDATES ? [`and ${found.length - MOST_CANDIDATES} more; --user narrows it down`] : []),
     ],
   });

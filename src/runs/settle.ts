@@ -2,7 +2,7 @@ import { ApiError } from "../api/api-error.ts";
 import type { Api } from "../api/api.ts";
 import { wait } from "../async/wait.ts";
 import { admin } from "../contract/procedures.ts";
-import { hint } from "../typed-command.ts";
+import { command, hint } from "../typed-command.ts";
 import { getInstance } from "./instances.ts";
 import { CONCURRENCY, pooled } from "./pool.ts";
 import { runRef } from "./run-ref.ts";
@@ -82,7 +82,7 @@ export function withoutStatus(error: unknown, run: Run): unknown {
       detail,
       hint: [
         "the controller on its machine is too old, or out of reach: the platform does not say which",
-        hint`see what can be known: kiloclaw-admin runs diagnose ${run.id}`,
+        hint`see what can be known: ${command("runs diagnose", run.id)}`,
       ],
       cause: error,
     },

@@ -4,6 +4,7 @@ import { ApiError } from "../api/api-error.ts";
 import type { Api } from "../api/api.ts";
 import { backoff } from "../api/retry.ts";
 import { CliError } from "../errors.ts";
+import { command, hint } from "../typed-command.ts";
 import { MAX_NOT_UNDERSTOOD } from "./cadence.ts";
 import { OutputCursor, type NewOutput } from "./output-cursor.ts";
 import type { Run } from "./run.ts";
@@ -130,7 +131,7 @@ export async function refuseIfMachineIsDown(api: Api, run: Run, signal?: AbortSi
   throw new CliError("conflict", `run ${run.id} cannot be followed: its instance is not running`, {
     hint: [
       "asking for its status now would mark the run failed for good; start the machine or destroy the instance first",
-      `see the instance: kiloclaw-admin instances show ${run.instanceId ?? ""}`.trimEnd(),
+      ...(run.instanceId === null ? [] : [hint`see the instance: ${command("instances show", run.instanceId)}`]),
     ],
   });
 }
@@ -146,13 +147,13 @@ export function stateAfter(error: unknown): "machine-down" | "given-up" | undefi
 function stopped(run: Run, error: ApiError): CliError {
   return new CliError(error.kind, `stopped watching run ${run.id}: ${error.message}; the run goes on`, {
     cause: error,
-    hint: [...error.hints, `then take it up again: kiloclaw-admin runs watch ${run.id}`],
+    hint: [...error.hints, hint`then take it up again: ${command("runs watch", run.id)}`],
   });
 }
 
 function gaveUp(run: Run, why: string, cause?: unknown): CliError {
   return new CliError("still-running", `stopped watching run ${run.id}: ${why}; the run goes on`, {
-    hint: `take it up again: kiloclaw-admin runs watch ${run.id}`,
+    hint: hint`take it up again: ${command("runs watch", run.id)}`,
     retryable: true,
     cause,
   });

@@ -1,6 +1,5 @@
 import { setImmediate } from "node:timers/promises";
 import { type OptionsToType, type Said } from "../typed-command.ts";
-import { withFlags } from "./commands.ts";
 import type { Host, TextSink } from "./host.ts";
 import type { Live } from "./live.ts";
 import type { TableFrame } from "./live-table.ts";
@@ -112,11 +111,7 @@ export class Output {
 
   /** A text with its commands as they have to be typed here. */
   typed(said: Said): string {
-    if (typeof said !== "string") return said.typed(this.#platformFlags);
-    return withFlags(
-      said,
-      Object.entries(this.#platformFlags).flatMap(([name, value]) => (value === undefined ? [] : [`${name} ${value}`])),
-    );
+    return typeof said === "string" ? said : said.typed(this.#platformFlags);
   }
 
   /** Writes one event of a stream as a JSON line, whatever machine format was asked for. */

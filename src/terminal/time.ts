@@ -26,18 +26,18 @@ export function formatAgo(then: Date, now: Date): string {
   return `${Math.floor(ms / DAY)}d ago`;
 }
 
-const UNITS = { ms: 1, s: SECOND, m: MINUTE, h: HOUR, d: DAY } as const;
+const UNITS = { ms: 1, s: SECOND, m: MINUTE, h: HOUR, d: DAY, w: 7 * DAY } as const;
 
 /**
- * Reads `90s`, `15m`, `2h`, `1d`, `500ms`, also joined (`1h30m`). A bare number counts seconds.
+ * Reads `90s`, `15m`, `2h`, `1d`, `2w`, `500ms`, also joined (`1h30m`). A bare number counts seconds.
  *
  * @returns milliseconds, or `undefined` when the text is not a length of time.
  */
 export function parseDuration(text: string): number | undefined {
   if (/^\d+(\.\d+)?$/.test(text)) return Number(text) * SECOND;
-  if (!/^(\d+(\.\d+)?(ms|s|m|h|d))+$/.test(text)) return undefined;
+  if (!/^(\d+(\.\d+)?(ms|s|m|h|d|w))+$/.test(text)) return undefined;
   let total = 0;
-  for (const [, amount, unit] of text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h|d)/g)) {
+  for (const [, amount, unit] of text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h|d|w)/g)) {
     total += Number(amount) * UNITS[unit as keyof typeof UNITS];
   }
   return total;

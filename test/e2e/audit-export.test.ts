@@ -98,7 +98,7 @@ describe("audit export", () => {
   it("is not for the screen, and empty where there is nothing", async () => {
     const { code, stdout, stderr } = await exported();
     expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
-    expect(stderr).toContain("kiloclaw-admin audit export -o csv");
+    expect(stderr).toContain("kiloclaw-admin audit export --output csv");
     expect((await exported("-o", "csv")).stdout).toBe(`${HEADER}\n`);
     expect((await exported("--json")).stdout).toBe("[]\n");
   });

@@ -175,7 +175,7 @@ describe("before anything is asked of the platform", () => {
     [{ user: ["a@x"], userColumn: "x" }, "usage", /^--user-column goes with --users-file only/],
     [{ user: ["a@x"], status: "failed" }, "usage", /^--status goes with --from-instances and --from-runs only/],
     [{ fromRuns: true, imageTag: "x" }, "usage", /^--image-tag goes with --from-instances only/],
-    [{ fromInstances: true, since: 1 }, "usage", /^--since goes with --from-runs only/],
+    [{ fromInstances: true, since: { agoMs: 1 } }, "usage", /^--since goes with --from-runs only/],
     [{ fromInstances: true }, "usage", /^--from-… without a filter means every customer/],
     [{ fromInstances: true, status: "failed" }, "usage", /^--status failed is not an instance's state/],
     [{ fromRuns: true, status: "suspended" }, "usage", /^--status suspended is not a run's status/],

@@ -196,7 +196,7 @@ describe("diagnose", () => {
     const none = await diagnose("--user", user);
     expect(none).toMatchObject({ code: 0, runId: null, verdict: "no-run" });
     expect(none.next[0]?.command).toMatch(
-      new RegExp(`^kiloclaw-admin runs start --user ${user} --instance \\S+ -p PROMPT$`),
+      new RegExp(`^kiloclaw-admin runs start --user 1000000\\S+ --instance \\S+ --prompt PROMPT$`),
     );
     expect(await desk.run(["runs", "diagnose", "--user", user, "-q"])).toEqual({ code: 0, stdout: "", stderr: "" });
     expect((await diagnose("--user", "plain@example.com")).verdict).toBe("no-run");

@@ -72,8 +72,10 @@ describe("filters", () => {
   it.each([
     [["--status", "lost"], "Allowed choices are running, completed, failed, cancelled"],
     [["--initiated-by", "nobody"], "Allowed choices are admin, user, me"],
-    [["--since", "yesterday"], "Give a length of time"],
-    [["--since", "0s"], "Give a length of time"],
+    [["--since", "yesterday"], "Give how long ago, with its unit"],
+    [["--since", "0s"], "Give how long ago, with its unit"],
+    [["--since", "1730000000"], "Give how long ago, with its unit"],
+    [["--since", "2026-02-30"], "There is no such day"],
     [["--limit", "0"], "whole number from 1"],
     [["--limit", "1.5"], "whole number from 1"],
     [["--user", "a@b.c", "--user", "d@e.f"], "given twice"],

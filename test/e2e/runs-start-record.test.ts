@@ -156,7 +156,7 @@ describe("a start whose end is unknown", () => {
     const id = await desk.startRun(user, LONG);
     const { code, stderr } = await desk.run(["runs", "cancel", id, "--yes"]);
     expect(code).toBe(0);
-    expect(stderr).toContain(`nobody knows its end: ${reconcile}`);
+    expect(stderr).toContain(`outcome unknown: ${reconcile}`);
   });
 
   it("is taken over by the same start, once its row is there", async () => {

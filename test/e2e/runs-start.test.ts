@@ -283,7 +283,7 @@ describe("refusals before anything is sent", () => {
     ["frank.none@example.com", 5, "has no active instance"],
     ["d0000000-0000-4000-8000-000000000004", 5, "was destroyed at 2026-05-20T08:00:00.000Z"],
     ["nobody@example.com", 5, 'no user has the e-mail address or ID "nobody@example.com"'],
-    ["alice", 5, "--user alice@example.com"],
+    ["alice", 5, "alice@example.com: --user c0000000-"],
     ["00000000-0000-4000-8000-000000000000", 5, "no user and no instance has the ID"],
   ])("%s: exit %i", async (user, exit, message) => {
     const { code, stdout, stderr } = await desk.run(["runs", "start", "-u", user, "-p", QUICK]);
@@ -296,7 +296,7 @@ describe("refusals before anything is sent", () => {
   it("lists both instances of a user with two, and takes none", async () => {
     const { code, stderr } = await desk.run(["runs", "start", "-u", "gina.multi@example.com", "-p", QUICK]);
     expect(code).toBe(5);
-    expect(stderr).toContain("--instance d0000000-0000-4000-8000-000000000006  (personal)");
+    expect(stderr).toContain("personal: --instance d0000000-0000-4000-8000-000000000006");
     expect(stderr).toContain("--instance d0000000-0000-4000-8000-000000000007  (organization ");
     expect(await sent()).toBe(0);
   });

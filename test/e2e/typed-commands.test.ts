@@ -2,7 +2,7 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { withFlags } from "../../src/terminal/commands.ts";
+import { saveToken } from "../../src/config/credentials.ts";
 import { openDesk, type Desk } from "../harness.ts";
 
 let desk: Desk;
@@ -10,9 +10,11 @@ beforeAll(async () => {
   desk = await openDesk();
   const config = { profiles: { staging: { host: desk.sandbox.url } } };
   await writeFile(join(desk.configDir, "config.json"), JSON.stringify(config));
+  // A platform that only a profile names gets the token that is stored for it.
+  await saveToken(desk.configDir, desk.sandbox.url, desk.sandbox.adminToken);
 });
 afterAll(() => desk.close());
-const env = { KILOCLAW_ADMIN_HOST: "" };
+const env = { KILOCLAW_ADMIN_HOST: "", KILOCLAW_ADMIN_TOKEN: "" };
 
 describe("with --profile", () => {
   it("notes, errors and answers name it", async () => {
@@ -39,25 +41,5 @@ describe("without", () => {
   it("they are as short as can be", async () => {
     const { stderr } = await desk.run(["runs", "show", "00000000-0000-4000-8000-000000000000"]);
     expect(stderr).toContain("kiloclaw-admin runs list");
-  });
-});
-
-describe("withFlags", () => {
-  const flags = ["--profile staging"];
-  it.each([
-    [
-      "a: kiloclaw-admin runs list\nb: kiloclaw-admin doctor",
-      "a: kiloclaw-admin --profile staging runs list\nb: kiloclaw-admin doctor",
-    ],
-    ["kiloclaw-admin auth login --profile other", "kiloclaw-admin auth login --profile other"],
-    [
-      "kiloclaw-admin runs reconcile --host https://a.example",
-      "kiloclaw-admin runs reconcile --host https://a.example",
-    ],
-    ["kiloclaw-admin config set profile default", "kiloclaw-admin config set profile default"],
-    ["kiloclaw-admin sandbox start --detach", "kiloclaw-admin sandbox start --detach"],
-  ])("%j", (text, typed) => {
-    expect(withFlags(text, flags)).toBe(typed);
-    expect(withFlags(text, [])).toBe(text);
   });
 });

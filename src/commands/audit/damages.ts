@@ -1,6 +1,7 @@
 import type { Context } from "../../context.ts";
 import { CliError } from "../../errors.ts";
 import type { JournalFile } from "../../journal/folder.ts";
+import { command, hint } from "../../typed-command.ts";
 
 /** The journals that could not be read to their end: said at once, and not forgotten at the end. */
 export class Damages {
@@ -23,7 +24,10 @@ export class Damages {
     if (!first) return;
     const what = more.length === 0 ? "a journal" : `${more.length + 1} journals`;
     throw new CliError("local-state", `this is not all: ${what} could not be read to the end`, {
-      hint: ["see which: kiloclaw-admin audit verify --offline", ...(more.length === 0 ? first.hints : [])],
+      hint: [
+        hint`see which: ${command("audit verify", { "--offline": true })}`,
+        ...(more.length === 0 ? first.hints : []),
+      ],
     });
   }
 }

@@ -6,13 +6,14 @@ import { compareWithPlatform } from "../../runs/audit-check.ts";
 import { ACCOUNT_FIELDS, accountsOf, type Account } from "../../runs/audit-export.ts";
 import { loggedOperations } from "../../runs/audit-operation.ts";
 import type { View } from "../../terminal/records.ts";
+import { command, hint } from "../../typed-command.ts";
 import { examples } from "../options.ts";
+import { instantOf, sinceOption, untilOption, type When } from "../when.ts";
 import { Damages } from "./damages.ts";
-import { sinceOption, untilOption } from "./since.ts";
 
 interface ExportOptions {
-  readonly since?: Date | undefined;
-  readonly until?: Date | undefined;
+  readonly since?: When | undefined;
+  readonly until?: When | undefined;
 }
 
 export function configure(command: Command, open: OpenContext): void {
@@ -33,16 +34,17 @@ export function configure(command: Command, open: OpenContext): void {
     .action(async (options) => exportAccounts(await open(), options));
 }
 
-async function exportAccounts(context: Context, { since, until }: ExportOptions): Promise<void> {
+async function exportAccounts(context: Context, options: ExportOptions): Promise<void> {
   const { output, paths } = context;
   output.expect(accountView);
   if (output.format === "table") {
     throw new CliError("usage", "an export is for another program: say in which format", {
-      hint: ["kiloclaw-admin audit export -o csv", "to read it here: kiloclaw-admin audit log"],
+      hint: [command("audit export", { "--output": "csv" }), hint`to read it here: ${command("audit log")}`],
     });
   }
   const api = await context.api();
   const [{ origin }, { userId: adminId }] = await Promise.all([context.target(), context.me()]);
+  const [since, until] = [options.since, options.until].map((when) => when && instantOf(when, api.clock));
   const damages = new Damages(output);
   const read = () => loggedOperations(paths.state, { origin }, damages);
   const progress = await output.busy("asking the platform");

@@ -13,13 +13,14 @@ import {
 } from "../../runs/audit.ts";
 import { resolveRuns, resolveUser } from "../../runs/resolve.ts";
 import type { View } from "../../terminal/records.ts";
+import { command } from "../../typed-command.ts";
 import { examples, limitOption, once, userOption } from "../options.ts";
-import { sinceOption } from "./since.ts";
+import { instantOf, sinceOption, type When } from "../when.ts";
 
 interface ListOptions {
   readonly user?: string | undefined;
   readonly run?: string | undefined;
-  readonly since?: Date | undefined;
+  readonly since?: When | undefined;
   readonly limit: number;
 }
 
@@ -52,9 +53,9 @@ async function list({ api: open, output }: Pick<Context, "api" | "output">, opti
       "the platform keeps its audit log by user: say whose records, of which run, or since when",
       {
         hint: [
-          "kiloclaw-admin audit list --user USER",
-          "kiloclaw-admin audit list --run RUN",
-          "kiloclaw-admin audit list --since 1d",
+          command("audit list", { "--user": "USER" }),
+          command("audit list", { "--run": "RUN" }),
+          command("audit list", { "--since": "1d" }),
         ],
       },
     );
@@ -65,7 +66,9 @@ async function list({ api: open, output }: Pick<Context, "api" | "output">, opti
   if (cut.length > 0 && records.length <= limit) output.warn(cutWarning(cut));
 }
 
-async function find(api: Api, { user, run: runId, since }: ListOptions): Promise<AuditRecords> {
+async function find(api: Api, { user, run: runId, since: when }: ListOptions): Promise<AuditRecords> {
+  let at: Date | undefined;
+  const since = when && (() => (at ??= instantOf(when, api.clock)));
   const subject = user === undefined ? undefined : await resolveUser(api, user);
   const [run] = runId === undefined ? [] : await resolveRuns(api, [runId], { subject });
   const userId = subject?.userId ?? run?.userId;

@@ -5,9 +5,9 @@ import { loggedOperations, OPERATION_FIELDS, type LoggedOperation } from "../../
 import { resolveUser } from "../../runs/resolve.ts";
 import type { View } from "../../terminal/records.ts";
 import { examples, once } from "../options.ts";
+import { instantOf, sinceOption, untilOption, type When } from "../when.ts";
 import { Damages } from "./damages.ts";
 import { rawRecords, recordView } from "./raw-records.ts";
-import { sinceOption, untilOption } from "./since.ts";
 
 interface LogOptions {
   readonly user?: string | undefined;
@@ -17,8 +17,8 @@ interface LogOptions {
   readonly ticket?: string | undefined;
   readonly action?: string | undefined;
   readonly origin?: string | undefined;
-  readonly since?: Date | undefined;
-  readonly until?: Date | undefined;
+  readonly since?: When | undefined;
+  readonly until?: When | undefined;
   readonly open?: true | undefined;
   readonly records?: true | undefined;
 }
@@ -59,7 +59,9 @@ function idStart(text: string, previous: string | undefined): string {
 
 async function log(context: Context, options: LogOptions): Promise<void> {
   const { output } = context;
-  const { records, user, run, instance, op, ticket, action, origin, since, until, open } = options;
+  const { records, user, run, instance, op, ticket, action, origin, open } = options;
+  // The journal's times are this machine's.
+  const [since, until] = [options.since, options.until].map((when) => when && instantOf(when));
   if (records) output.expect(recordView);
   else output.expect(operationView);
   const userId = await userIdOf(context, user);

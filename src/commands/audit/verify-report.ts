@@ -2,6 +2,7 @@ import type { Context } from "../../context.ts";
 import type { Verification } from "../../journal/scan.ts";
 import type { Check } from "../../runs/audit-check.ts";
 import type { View } from "../../terminal/records.ts";
+import { command, hint, type Said } from "../../typed-command.ts";
 
 /** A journal or an operation, as it was found to be. */
 export interface Verified {
@@ -83,21 +84,21 @@ export function summary(rows: readonly Verified[], offline: boolean): string {
   return offline ? `${line("journal")}; not compared with the platform` : `${line("journal")}\n${line("operation")}`;
 }
 
-export function advice(findings: readonly Verified[]): string[] {
+export function advice(findings: readonly Verified[]): Said[] {
   const has = (verdict: Verified["verdict"]) => findings.some((finding) => finding.verdict === verdict);
   return [
     ...(has("damaged") ? ["a damaged journal: restore it from a backup; what it had shows as not in the journal"] : []),
-    ...(has("open") ? ["what is open: kiloclaw-admin runs reconcile"] : []),
+    ...(has("open") ? [hint`what is open: ${command("runs reconcile")}`] : []),
     ...(has("not-in-journal")
       ? [
-          "not in the journal: see what it was: kiloclaw-admin runs show RUN",
+          hint`not in the journal: see what it was: ${command("runs show", "RUN")}`,
           "what was before this machine had a journal is left out with --since DATE",
         ]
       : []),
     ...(has("no-audit-record")
-      ? ["no audit record: the platform may have failed to write it; see the run: kiloclaw-admin runs show RUN"]
+      ? [hint`no audit record: the platform may have failed to write it; see the run: ${command("runs show", "RUN")}`]
       : []),
-    ...(has("mismatch") ? ["a mismatch: kiloclaw-admin audit log --records --op OPERATION"] : []),
+    ...(has("mismatch") ? [hint`a mismatch: ${command("audit log", { "--records": true, "--op": "OPERATION" })}`] : []),
   ];
 }
 

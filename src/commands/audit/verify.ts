@@ -11,7 +11,7 @@ import { compareWithPlatform } from "../../runs/audit-check.ts";
 import { MOST_AUDIT_RECORDS } from "../../runs/audit.ts";
 import { loggedOperations } from "../../runs/audit-operation.ts";
 import { examples } from "../options.ts";
-import { sinceOption } from "./since.ts";
+import { instantOf, sinceOption, type When } from "../when.ts";
 import {
   advice,
   count,
@@ -24,7 +24,7 @@ import {
 } from "./verify-report.ts";
 
 interface VerifyOptions {
-  readonly since?: Date | undefined;
+  readonly since?: When | undefined;
   readonly offline?: true | undefined;
 }
 
@@ -89,19 +89,20 @@ async function verify(context: Context, { since, offline }: VerifyOptions): Prom
 async function compare(
   { output, paths, target, me }: Context,
   api: Api,
-  since: Date | undefined,
+  since: When | undefined,
   elsewhere: Set<string>,
 ): Promise<Verified[]> {
   const [{ origin }, { userId: adminId }] = await Promise.all([target(), me()]);
   if (adminId === undefined) {
     output.warn("the platform does not say who you are: what the journal has not is not looked for");
   }
+  const from = since && instantOf(since, api.clock);
   async function* read() {
     // What is damaged is a finding already.
     for await (const operation of loggedOperations(paths.state, {}, { onDamaged: () => undefined })) {
       if (platformOf(operation.origin) === platformOf(origin)) yield operation;
-      else if (since === undefined || operation.at >= since) elsewhere.add(operation.op);
+      else if (from === undefined || operation.at >= from) elsewhere.add(operation.op);
     }
   }
-  return (await compareWithPlatform(api, { read, adminId, since })).map((check) => verifiedOperation(check));
+  return (await compareWithPlatform(api, { read, adminId, since: from })).map((check) => verifiedOperation(check));
 }

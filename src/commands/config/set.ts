@@ -14,6 +14,7 @@ import {
 import type { Context } from "../../context.ts";
 import { CliError } from "../../errors.ts";
 import type { OpenContext } from "../../program.ts";
+import { command, hint } from "../../typed-command.ts";
 import { examples } from "../options.ts";
 import { profileWords, readKey, refuseHostFlag, settingsHelp, warnIfHidden } from "./shared.ts";
 
@@ -60,7 +61,7 @@ async function set(context: Pick<Context, "output" | "paths" | "settings">, keyT
     output.success(
       isNew ? `made profile "${name}" for ${String(value)}` : `${key} of ${profileWords(name)} is now ${String(value)}`,
     );
-    if (isNew) output.note(`log in there: kiloclaw-admin auth login --profile ${name}`);
+    if (isNew) output.note(hint`log in there: ${command("auth login", { "--profile": name })}`);
   }
   warnIfHidden(context, settings, key);
 }
@@ -80,7 +81,7 @@ function requireProfile({ profiles }: Settings, name: string): void {
   throw new CliError("usage", `there is no profile "${name}"`, {
     hint: [
       `profiles: ${profiles.join(", ")}`,
-      `a host makes it: kiloclaw-admin config set host https://… --profile ${name}`,
+      hint`a host makes it: ${command("config set", "host", "HOST", { "--profile": name })}`,
     ],
   });
 }

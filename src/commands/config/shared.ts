@@ -2,6 +2,7 @@
 import { DEFAULT_PROFILE, isKey, KEYS, settingOf, type Key, type Settings } from "../../config/settings.ts";
 import type { Context } from "../../context.ts";
 import { CliError } from "../../errors.ts";
+import { command, hint } from "../../typed-command.ts";
 
 /** @throws CliError `usage` that lists the settings there are. */
 export function readKey(text: string): Key {
@@ -17,7 +18,7 @@ export function readKey(text: string): Key {
 export function refuseHostFlag(settings: Settings): void {
   if (settings.get("host").from !== "flag") return;
   throw new CliError("usage", "--host names no profile to change", {
-    hint: "name the profile: --profile NAME; see which has that host: kiloclaw-admin auth status",
+    hint: hint`name the profile: --profile NAME; see which has that host: ${command("auth status")}`,
   });
 }
 

@@ -4,6 +4,7 @@ import { DEFAULT_PROFILE, isGlobal, type Config, type Key, type Profile } from "
 import type { Context } from "../../context.ts";
 import { CliError } from "../../errors.ts";
 import type { OpenContext } from "../../program.ts";
+import { command, hint } from "../../typed-command.ts";
 import { examples } from "../options.ts";
 import { profileWords, readKey, refuseHostFlag, settingsHelp, warnIfHidden } from "./shared.ts";
 
@@ -61,8 +62,8 @@ function removeKey(config: Config, name: string, key: Key): Change {
   if (key === "host" && name !== DEFAULT_PROFILE && left.length > 0) {
     throw new CliError("usage", `without its host, ${profileWords(name)} would lead to the published platform`, {
       hint: [
-        `give it another one: kiloclaw-admin config set host https://… --profile ${name}`,
-        `or remove the whole profile: kiloclaw-admin config unset --all --profile ${name}`,
+        hint`give it another one: ${command("config set", "host", "HOST", { "--profile": name })}`,
+        hint`or remove the whole profile: ${command("config unset", { "--all": true, "--profile": name })}`,
       ],
     });
   }
@@ -76,7 +77,7 @@ function removeProfile(config: Config, name: string): Change {
   }
   if (config.profile === name) {
     throw new CliError("usage", `${profileWords(name)} is the one that is used where none is named`, {
-      hint: `choose another one first: kiloclaw-admin config set profile ${DEFAULT_PROFILE}`,
+      hint: hint`choose another one first: ${command("config set", "profile", DEFAULT_PROFILE)}`,
     });
   }
   const { [name]: _removed, ...profiles } = config.profiles;

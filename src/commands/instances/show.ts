@@ -3,6 +3,7 @@ import type { Context } from "../../context.ts";
 import type { OpenContext } from "../../program.ts";
 import { getInstance } from "../../runs/instances.ts";
 import { resolveInstance, resolveUser } from "../../runs/resolve.ts";
+import { command, hint } from "../../typed-command.ts";
 import { examples } from "../options.ts";
 import { instanceView } from "./view.ts";
 
@@ -22,9 +23,10 @@ export function configure(command: Command, open: OpenContext): void {
 async function show({ api: open, output }: Pick<Context, "api" | "output">, name: string): Promise<void> {
   const api = await open();
   const subject = await resolveUser(api, name);
-  const { id } = subject.instance ?? (await resolveInstance(api, subject, undefined));
+  const { id } =
+    subject.instance ?? (await resolveInstance(api, subject, undefined, (one) => command("instances show", one)));
   const instance = await getInstance(api, id);
   await output.item(instance, instanceView);
   if (instance.machineStatusError) output.warn(`the machine's status is not known: ${instance.machineStatusError}`);
-  if (output.format === "table") output.note(`its runs: kiloclaw-admin runs list --instance ${id}`);
+  if (output.format === "table") output.note(hint`its runs: ${command("runs list", { "--instance": id })}`);
 }

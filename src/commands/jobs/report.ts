@@ -9,6 +9,7 @@ import { writeWholeFile } from "../../files/whole-file.ts";
 import type { OpenContext } from "../../program.ts";
 import { sanitizeLine } from "../../terminal/sanitize.ts";
 import { formatDuration } from "../../terminal/time.ts";
+import { command, hint } from "../../typed-command.ts";
 import { examples } from "../options.ts";
 import { itemView, jobArgument } from "../job-view.ts";
 import { groupView, reportView } from "./report-view.ts";
@@ -84,7 +85,10 @@ async function summary(output: Context["output"], report: Report): Promise<void>
   output.line("");
   await output.list(open.slice(0, MOST_ROWS), itemView, "");
   const more = open.length - MOST_ROWS;
-  if (more > 0) output.note(`and ${more} more that need somebody: kiloclaw-admin jobs report ${report.job.id} -o csv`);
+  if (more > 0)
+    output.note(
+      hint`and ${more} more that need attention: ${command("jobs report", report.job.id, { "--output": "csv" })}`,
+    );
 }
 
 type Target = { readonly path: string } | "standard output";

@@ -15,6 +15,7 @@ import { systemFiles } from "../../journal/file-layer.ts";
 import { openPath } from "../../journal/folder.ts";
 import type { Ledger } from "../../journal/ledger.ts";
 import type { OpenContext } from "../../program.ts";
+import { command, hint } from "../../typed-command.ts";
 import {
   concurrencyOption,
   detachOption,
@@ -82,7 +83,7 @@ async function resume(context: Context, id: string, options: ResumeOptions): Pro
   const place = await context.target();
   if (platformOf(origin) !== platformOf(place.origin)) {
     throw new CliError("usage", `job ${file.id} is of ${origin}, not of ${place.origin}; nothing was sent`, {
-      hint: `kiloclaw-admin jobs resume ${file.id} --profile ${profile}`,
+      hint: command("jobs resume", file.id, { "--profile": profile }),
     });
   }
   const why = await whyOf(context, {
@@ -134,8 +135,8 @@ async function refuseIfChanged({ output }: Pick<Context, "output">, { plan: { so
   if (createHash("sha256").update(bytes).digest("hex") === source.sha256) return;
   throw new CliError("usage", `${source.path} has changed since the job was planned; nothing was sent`, {
     hint: [
-      `to go on with the targets as they were planned: kiloclaw-admin jobs resume ${facts.id} --as-planned`,
-      `or begin a new job with the file as it is: kiloclaw-admin runs start --users-file ${source.path}`,
+      hint`to go on with the targets as they were planned: ${command("jobs resume", facts.id, { "--as-planned": true })}`,
+      hint`or begin a new job with the file as it is: ${command("runs start", { "--users-file": source.path })}`,
     ],
   });
 }

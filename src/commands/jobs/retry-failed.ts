@@ -7,6 +7,7 @@ import { PromptTemplate } from "../../bulk/prompt-template.ts";
 import type { Context } from "../../context.ts";
 import { CliError } from "../../errors.ts";
 import type { OpenContext } from "../../program.ts";
+import { command, hint } from "../../typed-command.ts";
 import { expectCountOption } from "../confirm-many.ts";
 import {
   canaryOption,
@@ -92,13 +93,13 @@ async function retryFailed(context: Context, id: string, options: RetryOptions):
   const entries = items.flatMap((item): PlacedEntry[] => (states.includes(item.state) ? placed(item) : []));
   if (entries.length === 0) {
     throw new CliError("not-found", `job ${facts.id} has no target that is ${states.join(", ")}`, {
-      hint: `see what became of each: kiloclaw-admin jobs report ${facts.id}`,
+      hint: hint`see what became of each: ${command("jobs report", facts.id)}`,
     });
   }
   const place = await context.target();
   if (platformOf(facts.origin) !== platformOf(place.origin)) {
     throw new CliError("usage", `job ${facts.id} is of ${facts.origin}, not of ${place.origin}; nothing was sent`, {
-      hint: `kiloclaw-admin jobs retry-failed ${facts.id} --profile ${facts.profile}`,
+      hint: command("jobs retry-failed", facts.id, { "--profile": facts.profile }),
     });
   }
   const settings = jobSettings(options, host.stdout.isTTY === true, before);

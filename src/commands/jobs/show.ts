@@ -3,6 +3,7 @@ import { loadJob } from "../../bulk/job.ts";
 import { summarize } from "../../bulk/summary.ts";
 import type { Context } from "../../context.ts";
 import type { OpenContext } from "../../program.ts";
+import { command, hint } from "../../typed-command.ts";
 import { settingsWords } from "../job-options.ts";
 import { jobArgument, summaryView } from "../job-view.ts";
 import { examples } from "../options.ts";
@@ -36,6 +37,6 @@ async function show({ output, paths }: Context, id: string): Promise<void> {
     }[plan.source.kind];
   output.note(`its targets came from ${from}`);
   if (facts.state === "stopped" || facts.state === "open")
-    output.note(`go on with it: kiloclaw-admin jobs resume ${facts.id}`);
-  output.note(`the whole of it: kiloclaw-admin jobs report ${facts.id}`);
+    output.note(hint`resume it: ${command("jobs resume", facts.id)}`);
+  output.note(hint`the whole of it: ${command("jobs report", facts.id)}`);
 }

@@ -12,11 +12,12 @@ import { CONCURRENCY, pooled, whileGoing } from "../../runs/pool.ts";
 import { resolveRuns, resolveUser } from "../../runs/resolve.ts";
 import type { Run } from "../../runs/run.ts";
 import { settleRuns } from "../../runs/settle.ts";
-import { hint, option } from "../../typed-command.ts";
+import { command, hint, option } from "../../typed-command.ts";
 import { examples, instanceOption, reasonOption, ticketOption, userOption, yesOption } from "../options.ts";
+import { sinceOption } from "../when.ts";
 import { whyOf } from "../why.ts";
 import { confirmMany, expectCountOption } from "../confirm-many.ts";
-import { initiatedByOption, resolveFilter, searchOption, sinceOption, type FilterOptions } from "./filter.ts";
+import { initiatedByOption, resolveFilter, searchOption, type FilterOptions } from "./filter.ts";
 import { sayWhatIsOpen } from "./say-open.ts";
 import { runCount, runStatusWord, runTook, runView, targetLines } from "./view.ts";
 
@@ -39,7 +40,7 @@ export function configure(command: Command, open: OpenContext): void {
     .option("--running", "all runs in progress that pass the filters")
     .addOption(initiatedByOption())
     .addOption(searchOption())
-    .addOption(sinceOption())
+    .addOption(sinceOption("only runs started since"))
     .addOption(yesOption())
     .addOption(expectCountOption())
     .option("--force", "also where the machine is down, which loses the run's outcome")
@@ -103,7 +104,7 @@ async function cancel(context: Context, ids: readonly string[], options: CancelO
   if ((runs.length === 1 || nothingSent) && failures[0]) throw failures[0];
   if (failed > 0) {
     throw new CliError("partial", `${failed} of ${runCount(runs.length)} could not be cancelled`, {
-      hint: "each is named above; look at one: kiloclaw-admin runs diagnose RUN",
+      hint: hint`each is named above; look at one: ${command("runs diagnose", "RUN")}`,
     });
   }
 }
@@ -236,7 +237,7 @@ async function cancelOne(
   sayResult(output, cancelled);
   if (kept?.problem != null) {
     output.warn(`its output is kept in ${kept.path} only, which the system may remove: ${kept.problem}`);
-  } else if (kept) output.note(`its output is kept: kiloclaw-admin runs logs ${run.id}  (${kept.path})`);
+  } else if (kept) output.note(hint`its output is kept in ${kept.path}: ${command("runs logs", run.id)}`);
   return cancelled.run;
 }
 
@@ -246,8 +247,8 @@ function sayResult(output: Context["output"], { run, alreadyEnded }: Cancellatio
   if (run.status === "running") {
     throw new CliError("still-running", `run ${run.id} is still running: the platform did not cancel it`, {
       hint: [
-        `try again: kiloclaw-admin runs cancel ${run.id}`,
-        `or see what is going on: kiloclaw-admin runs diagnose ${run.id}`,
+        hint`try again: ${command("runs cancel", run.id)}`,
+        hint`or see what is going on: ${command("runs diagnose", run.id)}`,
       ],
       retryable: true,
     });
@@ -292,8 +293,8 @@ async function chooseRuns(
   if (!all && user === undefined && instance === undefined) {
     throw new CliError("usage", "say which runs to cancel", {
       hint: [
-        "kiloclaw-admin runs cancel RUN",
-        "kiloclaw-admin runs cancel --user USER",
+        command("runs cancel", "RUN"),
+        command("runs cancel", { "--user": "USER" }),
         ...(narrowed ? ["or all that pass the filters, of every customer: add --running"] : []),
       ],
     });
@@ -305,6 +306,6 @@ async function chooseRuns(
   const { subject } = resolved;
   const who = subject && !narrowed ? `${subject.email ?? subject.userId} has no run in progress` : undefined;
   throw new CliError("not-found", who ?? "no run in progress passes the filters", {
-    hint: `see the runs there were: kiloclaw-admin runs list${user === undefined ? "" : ` --user ${user}`}`,
+    hint: hint`see the runs there were: ${command("runs list", { "--user": subject?.userId })}`,
   });
 }

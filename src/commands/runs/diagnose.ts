@@ -13,6 +13,7 @@ import { initiator, type Run } from "../../runs/run.ts";
 import type { Detail, View, When } from "../../terminal/records.ts";
 import type { Color } from "../../terminal/paint.ts";
 import { formatAgo, formatDuration } from "../../terminal/time.ts";
+import { command, hint, plain } from "../../typed-command.ts";
 import { duration, examples, instanceOption, userOption } from "../options.ts";
 import { promptLine, runColor, runStatusWord } from "./view.ts";
 
@@ -53,7 +54,8 @@ export function configure(command: Command, open: OpenContext): void {
 }
 
 /** The names are the JSON output's. */
-interface Diagnosis extends Judgement {
+interface Diagnosis extends Omit<Judgement, "next"> {
+  readonly next: readonly { readonly what: string; readonly command: string }[];
   readonly runId: string | null;
   readonly evidence: Evidence;
 }
@@ -117,7 +119,7 @@ async function ask(api: Api, id: string | undefined, { user, instance }: Diagnos
   }
   if (!subject) {
     throw new CliError("usage", "say which run to diagnose", {
-      hint: ["kiloclaw-admin runs diagnose RUN", "kiloclaw-admin runs diagnose --user USER"],
+      hint: [command("runs diagnose", "RUN"), command("runs diagnose", { "--user": "USER" })],
     });
   }
   const { userId, email } = subject;
@@ -133,7 +135,7 @@ async function ask(api: Api, id: string | undefined, { user, instance }: Diagnos
     throw new CliError("ambiguous", `${who} has several runs that are shown as running; name one`, {
       hint: running.map(
         (run) =>
-          `kiloclaw-admin runs diagnose ${run.id}  (${formatAgo(run.startedAt, new Date())}, ${promptLine(run).slice(0, 40)})`,
+          hint`${plain(formatAgo(run.startedAt, new Date()))}, ${promptLine(run).slice(0, 40)}: ${command("runs diagnose", run.id)}`,
       ),
     });
   }

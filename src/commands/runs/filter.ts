@@ -6,7 +6,8 @@ import type { RunStatus } from "../../contract/procedures.ts";
 import { CliError } from "../../errors.ts";
 import type { RunFilter } from "../../runs/list.ts";
 import { isUuid, resolveUser } from "../../runs/resolve.ts";
-import { duration } from "../options.ts";
+import { command, hint } from "../../typed-command.ts";
+import { instantOf, type When } from "../when.ts";
 
 export const initiatedByOption = () =>
   new Option("--initiated-by <who>", "only runs started by an admin, by the customer, or by you").choices([
@@ -18,16 +19,13 @@ export const initiatedByOption = () =>
 export const searchOption = () =>
   new Option("-S, --search <text>", "only runs with this text in e-mail, prompt or instance ID");
 
-export const sinceOption = () =>
-  new Option("--since <time>", "only runs started in the last 30m, 2h, 1d …").argParser(duration);
-
 export interface FilterOptions {
   readonly user?: string | undefined;
   readonly instance?: string | undefined;
   readonly status?: RunStatus | undefined;
   readonly initiatedBy?: "admin" | "user" | "me" | undefined;
   readonly search?: string | undefined;
-  readonly since?: number | undefined;
+  readonly since?: When | undefined;
 }
 
 /**
@@ -42,6 +40,7 @@ export async function resolveFilter({ me }: Pick<Context, "me">, api: Api, optio
   }
   const subject = user === undefined ? undefined : await resolveUser(api, user);
   const { instance = subject?.instance?.id } = options;
+  let at: Date | undefined;
   return {
     subject,
     instanceId: instance?.toLowerCase(),
@@ -49,7 +48,8 @@ export async function resolveFilter({ me }: Pick<Context, "me">, api: Api, optio
     initiatedBy: initiatedBy === "me" ? "admin" : initiatedBy,
     adminId: initiatedBy === "me" ? await myId(me) : undefined,
     search,
-    since: since === undefined ? undefined : new Date(Date.now() - since),
+    // Not before the platform has answered: it is counted back from now on its clock.
+    since: since === undefined ? undefined : () => (at ??= instantOf(since, api.clock)),
   };
 }
 
@@ -57,6 +57,6 @@ async function myId(me: Context["me"]): Promise<string> {
   const { userId } = await me();
   if (userId !== undefined) return userId;
   throw new CliError("auth", "the platform does not say who you are, so your own runs cannot be told from others'", {
-    hint: "see why: kiloclaw-admin auth status",
+    hint: hint`see why: ${command("auth status")}`,
   });
 }

@@ -5,6 +5,7 @@ import type { Run } from "../../runs/run.ts";
 import { UNSTORABLE } from "../../runs/settle.ts";
 import { stateAfter, watchRun, type WatchEvent } from "../../runs/watch.ts";
 import { formatDuration } from "../../terminal/time.ts";
+import { command, hint, type Hint, plain } from "../../typed-command.ts";
 import { OnEnd } from "../on-end.ts";
 import { promptLine, runColor, runTook, targetLines } from "./view.ts";
 
@@ -51,7 +52,7 @@ export async function followRun(
     await hook?.drained();
   }
   if (!ended && asked.aborted) {
-    output.note(`stopped watching; the run goes on. Take it up again: kiloclaw-admin runs watch ${run.id}`);
+    output.note(hint`stopped watching; the run goes on. Take it up again: ${command("runs watch", run.id)}`);
   }
   return ended;
 }
@@ -103,7 +104,7 @@ async function showEvents(
         case "output":
           if (event.leftOut) {
             const lines = `${event.gap ? "at least " : ""}${event.leftOut} earlier ${event.leftOut === 1 ? "line" : "lines"}`;
-            output.note(`${lines} left out; see them: kiloclaw-admin runs logs ${run.id}`);
+            output.note(hint`${plain(lines)} left out; see them: ${command("runs logs", run.id)}`);
           }
           // An output that repeats itself would have it said at each poll.
           if (event.gap && !gap && !event.leftOut)
@@ -184,7 +185,7 @@ function sayEnd(output: Context["output"], event: EndEvent): void {
   const [head, next] = endWords(run);
   output.headline(runColor(run), head, `run ${run.id} after ${runTook(run)}${exitWords(event)}${lost}`);
   if (unstorable) output.note(`${UNSTORABLE}: its row stays \`running\`, which keeps no start out`);
-  output.note(`${next} ${run.id}`);
+  output.note(next);
 }
 
 /** How the run's process ended. */
@@ -196,13 +197,13 @@ function exitWords({ run: { exitCode, status, outcomeUnknown }, output }: EndEve
 }
 
 /** What became of a run, and what to type next. */
-function endWords({ status, outcomeUnknown }: Run): readonly [head: string, next: string] {
-  if (outcomeUnknown) return ["? outcome unknown", "what can still be found out: kiloclaw-admin runs diagnose"];
-  const again = "its output again: kiloclaw-admin runs logs";
-  const words: Record<Run["status"], readonly [head: string, next: string]> = {
+function endWords({ id, status, outcomeUnknown }: Run): readonly [head: string, next: Hint] {
+  if (outcomeUnknown) return ["? outcome unknown", hint`what can still be found out: ${command("runs diagnose", id)}`];
+  const again = hint`its output again: ${command("runs logs", id)}`;
+  const words: Record<Run["status"], readonly [head: string, next: Hint]> = {
     completed: ["✓ completed", again],
     failed: ["✗ failed", again],
-    cancelled: ["■ cancelled", "its output, if it was kept here: kiloclaw-admin runs logs"],
+    cancelled: ["■ cancelled", hint`its output, if it was kept here: ${command("runs logs", id)}`],
     running: ["running", again],
   };
   return words[status];

@@ -4,6 +4,7 @@ import { CliError } from "../../errors.ts";
 import { initiator, type Run } from "../../runs/run.ts";
 import { watchRun } from "../../runs/watch.ts";
 import { formatAgo, formatDuration } from "../../terminal/time.ts";
+import { command, hint } from "../../typed-command.ts";
 import type { FollowOptions } from "./follow.ts";
 import { promptLine, runStatusWord, runTook } from "./view.ts";
 
@@ -94,7 +95,7 @@ export function conflict(inTheWay: InTheWay): CliError {
     {
       hint: [
         `started by ${initiator(run)} ${formatAgo(run.startedAt, new Date())}, with ${promptWords(inTheWay)}`,
-        `follow it: kiloclaw-admin runs watch ${run.id}`,
+        hint`follow it: ${command("runs watch", run.id)}`,
       ],
       retryable: true,
       sent,

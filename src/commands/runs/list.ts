@@ -7,7 +7,8 @@ import { listRuns } from "../../runs/list.ts";
 import type { Run } from "../../runs/run.ts";
 import { settleRuns, UNSTORABLE } from "../../runs/settle.ts";
 import { examples, instanceOption, intervalOption, limitOption, timeoutOption, userOption } from "../options.ts";
-import { initiatedByOption, resolveFilter, searchOption, sinceOption, type FilterOptions } from "./filter.ts";
+import { sinceOption } from "../when.ts";
+import { initiatedByOption, resolveFilter, searchOption, type FilterOptions } from "./filter.ts";
 import { runCount, runView } from "./view.ts";
 
 interface ListOptions extends FilterOptions {
@@ -25,7 +26,7 @@ export function configure(command: Command, open: OpenContext): void {
     .addOption(new Option("-s, --status <status>", "only runs with this status").choices(runStatus.options))
     .addOption(initiatedByOption())
     .addOption(searchOption())
-    .addOption(sinceOption())
+    .addOption(sinceOption("only runs started since"))
     .addOption(limitOption(30))
     .option("--no-refresh", "show what is recorded, without asking about runs that are shown as running")
     .addOption(

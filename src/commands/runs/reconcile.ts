@@ -11,7 +11,7 @@ import type { OpenContext } from "../../program.ts";
 import { isStart, reconcileCancel, reconcileStarts, type OpenStart } from "../../runs/open-intents.ts";
 import { LOOK_LONGER_MS } from "../../runs/reconcile.ts";
 import type { View, When } from "../../terminal/records.ts";
-import { hint } from "../../typed-command.ts";
+import { command, hint } from "../../typed-command.ts";
 import { examples, reasonOption, ticketOption, yesOption } from "../options.ts";
 import { confirmSetAside } from "../set-aside.ts";
 import { whyOf } from "../why.ts";
@@ -224,7 +224,7 @@ async function choose(
   if (ids.length === 0) {
     const elsewhere = new Set(everywhere.map(({ intent }) => intent.origin).filter((origin) => !isHere(origin)));
     for (const origin of elsewhere) {
-      output.note(`more is open at ${origin}: kiloclaw-admin runs reconcile --host ${origin}`);
+      output.note(hint`more is open at ${origin}: ${command("runs reconcile", { "--host": origin })}`);
     }
     return here;
   }
@@ -234,7 +234,7 @@ async function choose(
     if (!one && claims.some(({ op }) => isNamed(op, id))) return [];
     if (!one || id.length < 8) {
       throw new CliError("not-found", `no open operation has the ID ${id}`, {
-        hint: "see what is open: kiloclaw-admin runs reconcile --dry-run",
+        hint: hint`see what is open: ${command("runs reconcile", { "--dry-run": true })}`,
       });
     }
     if (found.length > 1) {
@@ -247,7 +247,7 @@ async function choose(
       "usage",
       `operation ${one.intent.op} was sent to ${one.intent.origin}, not to ${ledger.origin}`,
       {
-        hint: `kiloclaw-admin runs reconcile ${id} --host ${one.intent.origin}`,
+        hint: command("runs reconcile", id, { "--host": one.intent.origin }),
       },
     );
   });

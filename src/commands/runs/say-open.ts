@@ -2,6 +2,7 @@ import type { Context } from "../../context.ts";
 import { CliError } from "../../errors.ts";
 import type { Ledger } from "../../journal/ledger.ts";
 import type { Run } from "../../runs/run.ts";
+import { command, hint, plain } from "../../typed-command.ts";
 
 /**
  * Says which operations on the runs' instances nobody knows the end of, before more is changed there. A journal that cannot be
@@ -24,7 +25,7 @@ export async function sayWhatIsOpen(
     output.warn(
       writer
         ? `${what} and is under way (process ${writer.pid})`
-        : `${what}, and nobody knows its end: kiloclaw-admin runs reconcile ${intent.op}`,
+        : hint`${plain(what)}, outcome unknown: ${command("runs reconcile", intent.op)}`,
     );
   }
 }

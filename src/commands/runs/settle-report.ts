@@ -4,6 +4,7 @@ import type { Run } from "../../runs/run.ts";
 import type { Settlement } from "../../runs/settle.ts";
 import type { View } from "../../terminal/records.ts";
 import type { Color } from "../../terminal/paint.ts";
+import { command, hint, type OptionsToType } from "../../typed-command.ts";
 import { runCount } from "./view.ts";
 
 /** A run as settling left it. The names are the JSON output's. */
@@ -111,7 +112,7 @@ export class SettleReport {
    * @param whose the options that picked the runs.
    * @throws CliError `partial` when there are some that nobody could ask about.
    */
-  throwIfPartial(whose: string): void {
+  throwIfPartial(whose: OptionsToType): void {
     const leftAlone = this.#counts.get("left-alone") ?? 0;
     const unanswered = this.#counts.get("no-answer") ?? 0;
     if (leftAlone + unanswered === 0) return;
@@ -120,10 +121,12 @@ export class SettleReport {
         ...(leftAlone > 0
           ? [
               `${leftAlone} left alone, because asking while the machine is not running marks a run failed for good`,
-              `start the machine first; where it will not come back: kiloclaw-admin runs settle ${whose} --force`,
+              hint`start the machine first; where it will not come back, or its instance was destroyed: ${command("runs settle", whose, { "--force": true })}`,
             ]
           : []),
-        ...(unanswered > 0 ? [`${unanswered} without an answer; look at one: kiloclaw-admin runs diagnose RUN`] : []),
+        ...(unanswered > 0
+          ? [hint`${unanswered} without an answer; look at one: ${command("runs diagnose", "RUN")}`]
+          : []),
       ],
       retryable: true,
     });

@@ -9,6 +9,7 @@ import { listRuns } from "../../runs/list.ts";
 import { CONCURRENCY } from "../../runs/pool.ts";
 import type { Run } from "../../runs/run.ts";
 import { sweepRuns } from "../../runs/sweep.ts";
+import { command, type OptionsToType } from "../../typed-command.ts";
 import {
   examples,
   instanceOption,
@@ -141,21 +142,18 @@ function checkSelection({ user, instance, all }: SettleOptions): void {
   if (all === undefined && user === undefined && instance === undefined) {
     throw new CliError("usage", "say whose runs to settle", {
       hint: [
-        "kiloclaw-admin runs settle --user USER",
-        "kiloclaw-admin runs settle --instance INSTANCE",
-        "kiloclaw-admin runs settle --all",
+        command("runs settle", { "--user": "USER" }),
+        command("runs settle", { "--instance": "INSTANCE" }),
+        command("runs settle", { "--all": true }),
       ],
     });
   }
 }
 
 /** The options that say whose runs are meant, as they are typed. */
-function selection({ user, instance }: SettleOptions): string {
-  if (user === undefined && instance === undefined) return "--all";
-  return [
-    ...(user === undefined ? [] : [`--user ${user}`]),
-    ...(instance === undefined ? [] : [`--instance ${instance}`]),
-  ].join(" ");
+function selection({ user, instance }: SettleOptions): OptionsToType {
+  if (user === undefined && instance === undefined) return { "--all": true };
+  return { "--user": user, "--instance": instance };
 }
 
 /** All of them before the first is asked about: a run that is settled drops out of the list, and its pages would shift. */

@@ -3,6 +3,7 @@ import type { Context } from "../../context.ts";
 import type { OpenContext } from "../../program.ts";
 import { resolveRuns, resolveUser } from "../../runs/resolve.ts";
 import { settleRuns, UNSTORABLE } from "../../runs/settle.ts";
+import { command, hint } from "../../typed-command.ts";
 import { examples, userOption } from "../options.ts";
 import { runView } from "./view.ts";
 
@@ -41,5 +42,5 @@ async function show(context: Pick<Context, "api" | "output">, id: string, option
   if (unstorable.length > 0) context.output.note(`${UNSTORABLE}: its row stays \`running\``);
   if (unanswered.length > 0) context.output.warn("the platform gave no answer about it: this is what is recorded");
   const [run] = runs;
-  if (run && context.output.format === "table") context.output.note(`output: kiloclaw-admin runs logs ${run.id}`);
+  if (run && context.output.format === "table") context.output.note(hint`output: ${command("runs logs", run.id)}`);
 }

@@ -7,7 +7,9 @@ import { resolveInstance, resolveUser } from "../../runs/resolve.ts";
 import type { Run } from "../../runs/run.ts";
 import { usualCause, type StartRequest } from "../../runs/start.ts";
 import { startOnRecord, type RecordedOutcome } from "../../runs/start-on-record.ts";
+import type { Subject } from "../../runs/subject.ts";
 import { formatDuration } from "../../terminal/time.ts";
+import { command, hint } from "../../typed-command.ts";
 import { whyOf } from "../why.ts";
 import { exitWithResult, followRun, type FollowOptions } from "./follow.ts";
 import { conflict, decide, waitForEnd, type OnConflict } from "./in-the-way.ts";
@@ -64,7 +66,7 @@ export async function startOne(context: Context, options: StartOneOptions): Prom
   for (;;) {
     const outcome = await send(context, request, ledger, options.resendUnknown ?? false);
     if (outcome.state !== "conflict" && outcome.state !== "alike") {
-      const run = startedOrThrow(outcome, who);
+      const run = startedOrThrow(outcome, subject);
       if (outcome.state === "found") output.note("the run had started; it was found by its row");
       if (outcome.state === "found-earlier") {
         const { at } = outcome.earlier;
@@ -139,7 +141,7 @@ async function handOver(context: Context, run: Run, done: string, options: Start
     // On both streams: one of them may go nowhere.
     output.success(done);
     output.line(run.id);
-    if (!options.watch) output.note(`follow it: kiloclaw-admin runs watch ${run.id}`);
+    if (!options.watch) output.note(hint`follow it: ${command("runs watch", run.id)}`);
   } else if (!options.watch || output.format === "id") {
     await output.item(run, runView);
   } else {
@@ -171,8 +173,12 @@ async function dryRun(
 const MAX_NAMED = 5;
 
 /** The started run, or the error that says exactly as much as can be known. */
-function startedOrThrow(outcome: Exclude<RecordedOutcome, { state: "conflict" | "alike" }>, who: string): Run {
-  const look = `see what there is: kiloclaw-admin runs list --user ${who}`;
+function startedOrThrow(
+  outcome: Exclude<RecordedOutcome, { state: "conflict" | "alike" }>,
+  { userId, email }: Subject,
+): Run {
+  const who = email ?? userId;
+  const look = hint`see what there is: ${command("runs list", { "--user": userId })}`;
   switch (outcome.state) {
     case "started":
     case "found":
@@ -207,8 +213,8 @@ function startedOrThrow(outcome: Exclude<RecordedOutcome, { state: "conflict" | 
               ({ op, at, ticket }) =>
                 `it was sent at ${at}${ticket === null ? "" : ` for ${ticket}`}, as operation ${op}`,
             ),
-            ...named.map(({ op }) => `look for its run: kiloclaw-admin runs reconcile ${op}`),
-            ...(more > 0 ? ["look for all of them: kiloclaw-admin runs reconcile"] : []),
+            ...named.map(({ op }) => hint`look for its run: ${command("runs reconcile", op)}`),
+            ...(more > 0 ? [hint`look for all of them: ${command("runs reconcile")}`] : []),
             "to start another one all the same, add --resend-unknown: that is written down as your decision",
           ],
         },
@@ -221,8 +227,8 @@ function startedOrThrow(outcome: Exclude<RecordedOutcome, { state: "conflict" | 
         {
           hint: [
             "it cannot be watched or cancelled from here and ends by itself; do not start another one before",
-            `see what is going on: kiloclaw-admin runs diagnose --user ${who}`,
-            "and whether it got a row after all: kiloclaw-admin runs reconcile",
+            hint`see what is going on: ${command("runs diagnose", { "--user": userId })}`,
+            hint`and whether it got a row after all: ${command("runs reconcile")}`,
           ],
         },
       );
@@ -234,7 +240,7 @@ function startedOrThrow(outcome: Exclude<RecordedOutcome, { state: "conflict" | 
         {
           hint: [
             ...(cause === undefined ? [] : [cause]),
-            "look again before you start another one: kiloclaw-admin runs reconcile",
+            hint`look again before you start another one: ${command("runs reconcile")}`,
             look,
           ],
         },
@@ -246,10 +252,7 @@ function startedOrThrow(outcome: Exclude<RecordedOutcome, { state: "conflict" | 
         "outcome-unknown",
         `${outcome.runs.length} runs match the one request that was sent for ${who}`,
         {
-          hint: [
-            "nothing was cancelled; look at each",
-            ...outcome.runs.map(({ id }) => `kiloclaw-admin runs show ${id}`),
-          ],
+          hint: ["nothing was cancelled; look at each", ...outcome.runs.map(({ id }) => command("runs show", id))],
         },
       );
   }

@@ -25,7 +25,8 @@ import {
   timeoutOption,
   yesOption,
 } from "../options.ts";
-import { initiatedByOption, sinceOption } from "./filter.ts";
+import { sinceOption } from "../when.ts";
+import { initiatedByOption } from "./filter.ts";
 import {
   fromInstancesOption,
   fromRunsOption,
@@ -68,7 +69,7 @@ export function configure(command: Command, open: OpenContext): void {
     .addOption(targetSearchOption())
     .addOption(targetStatusOption())
     .addOption(imageTagOption())
-    .addOption(sinceOption())
+    .addOption(sinceOption("only runs started since"))
     .addOption(initiatedByOption())
     .addOption(shardOption())
     .addOption(expectCountOption())

@@ -5,6 +5,7 @@ import { USERS_FORMATS, type UsersFormat } from "../../bulk/records.ts";
 import { parseShard, type Shard } from "../../bulk/shard.ts";
 import { CliError } from "../../errors.ts";
 import { once } from "../options.ts";
+import type { When } from "../when.ts";
 import type { PromptSources } from "./read-prompt.ts";
 
 /** Billing states of instances, and statuses of runs: which of them `--status` takes depends on what is picked from. */
@@ -23,7 +24,7 @@ export interface TargetOptions {
   readonly status?: (typeof INSTANCE_STATES)[number] | RunStatus | undefined;
   readonly search?: string | undefined;
   readonly imageTag?: string | undefined;
-  readonly since?: number | undefined;
+  readonly since?: When | undefined;
   readonly initiatedBy?: "admin" | "user" | "me" | undefined;
   readonly shard?: Shard | undefined;
 }

@@ -11,6 +11,7 @@ import { PromptTemplate } from "../../bulk/prompt-template.ts";
 import { COLUMNS, countRunning, entriesFromInstances, entriesFromRuns } from "../../bulk/select.ts";
 import type { Context } from "../../context.ts";
 import { CliError, messageOf } from "../../errors.ts";
+import { command, hint, plain } from "../../typed-command.ts";
 import { resolveFilter } from "./filter.ts";
 import { askForPrompt, readPrompt, type PromptSources } from "./read-prompt.ts";
 import { checkTargetOptions, INSTANCE_STATES, RUN_STATUSES, type TargetOptions } from "./target-options.ts";
@@ -116,7 +117,7 @@ async function fromRunList(
   const running = await countRunning(api, filter);
   if (running > 0) {
     context.output.note(
-      `${runCount(running)} shown as running may have ended unnoticed; to take those in, first: kiloclaw-admin runs settle`,
+      hint`${plain(runCount(running))} shown as running may have ended unnoticed; to take those in, first: ${command("runs settle", { "--all": true })}`,
     );
   }
   const entries = await entriesFromRuns(api, filter, fields);
@@ -132,7 +133,7 @@ function oneOf<T extends string>(known: readonly T[], status: string | undefined
 function orNotFound(entries: readonly (Entry | PlacedEntry)[], what: "instance" | "run"): typeof entries {
   if (entries.length > 0) return entries;
   throw new CliError("not-found", `no ${what} passes the filters`, {
-    hint: `see what there is: kiloclaw-admin ${what}s list`,
+    hint: hint`see what there is: ${command(`${what}s list`)}`,
   });
 }
 

@@ -5,9 +5,11 @@ import type { OpenContext } from "../../program.ts";
 import { listRuns } from "../../runs/list.ts";
 import { resolveRuns, resolveUser } from "../../runs/resolve.ts";
 import type { Run } from "../../runs/run.ts";
+import { command, hint } from "../../typed-command.ts";
 import { onEndOption } from "../on-end.ts";
 import { examples, instanceOption, intervalOption, tailOption, timeoutOption, userOption } from "../options.ts";
-import { initiatedByOption, resolveFilter, searchOption, sinceOption, type FilterOptions } from "./filter.ts";
+import { sinceOption } from "../when.ts";
+import { initiatedByOption, resolveFilter, searchOption, type FilterOptions } from "./filter.ts";
 import { exitWithResult, followRun, type FollowOptions } from "./follow.ts";
 
 interface WatchOptions extends FollowOptions, Omit<FilterOptions, "status"> {
@@ -26,7 +28,7 @@ export function configure(command: Command, open: OpenContext): void {
     .option("--mine", "all runs in progress that you started, new ones too")
     .addOption(initiatedByOption())
     .addOption(searchOption())
-    .addOption(sinceOption())
+    .addOption(sinceOption("only runs started since"))
     .addOption(tailOption("of what was written before, only the last n lines (default on a terminal: 50)"))
     .addOption(new Option("--all", "everything that was written before").conflicts("tail"))
     .addOption(intervalOption())
@@ -103,10 +105,10 @@ async function chooseRuns(context: Context, ids: readonly string[], options: Wat
   if (user === undefined && !running && !mine) {
     throw new CliError("usage", "say which run to watch", {
       hint: [
-        "kiloclaw-admin runs watch RUN",
-        "kiloclaw-admin runs watch --user USER",
+        command("runs watch", "RUN"),
+        command("runs watch", { "--user": "USER" }),
         ...(narrowed ? ["or all that pass the filters, of every customer: add --running"] : []),
-        "see: kiloclaw-admin runs list --status running",
+        hint`see: ${command("runs list", { "--status": "running" })}`,
       ],
     });
   }
@@ -118,6 +120,6 @@ async function chooseRuns(context: Context, ids: readonly string[], options: Wat
   if (runs.length > 0) return { runs, discover };
   const who = filter.subject && !narrowed && !mine ? (filter.subject.email ?? filter.subject.userId) : undefined;
   throw new CliError("not-found", who ? `${who} has no run in progress` : "no run in progress passes the filters", {
-    hint: `see the runs there were: kiloclaw-admin runs list${user === undefined ? "" : ` --user ${user}`}`,
+    hint: hint`see the runs there were: ${command("runs list", { "--user": filter.subject?.userId })}`,
   });
 }

@@ -4,6 +4,7 @@ import { dirname, join } from "node:path";
 import { wait } from "../../async/wait.ts";
 import type { Context } from "../../context.ts";
 import { CliError, messageOf } from "../../errors.ts";
+import { command, hint, type Hint } from "../../typed-command.ts";
 import { DATABASE_URL, orderly, SANDBOX_PROFILE } from "./shared.ts";
 
 export interface DetachedOptions {
@@ -14,12 +15,15 @@ export interface DetachedOptions {
   readonly agent?: string | undefined;
 }
 
+const USE = command("runs list", { "--profile": SANDBOX_PROFILE });
+
 const START_LIMIT_MS = 90_000;
 const LOOK_EVERY_MS = 100;
 
 /**
  * Starts the sandbox as a process of its own and waits until it answers.
  *
+ * @param stop what to type to stop it.
  * @throws CliError `conflict` when one is already running there; `local-state` when it does not come up, with the end of what
  *   it said.
  */
@@ -27,12 +31,13 @@ export async function startDetached(
   { host, output }: Pick<Context, "host" | "output">,
   dataDir: string,
   options: DetachedOptions,
+  stop: Hint,
 ): Promise<void> {
   const { findSandbox } = await import("../../sandbox/remote.ts");
   const running = await orderly(findSandbox(dataDir));
   if (running) {
     throw new CliError("conflict", `a sandbox is already running at ${running.url} (process ${running.pid})`, {
-      hint: [`use it: kiloclaw-admin --profile ${SANDBOX_PROFILE} runs list`, "stop it: kiloclaw-admin sandbox stop"],
+      hint: [hint`use it: ${USE}`, hint`stop it: ${stop}`],
     });
   }
   const progress = await output.busy("starting the sandbox");
@@ -54,8 +59,8 @@ export async function startDetached(
     output.success(`the sandbox is at ${url}; --profile ${SANDBOX_PROFILE} leads there, logged in as an admin`);
     output.line(url);
     output.note(`its log: ${logPath}`);
-    output.note(`try it: kiloclaw-admin --profile ${SANDBOX_PROFILE} runs list`);
-    output.note("stop it: kiloclaw-admin sandbox stop");
+    output.note(hint`try it: ${USE}`);
+    output.note(hint`stop it: ${stop}`);
   } finally {
     progress.stop();
   }

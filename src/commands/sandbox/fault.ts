@@ -4,6 +4,7 @@ import { CliError } from "../../errors.ts";
 import type { OpenContext } from "../../program.ts";
 import type { Fault, FaultName, FaultSpec } from "../../sandbox/remote.ts";
 import type { View } from "../../terminal/records.ts";
+import { command, hint } from "../../typed-command.ts";
 import { duration, examples, once, wholeNumber } from "../options.ts";
 import { dataDirOption, orderly, runningSandbox, type DataDirOptions } from "./shared.ts";
 
@@ -60,7 +61,9 @@ async function fault(
 ): Promise<void> {
   const { output } = context;
   if (action === "set" && name === undefined) {
-    throw new CliError("usage", "say which fault to set", { hint: "see: kiloclaw-admin sandbox fault --help" });
+    throw new CliError("usage", "say which fault to set", {
+      hint: hint`see: ${command("sandbox fault", { "--help": true })}`,
+    });
   }
   if (action !== "set" && name !== undefined) {
     throw new CliError("usage", `fault ${action} takes no fault's name; it is about all of them`);

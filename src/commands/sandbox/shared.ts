@@ -4,6 +4,7 @@ import { Option } from "@commander-js/extra-typings";
 import type { Context } from "../../context.ts";
 import { CliError, type ErrorKind } from "../../errors.ts";
 import type { RunningSandbox } from "../../sandbox/remote.ts";
+import { command, hint, type Hint, type OptionsToType } from "../../typed-command.ts";
 
 export const SANDBOX_PROFILE = "sandbox";
 
@@ -23,6 +24,17 @@ export function dataDirOf({ host, paths }: Pick<Context, "host" | "paths">, { da
 
 /** Names the data directory of the sandbox that was started last, which may be anywhere. */
 export const latestDataDirFile = (paths: Context["paths"]): string => `${paths.sandbox}.latest`;
+
+/** A command for the sandbox that `--data-dir` named, to be typed from anywhere. */
+export function sandboxCommand(
+  verb: string,
+  { host }: Pick<Context, "host">,
+  { dataDir }: DataDirOptions,
+  options: OptionsToType = {},
+): Hint {
+  const named = dataDir === undefined ? undefined : resolve(host.cwd, dataDir);
+  return command(`sandbox ${verb}`, { ...options, "--data-dir": named });
+}
 
 /** Lets the sandbox's own errors end the command in an orderly way: they are for its user. */
 export async function orderly<T>(work: Promise<T>, kind: ErrorKind = "local-state"): Promise<T> {
@@ -49,6 +61,6 @@ export async function runningSandbox(
   const sandbox = await orderly(findSandbox(dataDir));
   if (sandbox) return sandbox;
   throw new CliError("not-found", `no sandbox is running in ${dataDir}`, {
-    hint: "start it: kiloclaw-admin sandbox start --detach",
+    hint: hint`start it: ${sandboxCommand("start", context, options, { "--detach": true })}`,
   });
 }

@@ -5,6 +5,7 @@ import type { Context } from "../../context.ts";
 import { CliError } from "../../errors.ts";
 import type { OpenContext } from "../../program.ts";
 import type { Sandbox } from "../../sandbox/sandbox.ts";
+import { command, hint } from "../../typed-command.ts";
 import { examples, wholeNumber } from "../options.ts";
 import { startDetached } from "./detach.ts";
 import {
@@ -14,6 +15,7 @@ import {
   latestDataDirFile,
   orderly,
   SANDBOX_PROFILE,
+  sandboxCommand,
   type DataDirOptions,
 } from "./shared.ts";
 
@@ -66,7 +68,13 @@ async function start(context: Context, options: StartOptions): Promise<void> {
     if (!options.detach) throw new CliError("usage", exposed, { hint: better });
     output.warn(`${exposed}; ${better}`);
   }
-  if (options.detach) return startDetached(context, dataDir, { ...options, databaseUrl, dataDir });
+  if (options.detach)
+    return startDetached(
+      context,
+      dataDir,
+      { ...options, databaseUrl, dataDir },
+      sandboxCommand("stop", context, options),
+    );
 
   const progress = await output.busy("starting the sandbox");
   const { startSandbox } = await import("../../sandbox/sandbox.ts");
@@ -92,8 +100,8 @@ async function start(context: Context, options: StartOptions): Promise<void> {
     await login(context, sandbox);
     output.success(`the sandbox is at ${sandbox.url}; you are logged in to it as ${sandbox.adminEmail}`);
     output.line(sandbox.url);
-    output.note(`try it: kiloclaw-admin --profile ${SANDBOX_PROFILE} runs list`);
-    output.note("stop it: Ctrl-C, or kiloclaw-admin sandbox stop");
+    output.note(hint`try it: ${command("runs list", { "--profile": SANDBOX_PROFILE })}`);
+    output.note(hint`stop it: Ctrl-C, or ${sandboxCommand("stop", context, options)}`);
     await Promise.race([sandbox.stopped, aborted(context.stop)]);
   } finally {
     await orderly(sandbox.stop());

@@ -2,8 +2,9 @@ import type { Command } from "@commander-js/extra-typings";
 import type { Context } from "../../context.ts";
 import type { OpenContext } from "../../program.ts";
 import type { View } from "../../terminal/records.ts";
+import { hint } from "../../typed-command.ts";
 import { examples } from "../options.ts";
-import { dataDirOf, dataDirOption, orderly, SANDBOX_PROFILE, type DataDirOptions } from "./shared.ts";
+import { dataDirOf, dataDirOption, orderly, SANDBOX_PROFILE, sandboxCommand, type DataDirOptions } from "./shared.ts";
 
 interface SandboxState {
   readonly running: boolean;
@@ -49,7 +50,7 @@ async function status(context: Pick<Context, "host" | "paths" | "output">, optio
     id: found?.id ?? null,
   };
   await context.output.item(state, stateView);
-  if (!found) context.output.note("start it: kiloclaw-admin sandbox start --detach");
+  if (!found) context.output.note(hint`start it: ${sandboxCommand("start", context, options, { "--detach": true })}`);
 }
 
 const stateView: View<SandboxState> = {
