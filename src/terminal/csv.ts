@@ -1,5 +1,7 @@
+import { sanitize } from "./sanitize.ts";
+
 /**
- * One line of CSV (RFC 4180). A cell that a spreadsheet would run as a formula gets a `'` in front
+ * One line of CSV (RFC 4180). What could drive a terminal is shown escaped: files are looked at on terminals, too. A cell that a spreadsheet would run as a formula gets a `'` in front
  * (https://owasp.org/www-community/attacks/CSV_Injection).
  */
 export function csvLine(cells: readonly unknown[]): string {
@@ -10,6 +12,7 @@ function csvCell(cell: unknown): string {
   if (cell === null || cell === undefined) return "";
   if (typeof cell === "number" || typeof cell === "boolean") return String(cell);
   const text = cell instanceof Date ? cell.toISOString() : typeof cell === "string" ? cell : JSON.stringify(cell);
-  const harmless = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
-  return /[",\r\n]/.test(harmless) ? `"${harmless.replaceAll('"', '""')}"` : harmless;
+  const safe = sanitize(text);
+  const harmless = /^[=+\-@\t]/.test(safe) ? `'${safe}` : safe;
+  return /[",\n]/.test(harmless) ? `"${harmless.replaceAll('"', '""')}"` : harmless;
 }

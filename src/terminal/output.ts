@@ -65,7 +65,6 @@ export class Output {
       fields: options.fields,
       exact: options.utc || !tty,
       paint: paint.stdout,
-      tty,
       // A terminal that does not know its width says 0.
       width: () => (tty ? host.stdout.columns || undefined : undefined),
     });

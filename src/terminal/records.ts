@@ -34,13 +34,11 @@ export interface RecordsOptions {
   /** Exact times instead of relative ones. */
   readonly exact: boolean;
   readonly paint: Paint;
-  /** What the text is for is a terminal. */
-  readonly tty: boolean;
   /** The terminal's columns; `undefined` where there is none to fit. */
   readonly width: () => number | undefined;
 }
 
-/** Writes records as text. All of it is sanitized, except CSV for a file. */
+/** Writes records as text. All of it is sanitized, whether a terminal or a file gets it. */
 export class Records {
   readonly #options: RecordsOptions;
   readonly #when: When;
@@ -81,14 +79,14 @@ export class Records {
       case "jsonl":
         return rows.map((row) => json(pick(row, fields))).join("");
       case "csv":
-        return this.#csv(
-          [csvLine(fields), ...rows.map((row) => csvLine(fields.map((field) => row[field])))].join("\n") + "\n",
-        );
+        return [fields, ...rows.map((row) => fields.map((field) => row[field]))]
+          .map((cells) => `${csvLine(cells)}\n`)
+          .join("");
       case "id":
         return rows.map((row) => `${sanitizeLine(view.id(row))}\n`).join("");
       case "table": {
-        const { renderTable } = await import("./table.ts");
-        return `${await renderTable(rows, this.#columns(view), paint, width())}\n`;
+        const { tableLines } = await import("./table.ts");
+        return `${tableLines(rows, this.#columns(view), paint, width()).join("\n")}\n`;
       }
     }
   }
@@ -105,11 +103,6 @@ export class Records {
   #columns<Row extends object>(view: View<Row>): readonly Column<Row>[] {
     if (view.columns && !this.#options.fields) return view.columns(this.#when);
     return fieldColumns<Row>(this.fieldsOf(view), this.#when);
-  }
-
-  /** CSV cannot escape control characters: a file gets them as they are, a terminal never. */
-  #csv(text: string): string {
-    return this.#options.tty ? sanitize(text) : text;
   }
 }
 

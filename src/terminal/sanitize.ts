@@ -8,18 +8,24 @@ import { endOfColors, LONGEST_COLORS } from "./sgr.ts";
  * of a live sequence together.
  */
 
-// Controls (but not TAB and LF), C1, soft hyphen, zero-width and bidi marks, line separators, byte-order mark, tag characters
-// and lone surrogates.
+// Controls (but not TAB and LF), C1, everything that shows as nothing or as empty space and can hide or carry text (soft hyphen,
+// zero-width and bidi marks, joiners, fillers, variation selectors, musical and shorthand format characters, tag characters), line
+// separators, byte-order mark and lone surrogates.
 const UNSAFE =
-  // oxlint-disable-next-line no-control-regex -- finding control characters is what this expression is for
-  /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]|\udb40[\udc00-\udc7f]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g;
+  // oxlint-disable-next-line no-control-regex, no-misleading-character-class -- finding such characters is what this expression is for
+  /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb]|\ud82f[\udca0-\udca3]|\ud834[\udd73-\udd7a]|[\udb40-\udb43][\udc00-\udfff]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g;
 
 /** The beginning of a sequence that the next piece of text could complete to a colour sequence. */
 const SGR_START = /\u001b(?:\[[0-9;:]{0,48})?$/; // oxlint-disable-line no-control-regex -- as above
 
+/** A picture: a variation selector behind one says only whether it is drawn in colours. */
+const PICTURE = /\p{Extended_Pictographic}$/u;
+
 export interface SanitizeOptions {
   /** What becomes of colour sequences. Default: they are shown escaped like every other control sequence. */
   colors?: "keep" | "drop" | "show";
+  /** What stands in front of the text, as far as it was known before. */
+  before?: string;
 }
 
 /** Units are taken so many at a time, and each becomes eight at most: `\\u{202e}`. */
@@ -32,7 +38,7 @@ const scratchBytes = Buffer.from(scratch.buffer);
  *
  * Unit by unit into a buffer: a call for each match, as `replace` makes it, takes half a second for a megabyte of escapes.
  */
-export function sanitize(text: string, { colors = "show" }: SanitizeOptions = {}): string {
+export function sanitize(text: string, { colors = "show", before = "" }: SanitizeOptions = {}): string {
   if (text.search(UNSAFE) < 0) return text;
   // Strings come in several forms inside, and reading any of them unit by unit is slow.
   const units = new Uint16Array(text.length);
@@ -56,12 +62,14 @@ export function sanitize(text: string, { colors = "show" }: SanitizeOptions = {}
       if (unitAt(next) !== 0x0a) to = show(code, to);
     } else if (code >= 0xd800 && code <= 0xdbff && isLowSurrogate(unitAt(next))) {
       const low = unitAt(next++);
-      // Tag characters: invisible, and yet text.
-      if (code === 0xdb40 && low <= 0xdc7f) to = show(text.codePointAt(at) ?? 0, to);
+      // Tag characters and the like: invisible, and yet text.
+      if (isUnsafePair(code, low)) to = show(text.codePointAt(at) ?? 0, to);
       else {
         scratch[to++] = code;
         scratch[to++] = low;
       }
+    } else if (isPresentation(code) && PICTURE.test(at > 1 ? text.slice(at - 2, at) : before + text.slice(0, at))) {
+      scratch[to++] = code;
     } else if (isUnsafe(code)) to = show(code, to);
     else scratch[to++] = code;
     at = next;
@@ -108,6 +116,8 @@ export function sanitizeLine(text: string): string {
 /** Sanitizes text that comes in pieces: a sequence, a character or a line ending may be split between two of them. */
 export class SanitizingStream {
   #held = "";
+  /** The end of what was not held back. */
+  #before = "";
   readonly #options: SanitizeOptions;
 
   constructor(options: SanitizeOptions = {}) {
@@ -119,14 +129,20 @@ export class SanitizingStream {
     const all = this.#held === "" ? text : this.#held + text;
     const held = heldBack(all);
     this.#held = held === 0 ? "" : all.slice(-held);
-    return sanitize(held === 0 ? all : all.slice(0, -held), this.#options);
+    return this.#sanitized(held === 0 ? all : all.slice(0, -held));
   }
 
   /** What was still held back when the text ended. */
   end(): string {
     const rest = this.#held;
     this.#held = "";
-    return sanitize(rest, this.#options);
+    return this.#sanitized(rest);
+  }
+
+  #sanitized(text: string): string {
+    const safe = sanitize(text, { ...this.#options, before: this.#before });
+    this.#before = (this.#before + text.slice(-2)).slice(-2);
+    return safe;
   }
 }
 
@@ -149,13 +165,30 @@ function isLowSurrogate(code: number): boolean {
 /** As `UNSAFE` has it, for a unit that stands alone. */
 function isUnsafe(code: number): boolean {
   if (code < 0x300) return code <= 0x9f || code === 0xad;
-  if (code < 0x2000) return code === 0x61c || code === 0x180e;
-  if (code <= 0x206f) {
-    return (
-      (code >= 0x200b && code <= 0x200f) || (code >= 0x2028 && code <= 0x202e) || (code >= 0x2060 && code <= 0x2069)
-    );
+  if (code < 0x2000) {
+    const filler = code === 0x34f || code === 0x115f || code === 0x1160 || code === 0x17b4 || code === 0x17b5;
+    return filler || code === 0x61c || (code >= 0x180b && code <= 0x180f);
   }
-  return (code >= 0xd800 && code <= 0xdfff) || code === 0xfeff || (code >= 0xfff9 && code <= 0xfffb);
+  if (code <= 0x206f) return code >= 0x2060 || (code >= 0x200b && code <= 0x200f) || (code >= 0x2028 && code <= 0x202e);
+  if (code < 0xd800) return code === 0x2800 || code === 0x3164;
+  if (code <= 0xdfff || isVariationSelector(code)) return true;
+  return code === 0xfeff || code === 0xffa0 || (code >= 0xfff0 && code <= 0xfffb);
+}
+
+function isVariationSelector(code: number): boolean {
+  return code >= 0xfe00 && code <= 0xfe0f;
+}
+
+/** As a text or as a picture in colours. */
+function isPresentation(code: number): boolean {
+  return code === 0xfe0e || code === 0xfe0f;
+}
+
+/** As `UNSAFE` has it, for a surrogate pair. */
+function isUnsafePair(high: number, low: number): boolean {
+  if (high === 0xd82f) return low >= 0xdca0 && low <= 0xdca3;
+  if (high === 0xd834) return low >= 0xdd73 && low <= 0xdd7a;
+  return high >= 0xdb40 && high <= 0xdb43;
 }
 
 const HEX = Uint16Array.from("0123456789abcdef", (digit) => digit.charCodeAt(0));

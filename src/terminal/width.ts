@@ -3,23 +3,32 @@ import stringWidth from "string-width";
 
 /** A column for each character: most of what is measured is nothing else, and finding out about the rest takes long. */
 const PLAIN = /^[\u0020-\u007e…]*$/;
+/** As those, and characters of East Asia that stand alone and take two columns. */
+const PLAIN_OR_WIDE =
+  /^[\u0020-\u007e…\u3001-\u3020\u3041-\u3096\u30a1-\u30fa\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3\uff01-\uff60]*$/;
+const NARROW = /[\u0020-\u007e…]+/g;
 const graphemes = new Intl.Segmenter(undefined, { granularity: "grapheme" });
 
 /** The columns that a safe text takes, colours aside. */
 export function widthOf(text: string): number {
-  return PLAIN.test(text) ? text.length : stringWidth(text);
+  if (PLAIN.test(text)) return text.length;
+  if (PLAIN_OR_WIDE.test(text)) return text.length + text.replaceAll(NARROW, "").length;
+  return stringWidth(text);
 }
 
-/** A safe text without colours, in at most so many columns: what is cut ends with `…`. */
+/**
+ * A safe text without colours, in at most so many columns: what is cut ends with `…`. Takes as long as what is left is wide, however
+ * long the text is.
+ */
 export function cutTo(text: string, width: number): string {
-  if (widthOf(text) <= width) return text;
-  if (PLAIN.test(text)) return `${text.slice(0, width - 1)}…`;
-  let cut = "";
+  if (width === Infinity) return text;
+  if (PLAIN.test(text)) return text.length <= width ? text : `${text.slice(0, width - 1)}…`;
   let used = 0;
-  for (const { segment } of graphemes.segment(text)) {
+  let fitting = 0;
+  for (const { segment, index } of graphemes.segment(text)) {
     used += widthOf(segment);
-    if (used > width - 1) break;
-    cut += segment;
+    if (used > width) return `${text.slice(0, fitting)}…`;
+    if (used < width) fitting = index + segment.length;
   }
-  return `${cut}…`;
+  return text;
 }

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Results, writePlan } from "../../src/bulk/job-files.ts";
 import { Journal } from "../../src/journal/journal.ts";
+import { sanitize } from "../../src/terminal/sanitize.ts";
 import { run, type RunOptions } from "../harness.ts";
 import { facts, itemOf, jobOf, type MadeUpJob } from "../bulk-job.ts";
 
@@ -157,8 +158,8 @@ describe("jobs report", () => {
       expect(`${stdout}${stderr}`.replaceAll(OWN, "")).not.toMatch(LIVE);
     }
     const [, row] = readCsv((await report(["-o", "csv"])).stdout);
-    expect(row?.[2]).toBe(`'${HOSTILE}`);
-    expect(row?.[14]).toBe(`'${HOSTILE}`);
+    expect(row?.[2]).toBe(`'${sanitize(HOSTILE)}`);
+    expect(row?.[14]).toBe(`'${sanitize(HOSTILE)}`);
     expect(JSON.parse((await report(["-o", "jsonl"])).stdout)).toMatchObject({ named: HOSTILE, problem: HOSTILE });
     const { stdout: page } = await report(["--html", "-"]);
     expect(page).not.toMatch(LIVE);

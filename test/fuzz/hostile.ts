@@ -2,9 +2,9 @@
 
 /* oxlint-disable no-control-regex -- control characters are the subject */
 
-/** Nothing of this may reach a terminal: controls but TAB and LF, C1, bidi, zero-width, tags, lone surrogates. */
+/** Nothing of this may reach a terminal: controls but TAB and LF, C1, what is invisible or blank (but how a picture is to be drawn), lone surrogates. */
 const LIVE =
-  /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]|[\u{e0000}-\u{e007f}]|\p{Surrogate}/u;
+  /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u2028\u2029\u2800\ufff9-\ufffb]|(?![\ufe0e\ufe0f])\p{Default_Ignorable_Code_Point}|(?<!\p{Extended_Pictographic})[\ufe0e\ufe0f]|\p{Surrogate}/u;
 const SGR = /\u001b\[([\d;:]{0,48})m/g;
 const CODE = "0*(?:[0-4]|2[1-57-9]|3[0-79]|4[0-79]|9[0-7]|10[0-7])?";
 const CHOICE = "0*[34]8(?:;0*5(?:;\\d*)?|;0*2(?:;\\d*){0,3}|:5:\\d+|:2:(?:\\d*:)?\\d+:\\d+:\\d+)|4:[0-5]";
@@ -47,6 +47,9 @@ export const CORPUS: Readonly<Record<string, string>> = {
   CRLF: "one\r\ntwo\r\n",
   bidi: "\u202ecod.exe\u202c\u202a\u202b\u202d\u2066a\u2067b\u2068c\u2069\u200e\u200f\u061c",
   "zero width, tags, BOM": "a\u200bb\u200c\u200d\u2060\ufeff\u{e0001}\u{e0041}\u{e007f}\u00ad",
+  "fillers, variation selectors":
+    "a\u3164b\u115f\u1160\uffa0\u2800\u034fc\ufe0f\ufe00d\u{e0100}\u{e01ef}\u{1d173}\u{1bca0}\u206a\u180bx",
+  "pictures with and without": "❤\ufe0f \u{1f600}\ufe0e\ufe0f\ufe0f 1\ufe0f\u20e3 \u{1f468}\u200d\u{1f4bb}",
   separators: "a\u2028b\u2029c\u0085d",
   "lone surrogates": "\ud83d x \udd25 \ud83d\ud83d\udd25 \udd25\ud83d",
   "whole characters": "🦀 日本語 é e\u0301 \u{1f468}\u{1f469} — “quoted”",
@@ -56,7 +59,7 @@ export const CORPUS: Readonly<Record<string, string>> = {
 
 /** Parts of them, and of other things. */
 const PARTS =
-  "\u001b|\u001b[|\u001b]0;|\u001bP|\u009b|\u0007|\b|\r|\n|\t|\0|\u202e|\ud83d|\udd25|[2J|[31m|31;1m|38;5;|48:2:|m|;|:|0|5|text| |e\u0301|\u{e0041}|?25h";
+  "\u001b|\u001b[|\u001b]0;|\u001bP|\u009b|\u0007|\b|\r|\n|\t|\0|\u202e|\ud83d|\udd25|[2J|[31m|31;1m|38;5;|48:2:|m|;|:|0|5|text| |e\u0301|\u{e0041}|\u{1f600}|\ufe0f|\u3164|\u{e0101}|?25h";
 const PIECES = [...Object.values(CORPUS).filter((text) => text.length < 200), ...PARTS.split("|")];
 
 /** A generator of hostile texts: the same seed, the same texts (mulberry32). */

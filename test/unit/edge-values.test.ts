@@ -7,6 +7,7 @@ import { CliError, type ErrorKind } from "../../src/errors.ts";
 import { EXIT_CODES, exitCodeOf } from "../../src/exit-codes.ts";
 import { checkPrompt } from "../../src/runs/prompt.ts";
 import { csvLine } from "../../src/terminal/csv.ts";
+import { sanitize } from "../../src/terminal/sanitize.ts";
 import { formatAgo, formatDuration, parseDuration } from "../../src/terminal/time.ts";
 
 /** What a function gives, or the kind of error that it throws. */
@@ -91,18 +92,31 @@ const parse = (line: string): string[] => {
   return cells;
 };
 describe("CSV", () => {
-  it("gives every text back, and none that a spreadsheet would run", () => {
+  it("gives every text back as it is shown, and none that a spreadsheet would run or a terminal obey", () => {
     fc.assert(
       fc.property(fc.array(fc.string({ unit: "binary" }), { minLength: 1 }), (cells) => {
         const back = parse(csvLine(cells));
-        expect(back.map((cell, index) => (cell === `'${cells[index]}` ? cells[index] : cell))).toEqual(cells);
+        const shown = cells.map((cell) => sanitize(cell));
+        expect(back.map((cell, index) => (cell === `'${shown[index]}` ? shown[index] : cell))).toEqual(shown);
         for (const cell of back) expect(cell).not.toMatch(/^[=+\-@\t\r]/);
       }),
     );
   });
 
-  it.each(["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", '=HYPERLINK("http://evil","x")'])("defuses %j", (cell) => {
+  it.each(["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", '=HYPERLINK("http://evil","x")'])("defuses %j", (cell) => {
     expect(parse(csvLine([cell]))).toEqual([`'${cell}`]);
+  });
+
+  it("shows what could drive a terminal, and needs no guard against it", () => {
+    const cells = ["\u001b]52;c;eA==\u0007", "a\rb\r\nc", "\r=1", "\u200b=1", "=\u001b[2J", "x\u202ey"];
+    expect(parse(csvLine(cells))).toEqual([
+      "\\x1b]52;c;eA==\\x07",
+      "a\\x0db\nc",
+      "\\x0d=1",
+      "\\u{200b}=1",
+      "'=\\x1b[2J",
+      "x\\u{202e}y",
+    ]);
   });
 
   it("leaves numbers as they are, and writes nothing for what is absent", () => {

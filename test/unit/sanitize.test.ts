@@ -4,9 +4,9 @@ import { sanitize, sanitizeJson, sanitizeLine, SanitizingStream } from "../../sr
 
 /* oxlint-disable no-control-regex -- control characters are the subject */
 
-/** Nothing of this may reach a terminal: controls but TAB and LF, C1, bidi, zero-width, tags, lone surrogates. */
+/** Nothing of this may reach a terminal: controls but TAB and LF, C1, what is invisible or blank (but how a picture is to be drawn), lone surrogates. */
 const LIVE =
-  /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]|[\u{e0000}-\u{e007f}]|\p{Surrogate}/u;
+  /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u2028\u2029\u2800\ufff9-\ufffb]|(?![\ufe0e\ufe0f])\p{Default_Ignorable_Code_Point}|(?<!\p{Extended_Pictographic})[\ufe0e\ufe0f]|\p{Surrogate}/u;
 const COLOR = /\u001b\[[0-9;:]*m/g;
 
 /** Text as an attacker would write it: sequences, their parts, and anything else. */
@@ -41,6 +41,13 @@ const hostile = fc
         "\ud83d",
         "\udd25",
         "\u{e0041}",
+        "\u{e0101}",
+        "\u{1f600}",
+        "❤",
+        "\ufe0f",
+        "\ufe0e",
+        "\u3164",
+        "\u2800",
         "[2J",
         "[31m",
         "31;1m",
@@ -96,6 +103,40 @@ describe("sanitize", () => {
     expect(sanitize("\u001b\u0000[2J")).toBe("\\x1b\\x00[2J");
     expect(sanitize("\u009b31m\u202e\ud800")).toBe("\\x9b31m\\u{202e}\\u{d800}");
     expect(sanitize("a\rb\r\nc")).toBe("a\\x0db\nc");
+  });
+
+  it("shows what looks like nothing and can hide text; how a picture is to be drawn is left alone, once", () => {
+    const hidden = [
+      0x34f, 0x115f, 0x1160, 0x17b4, 0x180b, 0x200b, 0x206a, 0x2800, 0x3164, 0xfe00, 0xfe0f, 0xffa0, 0xe0001, 0xe0100,
+    ];
+    for (const code of hidden) {
+      expect(sanitize(`a${String.fromCodePoint(code)}b`)).toBe(`a\\u{${code.toString(16)}}b`);
+    }
+    for (const ordinary of ["❤\ufe0f", "☎\ufe0e call", "\u{1f577}\ufe0f", "x ™\ufe0f"])
+      expect(sanitize(ordinary)).toBe(ordinary);
+    expect(sanitize("❤\ufe0f\ufe0f\ufe0e")).toBe("❤\ufe0f\\u{fe0f}\\u{fe0e}");
+    expect(sanitize("1\ufe0f")).toBe("1\\u{fe0f}");
+    expect(sanitize("\u{1f600}\u{e0141}\u{e0142}")).toBe("\u{1f600}\\u{e0141}\\u{e0142}");
+  });
+
+  it("takes time that grows with the text alone, whatever it is", () => {
+    const million = 2 ** 20;
+    for (const hostile of [
+      `\u001b[${";".repeat(million)}`,
+      "\u001b[".repeat(million / 2),
+      `\u001b[${"38;5;".repeat(million / 5)}m`,
+      "\ufe0f".repeat(million),
+      "❤\ufe0f".repeat(million / 2),
+      "\u{e0100}".repeat(million / 2),
+      "\ud800".repeat(million),
+    ]) {
+      for (const colors of ["keep", "drop", "show"] as const) {
+        const began = process.cpuUsage();
+        sanitize(hostile, { colors });
+        sanitizeLine(hostile);
+        expect(process.cpuUsage(began).user / 1000).toBeLessThan(2_000);
+      }
+    }
   });
 
   it("keeps a line a line", () => {
