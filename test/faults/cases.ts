@@ -351,6 +351,9 @@ class Played {
         DENIES.exec(claims(result))?.[0] ?? (DENYING_EXITS.includes(result.code) ? result.code : undefined);
       if (denied !== undefined)
         this.#blame("false denial", `"${denied}" of a run that exists\n  said: ${result.stderr}`);
+      // Delivered twice, the second finds the machine busy with the first.
+      const disowned = rows.find(({ id }) => result.stderr.includes(`another run is active: ${id}`));
+      if (disowned) this.#blame("false denial", `its own run is "another run"\n  said: ${result.stderr}`);
     }
     const said = results.map(({ stdout, stderr }) => stdout + stderr).join("\n");
     const silent = rows.filter(({ id }) => !said.includes(id));
