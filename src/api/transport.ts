@@ -71,7 +71,7 @@ const TELLING = ["http", "https", "net", "tls"];
  * Whether Node itself would print what is sent: `NODE_DEBUG` names parts of Node, separated by commas, in any case and with `*`
  * for any characters.
  */
-export function printsRequests({ NODE_DEBUG }: Readonly<Record<string, string | undefined>>): boolean {
+function printsRequests({ NODE_DEBUG }: Readonly<Record<string, string | undefined>>): boolean {
   if (!NODE_DEBUG) return false;
   return NODE_DEBUG.split(",").some((part) => {
     const pattern = part.replaceAll(/[.*+?^${}()|[\]\\]/g, (special) => (special === "*" ? ".*" : `\\${special}`));

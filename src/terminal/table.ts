@@ -18,9 +18,6 @@ export interface Column<Row> {
 
 const GAP = 2;
 
-/** Loads what tables are made with. */
-export const tables = () => import("cli-table3");
-
 /**
  * Shows `rows` in columns below their headers. Every value is sanitized here.
  *
