@@ -277,7 +277,9 @@ export class Context {
     const { version: tool, pid } = this.host;
     const adminId = me.userId ?? null;
     return this.#closing(
-      new Ledger(this.paths.state, { action, profile, origin, adminId, ...why, tool, pid }, resumed),
+      new Ledger(this.paths.state, { action, profile, origin, adminId, ...why, tool, pid }, resumed, () =>
+        this.output.busy("reading what this machine has on record"),
+      ),
     );
   };
 

@@ -1,4 +1,4 @@
-import { wait } from "../async/wait.ts";
+import { callAfter, wait } from "../async/wait.ts";
 import { claimInstance, HeldError, instanceHolders, withdrawInstances, type Claim, type Holder } from "./claim.ts";
 import { systemFiles } from "./file-layer.ts";
 import { allJournals, type JournalFile } from "./folder.ts";
@@ -11,6 +11,8 @@ import { SharedLook } from "./shared-look.ts";
 /** A start takes a second or two; one whose answer is lost holds its claim for minutes. */
 const CLAIM_PATIENCE_MS = 5_000;
 const CLAIM_PAUSE_MS = 100;
+/** What takes longer is said. */
+const SLOW_MS = 1_000;
 
 /** A journal that is gone on with, who is told what stands in it, and the writer whom a person has set aside. */
 export interface ResumedJournal extends Pick<OpenOptions, "onRecord" | "setAside"> {
@@ -30,6 +32,7 @@ export class Ledger {
   readonly #invocation: Invocation;
   readonly #openIndex: OpenIndex;
   readonly #resumed: ResumedJournal | undefined;
+  readonly #onSlow: (() => Promise<{ stop(): void }>) | undefined;
   readonly #records = new SharedLook(() => this.#readRuns());
   /** What was read of each journal, by its file's name. */
   readonly #runs = new Map<string, { mark: Mark; runs: KnownRun[] }>();
@@ -37,8 +40,17 @@ export class Ledger {
   #written: Journal | undefined;
   #self: Promise<ProcessIdentity> | undefined;
 
-  /** @param resumed a journal of an earlier invocation, to be gone on with in place of one of this invocation's own. */
-  constructor(stateDirectory: string, invocation: Invocation, resumed?: ResumedJournal) {
+  /**
+   * @param resumed a journal of an earlier invocation, to be gone on with in place of one of this invocation's own.
+   * @param onSlow says that journals are being read, where that takes longer than a moment.
+   */
+  constructor(
+    stateDirectory: string,
+    invocation: Invocation,
+    resumed?: ResumedJournal,
+    onSlow?: () => Promise<{ stop(): void }>,
+  ) {
+    this.#onSlow = onSlow;
     this.#stateDirectory = stateDirectory;
     this.#invocation = invocation;
     this.#resumed = resumed;
@@ -145,12 +157,23 @@ export class Ledger {
 
   /** What was, or may have been, sent to this platform without its end being known, oldest first. */
   open(filter: Omit<IntentFilter, "origin"> = {}): Promise<OpenIntent[]> {
-    return this.#openIndex.find({ ...filter, origin: this.origin });
+    return this.#read(this.#openIndex.find({ ...filter, origin: this.origin }));
   }
 
   /** The same for every platform. */
   openAnywhere(): Promise<OpenIntent[]> {
-    return this.#openIndex.find();
+    return this.#read(this.#openIndex.find());
+  }
+
+  async #read<T>(reading: Promise<T>): Promise<T> {
+    let said: Promise<{ stop(): void }> | undefined;
+    const timer = callAfter(SLOW_MS, () => (said = this.#onSlow?.()));
+    try {
+      return await reading;
+    } finally {
+      timer.cancel();
+      (await said)?.stop();
+    }
   }
 
   /**
@@ -181,7 +204,7 @@ export class Ledger {
    * @throws CliError `local-state`
    */
   knownRuns(): Promise<KnownRun[]> {
-    return this.#records.take();
+    return this.#read(this.#records.take());
   }
 
   async #readRuns(): Promise<KnownRun[]> {

@@ -1,4 +1,5 @@
 import { platformOf } from "../api/origin.ts";
+import { eachOf } from "../async/each.ts";
 import { writerOf, type Holder } from "./claim.ts";
 import { systemFiles, type FileLayer } from "./file-layer.ts";
 import { openJournals, type JournalFile } from "./folder.ts";
@@ -26,6 +27,9 @@ export interface OwnJournal {
   readonly path: string;
   readonly open: readonly IntentRecord[];
 }
+
+/** So many journals are looked at at once: a process may have few files open, and all of them wait for one disk. */
+const AT_ONCE = 16;
 
 /** What is known of one journal that has not been closed. */
 interface Known {
@@ -74,23 +78,27 @@ export class OpenIndex {
     const files = await openJournals(this.#stateDirectory, this.#files);
     const names = new Set(files.map(({ name }) => name));
     for (const name of this.#known.keys()) if (!names.has(name)) this.#known.delete(name);
-    for (const file of files) {
+    const all = files.map((file) => {
       const known = this.#known.get(file.name) ?? { file, mark: BEGINNING, open: new Map<string, IntentRecord>() };
       this.#known.set(file.name, known);
-      await this.#readOn(known);
-    }
+      return known;
+    });
+    await eachOf(all, AT_ONCE, (known) => this.#readOn(known));
   }
 
   async #lookCloser(all: readonly Known[], filter: IntentFilter): Promise<OpenIntent[]> {
-    const found: OpenIntent[] = [];
-    for (const known of all.toSorted((a, b) => (a.file.name < b.file.name ? -1 : 1))) {
-      const { file } = known;
+    const writers = new Map<Known, Holder | null>();
+    await eachOf(all, AT_ONCE, async (known) => {
       // Asked before the last look: what a process finished before it let go is then read, not taken for abandoned.
-      const writer = await writerOf(file.path, this.#files);
+      writers.set(known, await writerOf(known.file.path, this.#files));
       await this.#readOn(known);
-      found.push(...this.#matchesIn(known, filter).map((intent) => ({ journal: file, intent, writer })));
-    }
-    return found;
+    });
+    return all
+      .toSorted((a, b) => (a.file.name < b.file.name ? -1 : 1))
+      .flatMap((known) => {
+        const writer = writers.get(known) ?? null;
+        return this.#matchesIn(known, filter).map((intent) => ({ journal: known.file, intent, writer }));
+      });
   }
 
   #matchesIn({ file, open }: Known, filter: IntentFilter): IntentRecord[] {
@@ -101,12 +109,14 @@ export class OpenIndex {
 
   async #readOn(known: Known): Promise<void> {
     if (this.#own()?.path === known.file.path) return;
-    const { size } = await this.#files.facts(known.file.path).catch(() => ({ size: Infinity }));
-    if (size === known.mark.offset) return;
-    if (size < known.mark.offset) {
-      // Not the file that it was: what is known of it counts for nothing.
-      known.mark = BEGINNING;
-      known.open.clear();
+    if (known.mark.offset > 0) {
+      const { size } = await this.#files.facts(known.file.path).catch(() => ({ size: Infinity }));
+      if (size === known.mark.offset) return;
+      if (size < known.mark.offset) {
+        // Not the file that it was: what is known of it counts for nothing.
+        known.mark = BEGINNING;
+        known.open.clear();
+      }
     }
     const onRead = (mark: Mark) => (known.mark = mark);
     for await (const record of readJournal(known.file, { files: this.#files, from: known.mark, onRead })) {

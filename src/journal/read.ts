@@ -1,6 +1,6 @@
 import { CliError, messageOf } from "../errors.ts";
 import { isMissing, systemFiles, type FileLayer, type OpenFile } from "./file-layer.ts";
-import { assertTrusted, closedPath, type JournalFile } from "./folder.ts";
+import { assertTrusted, closedPath, openPath, type JournalFile } from "./folder.ts";
 import {
   FORMAT,
   GENESIS,
@@ -44,7 +44,8 @@ export interface ReadOptions extends ReadRecordsOptions {
   readonly files?: FileLayer;
 }
 
-const CHUNK = 1 << 18;
+/** As much as is read at once. Of journals that are read side by side, each has one in memory. */
+const PIECE = 1 << 16;
 const LINE_BREAK = 0x0a;
 
 /**
@@ -58,28 +59,64 @@ export async function* readJournal(
   journal: JournalFile,
   { files = systemFiles, ...options }: ReadOptions = {},
 ): AsyncGenerator<JournalRecord, void, undefined> {
-  const { file, path } = await openToRead(journal, files);
+  const { path, bytes } = await readInPieces(journal, files, options.from?.offset ?? 0);
   try {
-    assertTrusted(path, await file.facts());
-    yield* readRecords(path, file, options);
+    yield* recordsIn(path, bytes, options);
   } catch (error) {
     if (error instanceof CliError) throw error;
-    throw new CliError("local-state", `the journal ${path} cannot be read: ${messageOf(error)}`, { cause: error });
-  } finally {
-    await file.close();
+    throw cannotRead(path, error);
   }
+}
+
+/** The bytes of a file as long as it was when it was first looked at. */
+interface Bytes {
+  readonly size: number;
+  /** @returns how many bytes were read; 0 at the end. */
+  read(into: Uint8Array, position: number): Promise<number>;
+}
+
+/**
+ * A journal's bytes, of which the first piece is read at once. No file is open between two pieces: however many journals are
+ * read side by side, a process may have only some hundred files open.
+ */
+async function readInPieces(
+  journal: JournalFile,
+  files: FileLayer,
+  begin: number,
+): Promise<{ readonly path: string; readonly bytes: Bytes }> {
+  const first = await whileOpen(journal, files, async (file, path) => {
+    const facts = await file.facts();
+    assertTrusted(path, facts);
+    const piece = Buffer.allocUnsafe(Math.max(0, Math.min(PIECE, facts.size - begin)));
+    const length = piece.length === 0 ? 0 : await file.read(piece, begin);
+    return { path, size: facts.size, piece: piece.subarray(0, length) };
+  });
+  const read = async (into: Uint8Array, position: number): Promise<number> => {
+    if (position === begin && first.piece.length > 0) return first.piece.copy(into);
+    return whileOpen(journal, files, (file) => file.read(into, position));
+  };
+  return { path: first.path, bytes: { size: first.size, read } };
 }
 
 /** The records of an open file; see {@link readJournal}. */
 export async function* readRecords(
   path: string,
   file: OpenFile,
-  { onTorn, from = BEGINNING, onRead }: ReadRecordsOptions = {},
+  options: ReadRecordsOptions = {},
+): AsyncGenerator<JournalRecord, void, undefined> {
+  const { size } = await file.facts();
+  yield* recordsIn(path, { size, read: (into, position) => file.read(into, position) }, options);
+}
+
+async function* recordsIn(
+  path: string,
+  source: Bytes,
+  { onTorn, from = BEGINNING, onRead }: ReadRecordsOptions,
 ): AsyncGenerator<JournalRecord, void, undefined> {
   let { seq, hash: prev } = from;
   let bad: { readonly offset: number } | undefined;
   let size = from.offset;
-  for await (const { bytes, offset, whole, end } of linesOf(file, from.offset)) {
+  for await (const { bytes, offset, whole, end } of linesOf(source, from.offset)) {
     size = end;
     if (!bad) {
       const sealed = whole ? unseal(bytes) : undefined;
@@ -123,17 +160,35 @@ function understood(sealed: Sealed, path: string): JournalRecord {
   );
 }
 
-/** Follows a journal that was closed, and so moved, since it was listed. */
-async function openToRead(journal: JournalFile, files: FileLayer): Promise<{ file: OpenFile; path: string }> {
-  for (const path of [journal.path, closedPath(journal.stateDirectory, journal.name)]) {
+/** Follows a journal that was closed, or taken up again, and so moved, since it was listed. */
+async function whileOpen<T>(
+  journal: JournalFile,
+  files: FileLayer,
+  work: (file: OpenFile, path: string) => Promise<T>,
+): Promise<T> {
+  const { stateDirectory, name } = journal;
+  const places = [journal.path, closedPath(stateDirectory, name), openPath(stateDirectory, name)];
+  for (const path of new Set(places)) {
+    let file: OpenFile;
     try {
-      return { file: await files.open(path, "read"), path };
+      file = await files.open(path, "read");
     } catch (error) {
-      if (isMissing(error) && path === journal.path) continue;
-      throw new CliError("local-state", `the journal ${path} cannot be read: ${messageOf(error)}`, { cause: error });
+      if (isMissing(error)) continue;
+      throw cannotRead(path, error);
+    }
+    try {
+      return await work(file, path);
+    } catch (error) {
+      throw error instanceof CliError ? error : cannotRead(path, error);
+    } finally {
+      await file.close();
     }
   }
-  throw new CliError("local-state", `the journal ${journal.path} is gone`);
+  throw new CliError("local-state", `the journal ${journal.path} cannot be read: it is gone`);
+}
+
+function cannotRead(path: string, error: unknown): CliError {
+  return new CliError("local-state", `the journal ${path} cannot be read: ${messageOf(error)}`, { cause: error });
 }
 
 interface Line {
@@ -151,15 +206,14 @@ interface Line {
  *
  * @param begin where the first of them begins.
  */
-async function* linesOf(file: OpenFile, begin: number): AsyncGenerator<Line, void, undefined> {
-  const { size } = await file.facts();
+async function* linesOf({ size, read }: Bytes, begin: number): AsyncGenerator<Line, void, undefined> {
   let rest = Buffer.alloc(0);
   /** Where the line that `rest` belongs to begins. */
   let offset = begin;
   let position = begin;
   for (;;) {
-    const chunk = Buffer.allocUnsafe(Math.min(CHUNK, size - position));
-    const length = chunk.length === 0 ? 0 : await file.read(chunk, position);
+    const chunk = Buffer.allocUnsafe(Math.max(0, Math.min(PIECE, size - position)));
+    const length = chunk.length === 0 ? 0 : await read(chunk, position);
     if (length === 0) break;
     position += length;
     const start = position - length - rest.length;

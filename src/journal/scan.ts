@@ -54,8 +54,12 @@ export async function* untilDamaged<T>(
   }
 }
 
+/** So many journals are read ahead of their turn: reading one is mostly waiting for the disk. */
+const AHEAD = 16;
+
 /**
- * What is read from each of many journals (oldest first), in the order of its times. A journal is opened when its turn comes.
+ * What is read from each of many journals (oldest first), in the order of its times. A journal is read when its turn comes, or
+ * shortly before.
  *
  * @param at the time of an item, as records have it.
  */
@@ -65,35 +69,57 @@ export async function* inTimeOrder<T>(
   at: (item: T) => string,
 ): AsyncGenerator<T, void, undefined> {
   interface Source {
+    readonly place: number;
     readonly item: T;
     readonly rest: AsyncGenerator<T, void, undefined>;
   }
+  /** The latest first, so that the next one is taken from the end. */
   const active: Source[] = [];
-  const advance = async (rest: Source["rest"]) => {
-    const { done, value } = await rest.next();
-    if (!done) active.push({ item: value, rest });
+  const isBefore = (one: Source, other: Source) => {
+    const [a, b] = [at(one.item), at(other.item)];
+    return a === b ? one.place < other.place : a < b;
   };
-  let next = 0;
+  const add = (source: Source) => {
+    let [low, high] = [0, active.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (isBefore(source, active[middle] as Source)) low = middle + 1;
+      else high = middle;
+    }
+    active.splice(low, 0, source);
+  };
+  const ahead: { readonly rest: Source["rest"]; readonly first: Promise<IteratorResult<T, void>> }[] = [];
+  let [begun, next] = [0, 0];
   try {
     for (;;) {
-      let first = active[0];
-      for (const source of active) if (first && at(source.item) < at(first.item)) first = source;
+      for (; begun < journals.length && begun < next + AHEAD; begun++) {
+        const rest = read(journals[begun] as JournalFile);
+        const first = rest.next();
+        // It is told when its turn comes.
+        first.catch(() => undefined);
+        ahead.push({ rest, first });
+      }
+      const first = active.at(-1);
       const journal = journals[next];
       // A journal holds nothing older than its own name.
       if (journal && (!first || journal.name.slice(0, 19) <= compact(at(first.item)))) {
+        const place = next;
         next += 1;
-        await advance(read(journal));
+        const [{ rest, first: found }] = ahead.splice(0, 1) as [(typeof ahead)[number]];
+        const { done, value } = await found;
+        if (!done) add({ place, item: value, rest });
       } else if (first) {
         // Still among the active ones: whoever stops reading here has all of them closed.
         yield first.item;
-        active.splice(active.indexOf(first), 1);
-        await advance(first.rest);
+        active.pop();
+        const { done, value } = await first.rest.next();
+        if (!done) add({ ...first, item: value });
       } else {
         return;
       }
     }
   } finally {
-    for (const { rest } of active) await rest.return();
+    for (const { rest } of [...active, ...ahead]) await rest.return();
   }
 }
 
