@@ -1,6 +1,6 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { CliError } from "../errors.ts";
+import { CliError, messageOf } from "../errors.ts";
 import { writerOf } from "../journal/claim.ts";
 import { isMissing, systemFiles } from "../journal/file-layer.ts";
 import { allJournals, type JournalFile } from "../journal/folder.ts";
@@ -28,9 +28,13 @@ const SHORTEST_PREFIX = 8;
 
 /** The journals of this machine's jobs, oldest first. */
 export async function jobJournals(stateDirectory: string): Promise<JournalFile[]> {
-  const ids = await readdir(join(stateDirectory, "jobs")).catch((error: unknown) => {
+  const folder = join(stateDirectory, "jobs");
+  const ids = await readdir(folder).catch((error: unknown) => {
     if (isMissing(error)) return [];
-    throw error;
+    throw new CliError("local-state", `the folder of this machine's jobs cannot be read: ${messageOf(error)}`, {
+      hint: hint`see who may read it: ls -ld ${folder}`,
+      cause: error,
+    });
   });
   const known = new Set(ids);
   return (await allJournals(stateDirectory, systemFiles)).filter(({ id }) => known.has(id));

@@ -1,6 +1,7 @@
 /** Where journals are, by name. A journal stands in `open/` until it has ended and nothing in it is open. */
 import { dirname, join } from "node:path";
 import { CliError, messageOf } from "../errors.ts";
+import { hint } from "../typed-command.ts";
 import { flawOf, untrusted, type Role } from "../files/trust.ts";
 import type { FileFacts, FileLayer } from "./file-layer.ts";
 
@@ -71,6 +72,7 @@ async function journalsIn(stateDirectory: string, folder: string, files: FileLay
 async function listing(folder: string, files: FileLayer): Promise<string[]> {
   return files.list(folder).catch((error: unknown) => {
     throw new CliError("local-state", `the journal's folder ${folder} cannot be read: ${messageOf(error)}`, {
+      hint: hint`see who may read it: ls -ld ${folder}`,
       cause: error,
     });
   });

@@ -1,4 +1,5 @@
 import { CliError, messageOf } from "../errors.ts";
+import { hint } from "../typed-command.ts";
 import { isMissing, systemFiles, type FileLayer, type OpenFile } from "./file-layer.ts";
 import { assertTrusted, closedPath, openPath, type JournalFile } from "./folder.ts";
 import {
@@ -188,7 +189,10 @@ async function whileOpen<T>(
 }
 
 function cannotRead(path: string, error: unknown): CliError {
-  return new CliError("local-state", `the journal ${path} cannot be read: ${messageOf(error)}`, { cause: error });
+  return new CliError("local-state", `the journal ${path} cannot be read: ${messageOf(error)}`, {
+    hint: hint`see who may read it: ls -l ${path}`,
+    cause: error,
+  });
 }
 
 interface Line {
