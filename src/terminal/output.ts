@@ -93,7 +93,7 @@ export class Output {
    * upgrade may have replaced the files.
    */
   async prepare(): Promise<void> {
-    if (this.format === "table") await import("./table.ts");
+    if (this.format === "table") await (await import("./table.ts")).tables();
   }
 
   /** Shows records: a table, a JSON array, JSON lines, CSV with a header line, or IDs. */

@@ -85,8 +85,8 @@ export class Records {
       case "id":
         return rows.map((row) => `${sanitizeLine(view.id(row))}\n`).join("");
       case "table": {
-        const { tableLines } = await import("./table.ts");
-        return `${tableLines(rows, this.#columns(view), paint, width()).join("\n")}\n`;
+        const { renderTable } = await import("./table.ts");
+        return `${await renderTable(rows, this.#columns(view), paint, width())}\n`;
       }
     }
   }

@@ -18,10 +18,49 @@ export interface Column<Row> {
 
 const GAP = 2;
 
+/** Loads what tables on a terminal are made with. */
+export const tables = () => import("cli-table3");
+
 /**
  * Shows `rows` in columns below their headers. Every value is sanitized here.
  *
  * @param width columns of the terminal, or `undefined` where there is none: then every column is shown and nothing is cut.
+ */
+export async function renderTable<Row>(
+  rows: readonly Row[],
+  columns: readonly Column<Row>[],
+  paint: Paint,
+  width: number | undefined,
+): Promise<string> {
+  // cli-table3 takes quadratic time in a cell's width: it never sees one that was not cut.
+  if (width === undefined) return tableLines(rows, columns, paint, width).join("\n");
+  const { default: Table } = await tables();
+  const { chosen, cells } = layOut(rows, columns, width);
+  const table = new Table({
+    chars: BORDERLESS,
+    style: { "padding-left": 0, "padding-right": GAP, head: [], border: [], compact: true },
+    colWidths: chosen.map(({ width: columnWidth }) => columnWidth + GAP),
+    head: chosen.map(({ column }) => paint("dim", column.header)),
+  });
+  for (const [index, row] of rows.entries()) {
+    table.push(
+      chosen.map(({ column, width: columnWidth }) => {
+        const text = cutTo(cells.get(column)?.[index] ?? "", columnWidth);
+        const color = column.color?.(row);
+        return color && text ? paint(color, text) : text;
+      }),
+    );
+  }
+  return table
+    .toString()
+    .split("\n")
+    .map((line) => line.trimEnd())
+    .join("\n");
+}
+
+/**
+ * The same as lines, for a table that is laid out up to ten times a second: 46 rows took 1 ms where cli-table3 took 29.
+ *
  * @returns a line for the headers and one for each row.
  */
 export function tableLines<Row>(
@@ -99,3 +138,21 @@ function fit<Row>(
   }
   return columns.filter((column) => kept.has(column)).map((column) => ({ column, width: widths.get(column) ?? 0 }));
 }
+
+const BORDERLESS = {
+  top: "",
+  "top-mid": "",
+  "top-left": "",
+  "top-right": "",
+  bottom: "",
+  "bottom-mid": "",
+  "bottom-left": "",
+  "bottom-right": "",
+  left: "",
+  "left-mid": "",
+  mid: "",
+  "mid-mid": "",
+  right: "",
+  "right-mid": "",
+  middle: "",
+};
