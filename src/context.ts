@@ -14,6 +14,7 @@ import { Output } from "./terminal/output.ts";
 import { type ColorChoice } from "./terminal/paint.ts";
 import { Prompter } from "./terminal/prompter.ts";
 import type { Format } from "./terminal/records.ts";
+import { formatDuration } from "./terminal/time.ts";
 import { command, hint, plain, type OptionsToType, type Said } from "./typed-command.ts";
 
 /** The options that every command takes, as commander hands them over. */
@@ -78,6 +79,7 @@ export class Context {
   readonly #opened: Closable[] = [];
   #goodEnds: readonly StopReason[] = [];
   #loginOffered = false;
+  #clockSaid = false;
 
   private constructor(
     host: Host,
@@ -338,7 +340,9 @@ export class Context {
         return undefined;
       }
     };
-    return this.#closing(new Api({ ...this.#transportTo(origin, credential.token), renewToken }));
+    const api = new Api({ ...this.#transportTo(origin, credential.token), renewToken });
+    this.output.countAgesBy(() => api.clock.now());
+    return this.#closing(api);
   }
 
   /** What to do to use KILOCLAW_ADMIN_TOKEN here; `simply` where nothing else is needed. */
@@ -374,6 +378,16 @@ export class Context {
     });
   }
 
+  /** Once: times are given and shown by the platform's clock, and whoever looks at this machine's would be misled. */
+  #sayClockOff(aheadMs: number): void {
+    if (this.#clockSaid) return;
+    this.#clockSaid = true;
+    const off = formatDuration(Math.round(Math.abs(aheadMs) / 60_000) * 60_000);
+    this.output.note(
+      `the platform's clock is ${off} ${aheadMs > 0 ? "ahead of" : "behind"} this machine's; ages and --since go by the platform's`,
+    );
+  }
+
   #closing<T extends Closable>(opened: T): T {
     this.#opened.push(opened);
     return opened;
@@ -388,6 +402,7 @@ export class Context {
       userAgent: `kiloclaw-admin/${version}`,
       env,
       signal: this.stop,
+      onClockOff: (aheadMs) => this.#sayClockOff(aheadMs),
       onExchange: debug
         ? ({ method, path, outcome, ms, bytes }) =>
             stderr.write(`debug: ${method} ${path} -> ${outcome} (${ms.toFixed(0)} ms, ${bytes} characters)\n`)

@@ -1,5 +1,6 @@
 /** The header's time is cut to the second: on average half a second is missing. */
 const CUT_MS = 500;
+const SLOW_MS = 10_000;
 /** Less is of no consequence where people give times, and is not said. */
 const TOLERATED_MS = 60_000;
 
@@ -12,6 +13,8 @@ export class PlatformClock {
 
   /** Takes note of an answer's `Date`. The request left at `sentAtMs` of this machine's clock, in milliseconds since 1970. */
   note(date: Date, sentAtMs: number): void {
+    // The answer was written some time in between: of a slow one, that says little.
+    if (this.#aheadMs !== undefined && Date.now() - sentAtMs > SLOW_MS) return;
     const middle = (sentAtMs + Date.now()) / 2;
     this.#aheadMs = date.getTime() + CUT_MS - middle;
   }
@@ -21,10 +24,12 @@ export class PlatformClock {
     return this.#aheadMs;
   }
 
-  /**
-   * How far this machine's clock is off by more than answers and clocks take, in milliseconds: what is to be added to a time of this
-   * machine before it is compared with one of the platform's.
-   */
+  /** What this machine called `at`, as the platform's clock had it: before it is compared with one of the platform's times. */
+  toPlatform(at: Date): Date {
+    return new Date(at.getTime() + this.offMs);
+  }
+
+  /** How far the platform's clock is ahead, in milliseconds; 0 where that is no more than answers and clocks take, or not known. */
   get offMs(): number {
     return Math.abs(this.#aheadMs ?? 0) > TOLERATED_MS ? (this.#aheadMs ?? 0) : 0;
   }

@@ -27,6 +27,8 @@ export interface TransportOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Aborts reads that have no signal of their own. */
   readonly signal?: AbortSignal | undefined;
+  /** Told with each answer that the platform's clock is so many milliseconds ahead of this machine's, where that is over a minute. */
+  readonly onClockOff?: ((aheadMs: number) => void) | undefined;
   readonly onExchange?: ((exchange: ExchangeLog) => void) | undefined;
 }
 
@@ -186,6 +188,7 @@ export class Transport {
     try {
       const date = parseHttpDate(headers.date);
       if (date) this.clock.note(date, sentAtMs);
+      if (this.clock.offMs !== 0) this.#options.onClockOff?.(this.clock.offMs);
       if (status >= 300 && status < 400) {
         // Not followed: a token goes to no other address.
         const to = this.#withoutToken(redirectedTo(headers.location, origin));

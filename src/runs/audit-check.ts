@@ -74,7 +74,7 @@ export async function compareWithPlatform(api: Api, options: CompareOptions): Pr
   const { read, adminId, since } = options;
   const operations = await all(read());
   // The journal's times are this machine's.
-  const theirs = ({ at }: LoggedOperation) => new Date(at.getTime() + api.clock.offMs);
+  const theirs = ({ at }: LoggedOperation) => api.clock.toPlatform(at);
   const chosen = operations.filter((operation) => since === undefined || theirs(operation) >= since);
   const ours = { initiatedBy: "admin", adminId, since: since && (() => since) } as const;
   const runs = adminId === undefined ? [] : await all(listRuns(api, ours, Number.MAX_SAFE_INTEGER));

@@ -54,7 +54,7 @@ export async function gatherEvidence(api: Api, question: Question, options: Look
   ]);
   const looked = run ? await lookAt(api, run, instance?.machine ?? null, options) : undefined;
   const others = rows.filter(({ id }) => id !== run?.id);
-  const at = new Date();
+  const at = nowOf(api);
   const about = audit && run ? audit.filter(({ runId }) => runId === run.id) : audit;
   const unexplained = looked?.run.status === "cancelled" && !about?.some(({ action }) => action === CANCEL_ACTION);
   return {
@@ -63,7 +63,7 @@ export async function gatherEvidence(api: Api, question: Question, options: Look
     userEmail,
     run: looked?.run ?? null,
     recordedStatus: run?.status ?? null,
-    ageMs: run ? at.getTime() - run.startedAt.getTime() : null,
+    ageMs: run ? Math.max(0, at.getTime() - run.startedAt.getTime()) : null,
     instanceId,
     instanceDestroyed: instance?.destroyed ?? false,
     machine: looked?.machine ?? instance?.machine ?? null,
@@ -148,24 +148,24 @@ async function lookAt(api: Api, run: Run, machine: Evidence["machine"], options:
     options.onLook?.(number);
     try {
       const { run: polled, status, unstorable } = await pollRun(api, run, { signal: stop, retry: false });
-      looks.push(lookOf(status, cursor, answered));
+      looks.push(lookOf(status, cursor, answered, nowOf(api)));
       answered = true;
       if (!status.hasRun) return { run, looks, lost: null };
       if (polled.status !== "running") return { run: polled, looks, lost: reasonOf(status), unstorable };
     } catch (error) {
       if (!(error instanceof ApiError) || error.kind === "auth" || error.kind === "interrupted") throw error;
       pauseMs = Math.min(error.retryAfterMs ?? 0, LONGEST_WAIT_MS);
-      looks.push(troubleOf(error));
+      looks.push(troubleOf(error, nowOf(api)));
     }
   }
   return { run, looks, lost: null };
 }
 
-function lookOf(status: Status, cursor: OutputCursor, answered: boolean): Look {
+function lookOf(status: Status, cursor: OutputCursor, answered: boolean, at: Date): Look {
   const output = status.output ?? "";
   const fresh = cursor.next(output).text.length;
   return {
-    at: new Date(),
+    at,
     answer: !status.hasRun ? "not-found" : status.status === "running" ? "running" : "ended",
     outputLength: output.length,
     grewBy: answered ? fresh : null,
@@ -174,15 +174,20 @@ function lookOf(status: Status, cursor: OutputCursor, answered: boolean): Look {
   };
 }
 
-function troubleOf(error: ApiError): Look {
+function troubleOf(error: ApiError, at: Date): Look {
   return {
-    at: new Date(),
+    at,
     answer: "trouble",
     outputLength: null,
     grewBy: null,
     problem: error.message,
     controllerFailed: error.trpcCode !== undefined && /KiloClaw API error \((404|500)\)/.test(error.message),
   };
+}
+
+/** What is compared with the rows' times is counted by the platform's clock. */
+function nowOf({ clock }: Api): Date {
+  return clock.now() ?? new Date();
 }
 
 /** The platform's two notes in place of the output of a run whose outcome is unknown. */
@@ -198,7 +203,7 @@ function silenceIn(looks: readonly Look[], run: Run, now: Date): number | null {
   const seen = looks.filter(({ answer }) => answer === "running");
   const last = seen.at(-1);
   if (!last || run.status !== "running") return null;
-  if (last.outputLength === 0) return now.getTime() - run.startedAt.getTime();
+  if (last.outputLength === 0) return Math.max(0, now.getTime() - run.startedAt.getTime());
   const grown = seen.findLastIndex(({ grewBy }) => grewBy !== null && grewBy > 0);
   return last.at.getTime() - (seen[Math.max(0, grown)] ?? last).at.getTime();
 }

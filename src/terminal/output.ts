@@ -45,6 +45,7 @@ export class Output {
   readonly #records: Records;
   readonly #paint: { stdout: Paint; stderr: Paint };
   readonly #colored: boolean;
+  #clock: () => Date | undefined = () => undefined;
   #announced = false;
   #progress: Progress | undefined;
   #live: Live | undefined;
@@ -65,6 +66,7 @@ export class Output {
       fields: options.fields,
       exact: options.utc || !tty,
       paint: paint.stdout,
+      now: () => this.now(),
       // A terminal that does not know its width says 0.
       width: () => (tty ? host.stdout.columns || undefined : undefined),
     });
@@ -107,6 +109,14 @@ export class Output {
   async item<Row extends object>(row: Row, view: View<Row>): Promise<void> {
     this.#data(await this.#records.item(row, view));
   }
+
+  /** From here on, ages are counted by `clock`, as far as it knows what time it is: rows of the platform have its times. */
+  countAgesBy(clock: () => Date | undefined): void {
+    this.#clock = clock;
+  }
+
+  /** What time it is where the rows come from. */
+  readonly now = (): Date => this.#clock() ?? new Date();
 
   /** A text with its commands as they have to be typed here. */
   typed(said: Said): string {

@@ -13,10 +13,13 @@ export interface View<Row extends object> {
   /** The fields of the machine formats, in their order. */
   readonly fields: readonly (keyof Row & string)[];
   readonly id: (row: Row) => string;
-  /** The table's columns; `when` writes a time the way the user asked for. Absent: a column for each field. */
-  readonly columns?: (when: When) => readonly Column<Row>[];
+  /**
+   * The table's columns; `when` writes a time the way the user asked for, `now` is what ages are counted from. Absent: a column for each
+   * field.
+   */
+  readonly columns?: (when: When, now: () => Date) => readonly Column<Row>[];
   /** What one record alone looks like; absent: its columns, one a line. */
-  readonly details?: (row: Row, when: When) => readonly Detail[];
+  readonly details?: (row: Row, when: When, now: () => Date) => readonly Detail[];
 }
 
 export interface Detail {
@@ -36,6 +39,8 @@ export interface RecordsOptions {
   readonly paint: Paint;
   /** The terminal's columns; `undefined` where there is none to fit. */
   readonly width: () => number | undefined;
+  /** By the clock that the rows' times are of. */
+  readonly now: () => Date;
 }
 
 /** Writes records as text. All of it is sanitized, whether a terminal or a file gets it. */
@@ -47,7 +52,7 @@ export class Records {
     this.#options = options;
     this.#when = (instant) => {
       if (!instant) return "-";
-      return options.exact ? instant.toISOString() : formatAgo(instant, new Date());
+      return options.exact ? instant.toISOString() : formatAgo(instant, options.now());
     };
   }
 
@@ -96,12 +101,12 @@ export class Records {
     const { format, fields, paint } = this.#options;
     if (format === "json") return json(pick(row, this.fieldsOf(view)), 2);
     if (format !== "table") return this.list([row], view);
-    const details = fields ? undefined : view.details?.(row, this.#when);
+    const details = fields ? undefined : view.details?.(row, this.#when, this.#options.now);
     return detailLines(details ?? this.#columns(view).map(asDetail(row)), paint);
   }
 
   #columns<Row extends object>(view: View<Row>): readonly Column<Row>[] {
-    if (view.columns && !this.#options.fields) return view.columns(this.#when);
+    if (view.columns && !this.#options.fields) return view.columns(this.#when, this.#options.now);
     return fieldColumns<Row>(this.fieldsOf(view), this.#when);
   }
 }

@@ -1,9 +1,15 @@
 /** What a user is told to type leads to the platform that the command was about. */
-import { writeFile } from "node:fs/promises";
+import { spawnSync } from "node:child_process";
+import { readdirSync, readFileSync } from "node:fs";
+import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { saveToken } from "../../src/config/credentials.ts";
-import { openDesk, type Desk } from "../harness.ts";
+import { NOUNS, PLAIN_COMMANDS } from "../../src/program.ts";
+import { openDesk, root, type Desk } from "../harness.ts";
+import { openRewritingProxy } from "../rewriting-proxy.ts";
+import { shellCommands } from "../shown-commands.ts";
 
 let desk: Desk;
 beforeAll(async () => {
@@ -41,5 +47,85 @@ describe("without", () => {
   it("they are as short as can be", async () => {
     const { stderr } = await desk.run(["runs", "show", "00000000-0000-4000-8000-000000000000"]);
     expect(stderr).toContain("kiloclaw-admin runs list");
+  });
+});
+
+describe("for customers with addresses that a shell would run", () => {
+  const HOSTILE = [
+    "`touch pwned`@example.com",
+    "$(touch pwned)@example.com",
+    `o'brien"; touch pwned; "@example.com`,
+    "two words@example.com",
+    "--dry-run@example.com",
+    "-n@example.com",
+  ];
+  let bin: string;
+  beforeAll(async () => {
+    bin = await mkdtemp(join(tmpdir(), "kiloclaw-typed-"));
+    await writeFile(join(bin, "kiloclaw-admin"), `#!/bin/sh\nprintf '%s\\0' "$@"\n`, { mode: 0o700 });
+  });
+  afterAll(() => rm(bin, { recursive: true, force: true }));
+
+  /** The words that a real shell hands to the tool. */
+  const pasted = (line: string): string[] => {
+    const env = { PATH: `${bin}:${process.env.PATH}` };
+    const { stdout, stderr, status } = spawnSync("/bin/sh", ["-s"], {
+      input: `${line}\n`,
+      encoding: "utf8",
+      cwd: bin,
+      env,
+    });
+    expect({ stderr, status }).toEqual({ stderr: "", status: 0 });
+    return stdout.split("\0").slice(0, -1);
+  };
+
+  it.each(HOSTILE)("%s: what is to be typed is that, and nothing else is run", async (address) => {
+    const unknown = await desk.run(["runs", "list", `--user=${address}`]);
+    const line = /kiloclaw-admin users find .*/.exec(unknown.stderr)?.[0] ?? "";
+    expect(pasted(line).filter((word) => word !== "--")).toEqual(["users", "find", address]);
+
+    // The platform has a customer of that name.
+    const coded = JSON.stringify(address).slice(1, -1);
+    const proxy = await openRewritingProxy(desk.sandbox.url, {
+      answer: (body) => body.replaceAll("alice@example.com", coded),
+      request: (path) => path.replaceAll(encodeURIComponent(address), "alice@example.com"),
+    });
+    try {
+      const hosted = { env: { KILOCLAW_ADMIN_HOST: proxy.url } };
+      const meant = await desk.run(["runs", "list", "--user", "alice"], hosted);
+      expect(meant.code).toBe(5);
+      const [, words = ""] = /(--user [0-9a-f-]{36})\s*$/m.exec(meant.stderr) ?? [];
+      expect(pasted(`kiloclaw-admin ${words}`)).toEqual(["--user", expect.stringMatching(/^[0-9a-f-]{36}$/)]);
+      const whole = meant.stderr.split("\n").find((text) => text.includes(words)) ?? "";
+      expect(() => shellCommands(whole)).not.toThrow();
+
+      const { stdout } = await desk.run(
+        ["runs", "diagnose", "--user", words.slice("--user ".length), "--json"],
+        hosted,
+      );
+      const { next, evidence } = JSON.parse(stdout) as { next: { command: string }[]; evidence: { userEmail: string } };
+      expect(evidence.userEmail).toBe(address);
+      for (const { command } of next) expect(pasted(command).join(" ")).not.toContain("example.com");
+    } finally {
+      await proxy.close();
+    }
+    expect(await readdir(bin)).toEqual(["kiloclaw-admin"]);
+  });
+});
+
+describe("in the sources", () => {
+  it("no command is put together by hand, except in help texts", () => {
+    const nouns = [...Object.keys(NOUNS), ...Object.keys(PLAIN_COMMANDS)].join("|");
+    const byHand = readdirSync(join(root, "src"), { recursive: true, encoding: "utf8" })
+      .filter((name) => name.endsWith(".ts") && !/^(?:sandbox|help)\/|^commands\/help\.ts$|^program\.ts$/.test(name))
+      .flatMap((name) => {
+        const code = readFileSync(join(root, "src", name), "utf8")
+          .replaceAll(/\.addHelpText\([^]*?\.action\(/g, "")
+          .replaceAll(/^\s*(?:\/\/|\/?\*).*$/gm, "");
+        return code
+          .split("\n")
+          .filter((line) => new RegExp(`kiloclaw-admin (?:--\\w+ \\S+ )?(?:${nouns})\\b`).test(line));
+      });
+    expect(byHand.filter((line) => !line.includes("to see whether it can"))).toEqual([]);
   });
 });

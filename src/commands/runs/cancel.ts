@@ -17,7 +17,7 @@ import { examples, instanceOption, reasonOption, ticketOption, userOption, yesOp
 import { sinceOption } from "../when.ts";
 import { whyOf } from "../why.ts";
 import { confirmMany, expectCountOption } from "../confirm-many.ts";
-import { initiatedByOption, resolveFilter, searchOption, type FilterOptions } from "./filter.ts";
+import { initiatedByOption, resolveFilter, saySince, searchOption, type FilterOptions } from "./filter.ts";
 import { sayWhatIsOpen } from "./say-open.ts";
 import { runCount, runStatusWord, runTook, runView, targetLines } from "./view.ts";
 
@@ -76,7 +76,7 @@ async function cancel(context: Context, ids: readonly string[], options: CancelO
     return showAsData(context, runs, ended);
   }
   for (const { id } of leftAlone) output.warn(`${id} is left alone: its machine is not running`);
-  output.notes(targetLines(running), { needed: prompter.canAsk && options.yes !== true });
+  output.notes(targetLines(running, output.now()), { needed: prompter.canAsk && options.yes !== true });
   if (options.dryRun) {
     await showAsData(context, runs, running);
     return output.note(`dry run: ${runCount(running.length)} would be cancelled; no cancel was sent`);
@@ -253,7 +253,7 @@ function sayResult(output: Context["output"], { run, alreadyEnded }: Cancellatio
       retryable: true,
     });
   }
-  if (run.status === "cancelled") return output.success(`cancelled run ${run.id} after ${runTook(run)}`);
+  if (run.status === "cancelled") return output.success(`cancelled run ${run.id} after ${runTook(run, output.now())}`);
   output.note(`run ${run.id} ended before the cancel reached it: ${became}`);
 }
 
@@ -271,7 +271,7 @@ async function showAsData({ output }: Context, order: readonly Run[], shown: rea
 
 function sayUntouched(output: Context["output"], untouched: readonly Run[], total: number): void {
   output.warn(`${untouched.length} of ${runCount(total)} ${untouched.length === 1 ? "was" : "were"} not cancelled:`);
-  output.notes(targetLines(untouched), { needed: true });
+  output.notes(targetLines(untouched, output.now()), { needed: true });
 }
 
 async function chooseRuns(
@@ -302,6 +302,7 @@ async function chooseRuns(
   const running: Run[] = [];
   const resolved = await resolveFilter(context, api, { ...filter, status: "running" });
   for await (const run of listRuns(api, resolved, Number.MAX_SAFE_INTEGER)) running.push(run);
+  saySince(context, resolved);
   if (running.length > 0) return running;
   const { subject } = resolved;
   const who = subject && !narrowed ? `${subject.email ?? subject.userId} has no run in progress` : undefined;

@@ -64,14 +64,14 @@ async function diagnose(context: Context, id: string | undefined, options: Diagn
   const { output, stop } = context;
   output.expect(diagnosisView);
   const api = await context.api();
-  const question = await ask(api, id, options);
+  const question = await ask(api, id, options, output.now);
   const progress = await output.busy("looking");
   const evidence = await gatherEvidence(api, question, {
     looks: LOOKS,
     intervalMs: options.interval,
-    startRefusedAt: options.startRefused ? new Date() : null,
-    ownCancel: (runId) => ownCancel(context, runId),
-    unsettledStart: await unsettledStart(context, question.instanceId),
+    startRefusedAt: options.startRefused ? output.now() : null,
+    ownCancel: (runId) => ownCancel(context, api, runId),
+    unsettledStart: await unsettledStart(context, api, question.instanceId),
     stop,
     onLook: (number) => progress.show(`looking, ${number} of ${LOOKS}`),
   }).finally(() => progress.stop());
@@ -85,20 +85,24 @@ async function diagnose(context: Context, id: string | undefined, options: Diagn
 }
 
 /** The newest start that this machine's journal holds open for the instance. */
-async function unsettledStart(context: Context, instanceId: string | null): Promise<Evidence["unsettledStart"]> {
+async function unsettledStart(
+  context: Context,
+  api: Api,
+  instanceId: string | null,
+): Promise<Evidence["unsettledStart"]> {
   if (instanceId === null) return null;
   const ledger = await context.ledger("diagnose", { ticket: null, reason: null });
   const newest = (await ledger.open({ instanceId })).findLast(isStart);
-  return newest ? { op: newest.intent.op, at: new Date(newest.intent.at) } : null;
+  return newest ? { op: newest.intent.op, at: api.clock.toPlatform(new Date(newest.intent.at)) } : null;
 }
 
 /** The last cancel of the run that was sent from this machine. Reads every journal. */
-async function ownCancel({ paths }: Context, runId: string): Promise<Evidence["ownCancel"]> {
+async function ownCancel({ paths }: Context, api: Api, runId: string): Promise<Evidence["ownCancel"]> {
   const { loggedOperations } = await import("../../runs/audit-operation.ts");
   let last: Evidence["ownCancel"] = null;
   const filter = { run: runId, action: "cancel" };
   for await (const { op, at } of loggedOperations(paths.state, filter, { onDamaged: leaveToVerify })) {
-    last = { op, at };
+    last = { op, at: api.clock.toPlatform(at) };
   }
   return last;
 }
@@ -107,7 +111,12 @@ async function ownCancel({ paths }: Context, runId: string): Promise<Evidence["o
 function leaveToVerify(): void {}
 
 /** The run that is meant: the one that was named, else the customer's run in progress, else the latest. */
-async function ask(api: Api, id: string | undefined, { user, instance }: DiagnoseOptions): Promise<Question> {
+async function ask(
+  api: Api,
+  id: string | undefined,
+  { user, instance }: DiagnoseOptions,
+  now: () => Date,
+): Promise<Question> {
   if (instance !== undefined && !isUuid(instance)) {
     throw new CliError("usage", `"${instance}" is not an instance ID (a UUID)`);
   }
@@ -135,7 +144,7 @@ async function ask(api: Api, id: string | undefined, { user, instance }: Diagnos
     throw new CliError("ambiguous", `${who} has several runs that are shown as running; name one`, {
       hint: running.map(
         (run) =>
-          hint`${plain(formatAgo(run.startedAt, new Date()))}, ${promptLine(run).slice(0, 40)}: ${command("runs diagnose", run.id)}`,
+          hint`${plain(formatAgo(run.startedAt, now()))}, ${promptLine(run).slice(0, 40)}: ${command("runs diagnose", run.id)}`,
       ),
     });
   }

@@ -53,6 +53,11 @@ export async function resolveFilter({ me }: Pick<Context, "me">, api: Api, optio
   };
 }
 
+/** Says which moment `--since` came to, before anything is changed by it. Only once the platform has answered. */
+export function saySince({ output, prompter }: Pick<Context, "output" | "prompter">, { since }: RunFilter): void {
+  if (since) output.notes([{ label: "since", value: since().toISOString() }], { needed: prompter.canAsk });
+}
+
 async function myId(me: Context["me"]): Promise<string> {
   const { userId } = await me();
   if (userId !== undefined) return userId;

@@ -5,7 +5,7 @@ import { watchMany } from "../../runs/watch-many.ts";
 import { totalsOf, type ManyEvent, type Watched } from "../../runs/watched.ts";
 import { OnEnd } from "../on-end.ts";
 import type { FollowOptions } from "./follow.ts";
-import { MANY_COLUMNS, restLine, runningFirst, totalsLine, writer, type Order } from "./many-view.ts";
+import { manyColumns, restLine, runningFirst, totalsLine, writer, type Order } from "./many-view.ts";
 import { runCount, runView } from "./view.ts";
 import { worstResult } from "./worst-result.ts";
 
@@ -85,7 +85,7 @@ export async function showMany(
   await output.prepare();
   const watched = new Map<string, Watched>();
   const inOrder = () => [...watched.values()].toSorted(order);
-  const live = await output.live(MANY_COLUMNS, () => {
+  const live = await output.live(manyColumns(output.now), () => {
     const rows = inOrder();
     return { rows, foot: [totalsLine(totalsOf(rows))], rest: restLine };
   });

@@ -82,7 +82,7 @@ async function showEvents(
   run: Run,
   events: AsyncIterable<ShownEvent>,
 ): Promise<Run | undefined> {
-  await output.header([...targetLines([run]), { label: "prompt", value: promptLine(run) }]);
+  await output.header([...targetLines([run], output.now()), { label: "prompt", value: promptLine(run) }]);
   const line = await output.busy("asking for the run's output");
   const text = output.untrusted();
   let state: Extract<WatchEvent, { type: "progress" | "trouble" }> | undefined;
@@ -91,10 +91,10 @@ async function showEvents(
   let heartbeatAt = Date.now();
   const tick = () => {
     if (!state) return;
-    line.show(statusLine(run, state, Date.now() - heardAt));
+    line.show(statusLine(run, state, Date.now() - heardAt, output.now()));
     if (output.accessible && Date.now() - heartbeatAt >= HEARTBEAT_MS) {
       heartbeatAt = Date.now();
-      output.note(statusLine(run, state, Date.now() - heardAt));
+      output.note(statusLine(run, state, Date.now() - heardAt, output.now()));
     }
   };
   const ticking = setInterval(tick, TICK_MS);
@@ -169,8 +169,9 @@ function statusLine(
   run: Run,
   state: Extract<WatchEvent, { type: "progress" | "trouble" }>,
   sinceHeardMs: number,
+  now: Date,
 ): string {
-  const running = `running for ${formatDuration(Date.now() - run.startedAt.getTime())}`;
+  const running = `running for ${formatDuration(now.getTime() - run.startedAt.getTime())}`;
   const next = `next look in ${formatDuration(Math.max(0, state.nextPollMs - sinceHeardMs))}`;
   if (state.type === "trouble") return `${running}? no answer from the platform · ${next}`;
   const silent = state.silentMs + sinceHeardMs;
@@ -183,7 +184,7 @@ function sayEnd(output: Context["output"], event: EndEvent): void {
   const { run, unstorable } = event;
   const lost = run.outcomeUnknown ? ": the machine lost this run, nobody can tell how it ended" : "";
   const [head, next] = endWords(run);
-  output.headline(runColor(run), head, `run ${run.id} after ${runTook(run)}${exitWords(event)}${lost}`);
+  output.headline(runColor(run), head, `run ${run.id} after ${runTook(run, output.now())}${exitWords(event)}${lost}`);
   if (unstorable) output.note(`${UNSTORABLE}: its row stays \`running\`, which keeps no start out`);
   output.note(next);
 }

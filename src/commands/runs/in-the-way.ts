@@ -33,7 +33,7 @@ export async function decide(
   output.notes([
     { label: "in progress", value: run.id },
     { label: "user", value: run.userEmail ?? run.userId },
-    { label: "started by", value: `${initiator(run)}, ${formatAgo(run.startedAt, new Date())}` },
+    { label: "started by", value: `${initiator(run)}, ${formatAgo(run.startedAt, output.now())}` },
     { label: "prompt", value: promptWords(inTheWay) },
   ]);
   if (asked === undefined) {
@@ -66,9 +66,11 @@ export async function waitForEnd(
   try {
     for await (const event of watchRun(api, run, { stop, intervalMs: interval, timeoutMs: timeout })) {
       if (event.type === "end") {
-        return output.note(`run ${run.id} has ended: ${runStatusWord(event.run)} after ${runTook(event.run)}`);
+        return output.note(
+          `run ${run.id} has ended: ${runStatusWord(event.run)} after ${runTook(event.run, output.now())}`,
+        );
       }
-      const running = formatDuration(Date.now() - run.startedAt.getTime());
+      const running = formatDuration(output.now().getTime() - run.startedAt.getTime());
       if (event.type === "progress") progress.show(`waiting for run ${run.id} to end, running for ${running}`);
       if (event.type === "trouble") progress.show(`waiting for run ${run.id} to end? ${event.error.message}`);
     }

@@ -57,7 +57,8 @@ function watchedColor({ state, run }: Watched): Color {
   return state === "machine-down" || state === "given-up" ? "yellow" : runColor(run);
 }
 
-export const MANY_COLUMNS: readonly Column<Watched>[] = [
+/** @param now the platform's time. */
+export const manyColumns = (now: () => Date): readonly Column<Watched>[] => [
   { header: "STATUS", rank: 1, value: watchedWord, color: watchedColor },
   // Its first eight characters name it too, and the whole ID comes at the end; what a run is doing would not.
   { header: "RUN", rank: 0, shrinkTo: 9, allOrLeast: true, widen: 3, value: ({ run }) => run.id },
@@ -71,8 +72,8 @@ export const MANY_COLUMNS: readonly Column<Watched>[] = [
     value: ({ run }) => run.instanceId ?? "-",
   },
   { header: "BY", rank: 5, shrinkTo: 8, widen: 4, value: ({ run }) => initiator(run) },
-  { header: "ELAPSED", rank: 3, value: ({ run }) => runTook(run) },
-  { header: "ENDED", rank: 7, value: ({ run }) => (run.completedAt ? formatAgo(run.completedAt, new Date()) : "") },
+  { header: "ELAPSED", rank: 3, value: ({ run }) => runTook(run, now()) },
+  { header: "ENDED", rank: 7, value: ({ run }) => (run.completedAt ? formatAgo(run.completedAt, now()) : "") },
   { header: "LAST LINE", rank: 4, shrinkTo: 20, widen: 5, value: lastWords },
 ];
 

@@ -113,7 +113,8 @@ async function reconcile(context: Context, ids: readonly string[], options: Reco
   let rows = done.map(({ row }) => row);
   const left = done.filter(({ row: { result } }) => result === "open" || result === "alarm");
   if (options.close && left.length > 0) {
-    for (const { row } of left) output.notes(reconciledView.details?.(row, (at) => at?.toISOString() ?? "-") ?? []);
+    for (const { row } of left)
+      output.notes(reconciledView.details?.(row, (at) => at?.toISOString() ?? "-", output.now) ?? []);
     const place = await context.target();
     await prompter.confirm(
       `Close ${left.length === 1 ? "this operation" : `these ${left.length} operations`} although nobody knows what became of it?`,

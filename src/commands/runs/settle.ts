@@ -118,7 +118,7 @@ async function giveUp(
   const { output, prompter, stop } = context;
   const ledger = await context.ledger("settle", await whyOf(context, options));
   await sayWhatIsOpen(context, ledger, runs);
-  output.notes(targetLines(runs), { needed: prompter.canAsk && options.yes !== true });
+  output.notes(targetLines(runs, output.now()), { needed: prompter.canAsk && options.yes !== true });
   try {
     await confirmMany(
       context,

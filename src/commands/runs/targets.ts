@@ -12,7 +12,7 @@ import { COLUMNS, countRunning, entriesFromInstances, entriesFromRuns } from "..
 import type { Context } from "../../context.ts";
 import { CliError, messageOf } from "../../errors.ts";
 import { command, hint, plain } from "../../typed-command.ts";
-import { resolveFilter } from "./filter.ts";
+import { resolveFilter, saySince } from "./filter.ts";
 import { askForPrompt, readPrompt, type PromptSources } from "./read-prompt.ts";
 import { checkTargetOptions, INSTANCE_STATES, RUN_STATUSES, type TargetOptions } from "./target-options.ts";
 import { runCount } from "./view.ts";
@@ -121,6 +121,7 @@ async function fromRunList(
     );
   }
   const entries = await entriesFromRuns(api, filter, fields);
+  saySince(context, filter);
   return { entries: orNotFound(entries, "run"), columns: COLUMNS.runs, source: sourceOf("runs") };
 }
 
