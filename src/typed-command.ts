@@ -98,7 +98,10 @@ function optionWords(options: OptionsToType): string[] {
 /** Words that no shell reads as anything but themselves: not `~`, nor `=` in front, which zsh expands. */
 const SAFE = /^[\w@%+:,./-][\w@%+:,./=-]*$/;
 
-/** A word as a POSIX shell reads it back, whatever it holds. */
+/**
+ * A word as a POSIX shell reads it back. Control characters become `?`: a line break would leave the rest on a line of its own, and the
+ * others cannot be shown as they are.
+ */
 export function quoted(word: string): string {
-  return SAFE.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+  return SAFE.test(word) ? word : `'${word.replaceAll(/\p{Cc}/gu, "?").replaceAll("'", `'\\''`)}'`;
 }

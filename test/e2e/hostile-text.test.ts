@@ -73,6 +73,7 @@ describe("words on the way out", () => {
         hint: z.string().nullable(),
         retryable: z.boolean(),
         exitCode: z.number(),
+        sent: z.boolean().nullable(),
       }),
     });
     for (const argv of [

@@ -36,7 +36,6 @@ const HOSTILE = [
   "!!",
   "a;b|c&d>e<f",
   "*?[a]{b,c}",
-  "a\nb",
   "",
   "ä😀",
 ];
@@ -86,11 +85,15 @@ describe("hint", () => {
 });
 
 describe("quoted", () => {
+  it("stays on one line", () => {
+    expect(quoted("a\nkiloclaw-admin runs cancel\r\u001b[2J")).toBe("'a?kiloclaw-admin runs cancel??[2J'");
+  });
+
   it("is one word to a shell, whatever it holds", () => {
     fc.assert(
       fc.property(
         fc.array(
-          fc.string({ unit: "grapheme" }).filter((text) => !text.includes("\0")),
+          fc.string({ unit: "grapheme" }).filter((text) => !/\p{Cc}/u.test(text)),
           { minLength: 1, maxLength: 20 },
         ),
         (words) => {
