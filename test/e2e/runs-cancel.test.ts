@@ -388,7 +388,8 @@ describe("when things go wrong", () => {
       },
       ["runs", "cancel", ...ids, "--yes", "-q"],
     );
-    expect(code).toBe(4);
+    // 4 would say that nothing was sent.
+    expect(code).toBe(9);
     const rows = await desk.rows("wave-f");
     expect(stdout).toBe(`${rows.find(({ status }) => status === "cancelled")?.id}\n`);
     const untouched = rows.filter(({ status }) => status === "running").map(({ id }) => id);
@@ -396,6 +397,14 @@ describe("when things go wrong", () => {
     expect(stderr).toContain("9 of 10 runs were not cancelled:");
     for (const id of untouched) expect(stderr).toContain(id);
     expect(stderr).toMatch(/kiloclaw-admin (--host \S+ )?auth status/);
+    expect(stderr).toContain("9 of 10 runs could not be cancelled: ");
+    const none = await through(
+      (request) => {
+        if (request.url?.includes("cancelKiloCliRun")) delete request.headers.authorization;
+      },
+      ["runs", "cancel", ...untouched.slice(0, 3), "--yes", "-q"],
+    );
+    expect(none).toMatchObject({ code: 4, stdout: "" });
   });
 
   it("says on Ctrl-C which were not cancelled, and sends nothing to them", async () => {

@@ -87,7 +87,7 @@ async function cancel(context: Context, ids: readonly string[], options: CancelO
   await confirmMany(context, question, running.length, options);
 
   const books = { ledger, unrecorded: new Set<string>(), loseOutput: consentToLoss(context, options.withoutOutput) };
-  const { results, failures, untouched, refusal } = await cancelAll(
+  const { results, failures, untouched, refusal, sent } = await cancelAll(
     context,
     api,
     running,
@@ -96,15 +96,22 @@ async function cancel(context: Context, ids: readonly string[], options: CancelO
   );
   await showAsData(context, runs, [...ended, ...results]);
   if (untouched.length > 0) sayUntouched(output, untouched, running.length);
-  if (refusal && (runs.length === 1 || untouched.length > 0)) throw refusal;
+  // That a token is refused says that nothing was sent; where something was, the command is only partly done.
+  if (refusal && !sent) throw refusal;
   if (context.stop.aborted) return;
   const failed = failures.length + leftAlone.length;
-  // Each of them before anything was sent.
-  const nothingSent = results.length === 0 && failures.every(({ kind }) => NOTHING_SENT.has(kind));
+  const nothingSent = !sent && failures.every(({ kind }) => NOTHING_SENT.has(kind));
   if ((runs.length === 1 || nothingSent) && failures[0]) throw failures[0];
-  if (failed > 0) {
-    throw new CliError("partial", `${failed} of ${runCount(runs.length)} could not be cancelled`, {
-      hint: hint`each is named above; look at one: ${command("runs diagnose", "RUN")}`,
+  if (refusal || failed > 0) {
+    const explained = refusal && (await context.explained(refusal));
+    const notCancelled = `${failed + untouched.length} of ${runCount(runs.length)} could not be cancelled`;
+    throw new CliError("partial", explained ? `${notCancelled}: ${messageOf(explained)}` : notCancelled, {
+      hint: [
+        ...(explained instanceof CliError ? explained.hints : []),
+        hint`each is named above; look at one: ${command("runs diagnose", "RUN")}`,
+      ],
+      sent,
+      cause: refusal,
     });
   }
 }
@@ -119,6 +126,8 @@ interface Outcome {
   readonly untouched: Run[];
   /** Why the platform takes no cancel from this user. */
   readonly refusal: CliError | undefined;
+  /** A cancel that was not refused may have left. */
+  readonly sent: boolean;
 }
 
 /** Where the cancels are written down, and why that did not work, if it did not. */
@@ -170,11 +179,14 @@ async function cancelAll(
   const failures: CliError[] = [];
   const done = new Set<string>();
   let refusal: CliError | undefined;
+  let sent = false;
   const progress = await output.busy(several ? `cancelling ${running.length} runs` : `cancelling ${running[0]?.id}`);
   const going = () => !stop.aborted && !refusal;
   const attempt = async (run: Run) => {
+    let sending = false;
     try {
-      const result = await cancelOne(context, api, run, books, force);
+      const result = await cancelOne(context, api, run, books, { force, onSending: () => (sending = true) });
+      sent ||= sending;
       done.add(run.id);
       cancelled.set(run.id, result);
     } catch (error) {
@@ -185,6 +197,7 @@ async function cancelAll(
         refusal ??= error;
         return;
       }
+      sent ||= sending;
       done.add(run.id);
       failures.push(error);
       if (several || stop.aborted)
@@ -203,6 +216,7 @@ async function cancelAll(
     failures,
     untouched: running.filter(({ id }) => !done.has(id)),
     refusal,
+    sent,
   };
 }
 
@@ -211,7 +225,7 @@ async function cancelOne(
   api: Api,
   run: Run,
   { ledger, unrecorded, loseOutput }: Books,
-  force: boolean,
+  { force, onSending }: { readonly force: boolean; readonly onSending: () => void },
 ): Promise<Run> {
   const { output, paths, stop } = context;
   let kept: Kept | undefined;
@@ -222,13 +236,13 @@ async function cancelOne(
       unrecorded.add(why);
     },
     keepOutput: async (text) => {
-      if (text === "") return;
       try {
-        kept = await keepOutput(paths, run.id, text);
+        if (text !== "") kept = await keepOutput(paths, run.id, text);
       } catch (error) {
         if (!(error instanceof CliError)) throw error;
         await loseOutput(error);
       }
+      onSending();
     },
     force,
     // Its own for each run: however many there are, nothing piles up on the one that they share.
