@@ -1,7 +1,7 @@
 import type { Command } from "@commander-js/extra-typings";
 import type { Api } from "../../api/api.ts";
 import type { Context } from "../../context.ts";
-import { CliError, type ErrorKind } from "../../errors.ts";
+import { CliError, messageOf, type ErrorKind } from "../../errors.ts";
 import type { Ledger } from "../../journal/ledger.ts";
 import { keepOutput, type Kept } from "../../journal/outputs.ts";
 import type { OpenContext } from "../../program.ts";
