@@ -327,7 +327,7 @@ class Execution {
     else if (pressure === "unreached") this.#throttle.unreached();
     switch (verdict.is) {
       case "started":
-        this.#started(place, verdict.run, verdict.attached);
+        this.#started(place, verdict.run, { attached: verdict.attached, follow: this.#options.settings.wait });
         if (verdict.adopted) this.events.push({ type: "adopted", item: this.#item(place) });
         return;
       case "in-the-way":
@@ -375,7 +375,8 @@ class Execution {
 
   #inTheWay(place: number, { run, sent, problem }: Extract<Verdict, { is: "in-the-way" }>): void {
     const { onConflict } = this.#options.settings;
-    if (onConflict === "attach") return this.#started(place, run, true);
+    // Followed also where the job's own runs are only started: it was asked for.
+    if (onConflict === "attach") return this.#started(place, run, { attached: true, follow: true });
     // Another request would need a person: the one that was sent may have started a run before this one.
     if (onConflict === "wait" && !sent) {
       this.#set(place, { state: "waiting", problem: `waits for its end: ${problem}` });
@@ -384,9 +385,9 @@ class Execution {
     this.#set(place, { state: onConflict === "fail" ? "conflict" : "skipped", problem });
   }
 
-  #started(place: number, run: Run, attached: boolean): void {
+  #started(place: number, run: Run, { attached, follow }: { attached: boolean; follow: boolean }): void {
     this.#set(place, { state: "running", runId: run.id, attached, startedAt: run.startedAt });
-    if (this.#options.settings.wait || !this.#gate.passed || attached) this.#following.follow(place, run);
+    if (follow || !this.#gate.passed) this.#following.follow(place, run);
   }
 
   async #follow(stop: AbortSignal): Promise<void> {

@@ -145,7 +145,14 @@ class Campaign {
   #break(): void {
     const { fails } = this.#plan;
     if (fails === 0) return;
-    this.operator.proxy.decide = () => {
+    // Now and then an edge answers everything for a while, and nothing of it reaches the platform.
+    let stormUntil = 0;
+    this.operator.proxy.decide = ({ isStart }) => {
+      if (this.#dice.hits(fails / 100)) stormUntil = performance.now() + this.#dice.between(500, 8_000);
+      if (performance.now() < stormUntil && !isStart) {
+        this.#struck += 1;
+        return EXCHANGE_FAULTS["502"](this.#dice).deal;
+      }
       if (!this.#dice.hits(fails)) return undefined;
       this.#struck += 1;
       return EXCHANGE_FAULTS[this.#dice.pick<ExchangeFault>("reset", ...FAILS)](this.#dice).deal;

@@ -100,6 +100,22 @@ describe("the pace of a job", () => {
     expect(one.limit).toBe(4);
   });
 
+  it("pauses at once where the platform fails, for longer each time, and knows since when, until the platform asks for less or answers", () => {
+    const one = throttle();
+    one.failed(undefined);
+    expect(one.pausedMs).toBe(1_000);
+    expect(one.limit).toBe(4);
+    now = 1_000;
+    one.failed(3_000);
+    expect(one.pausedMs).toBe(3_000);
+    now = 4_000;
+    expect(one.troubledMs).toBe(4_000);
+    one.failed(undefined);
+    expect(one.pausedMs).toBe(2_000);
+    one.pushedBack(1);
+    expect(one.troubledMs).toBe(0);
+  });
+
   it("slows down for an answer that takes much longer than they do, and not for the first slow one of all", () => {
     const one = throttle();
     one.answered(20_000);
