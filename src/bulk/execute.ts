@@ -91,6 +91,8 @@ export const JOB_TIMING: JobTiming = {
 const TICK_MS = 1_000;
 /** So often a target is taken up again that another command of this machine is at. */
 const MOST_TRIES = 3;
+/** And one whose machine does not tell how its last run is: with the pauses between them, half a minute where it is the only one. */
+const MOST_TRIES_OF_MACHINE = 6;
 
 /**
  * Does a job: starts runs on targets that wait, each at most once and on record, at a pace the platform can take, and follows
@@ -335,7 +337,7 @@ class Execution {
       case "decided":
         return this.#set(place, { state: verdict.state, problem: verdict.problem });
       case "again":
-        return this.#again(place, verdict.error, pressure);
+        return this.#again(place, verdict, pressure);
       case "held":
         return this.#held(place, verdict.problem);
       case "over":
@@ -345,7 +347,10 @@ class Execution {
     }
   }
 
-  #again(place: number, error: ApiError, pressure: Judged["pressure"]): void {
+  #again(place: number, { error, ours }: Extract<Verdict, { is: "again" }>, pressure: Judged["pressure"]): void {
+    if (ours && this.#tried(place) >= MOST_TRIES_OF_MACHINE) {
+      return this.#set(place, { state: "refused", problem: error.message });
+    }
     this.#set(place, { state: "waiting", problem: error.message });
     // It may be the platform that fails, or this target alone: then the others go first.
     if (pressure === "failed") this.#last.push(place);

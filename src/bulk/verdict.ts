@@ -1,5 +1,5 @@
 import { ApiError } from "../api/api-error.ts";
-import { UPSTREAM_CODES } from "../contract/procedures.ts";
+import { admin, UPSTREAM_CODES } from "../contract/procedures.ts";
 import { CliError } from "../errors.ts";
 import { HeldError } from "../journal/claim.ts";
 import { initiator, type Run } from "../runs/run.ts";
@@ -14,8 +14,8 @@ export type Verdict =
   /** Another run is in progress. `sent`: that was found out by a request, so that another one needs a person. */
   | { readonly is: "in-the-way"; readonly run: Run; readonly sent: boolean; readonly problem: string }
   | { readonly is: "decided"; readonly state: ItemState; readonly problem: string }
-  /** Nothing has happened, for a reason that may pass. */
-  | { readonly is: "again"; readonly error: ApiError }
+  /** Nothing has happened, for a reason that may pass. `ours`: it has to do with this target, where the platform answers. */
+  | { readonly is: "again"; readonly ours: boolean; readonly error: ApiError }
   /** Another command of this machine is at work there. */
   | { readonly is: "held"; readonly problem: string }
   /** Nothing has happened, and nothing more is to be sent. `error`: why; absent: everything is to stop. */
@@ -107,7 +107,12 @@ function judgeRefusal(error: ApiError): Judged {
   if (error.kind === "auth") return { verdict: { is: "over", error }, pressure: undefined, sent: false };
   const { sent, retryAfterMs } = error;
   if (error.transient || !sent) {
-    return { verdict: { is: "again", error }, pressure: pressureOf(error), sent, retryAfterMs };
+    return {
+      verdict: { is: "again", ours: isOfMachine(error), error },
+      pressure: pressureOf(error),
+      sent,
+      retryAfterMs,
+    };
   }
   const tooOld = error.upstreamCode === UPSTREAM_CODES.routeUnavailable;
   const problem = tooOld ? `the controller on its machine is too old: ${error.message}` : error.message;
@@ -116,6 +121,11 @@ function judgeRefusal(error: ApiError): Judged {
 
 function started(run: Run, { attached = false, adopted = false } = {}): Judged {
   return answered({ is: "started", run, attached, adopted }, true);
+}
+
+/** The platform has answered all else of that moment: the controller on the target's machine is too old, or out of reach. */
+function isOfMachine({ own, httpStatus, procedure }: ApiError): boolean {
+  return own && httpStatus === 500 && procedure === admin.getKiloCliRunStatus.path;
 }
 
 function answered(verdict: Verdict, sent: boolean): Judged {

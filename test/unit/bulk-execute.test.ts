@@ -35,6 +35,8 @@ class Platform {
   /** What the question for an instance is answered with. */
   reads: Script = () => undefined;
   readonly reading: number[] = [];
+  /** What the question for a run's status is answered with. */
+  polls: () => ApiError | undefined = () => undefined;
   /** Further rows, by instance. */
   readonly rows = new Map<number, ReturnType<typeof runRow>[]>();
   readonly #script: Script;
@@ -61,8 +63,11 @@ class Platform {
           const runs = this.busy.has(indexOf(instance)) ? [runRow(instance)] : (this.rows.get(indexOf(instance)) ?? []);
           return listOf(runs);
         }
-        case admin.getKiloCliRunStatus.path:
+        case admin.getKiloCliRunStatus.path: {
+          const failure = this.polls();
+          if (failure) throw failure;
           return { ...RUNNING, startedAt: null, prompt: "theirs" };
+        }
         default:
           throw new Error(path);
       }
@@ -313,6 +318,17 @@ describe("a job", () => {
     expect(states(done)).toEqual(["running", "waiting", "running", "running", "running", "running"]);
     expect(done.failure).toMatchObject({ httpStatus: 502 });
     expect(done.events.filter(({ type }) => type === "sent")).toHaveLength(1);
+  });
+
+  it("gives up a target whose machine alone does not answer, and no other", async () => {
+    const platform = new Platform();
+    platform.busy.add(2);
+    platform.polls = () => refusal(500, "fetch failed", { procedure: admin.getKiloCliRunStatus.path });
+    const done = await doJob(platform, 4, { timing: { ...JOB_TIMING, pauseMs: 1 } });
+    expect(done.failure).toBeUndefined();
+    expect(states(done)).toEqual(["running", "refused", "running", "running"]);
+    expect(problem(done, 2)).toMatch(/^run 33333333-\S+ of customer is shown as running and its status cannot be read/);
+    expect(platform.reading.filter((index) => index === 2)).toHaveLength(6);
   });
 
   it("does not take a failure after the send for anything but an unknown outcome", async () => {
