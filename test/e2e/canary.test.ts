@@ -229,6 +229,8 @@ it("with the sandbox's own commands", { timeout: 60_000 }, async () => {
     token: ["--as", "plain@example.com"],
     fault: ["list"],
     inspect: ["alice@example.com"],
+    // It prints the key of the pages.
+    open: ["--print"],
     reset: ["--yes"],
     stop: [],
   };
