@@ -109,7 +109,7 @@ export function isOwnRestRefusal({ status, text }: Answer): boolean {
 }
 
 /** The error for an answer that is not in the platform's form. */
-export function outOfForm(answer: Answer, procedure: string, body: unknown): ApiError {
+function outOfForm(answer: Answer, procedure: string, body: unknown): ApiError {
   const { status: httpStatus, text, retryAfterMs } = answer;
   if (httpStatus === 200 && (isBrokenJson(text, body) || isResult(body))) {
     const what = body === undefined ? "not JSON" : "not what was asked for";

@@ -155,7 +155,7 @@ export async function doJob(
 }
 
 /** That a run was there already; to be looked at by whoever knows how this machine's journal came to forget it. */
-export function adoptedWords({ target, runId }: Item): string {
+function adoptedWords({ target, runId }: Item): string {
   const who = target.userEmail ?? target.named;
   return `${who}: this job had started the run already, which is not in its journal; nothing was sent now: ${runId}`;
 }

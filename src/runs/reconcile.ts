@@ -54,7 +54,7 @@ export async function newestRuns(api: Api, instanceId: string, options?: CallOpt
 }
 
 /** What the rows of an instance tell of a start. */
-export function traceOf(rows: readonly Run[], mark: StartMark): Trace {
+function traceOf(rows: readonly Run[], mark: StartMark): Trace {
   const known = new Set(mark.known);
   const others = rows.filter(({ id }) => !known.has(id));
   return {
