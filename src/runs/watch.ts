@@ -6,9 +6,10 @@ import { backoff } from "../api/retry.ts";
 import { CliError } from "../errors.ts";
 import { command, hint } from "../typed-command.ts";
 import { MAX_NOT_UNDERSTOOD } from "./cadence.ts";
+import { getInstance } from "./instances.ts";
 import { OutputCursor, type NewOutput } from "./output-cursor.ts";
 import type { Run } from "./run.ts";
-import { machineOf, pollRun } from "./settle.ts";
+import { machineState, pollRun } from "./settle.ts";
 
 export type WatchEvent =
   /** New output, or word that some is lost. */
@@ -123,17 +124,30 @@ async function* follow(
  */
 export async function refuseIfMachineIsDown(api: Api, run: Run, signal?: AbortSignal): Promise<void> {
   // Where the platform does not answer, watching has patience with it; this question has not.
-  const machine = await machineOf(api, run, signal).catch((error: unknown) => {
-    if (!(error instanceof ApiError) || error.transient || error.kind === "interrupted") return "unknown";
-    throw error.kind === "auth" ? stopped(run, error) : error;
-  });
-  if (machine !== "down") return;
-  throw new CliError("conflict", `run ${run.id} cannot be followed: its instance is not running`, {
-    hint: [
-      "asking for its status now would mark the run failed for good; start the machine or destroy the instance first",
-      ...(run.instanceId === null ? [] : [hint`see the instance: ${command("instances show", run.instanceId)}`]),
-    ],
-  });
+  const instance =
+    run.instanceId === null
+      ? null
+      : await getInstance(api, run.instanceId, signal).catch((error: unknown) => {
+          if (!(error instanceof ApiError) || error.transient || error.kind === "interrupted") return undefined;
+          throw error.kind === "auth" ? stopped(run, error) : error;
+        });
+  if (instance === undefined || (instance && machineState(instance) !== "down")) return;
+  const gone = instance === null || instance.destroyedAt !== null;
+  throw new CliError(
+    "conflict",
+    `run ${run.id} cannot be followed: its instance ${gone ? "was destroyed" : "is not running"}`,
+    {
+      hint: [
+        gone
+          ? "how it ended is lost; checking its status marks it failed for good"
+          : "checking its status now would mark the run failed for good; start the machine first",
+        ...(run.instanceId === null ? [] : [hint`see the instance: ${command("instances show", run.instanceId)}`]),
+        ...(gone && run.instanceId !== null
+          ? [hint`or give the run up: ${command("runs settle", { "--instance": run.instanceId, "--force": true })}`]
+          : []),
+      ],
+    },
+  );
 }
 
 /** What an error that ended {@link watchRun} says about the run, as `watch-many.ts` has it; `undefined`: nothing. */

@@ -65,7 +65,7 @@ describe("config set", () => {
       [["set", "profile", "default", "--profile", "default"], "--profile does not go with it"],
       [["set", "production", "false", "--host", "https://app.kilo.ai"], "--host names no profile to change"],
       [["unset", "output", "--host", "https://app.kilo.ai"], "--host names no profile to change"],
-      [["set", "output", "json", "--profile", "stagin"], "config set host https://… --profile stagin"],
+      [["set", "output", "json", "--profile", "stagin"], "config set host HOST --profile stagin"],
     ] as const) {
       const { code, stdout, stderr } = await config(...argv);
       expect({ argv, code, stdout }).toEqual({ argv, code: 2, stdout: "" });
@@ -273,7 +273,7 @@ describe("a settings file broken by hand", () => {
       expect({ argv, code, stdout }).toEqual({ argv, code: 12, stdout: "" });
       expect(stderr).toContain(path);
       expect(stderr).toContain(words);
-      expect(stderr).toContain("kiloclaw-admin doctor");
+      expect(stderr).toMatch(/kiloclaw-admin (--profile a )?doctor/);
     }
     expect(await readFile(path, "utf8")).toBe(broken);
     expect(await readdir(configDir)).toEqual(["config.json"]);

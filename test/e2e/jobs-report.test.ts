@@ -94,7 +94,7 @@ describe("jobs report", () => {
     });
     const { stdout, stderr } = await report([]);
     expect(stdout.match(/^\d+ +lost +[\da-f]{8}-/gm)).toHaveLength(100);
-    expect(stderr).toBe(`and 50 more that need somebody: kiloclaw-admin jobs report ${jobId} -o csv\n`);
+    expect(stderr).toBe(`and 50 more that need attention: kiloclaw-admin jobs report ${jobId} --output csv\n`);
   });
 
   it("is one object as JSON", async () => {

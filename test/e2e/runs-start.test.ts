@@ -297,7 +297,9 @@ describe("refusals before anything is sent", () => {
     const { code, stderr } = await desk.run(["runs", "start", "-u", "gina.multi@example.com", "-p", QUICK]);
     expect(code).toBe(5);
     expect(stderr).toContain("personal: --instance d0000000-0000-4000-8000-000000000006");
-    expect(stderr).toContain("--instance d0000000-0000-4000-8000-000000000007  (organization ");
+    expect(stderr).toContain(
+      "organization e0000000-0000-4000-8000-00000000000e: --instance d0000000-0000-4000-8000-000000000007",
+    );
     expect(await sent()).toBe(0);
   });
 

@@ -50,6 +50,32 @@ describe("without", () => {
   });
 });
 
+describe("what is said", () => {
+  it("names the help of the command, whatever its options are called", async () => {
+    const { code, stderr } = await desk.run(["--profile", "sandbox", "audit", "list", "--run"]);
+    expect(code).toBe(2);
+    expect(stderr).toContain("see: kiloclaw-admin audit list --help");
+  });
+
+  it("tells who has several instances commands that there are", async () => {
+    const { code, stderr } = await desk.run(["instances", "show", "gina.multi@example.com"]);
+    expect(code).toBe(5);
+    expect(stderr.match(/kiloclaw-admin instances show d0000000-\S+$/gm)).toHaveLength(2);
+  });
+
+  it("tells nobody to start the machine of an instance that was destroyed", async () => {
+    const { code, stderr } = await desk.run(["runs", "watch", "91000000-0000-4000-8000-000000000003"]);
+    expect(code).toBe(6);
+    expect(stderr).toContain("its instance was destroyed");
+    expect(stderr).not.toContain("start the machine");
+  });
+
+  it("leads to the sandbox that --data-dir named, from anywhere", async () => {
+    const { stderr } = await desk.run(["sandbox", "status", "--data-dir", "no such place"]);
+    expect(stderr).toContain(`kiloclaw-admin sandbox start --detach --data-dir '${join(tmpdir(), "no such place")}'`);
+  });
+});
+
 describe("for customers with addresses that a shell would run", () => {
   const HOSTILE = [
     "`touch pwned`@example.com",
