@@ -26,6 +26,14 @@ export interface KnownRun {
   readonly journal: string;
 }
 
+/** What was read of one journal. */
+interface ReadRuns {
+  mark: Mark;
+  runs: KnownRun[];
+  /** Operations on runs that were there before, such as cancels: those runs belong to the starts that made them. */
+  readonly later: Set<string>;
+}
+
 /** What one invocation writes down, and what it needs to know of the others: the way to this machine's journals. */
 export class Ledger {
   readonly #stateDirectory: string;
@@ -35,7 +43,7 @@ export class Ledger {
   readonly #onSlow: (() => Promise<{ stop(): void }>) | undefined;
   readonly #records = new SharedLook(() => this.#readRuns());
   /** What was read of each journal, by its file's name. */
-  readonly #runs = new Map<string, { mark: Mark; runs: KnownRun[] }>();
+  readonly #runs = new Map<string, ReadRuns>();
   #journal: Promise<Journal> | undefined;
   #written: Journal | undefined;
   #self: Promise<ProcessIdentity> | undefined;
@@ -198,8 +206,8 @@ export class Ledger {
   }
 
   /**
-   * The runs that are known to belong to operations of this machine, each with its operation, as of now. Reads every journal once,
-   * and then only what was added to them.
+   * The runs that are known to belong to starts of this machine, each with its operation, as of now. That it has cancelled a run does
+   * not tell whose start it was. Reads every journal once, and then only what was added to them.
    *
    * @throws CliError `local-state`
    */
@@ -210,7 +218,7 @@ export class Ledger {
   async #readRuns(): Promise<KnownRun[]> {
     const found: KnownRun[] = [];
     for (const file of await allJournals(this.#stateDirectory, systemFiles)) {
-      const known = this.#runs.get(file.name) ?? { mark: BEGINNING, runs: [] };
+      const known = this.#runs.get(file.name) ?? { mark: BEGINNING, runs: [], later: new Set() };
       this.#runs.set(file.name, known);
       // One that was moved meanwhile is found by whoever reads it.
       const { size } = await systemFiles.facts(file.path).catch(() => ({ size: Infinity }));
@@ -218,9 +226,10 @@ export class Ledger {
       if (size !== known.mark.offset) {
         const onRead = (mark: Mark) => (known.mark = mark);
         for await (const record of readJournal(file, { from: known.mark, onRead })) {
-          if ((record.kind === "outcome" || record.kind === "reconcile") && record.runId !== null) {
-            known.runs.push({ runId: record.runId, op: record.op, journal: file.id });
-          }
+          if (record.kind === "intent" && record.runId !== null) known.later.add(record.op);
+          if (record.kind !== "outcome" && record.kind !== "reconcile") continue;
+          const { runId, op } = record;
+          if (runId !== null && !known.later.has(op)) known.runs.push({ runId, op, journal: file.id });
         }
       }
       for (const run of known.runs) found.push(run);

@@ -9,7 +9,7 @@ import type { Api } from "../../src/api/api.ts";
 import { admin, UPSTREAM_CODES } from "../../src/contract/procedures.ts";
 import { Journal, type Invocation } from "../../src/journal/journal.ts";
 import { Ledger } from "../../src/journal/ledger.ts";
-import { promptFacts } from "../../src/journal/record.ts";
+import { NO_PROMPT, promptFacts } from "../../src/journal/record.ts";
 import { startRun, type StartOptions } from "../../src/runs/start.ts";
 import type { StartMark } from "../../src/runs/reconcile.ts";
 import { startOnRecord } from "../../src/runs/start-on-record.ts";
@@ -385,6 +385,25 @@ describe("on record", () => {
     expect(await third.open()).toHaveLength(1);
     expect(await record(platform, third)).toMatchObject({ state: "unsettled", intents: [{}] });
     await third.close();
+  });
+
+  it("a run that was cancelled from here before it was found is its start's all the same", async () => {
+    const first = new Ledger(state, invocation);
+    expect(await record(new Platform(lost), first)).toMatchObject({ state: "unknown" });
+    await first.close();
+    const cancel = await Journal.create(state, { ...invocation, action: "cancel" });
+    const target = { userId: CUSTOMER, instanceId: INSTANCE, runId: NEW };
+    const op = "e0000000-0000-4000-8000-000000000001";
+    await cancel.append({ kind: "intent", op, ...target, ...NO_PROMPT });
+    await cancel.append({ kind: "outcome", op, runId: NEW, result: "cancelled", settled: true, code: null });
+    await cancel.end();
+    const platform = new Platform(() => TWIN);
+    platform.rows.push({ id: NEW, status: "completed" });
+    const second = new Ledger(state, invocation);
+    expect(await record(platform, second)).toMatchObject({ state: "found-earlier", run: { id: NEW } });
+    expect(platform.sends).toBe(0);
+    expect(await second.open()).toEqual([]);
+    await second.close();
   });
 
   it("thousands of open starts on one instance cost one look at its rows", async () => {
