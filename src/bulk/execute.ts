@@ -10,7 +10,7 @@ import { Bell } from "../runs/bell.ts";
 import { graceAfter } from "../runs/grace.ts";
 import { LOOK_AFTER_MS } from "../runs/reconcile.ts";
 import { startedRun, type Run } from "../runs/run.ts";
-import type { StartOptions } from "../runs/start.ts";
+import { MAX_SENDS, type StartOptions } from "../runs/start.ts";
 import { startOnRecord, type RecordedOutcome } from "../runs/start-on-record.ts";
 import type { Watched } from "../runs/watched.ts";
 import { Adopter } from "./adoption.ts";
@@ -139,6 +139,8 @@ class Execution {
   readonly #first: number[] = [];
   readonly #last: number[] = [];
   readonly #tries = new Map<number, number>();
+  /** How often a start was sent to a target and refused for now. */
+  readonly #putOff = new Map<number, number>();
   #next = 0;
   #starting = 0;
   #closing = false;
@@ -337,7 +339,7 @@ class Execution {
       case "decided":
         return this.#set(place, { state: verdict.state, problem: verdict.problem });
       case "again":
-        return this.#again(place, verdict, pressure);
+        return this.#again(place, verdict, { pressure, sent });
       case "held":
         return this.#held(place, verdict.problem);
       case "over":
@@ -347,10 +349,14 @@ class Execution {
     }
   }
 
-  #again(place: number, { error, ours }: Extract<Verdict, { is: "again" }>, pressure: Judged["pressure"]): void {
-    if (ours && this.#tried(place) >= MOST_TRIES_OF_MACHINE) {
-      return this.#set(place, { state: "refused", problem: error.message });
-    }
+  #again(
+    place: number,
+    { error, ours }: Extract<Verdict, { is: "again" }>,
+    { pressure, sent }: Pick<Judged, "pressure" | "sent">,
+  ): void {
+    const enough =
+      (ours && this.#tried(place) >= MOST_TRIES_OF_MACHINE) || (sent && this.#tried(place, this.#putOff) >= MAX_SENDS);
+    if (enough) return this.#set(place, { state: "refused", problem: error.message });
     this.#set(place, { state: "waiting", problem: error.message });
     // It may be the platform that fails, or this target alone: then the others go first.
     if (pressure === "failed") this.#last.push(place);
@@ -372,9 +378,9 @@ class Execution {
   }
 
   /** How often a target has been taken up in vain. */
-  #tried(place: number): number {
-    const tries = (this.#tries.get(place) ?? 0) + 1;
-    this.#tries.set(place, tries);
+  #tried(place: number, counts = this.#tries): number {
+    const tries = (counts.get(place) ?? 0) + 1;
+    counts.set(place, tries);
     return tries;
   }
 

@@ -63,7 +63,7 @@ const START_TIMEOUT_MS = 120_000;
 /** What was read before a start is read again when it is older than this by the time the start is written down. */
 const FRESH_MS = 2_000;
 /** So often a start is sent that is refused with 429, each time only after a look that found no row. */
-const MAX_SENDS = 3;
+export const MAX_SENDS = 3;
 /** A platform that asks for a longer wait than this is reported instead of waited for. */
 const MAX_THROTTLED_MS = 60_000;
 /** How long a refusal that the worker may have made after it tried is doubted, in milliseconds. */

@@ -15,7 +15,7 @@ import { allJournals } from "../../src/journal/folder.ts";
 import type { Invocation } from "../../src/journal/journal.ts";
 import { Ledger } from "../../src/journal/ledger.ts";
 import { readJournal } from "../../src/journal/read.ts";
-import type { JournalRecord } from "../../src/journal/record.ts";
+import { NO_PROMPT, type JournalRecord } from "../../src/journal/record.ts";
 
 const ME = "a0000000-0000-4000-8000-000000000001";
 const instanceOf = (index: number) => `20000000-0000-4000-8000-${String(index).padStart(12, "0")}`;
@@ -278,6 +278,15 @@ describe("a job", () => {
     const gaps = at.slice(1).map((time, place) => time - (at[place] ?? 0));
     expect(Math.max(...gaps)).toBeGreaterThan(950);
     expect(done.events.some((event) => event.type === "pace" && event.pausedMs > 0 && event.limit === 2)).toBe(true);
+  });
+
+  it("sends no start a fourth time that is refused with 429 each time, and ends", async () => {
+    const platform = new Platform((index) => (index === 2 ? tooMany(1) : undefined));
+    const done = await doJob(platform, 3, { lookAfterMs: [0, 1] });
+    expect(done.failure).toBeUndefined();
+    expect(states(done)).toEqual(["running", "refused", "running"]);
+    expect(problem(done, 2)).toBe("the platform answered 429: slow down");
+    expect(platform.sent.filter((index) => index === 2)).toHaveLength(3);
   });
 
   it("comes back to targets that could not be reached", async () => {
@@ -571,6 +580,23 @@ describe("a run that is there although the journal does not tell of it", () => {
     await others.close();
     expect(platform.sent).toEqual([1, 2]);
     expect(done.events.map(({ type }) => type)).not.toContain("adopted");
+  });
+
+  it("is the job's also where this machine has cancelled it", async () => {
+    const row = oursOn(1, { status: "cancelled" });
+    const { id: runId, user_id: userId, instance_id: instanceId } = row;
+    const others = new Ledger(state, { ...INVOCATION, action: "cancel" });
+    const op = randomUUID();
+    const journal = await others.journal();
+    await journal.append({ kind: "intent", op, userId, instanceId, runId, ...NO_PROMPT });
+    await journal.append({ kind: "outcome", op, runId, result: "cancelled", settled: true, code: null });
+    await others.close();
+    const platform = new Platform();
+    platform.rows.set(1, [row]);
+    const done = await doJob(platform, 1, { mark });
+    expect(platform.sent).toEqual([]);
+    expect(done.items[0]).toMatchObject({ state: "running", runId });
+    expect(await started()).toEqual([runId]);
   });
 
   it("is the job's where another process has written it into the job's own journal", async () => {
