@@ -43,6 +43,7 @@ export class JobRecords {
   #job: JobRecord | undefined;
   #last: JournalRecord | undefined;
   #invocations = 0;
+  #sent = false;
   readonly #adminIds = new Set<string>();
   /** The instance that an operation is about, until nothing is left to find out. */
   readonly #instances = new Map<string, string>();
@@ -62,6 +63,7 @@ export class JobRecords {
       this.#open.set(instanceId, (this.#open.get(instanceId) ?? new Map<string, Ending | "sent">()).set(op, "sent"));
     }
     if (record.kind !== "outcome" && record.kind !== "reconcile") return;
+    if (record.kind === "outcome" && record.result !== "refused") this.#sent = true;
     const { op, result, runId, settled } = record;
     const adopted = record.kind === "reconcile" ? record.adopted : undefined;
     const instanceId = this.#instances.get(op) ?? adopted?.instanceId;
@@ -87,6 +89,11 @@ export class JobRecords {
   /** How many processes have written it. */
   get invocations(): number {
     return this.#invocations;
+  }
+
+  /** A start came to something else than a refusal, if only to somebody else's run. Those whose end is open are not counted. */
+  get sent(): boolean {
+    return this.#sent;
   }
 
   /** When the last invocation ended in order; `null` when it did not. */

@@ -21,6 +21,8 @@ export interface Job {
   readonly mark: JobMark;
   /** One for each target, in the plan's order. */
   readonly items: Item[];
+  /** See {@link JobRecords.sent}. */
+  readonly sent: boolean;
 }
 
 /** The shortest beginning of a job's ID that is taken as one. */
@@ -145,7 +147,7 @@ export async function assemble(
     total: items.length,
   };
   const mark = markOf(file.id, job, records.adminIds);
-  return { file, facts, settings: fromRecorded(job.settings), plan, mark, items };
+  return { file, facts, settings: fromRecorded(job.settings), plan, mark, items, sent: records.sent };
 }
 
 function neverBegan({ id, stateDirectory }: JournalFile): CliError {

@@ -99,6 +99,7 @@ export async function doJob(
 ): Promise<void> {
   const { output, paths, prompter, stop, closed } = context;
   const prompt = (target: Sendable) => template.render(target);
+  const tally = new JobTally(items, { sent });
   const [api, admin, onEnd, results] = await Promise.all([
     context.api(),
     context.me(),
@@ -107,8 +108,9 @@ export async function doJob(
     // Once something was sent, an upgrade may replace the files.
     output.prepare(),
     options.canaryPause ? prompter.prepare() : undefined,
-  ]);
-  const tally = new JobTally(items, { sent });
+  ]).catch(async (error: unknown) => {
+    throw await stoppedError(context, id, tally, error);
+  });
   const screen = await openScreen(context, id, tally);
   const unrecorded = new Set<string>();
   const letFollow = options.canaryPause

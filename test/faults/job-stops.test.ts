@@ -2,7 +2,7 @@
  * Jobs that something stops half-way, or whose state on this machine goes back in time: what they exit with, and that going on with
  * them starts each target once.
  */
-import { cp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { cp, readdir, readFile, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import * as z from "zod";
@@ -16,7 +16,7 @@ import type { Exchange } from "./proxy.ts";
 vi.setConfig({ testTimeout: 120_000 });
 
 const TARGETS = 8;
-const TESTS = 12;
+const TESTS = 14;
 
 let desk: Desk;
 let operator: Operator;
@@ -96,6 +96,37 @@ describe("a job that is stopped", () => {
     expect(stopped.code).toBe(7);
     expect(stopped.stderr).toContain(`kiloclaw-admin jobs resume ${jobOf(stopped)}`);
     expect((await states()).slice(0, 3)).toEqual(["running", "unknown", "waiting"]);
+  });
+
+  it("by a 401 where its one start was refused for a run just like its own exits with 9, not 4", async () => {
+    customers = customers.slice(0, 1);
+    operator.proxy.decide = (exchange) =>
+      exchange.isStart
+        ? async () => {
+            await exchange.deliver();
+            const upstreamCode = "kilo_cli_run_already_active";
+            const data = { code: "CONFLICT", httpStatus: 409, path: exchange.paths[0], zodError: null, upstreamCode };
+            const body = Buffer.from(JSON.stringify({ error: { message: "busy", code: -32_009, data } }));
+            exchange.answer({ status: 409, headers: { "content-type": "application/json" }, body });
+          }
+        : undefined;
+    expect((await doJob()).code).toBe(0);
+    expect(await states()).toEqual(["running"]);
+    after(0, "401");
+    const stopped = await resume("--wait");
+    expect(stopped.code).toBe(9);
+    expect(stopped.stderr).toContain("kiloclaw-admin jobs resume ");
+  });
+
+  it("by this machine's disk before it is gone on with exits with 9, not 12", async () => {
+    customers = customers.slice(0, 1);
+    const job = jobOf(await doJob());
+    const results = join(operator.configDir, "state", "jobs", job, "results.jsonl");
+    await rm(results);
+    await symlink(join(operator.configDir, "no such folder", "results.jsonl"), results);
+    const stopped = await resume("--wait");
+    expect(stopped.code).toBe(9);
+    expect(stopped.stderr).toContain(`kiloclaw-admin jobs resume ${job}`);
   });
 
   it("by this machine's disk after it has started some exits with 9, not 12", async () => {

@@ -136,6 +136,21 @@ describe("a job on record", () => {
     ]);
   });
 
+  it("knows from its journal that a start has left, also where no target has a run of its own", async () => {
+    for (const [sent, ...results] of [
+      [false, "refused"],
+      [true, "refused", "conflict"],
+      [true, "machine-down"],
+      [true, "alike"],
+    ] as const) {
+      const journal = await begin([target(1), target(2)]);
+      for (const [at, result] of results.entries())
+        await send(journal, at + 1, result, result === "alike" ? RUN : null);
+      await journal.close();
+      expect([results, (await loadJob(state, journal.id)).sent]).toEqual([results, sent]);
+    }
+  });
+
   it("believes what was kept of a run's end, and a later word about a start that nobody knew of", async () => {
     const journal = await begin([target(1), target(2)]);
     await send(journal, 1, "started", RUN);

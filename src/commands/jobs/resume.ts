@@ -109,7 +109,7 @@ async function resume(context: Context, id: string, options: ResumeOptions): Pro
   if (!options.asPlanned) await refuseIfChanged(context, job);
   const template = new PromptTemplate(job.plan.prompt);
   const prompt = (target: Sendable) => template.render(target);
-  const before = new JobTally(job.items);
+  const before = new JobTally(job.items, { sent: job.sent });
   try {
     if (options.adopt) await adopt(context, ledger, job, options.adopt, prompt);
     await reconcile(context, ledger, job, options);
