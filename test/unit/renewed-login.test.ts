@@ -26,7 +26,8 @@ function transportTo(url: string, renewToken: () => Promise<string | undefined>)
   return new Transport({ origin: parseOrigin(url, "--host"), token: "old", renewToken, userAgent: "test", env: {} });
 }
 
-const CALL = { path: "/api/trpc/x", procedure: "x", timeoutMs: 10_000, maxBytes: 1_000 };
+/** Every refusal is the platform's own. */
+const CALL = { path: "/api/trpc/x", procedure: "x", timeoutMs: 10_000, maxBytes: 1_000, isOwn: () => true };
 
 describe("a call that is refused with 401", () => {
   it("is asked again with a new token where it only reads", async () => {
