@@ -1,3 +1,4 @@
+import { withoutTokens } from "./secrets.ts";
 import { rewritten, type Said } from "./typed-command.ts";
 
 /** What kind of thing went wrong, in the terms of whoever reads it. `exit-codes.ts` gives each its number. */
@@ -66,18 +67,3 @@ export class CliError extends Error {
 export function messageOf(error: unknown): string {
   return withoutTokens(error instanceof Error ? error.message : String(error));
 }
-
-/** A JWT or the beginning of one, also percent-encoded or in base64, alone or as a header; and whatever follows `Bearer`. */
-const TOKEN =
-  /(?:eyJ|ZXlK)[\w+/=-]{8,}(?:(?:\.|%2[Ee])[\w-]*){0,2}|QmVhcmVyI[\w+/=-]{8,}|(?<=[Bb]earer(?:\s|%20|\+))[\w.~+/=-]{16,}/g;
-
-/**
- * `text` with everything that looks like a token taken out. For words about what went wrong, which end up on screens, in
- * logs, in journals and in tickets: a server or something in front of it may repeat what it was sent.
- */
-export function withoutTokens(text: string): string {
-  return text.replace(TOKEN, REDACTED);
-}
-
-/** What stands where a secret was. */
-export const REDACTED = "[redacted]";

@@ -1,4 +1,5 @@
 /** Commands of this tool that are shown to be pasted: data until they are written, then quoted for a POSIX shell. */
+import { withoutTokens } from "./secrets.ts";
 
 /** The options of a command to show, in order; `true` is a flag alone, `undefined` leaves it out. */
 export type OptionsToType = Readonly<Record<`--${string}`, string | number | true | undefined>>;
@@ -103,5 +104,7 @@ const SAFE = /^[\w@%+:,./-][\w@%+:,./=-]*$/;
  * others cannot be shown as they are.
  */
 export function quoted(word: string): string {
-  return SAFE.test(word) ? word : `'${word.replaceAll(/\p{Cc}/gu, "?").replaceAll("'", `'\\''`)}'`;
+  // Taken out first: what stands for it is not safe without quotes.
+  const shown = withoutTokens(word);
+  return SAFE.test(shown) ? shown : `'${shown.replaceAll(/\p{Cc}/gu, "?").replaceAll("'", `'\\''`)}'`;
 }

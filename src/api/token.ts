@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { REDACTED } from "../errors.ts";
+import { REDACTED } from "../secrets.ts";
 
 const claims = z.object({ kiloUserId: z.string(), exp: z.number().optional() });
 

@@ -1,5 +1,5 @@
 /** What became of a job, added up. */
-import { withoutTokens } from "../errors.ts";
+import { withoutTokens } from "../secrets.ts";
 import { distribution, durationFigures, type Durations, type HistogramBucket } from "./durations.ts";
 import type { Item, ItemState } from "./item.ts";
 import { STATES_IN_ORDER } from "./item-state.ts";

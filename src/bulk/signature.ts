@@ -1,5 +1,5 @@
 /** What failures have in common: the words for what went wrong, without what differs from one target to the next. */
-import { withoutTokens } from "../errors.ts";
+import { withoutTokens } from "../secrets.ts";
 import type { Item } from "./item.ts";
 
 /** What it is made of. */

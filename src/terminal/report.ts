@@ -1,4 +1,5 @@
-import { CliError, messageOf, withoutTokens } from "../errors.ts";
+import { CliError, messageOf } from "../errors.ts";
+import { withoutTokens } from "../secrets.ts";
 import type { Host } from "./host.ts";
 import type { Output } from "./output.ts";
 import { wantsColor, type ColorChoice } from "./paint.ts";

@@ -40,10 +40,11 @@ const part = (file: string) => file.split("/")[0]?.replace(/\.ts$/, "") ?? file;
 /** The noun whose command a file is, if it is one. */
 const noun = (file: string) => /^commands\/([^/]+)\//.exec(file)?.[1];
 
-/** Part of the ground floor: any part may show commands, and they import nothing. */
-const EVERYWHERE = ["typed-command"];
+/** Part of the ground floor: any part may show commands, and take secrets out of what it says. */
+const EVERYWHERE = ["secrets", "typed-command"];
 
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
+  secrets: [],
   "typed-command": [],
   async: [],
   errors: [],
