@@ -5,6 +5,8 @@ import type { AddressInfo } from "node:net";
 export interface Rewriting {
   /** Changes a request's path and query. */
   readonly request?: (path: string) => string;
+  /** Changes who asks. */
+  readonly authorization?: (header: string) => string;
   /** Changes an answer's body. */
   readonly answer?: (body: string) => string;
   /** Changes an answer's `Date`; `undefined` leaves it out. */
@@ -14,7 +16,12 @@ export interface Rewriting {
 /** Starts it. Close it when the test is over. */
 export async function openRewritingProxy(
   target: string,
-  { request = (path) => path, answer = (body) => body, date = (at) => at }: Rewriting,
+  {
+    request = (path) => path,
+    authorization: asks = (header) => header,
+    answer = (body) => body,
+    date = (at) => at,
+  }: Rewriting,
 ): Promise<{ url: string; close(): Promise<void> }> {
   const server = createServer({ keepAliveTimeout: 1 }, (incoming, outgoing) => {
     const pass = async () => {
@@ -23,7 +30,7 @@ export async function openRewritingProxy(
       const { authorization = "", "content-type": type = "application/json" } = incoming.headers;
       const got = await fetch(`${target}${request(incoming.url ?? "/")}`, {
         method: incoming.method ?? "GET",
-        headers: { authorization, "content-type": type },
+        headers: { authorization: asks(authorization), "content-type": type },
         ...(chunks.length > 0 ? { body: Buffer.concat(chunks) } : {}),
         redirect: "manual",
       });

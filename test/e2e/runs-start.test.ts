@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import * as z from "zod";
 import { openDesk, type Desk } from "../harness.ts";
+import { openRewritingProxy } from "../rewriting-proxy.ts";
 
 const UUID = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/;
 const QUICK = "[rehearse lines=1 interval=0]";
@@ -18,7 +19,7 @@ const file = async (name: string, content: string | Uint8Array) => {
 };
 
 beforeAll(async () => {
-  desk = await openDesk();
+  desk = await openDesk({ extraUsers: 2 });
 });
 afterAll(() => desk.close());
 beforeEach(async () => {
@@ -232,6 +233,31 @@ describe("--watch", () => {
     const output = events.flatMap((event) => (event.type === "output" ? [event.text] : [])).join("");
     expect(output).toMatch(/^agent \(rehearsal\) starting[^]*step 1\/2[^]*step 2\/2[^]*done exit=0\n$/);
     expect(new Set(events.map(({ runId }) => runId)).size).toBe(1);
+  });
+
+  it.each([
+    ["the token is refused", "user0001", { kind: "still-running", exitCode: 8 }],
+    ["its machine stops", "user0002", { kind: "conflict", exitCode: 6, sent: true }],
+  ])("does not say that nothing was sent where %s once the run has started", async (what, key, error) => {
+    let started = false;
+    const refuse = () => started && what === "the token is refused";
+    const proxy = await openRewritingProxy(desk.sandbox.url, {
+      authorization: (header) => (refuse() ? "" : header),
+      answer: (body) => {
+        started ||= body.includes('"startedAt"');
+        return started && !refuse()
+          ? body.replaceAll(/"status":"running"(?=[^{}]*"flyAppName")/g, '"status":"stopped"')
+          : body;
+      },
+    });
+    const argv = ["runs", "start", "-u", `${key}@load.example.com`, "-p", LONG, "-w", "-o", "jsonl"];
+    const { code, stdout, stderr } = await desk.run([...argv, "--host", proxy.url]);
+    await proxy.close();
+    const { runId } = z.looseObject({ runId: z.string() }).parse(JSON.parse(stdout.split("\n")[0] ?? ""));
+    expect(await desk.row(runId)).toMatchObject({ status: "running" });
+    expect(JSON.parse(stderr.trim().split("\n").at(-1) ?? "")).toMatchObject({ error });
+    expect(stderr).toContain(what === "the token is refused" ? `runs watch ${runId}` : "instances show");
+    expect(code).toBe(error.exitCode);
   });
 
   it("detaches on Ctrl-C: the run goes on", async () => {

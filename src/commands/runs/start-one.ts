@@ -75,6 +75,7 @@ export async function startOne(context: Context, options: StartOneOptions): Prom
       return handOver(context, run, `started recovery run ${run.id} on instance ${instance.id} of ${who}`, {
         ...options,
         all: true,
+        sent: true,
       });
     }
     const inTheWay =
@@ -88,6 +89,7 @@ export async function startOne(context: Context, options: StartOneOptions): Prom
         return handOver(context, inTheWay.run, `attached to run ${inTheWay.run.id}, which was already in progress`, {
           ...options,
           watch: true,
+          sent: inTheWay.sent,
         });
       case "wait":
         await waitForEnd(context, api, inTheWay.run, options);
@@ -134,8 +136,13 @@ async function send(
   }
 }
 
+interface HandOverOptions extends StartOneOptions {
+  /** A start has left. */
+  readonly sent: boolean;
+}
+
 /** Gives the run's ID to the user, whatever comes next, and follows the run if that was asked for. */
-async function handOver(context: Context, run: Run, done: string, options: StartOneOptions): Promise<void> {
+async function handOver(context: Context, run: Run, done: string, options: HandOverOptions): Promise<void> {
   const { output } = context;
   if (output.format === "table") {
     // On both streams: one of them may go nowhere.
@@ -149,8 +156,17 @@ async function handOver(context: Context, run: Run, done: string, options: Start
   }
   await output.ensureKnown(run.id);
   if (!options.watch) return;
-  const ended = await followRun(context, run, options);
+  const ended = await followRun(context, run, options).catch((error: unknown) => {
+    throw options.sent ? afterSend(error) : error;
+  });
   if (ended) exitWithResult(ended);
+}
+
+/** What ends the watch after a start has left. That the token is refused says of a watch alone that nothing was sent. */
+function afterSend(error: unknown): unknown {
+  if (!(error instanceof CliError)) return error;
+  const { kind, message, hints: hint, retryable } = error;
+  return new CliError(kind === "auth" ? "still-running" : kind, message, { hint, retryable, sent: true, cause: error });
 }
 
 async function dryRun(
