@@ -7,7 +7,7 @@ import { lock } from "proper-lockfile";
 import { wait } from "../async/wait.ts";
 import { findSandbox } from "./remote.ts";
 import { SandboxError } from "./sandbox-error.ts";
-import { MARKER, readState, type State, stateFile } from "./state-file.ts";
+import { MARKER, readState, secretFile, type State, stateFile } from "./state-file.ts";
 
 /** How long a sandbox trusts that the directory is still its own, without looking. */
 const TRUST_MS = 1_000;
@@ -45,7 +45,7 @@ export async function takeDataDirectory(path: string, onLost: () => void): Promi
   await ownership.take();
   // What a killed sandbox left must not be taken for this one while it starts.
   await rm(stateFile(path), { force: true });
-  const secret = await loadSecret(join(path, "secret"));
+  const secret = await loadSecret(secretFile(path));
   return {
     path,
     id: createHmac("sha256", secret).update("sandbox id").digest("hex").slice(0, 16),

@@ -19,6 +19,9 @@ export type State = z.infer<typeof state>;
 
 export const stateFile = (dataDir: string) => join(dataDir, "sandbox.json");
 
+/** What the sandbox signs its tokens with: whoever knows it is any user. */
+export const secretFile = (dataDir: string) => join(dataDir, "secret");
+
 /** Marks a directory as a sandbox's, so that a reset deletes no other. */
 export const MARKER = "KILOCLAW_SANDBOX";
 

@@ -1,7 +1,7 @@
 /** Who may change what the tool relies on, with real users: needs root, which alone can be somebody else. */
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { chmod, chown, mkdir, mkdtemp, rm, stat, writeFile } from "node:fs/promises";
+import { chmod, chown, lchown, mkdir, mkdtemp, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -42,6 +42,9 @@ afterEach(() => rm(folder, { recursive: true, force: true }));
 
 const own = () => join(folder, "own");
 const settings = () => join(own(), "config.json");
+/** A sandbox's. */
+const data = () => join(folder, "data");
+const startSandbox = () => as(0, tool("sandbox", "start", "--detach", "--port", "0", "--data-dir", data()));
 const urlOf = (server: Server) => {
   const { port } = z.object({ port: z.number() }).parse(server.address());
   return `http://127.0.0.1:${port}`;
@@ -137,6 +140,52 @@ describe.skipIf(!canBeOthers)(
     });
   },
 );
+
+describe.skipIf(!canBeOthers)("a sandbox (needs root)", () => {
+  beforeEach(async () => {
+    await ownFolder(0);
+    await mkdir(data());
+  });
+  afterEach(() => as(0, tool("sandbox", "stop", "--data-dir", data())));
+
+  it("does not start with a secret that another user has put there, nor in a folder of that user's", async () => {
+    await writeFile(join(data(), "KILOCLAW_SANDBOX"), "");
+    await writeFile(join(data(), "secret"), "7".repeat(64), { mode: 0o600 });
+    await chown(join(data(), "secret"), NOBODY_KNOWS, NOBODY_KNOWS);
+    const planted = await startSandbox();
+    expect(planted).toMatchObject({ code: 12, stdout: "" });
+    expect(planted.stderr).toContain("cannot be trusted: it belongs to another user");
+    expect(planted.stderr).toContain("use a new directory for the sandbox (--data-dir), or delete this one");
+
+    await rm(data(), { recursive: true });
+    await mkdir(data());
+    await chown(data(), NOBODY_KNOWS, NOBODY_KNOWS);
+    for (const command of ["start", "status", "open", "stop"]) {
+      const refused = await as(0, tool("sandbox", command, "--data-dir", data()));
+      expect(refused).toMatchObject({ code: 12, stdout: "" });
+      expect(refused.stderr).toContain(`${data()} cannot be trusted: it belongs to another user`);
+    }
+  });
+
+  it("does not start with a secret that others can read", async () => {
+    await writeFile(join(data(), "KILOCLAW_SANDBOX"), "");
+    await writeFile(join(data(), "secret"), "7".repeat(64), { mode: 0o644 });
+    const refused = await startSandbox();
+    expect(refused).toMatchObject({ code: 12, stdout: "" });
+    expect(refused.stderr).toContain(`${join(data(), "secret")} cannot be trusted: others may read it`);
+  });
+
+  it("writes no log through another user's link", async () => {
+    const kept = join(own(), "kept");
+    await writeFile(kept, "as it was");
+    await symlink(kept, `${data()}.log`);
+    await lchown(`${data()}.log`, NOBODY_KNOWS, NOBODY_KNOWS);
+    const refused = await startSandbox();
+    expect(refused).toMatchObject({ code: 12, stdout: "" });
+    expect(refused.stderr).toContain(`${data()}.log cannot be trusted: it belongs to another user`);
+    expect(await readFile(kept, "utf8")).toBe("as it was");
+  });
+});
 
 const setpriv = spawnSync("setpriv", ["--version"]).status === 0;
 it.skipIf(!canBeOthers || !setpriv)(

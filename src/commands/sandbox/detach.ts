@@ -4,6 +4,7 @@ import { dirname, join } from "node:path";
 import { wait } from "../../async/wait.ts";
 import type { Context } from "../../context.ts";
 import { CliError, messageOf } from "../../errors.ts";
+import { assertTrusted } from "../../files/trust.ts";
 import { command, hint, type Hint } from "../../typed-command.ts";
 import { DATABASE_URL, orderly, SANDBOX_PROFILE } from "./shared.ts";
 
@@ -67,6 +68,8 @@ export async function startDetached(
 }
 
 async function openLog(path: string): Promise<FileHandle> {
+  // The folder may be open to all, such as the system's for temporary files: a link there would lead to another file of the user's.
+  assertTrusted(path, "record");
   try {
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
     return await open(path, "w", 0o600);

@@ -6,7 +6,14 @@ import type { View } from "../../terminal/records.ts";
 import { command as typed, hint } from "../../typed-command.ts";
 import { hasBrowser, openInBrowser } from "../browser.ts";
 import { examples } from "../options.ts";
-import { dataDirOption, latestDataDirFile, orderly, runningSandbox, type DataDirOptions } from "./shared.ts";
+import {
+  assertOwnData,
+  dataDirOption,
+  latestDataDirFile,
+  orderly,
+  runningSandbox,
+  type DataDirOptions,
+} from "./shared.ts";
 
 interface OpenOptions extends DataDirOptions {
   readonly print?: true | undefined;
@@ -54,7 +61,9 @@ export async function signedInPage({ paths }: Pick<Context, "paths">, address: s
   const { findSandbox } = await import("../../sandbox/remote.ts");
   const latest = await readFile(latestDataDirFile(paths), "utf8").catch(() => undefined);
   for (const dataDir of latest === undefined ? [paths.sandbox] : [paths.sandbox, latest]) {
-    const sandbox = await findSandbox(dataDir).catch(() => null);
+    const sandbox = await assertOwnData(dataDir)
+      .then(() => findSandbox(dataDir))
+      .catch(() => null);
     if (sandbox && new URL(sandbox.url).port === port) {
       return sandbox.openingFile(`${pathname}${search}`).catch(() => undefined);
     }

@@ -22,7 +22,7 @@ async function reset(
 ): Promise<void> {
   const { output, prompter } = context;
   const { deleteSandbox, findSandbox } = await import("../../sandbox/remote.ts");
-  const dataDir = dataDirOf(context, options);
+  const dataDir = await dataDirOf(context, options);
   const sandbox = await orderly(findSandbox(dataDir));
   await prompter.confirm(`Delete all runs and instances of the sandbox in ${dataDir}?`, { yes: options.yes ?? false });
   if (sandbox) {

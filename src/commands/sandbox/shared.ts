@@ -1,8 +1,10 @@
 /** What the sandbox's commands share. Nothing here loads the sandbox itself. */
-import { resolve } from "node:path";
+import { readdirSync } from "node:fs";
+import { join, resolve } from "node:path";
 import { Option } from "@commander-js/extra-typings";
 import type { Context } from "../../context.ts";
 import { CliError, type ErrorKind } from "../../errors.ts";
+import { assertTrusted, flawsOnTheWay } from "../../files/trust.ts";
 import type { RunningSandbox } from "../../sandbox/remote.ts";
 import { command, hint, type Hint, type OptionsToType } from "../../typed-command.ts";
 
@@ -18,8 +20,47 @@ export interface DataDirOptions {
 export const dataDirOption = () =>
   new Option("--data-dir <dir>", "where its data is kept, so that it survives a restart");
 
-export function dataDirOf({ host, paths }: Pick<Context, "host" | "paths">, { dataDir }: DataDirOptions): string {
-  return dataDir === undefined ? paths.sandbox : resolve(host.cwd, dataDir);
+/**
+ * Where the sandbox's data is.
+ *
+ * @throws CliError `local-state` when others can change it, as {@link assertOwnData} says.
+ */
+export async function dataDirOf(
+  { host, paths }: Pick<Context, "host" | "paths">,
+  { dataDir }: DataDirOptions,
+): Promise<string> {
+  const path = dataDir === undefined ? paths.sandbox : resolve(host.cwd, dataDir);
+  await assertOwnData(path);
+  return path;
+}
+
+/**
+ * Checks that nobody else has made or can change a sandbox's data: whoever knows its secret is an admin there, and what runs execute
+ * runs as the sandbox's user. What is in it counts as well: the folder may have been open to others before, and a secret that others
+ * may know is not made good by a `chmod`.
+ *
+ * @throws CliError `local-state` with what to do.
+ */
+export async function assertOwnData(path: string): Promise<void> {
+  const { secretFile, stateFile } = await import("../../sandbox/state-file.ts");
+  assertTrusted(path, "state");
+  const secrets = [secretFile(path), stateFile(path)];
+  for (const file of namesIn(path).map((name) => join(path, name))) {
+    const flaw = flawsOnTheWay(file, secrets.includes(file) ? "token" : "settings").find(({ refused }) => refused);
+    if (flaw === undefined) continue;
+    throw new CliError("local-state", `${flaw.path} cannot be trusted: ${flaw.what}`, {
+      hint: "use a new directory for the sandbox (--data-dir), or delete this one",
+    });
+  }
+}
+
+/** None where there is no such folder, or it cannot be read: using it says more. */
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
 }
 
 /** Names the data directory of the sandbox that was started last, which may be anywhere. */
@@ -57,7 +98,7 @@ export async function runningSandbox(
   options: DataDirOptions,
 ): Promise<RunningSandbox> {
   const { findSandbox } = await import("../../sandbox/remote.ts");
-  const dataDir = dataDirOf(context, options);
+  const dataDir = await dataDirOf(context, options);
   const sandbox = await orderly(findSandbox(dataDir));
   if (sandbox) return sandbox;
   throw new CliError("not-found", `no sandbox is running in ${dataDir}`, {

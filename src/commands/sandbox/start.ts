@@ -59,7 +59,7 @@ export function configure(command: Command, open: OpenContext): void {
 
 async function start(context: Context, options: StartOptions): Promise<void> {
   const { output, host } = context;
-  const dataDir = dataDirOf(context, options);
+  const dataDir = await dataDirOf(context, options);
   const databaseUrl = options.databaseUrl ?? (host.env[DATABASE_URL] || undefined);
   if (hasPassword(options.databaseUrl)) {
     const exposed = "the database's password is in this command's arguments, which every user of this machine can read";

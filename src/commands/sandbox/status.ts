@@ -33,7 +33,7 @@ export function configure(command: Command, open: OpenContext): void {
 
 async function status(context: Pick<Context, "host" | "paths" | "output">, options: DataDirOptions): Promise<void> {
   const { findSandbox } = await import("../../sandbox/remote.ts");
-  const dataDir = dataDirOf(context, options);
+  const dataDir = await dataDirOf(context, options);
   const sandbox = await orderly(findSandbox(dataDir));
   const found = sandbox ? await orderly(sandbox.status()) : undefined;
   const state: SandboxState = {
