@@ -2,7 +2,7 @@
  * How strong the tests of the safety core are: changes it in many small ways, one at a time, and looks which changes a test
  * notices. A campaign of its own: it takes minutes for each group.
  *
- *   npm run mutation -- [GROUP…] [--concurrency N]
+ *   npm run mutation -- [GROUP…] [--only FILE] [--concurrency N]
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
@@ -11,7 +11,7 @@ import { GROUPS } from "./groups.mjs";
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,
-  options: { concurrency: { type: "string", default: "2" } },
+  options: { concurrency: { type: "string", default: "2" }, only: { type: "string" } },
 });
 const names = positionals.length > 0 ? positionals : Object.keys(GROUPS);
 const unknown = names.filter((name) => !(name in GROUPS));
@@ -23,7 +23,8 @@ const UNDETECTED = new Set(["Survived", "NoCoverage"]);
 const totals = { killed: 0, left: 0 };
 mkdirSync("dist", { recursive: true });
 for (const name of names) {
-  const { mutate, tests } = GROUPS[name];
+  const { mutate: all, tests } = GROUPS[name];
+  const mutate = values.only === undefined ? all : [values.only];
   process.env.MUTATION_TESTS = JSON.stringify(tests.map((test) => `${test}.test.ts`));
   const began = performance.now();
   const results = await new Stryker({
