@@ -30,7 +30,8 @@ export interface Place {
 
 /**
  * The only way to the user's screen: records go to standard output in the format that was asked for, everything else to
- * standard error. All text is sanitized here.
+ * standard error. All text is sanitized here, and what the user is told is one line: with a line break in a customer's address
+ * another one, and a command to paste in it, could be made up.
  */
 export class Output {
   readonly format: Format;
@@ -211,17 +212,17 @@ export class Output {
 
   /** Tells the user something, on standard error. Left out when quiet. */
   note(text: Said): void {
-    if (!this.quiet) this.#message(sanitize(this.typed(text)));
+    if (!this.quiet) this.#message(sanitizeLine(this.typed(text)));
   }
 
   /** Marks something as done, on standard error. Left out when quiet. */
   success(text: Said): void {
-    if (!this.quiet) this.#message(`${this.#paint.stderr("green", "✓")} ${sanitize(this.typed(text))}`);
+    if (!this.quiet) this.#message(`${this.#paint.stderr("green", "✓")} ${sanitizeLine(this.typed(text))}`);
   }
 
   /** Warns on standard error, also when quiet. */
   warn(text: Said): void {
-    this.#message(`${this.#paint.stderr("yellow", "warning:")} ${sanitize(this.typed(text))}`);
+    this.#message(`${this.#paint.stderr("yellow", "warning:")} ${sanitizeLine(this.typed(text))}`);
   }
 
   /** A line of another program's on standard error, also when quiet. `who` says whose it is. */

@@ -3,7 +3,7 @@ import { withoutTokens } from "../secrets.ts";
 import type { Host } from "./host.ts";
 import type { Output } from "./output.ts";
 import { wantsColor, type ColorChoice } from "./paint.ts";
-import { sanitize, sanitizeJson } from "./sanitize.ts";
+import { sanitize, sanitizeJson, sanitizeLine } from "./sanitize.ts";
 
 /** In characters. */
 const MAX_DETAIL_LENGTH = 65_536;
@@ -40,8 +40,9 @@ export function reportError(
   }
   const colored = wantsColor(host.stderr, host.env, output?.color ?? colorChoice(argv));
   const [red, reset] = colored ? ["\u001b[31m", "\u001b[39m"] : ["", ""];
-  host.stderr.write(`${red}error:${reset} ${sanitize(message)}\n`);
-  for (const hint of hints) host.stderr.write(`  ${sanitize(hint).replaceAll("\n", "\n  ")}\n`);
+  // One line: with a line break in a customer's address a hint could be made up.
+  host.stderr.write(`${red}error:${reset} ${sanitizeLine(message)}\n`);
+  for (const hint of hints) host.stderr.write(`  ${sanitizeLine(hint)}\n`);
   if (!known && error instanceof Error && error.stack && debugging(host, argv)) {
     host.stderr.write(`${sanitize(withoutTokens(error.stack))}\n`);
   }

@@ -137,6 +137,31 @@ describe("for customers with addresses that a shell would run", () => {
     }
     expect(await readdir(bin)).toEqual(["kiloclaw-admin"]);
   });
+
+  it("with line breaks: what is said stays one line, and no error or hint is made up", async () => {
+    const coded = String.raw`a\nerror: lost\n  fix it: touch pwned\r\u2028a@example.com`;
+    const proxy = await openRewritingProxy(desk.sandbox.url, {
+      answer: (body) => body.replaceAll("alice@example.com", coded),
+    });
+    try {
+      const hosted = { env: { KILOCLAW_ADMIN_HOST: proxy.url } };
+      const runs = ["runs", "start", "--user", "c0000000-0000-4000-8000-000000000001", "-p"];
+      const started = await desk.run([...runs, "[rehearse lines=600 interval=100]"], hosted);
+      expect(started.code).toBe(0);
+      expect(started.stderr).toMatch(/^✓ started recovery run .* of a error: lost {3}fix it: touch pwned/);
+      const running = started.stdout.trim();
+      const refused = await desk.run([...runs, "another"], hosted);
+      expect(refused.code).toBe(6);
+      const cancelled = await desk.run(["runs", "cancel", running, "--yes"], hosted);
+      expect(cancelled.code).toBe(0);
+      for (const { stderr } of [started, refused, cancelled]) {
+        expect(stderr).not.toMatch(/^error: lost/m);
+        expect(stderr).not.toMatch(/^ {2}fix it/m);
+      }
+    } finally {
+      await proxy.close();
+    }
+  });
 });
 
 describe("in the sources", () => {

@@ -73,7 +73,7 @@ export async function show({ output }: Pick<Context, "output">, rows: readonly V
   await output.list(shown, verifiedView, "no findings");
 }
 
-export function summary(rows: readonly Verified[], offline: boolean): string {
+export function summary(rows: readonly Verified[], offline: boolean): string[] {
   const line = (subject: Verified["subject"]) => {
     const these = rows.filter((row) => row.subject === subject);
     const counts = new Map<string, number>();
@@ -81,7 +81,7 @@ export function summary(rows: readonly Verified[], offline: boolean): string {
     const parts = [...counts].map(([verdict, n]) => `${n} ${verdict.replaceAll("-", " ")}`);
     return `${count(these.length, subject)}${parts.length > 0 ? `: ${parts.join(", ")}` : ""}`;
   };
-  return offline ? `${line("journal")}; not compared with the platform` : `${line("journal")}\n${line("operation")}`;
+  return offline ? [`${line("journal")}; not compared with the platform`] : [line("journal"), line("operation")];
 }
 
 export function advice(findings: readonly Verified[]): Said[] {

@@ -76,7 +76,7 @@ async function verify(context: Context, { since, offline }: VerifyOptions): Prom
     progress.stop();
   }
   await show(context, rows);
-  output.note(summary(rows, offline === true));
+  for (const line of summary(rows, offline === true)) output.note(line);
   if (elsewhere.size > 0) {
     output.note(`${count(elsewhere.size, "operation")} on other platforms: not compared (--host, --profile)`);
   }
