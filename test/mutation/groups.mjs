@@ -35,8 +35,12 @@ export const GROUPS = {
     ],
   },
   jobs: {
-    mutate: ["src/bulk/{execute,verdict,adoption,gate,throttle,resume,job-records}.ts"],
-    tests: ["unit/bulk-*"],
+    mutate: ["src/bulk/{execute,adoption}.ts"],
+    tests: ["unit/bulk-execute"],
+  },
+  "job-parts": {
+    mutate: ["src/bulk/{verdict,gate,throttle,resume,job-records}.ts"],
+    tests: ["unit/bulk-{verdict,gate,throttle,resume,job-records,job}"],
   },
   output: {
     mutate: ["src/runs/output-cursor.ts", "src/terminal/sanitize.ts"],
