@@ -3,8 +3,6 @@ import type { ErrorLimit, JobSettings } from "./settings.ts";
 
 /** What counts as an error of a job. Not: a run that was in progress already, and a machine that was down before. */
 const ERRORS: ReadonlySet<ItemState> = new Set(["failed", "lost", "refused", "unknown"]);
-/** A run of this job that has come to its end. */
-const ENDED: ReadonlySet<ItemState> = new Set(["completed", "failed", "cancelled", "lost"]);
 
 /** Decides whether a job may start one more run: the canary, the runs in progress, and what has gone wrong. */
 export class Gate {
@@ -79,7 +77,7 @@ export class Gate {
     }
     if (this.#passed || !this.#canaries.has(index)) return;
     if (state === "completed") this.#completed += 1;
-    else if (ENDED.has(state)) this.trip(`the canary's run ${runId} did not complete: ${state}`);
+    else this.trip(`the canary's run ${runId} did not complete: ${state}`);
   }
 
   /** A run is not followed any more, and may go on. */

@@ -105,6 +105,20 @@ describe("a canary", () => {
     expect(gate.tripped).toMatch(/^the canary's run .* did not complete: /);
   });
 
+  it("is made of this job's own runs: one that was in progress already neither completes it nor stops it", () => {
+    const gate = new Gate({ ...NONE, canary: 1 }, 10);
+    const attached = { attached: true } as const;
+    gate.note(itemOf(1, { ...attached, state: "running" }));
+    gate.note(itemOf(1, { ...attached, state: "completed" }));
+    gate.note(itemOf(2, { ...attached, state: "running" }));
+    gate.note(itemOf(2, { ...attached, state: "failed" }));
+    gate.note(itemOf(3, { ...attached, state: "running" }));
+    gate.leave(itemOf(3, { ...attached, state: "running" }));
+    expect(gate.canaryIsDone).toBe(false);
+    expect(gate.tripped).toBeUndefined();
+    expect(gate.mayStart(0)).toBe(true);
+  });
+
   it("that does not end in time stops everything", () => {
     const gate = new Gate({ ...NONE, canary: 1 }, 10);
     note(gate, 1, "running");

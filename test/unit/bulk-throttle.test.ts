@@ -86,6 +86,19 @@ describe("the pace of a job", () => {
     expect(one.pausedMs).toBe(1_000);
   });
 
+  it("takes what several starts say at one moment for one trouble, but waits for as long as one of them was asked to", () => {
+    const one = throttle();
+    for (let said = 0; said < 5; said++) one.pushedBack(undefined);
+    expect(one.pausedMs).toBe(1_000);
+    // A Retry-After counts within a pause, too, and does not shorten it.
+    one.pushedBack(7_000);
+    one.failed(10);
+    expect(one.pausedMs).toBe(7_000);
+    now = 7_000;
+    one.pushedBack(undefined);
+    expect(one.pausedMs).toBe(2_000);
+  });
+
   it("takes five starts in a row without a way to the platform for trouble of all, and knows since when", () => {
     const one = throttle();
     for (let failed = 0; failed < 4; failed++) one.unreached();
@@ -114,6 +127,10 @@ describe("the pace of a job", () => {
     expect(one.pausedMs).toBe(2_000);
     one.pushedBack(1);
     expect(one.troubledMs).toBe(0);
+    one.failed(undefined);
+    now = 5_000;
+    one.failed(undefined);
+    expect(one.troubledMs).toBe(1_000);
   });
 
   it("slows down for an answer that takes much longer than they do, and not for the first slow one of all", () => {
@@ -125,5 +142,19 @@ describe("the pace of a job", () => {
     expect(one.limit).toBe(8);
     one.answered(6_000);
     expect(one.limit).toBe(4);
+  });
+
+  it("takes for usual what lies in the middle, and what has not become usual meanwhile", () => {
+    const uneven = throttle();
+    for (const tookMs of [1_000, 30_000, 1_000]) uneven.answered(tookMs);
+    now = 10_000;
+    const { limit } = uneven;
+    uneven.answered(21_000);
+    expect(uneven.limit).toBeLessThan(limit);
+
+    const slower = throttle();
+    for (const tookMs of [300, 4_000]) for (let answer = 0; answer < 30; answer++) slower.answered(tookMs);
+    slower.answered(10_000);
+    expect(slower.limit).toBe(8);
   });
 });

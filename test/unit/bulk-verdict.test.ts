@@ -37,6 +37,10 @@ const notSent = () => new ApiError("unreachable", "refused", { procedure, sent: 
 const tooMany = () => refusal(429, "slow down", { procedure, trpcCode: "TOO_MANY_REQUESTS", retryAfterMs: 7_000 });
 const intents = (...ops: string[]) => ops.map((op) => ({ op })) as unknown as IntentRecord[];
 
+const interrupted = () => new ApiError("interrupted", "stopped", { procedure, sent: true, transient: false });
+const aborted = () => new DOMException("aborted", "AbortError");
+const verdictOf = (error: ApiError) => judgeFailure(error, false).verdict;
+
 describe("a start's verdict", () => {
   it.each<[RecordedOutcome, attached: boolean, adopted: boolean]>([
     [{ state: "started", run: RUN }, false, false],
@@ -152,9 +156,6 @@ describe("a start's verdict", () => {
 });
 
 describe("what kept a start from being sent", () => {
-  const interrupted = () => new ApiError("interrupted", "stopped", { procedure, sent: true, transient: false });
-  const aborted = () => new DOMException("aborted", "AbortError");
-
   it("is never a request that was sent: what was asked before it only read", () => {
     expect(judgeFailure(page(), false)).toMatchObject({ verdict: { is: "again" }, pressure: "failed", sent: false });
     expect(judgeFailure(refusal(401, "no", { procedure }), true)).toMatchObject({
@@ -198,14 +199,13 @@ describe("what kept a start from being sent", () => {
 
   it("has to do with the target alone only where the platform itself says that a run's status cannot be read", () => {
     const status = { procedure: admin.getKiloCliRunStatus.path };
-    const verdict = (error: ApiError) => judgeFailure(error, false).verdict;
-    expect(verdict(refusal(500, "fetch failed", status))).toMatchObject({ ours: true });
+    expect(verdictOf(refusal(500, "fetch failed", status))).toMatchObject({ ours: true });
     const others = [
       refusal(500, "fetch failed", { procedure: admin.get.path }),
       refusal(503, "fetch failed", status),
       new ApiError("unreachable", "a page", { ...status, sent: true, transient: true, httpStatus: 500 }),
     ];
-    for (const error of others) expect(verdict(error)).toMatchObject({ ours: false });
+    for (const error of others) expect(verdictOf(error)).toMatchObject({ ours: false });
   });
 });
 
