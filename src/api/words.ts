@@ -31,10 +31,10 @@ export function inWords(message: string): string {
 export function bodyInWords(text: string): string {
   const head = text.slice(0, HEAD_LENGTH).trim();
   if (head === "") return "an empty answer";
+  if (/^[[{"]/.test(head)) return "JSON in another form than the platform's";
   const title = titleOf(head);
   if (title !== undefined) return `a page titled "${title}"`;
-  if (MARKUP.test(head)) return "a page without a title";
-  return /^[[{"]/.test(head) ? "JSON in another form than the platform's" : `"${plain(head.slice(0, 120))}"`;
+  return MARKUP.test(head) ? "a page without a title" : `"${plain(head.slice(0, 120))}"`;
 }
 
 /** The value of a JSON text; `undefined` where it is none. */

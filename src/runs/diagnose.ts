@@ -127,7 +127,7 @@ function stepsFor({ run, userId, instanceId }: Evidence) {
         ? step("see the instance and its machine", "instances list", user)
         : step("see the instance and its machine", "instances show", instanceId),
     giveUp: step(
-      "or give the run up: the platform marks it failed for good",
+      "give the run up: the platform marks it failed for good",
       "runs settle",
       instanceId === null ? user : { "--instance": instanceId },
       { "--force": true },

@@ -259,6 +259,7 @@ describe("something in between", () => {
     ["", "an empty answer"],
     ["<h1>no title</h1>", "a page without a title"],
     ['{"message":"Forbidden"}', "JSON in another form than the platform's"],
+    ['{"message":"<b>Forbidden</b>"}', "JSON in another form than the platform's"],
     ["upstream connect error", '"upstream connect error"'],
   ])("that says %j is %s", (text, words) => {
     expect(failureOf(() => restAnswer(answer(403, text), profile)).message).toContain(`: ${words}`);
