@@ -23,16 +23,17 @@ export const GROUPS = {
     mutate: ["src/runs/{cancel,cancel-on-record,settle}.ts", "src/journal/outputs.ts"],
     tests: ["unit/unstorable", "unit/outputs", "e2e/runs-cancel", "e2e/runs-settle"],
   },
+  answers: {
+    mutate: ["src/api/{api-error,own-answer}.ts"],
+    tests: ["unit/own-answer", "unit/typed-errors"],
+  },
+  async: {
+    mutate: ["src/async/*.ts", "src/api/retry.ts"],
+    tests: ["unit/wait", "unit/on-abort", "unit/each", "unit/retry"],
+  },
   transport: {
-    mutate: ["src/api/{transport,direct-wire,retry,api-error,own-answer}.ts", "src/async/*.ts"],
-    tests: [
-      "unit/transport",
-      "unit/renewed-login",
-      "unit/own-answer",
-      "unit/typed-errors",
-      "unit/wait",
-      "unit/on-abort",
-    ],
+    mutate: ["src/api/{transport,direct-wire}.ts"],
+    tests: ["unit/transport", "unit/renewed-login"],
   },
   jobs: {
     mutate: ["src/bulk/{execute,adoption}.ts"],

@@ -9,6 +9,7 @@ import { profile } from "../../src/contract/rest.ts";
 
 const START = admin.startKiloCliRun.path;
 const CANCEL = admin.cancelKiloCliRun.path;
+const USER = "22222222-2222-4222-8222-222222222222";
 
 /** The platform's errors, by its contract. */
 const CODES = [
@@ -230,6 +231,27 @@ describe("an answer to a batch", () => {
     const whole = withoutPath(named);
     expect(entriesOf(answer(400, whole), [START, START])).toEqual(whole);
     expect(failureOf(() => entriesOf(answer(400, named), [START, START]))).toMatchObject({ own: false });
+    // Its input was looked at: some procedure was.
+    const looked = withoutPath(refused({ index: at(400), zodError }));
+    expect(failureOf(() => entriesOf(answer(400, looked), [START, START]))).toMatchObject({ own: false });
+  });
+
+  it("is no single result, nothing less or more than was asked, and nothing that is neither result nor refusal", () => {
+    const bodies: readonly (readonly [number, unknown])[] = [
+      [200, good],
+      [200, [good, good, good]],
+      [200, []],
+      [200, [good, null]],
+      [200, [good, "x"]],
+      [200, [good, [good]]],
+      [200, [good, { result: null }]],
+      [200, [null, null]],
+      [207, [good, null]],
+      [200, null],
+    ];
+    const believed = bodies.filter(([status, body]) => isOwnBatch(answer(status, body), [START, START]));
+    expect(believed).toEqual([]);
+    expect(isOwnBatch(answer(200, '[{"result":'), [START])).toBe(false);
   });
 });
 
@@ -269,8 +291,117 @@ describe("something in between", () => {
     expect(reason(401, { error: "Invalid API token", success: false })).toMatchObject({ own: true, kind: "auth" });
     expect(reason(401, { error: "login required" })).toMatchObject({ own: false, kind: "unreachable" });
     expect(reason(403, { error: "blocked", success: true })).toMatchObject({ own: false, kind: "unreachable" });
+    expect(reason(302, { error: "moved", success: false })).toMatchObject({ own: false, kind: "unreachable" });
+    expect(reason(400, { error: "no", success: false })).toMatchObject({ own: true, kind: "usage" });
+    expect(reason(499, { error: "gone" })).toMatchObject({ own: false });
     // As the platform answers where it cannot read its users.
     expect(reason(500, { error: "Failed to fetch users" })).toMatchObject({ own: true, kind: "unreachable" });
+  });
+});
+
+const user = { id: USER, email: "a@example.com", name: null };
+
+describe("what a REST route gives", () => {
+  it("is what the contract says, with HTTP 200", () => {
+    expect(restAnswer(answer(200, { user }), profile)).toEqual({ user });
+    expect(reason(201, { user })).toMatchObject({ kind: "unreachable", own: false, httpStatus: 201 });
+    expect(reason(200, [{ user }])).toMatchObject({ kind: "unreachable", own: false });
+  });
+
+  it("of another shape, or cut off on its way, names the place that is off, and may be asked again", () => {
+    const off = reason(200, { user: { ...user, email: 7 } });
+    expect(off).toMatchObject({ kind: "incompatible", transient: true, sent: true });
+    expect(off.message).toContain(`${profile.path}: at user.email: `);
+    const cut = failureOf(() => restAnswer(answer(200, '\n {"user":'), profile));
+    expect(cut).toMatchObject({ kind: "incompatible", transient: true });
+    expect(cut.message).toContain("at (the whole answer): ");
+    // Not with another status: whose word it is cannot be told.
+    expect(failureOf(() => restAnswer(answer(500, '{"user":'), profile))).toMatchObject({ kind: "unreachable" });
+  });
+
+  it("says how long to wait where it refuses", () => {
+    const slow = { ...answer(429, { error: "slow down", success: false }), retryAfterMs: 3_000 };
+    expect(failureOf(() => restAnswer(slow, profile))).toMatchObject({
+      own: true,
+      transient: true,
+      retryAfterMs: 3_000,
+    });
+    const page = { ...answer(503, "<title>Busy</title>"), retryAfterMs: 4_000 };
+    expect(failureOf(() => restAnswer(page, profile))).toMatchObject({ own: false, retryAfterMs: 4_000 });
+  });
+});
+
+describe("an answer with HTTP 200 that is not what was asked for", () => {
+  const result = { result: { data: 1 } };
+  it.each([
+    ["a batch of results for one call", () => dataOf(answer(200, [result]), START)],
+    ["results of fewer calls", () => entriesOf(answer(200, [result]), [START, START])],
+    ["JSON that is cut off", () => dataOf(answer(200, '{"result":{"da'), START)],
+    ["JSON that is cut off behind white space", () => entriesOf(answer(200, ' \n[{"result":'), [START])],
+  ])("is the platform's, and not understood: %s", (_what, read) => {
+    const failure = failureOf(read);
+    expect(failure).toMatchObject({ kind: "incompatible", httpStatus: 200, own: false, transient: true, sent: true });
+    expect(provesNothingHappened(failure)).toBe(false);
+  });
+
+  it.each([
+    ["nothing at all", () => entriesOf(answer(200, []), [START])],
+    ["a result among other things", () => entriesOf(answer(200, [result, 1]), [START])],
+    ["a result with an error", () => dataOf(answer(200, { ...result, error: {} }), START)],
+    ["JSON of something else", () => dataOf(answer(200, { ok: true }), START)],
+    ["words", () => dataOf(answer(200, "welcome {guest}"), START)],
+  ])("is of something in between: %s", (_what, read) => {
+    expect(failureOf(read)).toMatchObject({ kind: "unreachable", foreign: true, own: false, transient: true });
+  });
+});
+
+describe("what a refusal means", () => {
+  it.each([
+    [400, "usage", false],
+    [401, "auth", false],
+    [403, "auth", false],
+    [404, "not-found", false],
+    [405, "incompatible", false],
+    [408, "unreachable", true],
+    [409, "conflict", false],
+    [412, "conflict", false],
+    [413, "usage", false],
+    [429, "unreachable", true],
+    [499, "incompatible", false],
+    [500, "unreachable", true],
+    [503, "unreachable", true],
+  ])("with HTTP %i is %s, to be tried again: %s", (status, kind, transient) => {
+    const failure = refusal(status, "no", { procedure: START });
+    expect(failure).toMatchObject({ kind, transient, retryable: transient, own: true, sent: true, foreign: false });
+    expect(failure.message).toBe(kind === "unreachable" ? `the platform answered ${status}: no` : "no");
+    // Who is refused is told where to see why.
+    expect(failure.hints.join().includes("auth status")).toBe(kind === "auth");
+  });
+
+  it("with 403 is that an admin's account is needed", () => {
+    expect(refusal(403, "no", { procedure: START }).hints.join()).toContain("an admin's account");
+    expect(refusal(401, "no", { procedure: START }).hints.join()).not.toContain("an admin's account");
+  });
+
+  it("is that the tool is too new or old where the platform knows no such procedure, whatever it calls it", () => {
+    const message = 'No procedure found on path "x"';
+    const failure = failureOf(() => dataOf(answer(404, refused({ index: at(404), message })), START));
+    expect(failure).toMatchObject({ kind: "incompatible", own: true, noSuchProcedure: true, transient: false });
+    // Only a 404, and only in those words.
+    for (const other of [
+      refused({ index: at(404), message: `Error: ${message}` }),
+      refused({ index: at(400), message, zodError }),
+    ]) {
+      const { httpStatus } = other.error.data;
+      expect(failureOf(() => dataOf(answer(httpStatus, other), START)).noSuchProcedure).toBe(false);
+    }
+  });
+});
+
+describe("what came of no answer", () => {
+  it("is nobody's word: neither the platform's nor that of something in between", () => {
+    const lost = new ApiError("unreachable", "a reset", { procedure: START, sent: true, transient: true });
+    expect(lost).toMatchObject({ foreign: false, own: false, hasZodError: false, noSuchProcedure: false });
   });
 });
 
@@ -292,15 +423,24 @@ describe("the platform's own words", () => {
     expect(said("x < y, and y > z").message).toBe("the platform answered 500: x < y, and y > z");
   });
 
-  it("are short whatever their length, in the time that reading them takes", () => {
-    const issue = { path: ["prompt"], message: "too big ".repeat(500) };
-    const lists = [1, 40, 10_000].map((count) => JSON.stringify(Array.from({ length: count }, () => issue)));
-    expect(lists[2]?.length).toBeGreaterThan(36_000_000);
-    const began = performance.now();
-    for (const message of [...lists, "<title".repeat(5_000_000), " ".repeat(30_000_000), `${"x".repeat(40_000_000)}`]) {
-      expect(refusal(400, message, { procedure: START }).message.length).toBeLessThan(3_000);
-      expect(failureOf(() => restAnswer(answer(404, message), profile)).message.length).toBeLessThan(500);
-    }
-    expect(performance.now() - began).toBeLessThan(5_000);
-  });
+  // Mutants are counted at every step, which takes longer than the steps.
+  it.skipIf("MUTATION_TESTS" in process.env)(
+    "are short whatever their length, in the time that reading them takes",
+    () => {
+      const issue = { path: ["prompt"], message: "too big ".repeat(500) };
+      const lists = [1, 40, 10_000].map((count) => JSON.stringify(Array.from({ length: count }, () => issue)));
+      expect(lists[2]?.length).toBeGreaterThan(36_000_000);
+      const began = performance.now();
+      for (const message of [
+        ...lists,
+        "<title".repeat(5_000_000),
+        " ".repeat(30_000_000),
+        `${"x".repeat(40_000_000)}`,
+      ]) {
+        expect(refusal(400, message, { procedure: START }).message.length).toBeLessThan(3_000);
+        expect(failureOf(() => restAnswer(answer(404, message), profile)).message.length).toBeLessThan(500);
+      }
+      expect(performance.now() - began).toBeLessThan(5_000);
+    },
+  );
 });
