@@ -15,15 +15,14 @@ export function onAbort(signal: AbortSignal, callback: () => void): { release():
     callback();
     return { release: () => undefined };
   }
-  const listening = listeningTo.get(signal) ?? listen(signal);
-  const { callbacks, abort } = listening;
+  const { callbacks, abort } = listeningTo.get(signal) ?? listen(signal);
   // Of its own, so that the same function can be given twice.
   const own = () => callback();
   callbacks.add(own);
   return {
     release: () => {
       // A signal made of others lives for as long as somebody listens to it.
-      if (!callbacks.delete(own) || callbacks.size > 0 || listeningTo.get(signal) !== listening) return;
+      if (!callbacks.delete(own) || callbacks.size > 0) return;
       signal.removeEventListener("abort", abort);
       listeningTo.delete(signal);
     },

@@ -35,6 +35,21 @@ describe("what is called on abort", () => {
     expect(called).toEqual(["first", "added"]);
   });
 
+  it("stays called for when another is released, and leaves nothing behind once all are", () => {
+    const stop = new AbortController();
+    const called: string[] = [];
+    const [first, second] = ["first", "second"].map((name) => onAbort(stop.signal, () => void called.push(name)));
+    first?.release();
+    first?.release();
+    expect(getEventListeners(stop.signal, "abort")).toHaveLength(1);
+    second?.release();
+    expect(getEventListeners(stop.signal, "abort")).toHaveLength(0);
+    onAbort(stop.signal, () => void called.push("third"));
+    second?.release();
+    stop.abort();
+    expect(called).toEqual(["third"]);
+  });
+
   it.each([
     ["waits", (signal: AbortSignal) => void wait(DAY_MS, signal).catch(() => undefined)],
     ["time limits", (signal: AbortSignal) => void limit(signal, DAY_MS)],
@@ -60,6 +75,12 @@ describe("a time limit", () => {
     expect([time.signal.aborted, time.expired]).toEqual([true, true]);
   });
 
+  it("of no time is none", async () => {
+    const time = limit(undefined, undefined);
+    await vi.advanceTimersByTimeAsync(DAY_MS);
+    expect([time.signal.aborted, time.expired]).toEqual([false, false]);
+  });
+
   it("tells what ended the work before its time from the time itself", async () => {
     const stop = new AbortController();
     const time = limit(stop.signal, 10);
@@ -72,7 +93,17 @@ describe("a time limit", () => {
 
   it("leaves nothing behind once it is released", () => {
     const stop = new AbortController();
-    limit(stop.signal, 10).release();
+    for (const [of, ms] of [
+      [stop.signal, 10],
+      [stop.signal, undefined],
+      [undefined, 10],
+      [undefined, undefined],
+    ] as const) {
+      const time = limit(of, ms);
+      time.release();
+      vi.advanceTimersByTime(10);
+      expect([time.signal.aborted, time.expired]).toEqual([false, false]);
+    }
     expect(vi.getTimerCount()).toBe(0);
     expect(getEventListeners(stop.signal, "abort")).toHaveLength(0);
   });
@@ -85,5 +116,8 @@ it("work that nothing comes of ends with the signal, and what it comes to later 
   stop.abort("SIGINT");
   await expect(ended).rejects.toBe("SIGINT");
   await vi.advanceTimersByTimeAsync(10);
-  await expect(unlessAborted(new AbortController().signal, Promise.resolve(1))).resolves.toBe(1);
+  const other = new AbortController();
+  await expect(unlessAborted(other.signal, Promise.resolve(1))).resolves.toBe(1);
+  await vi.advanceTimersByTimeAsync(0);
+  expect(getEventListeners(other.signal, "abort")).toHaveLength(0);
 });

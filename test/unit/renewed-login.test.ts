@@ -38,6 +38,62 @@ describe("a call that is refused with 401", () => {
     await transport.close();
   });
 
+  it("is not asked again where the answer is another's, or there is no other token", async () => {
+    const { url, seen } = await platform();
+    let logins = 0;
+    const renew = async () => {
+      logins += 1;
+      return undefined;
+    };
+    for (const [isOwn, expected] of [
+      [() => false, 0],
+      [undefined, 0],
+      [() => true, 1],
+    ] as const) {
+      const transport = transportTo(url, renew);
+      expect(await transport.exchange({ ...CALL, method: "GET", isOwn })).toMatchObject({ status: 401 });
+      expect(logins).toBe(expected);
+      await transport.close();
+    }
+    expect(seen).toEqual(["GET old", "GET old", "GET old"]);
+  });
+
+  it("is renewed once, however many are refused, and whether or not that helps", async () => {
+    const { url, seen } = await platform();
+    let logins = 0;
+    const transport = transportTo(url, async () => {
+      logins += 1;
+      return "also refused";
+    });
+    const ask = () => transport.exchange({ ...CALL, method: "GET" });
+    await Promise.all([ask(), ask()]);
+    expect(await ask()).toMatchObject({ status: 401 });
+    expect(logins).toBe(1);
+    expect(seen.slice(-2)).toEqual(["GET also refused", "GET also refused"]);
+    await transport.close();
+  });
+
+  it("is what it is where no login can be renewed", async () => {
+    const { url, seen } = await platform();
+    const transport = new Transport({ origin: parseOrigin(url, "--host"), token: "old", userAgent: "test", env: {} });
+    expect(await transport.exchange({ ...CALL, method: "GET" })).toMatchObject({ status: 401 });
+    expect(seen).toEqual(["GET old"]);
+    await transport.close();
+  });
+
+  it("carries the new token no further", async () => {
+    server = createServer((request, response) => {
+      const token = tokenOf(request);
+      response.writeHead(token === "old" ? 401 : 200).end(`you are ${token}`);
+    });
+    await new Promise<void>((resolve) => server?.listen(0, "127.0.0.1", resolve));
+    const address = server.address();
+    const url = `http://127.0.0.1:${typeof address === "object" ? address?.port : ""}`;
+    const transport = transportTo(url, async () => "a-new-token");
+    expect((await transport.exchange({ ...CALL, method: "GET" })).text).toBe("you are [redacted]");
+    await transport.close();
+  });
+
   it.each(["POST", "PUT", "DELETE", "PATCH"])("goes out once where it changes something: %s", async (method) => {
     const { url, seen } = await platform();
     let logins = 0;

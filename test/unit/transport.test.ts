@@ -1,5 +1,7 @@
 /** What goes over the wire, seen from the other end: real servers, real sockets. */
-import { createServer, type IncomingMessage, type RequestListener, type Server } from "node:http";
+import { readFileSync } from "node:fs";
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from "node:http";
+import { createServer as createTlsServer } from "node:https";
 import {
   createServer as createSocketServer,
   type AddressInfo,
@@ -8,12 +10,13 @@ import {
 } from "node:net";
 import { once } from "node:events";
 import { setImmediate } from "node:timers/promises";
-import { gzipSync } from "node:zlib";
+import { brotliCompressSync, deflateSync, gzipSync } from "node:zlib";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { ApiError } from "../../src/api/api-error.ts";
 import { Api } from "../../src/api/api.ts";
 import { parseOrigin } from "../../src/api/origin.ts";
 import { Transport, type ExchangeLog } from "../../src/api/transport.ts";
+import { CONNECT_TIMEOUT_MS } from "../../src/api/wire.ts";
 import { admin } from "../../src/contract/procedures.ts";
 import { profile } from "../../src/contract/rest.ts";
 
@@ -23,6 +26,7 @@ const USER = "22222222-2222-4222-8222-222222222222";
 
 const opened: { close(): unknown }[] = [];
 afterEach(async () => {
+  vi.useRealTimers();
   await Promise.all(opened.splice(0).map((one) => one.close()));
 });
 
@@ -124,6 +128,52 @@ describe("whether anything was sent", () => {
     expect(failure).toMatchObject({ sent: false, kind: "unreachable" });
   });
 
+  it("is certain that nothing was, where TLS is not agreed on in time", async () => {
+    const server = createSocketServer((socket) => void socket.on("error", () => undefined));
+    const url = await listening(server);
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    const failing = failureOf(exchange(transportTo(url.replace("http:", "https:")), { ...post, timeoutMs: 60_000 }));
+    await once(server, "connection");
+    await vi.advanceTimersByTimeAsync(CONNECT_TIMEOUT_MS);
+    expect(await failing).toMatchObject({
+      sent: false,
+      transient: true,
+      message: `no connection to ${url.replace("http:", "https:")} within 10 s`,
+    });
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it("is certain that nothing was, where the other end cannot prove who it is", async () => {
+    const pem = readFileSync(new URL("../fixtures/tls/valid.pem", import.meta.url));
+    let requests = 0;
+    const server = createTlsServer({ key: pem, cert: pem }, (_request, response) => {
+      requests += 1;
+      response.end("{}");
+    });
+    const url = (await listening(server)).replace("http:", "https:");
+    const failure = await failureOf(exchange(transportTo(url), post));
+    expect(failure).toMatchObject({ sent: false, transient: true });
+    expect(failure.message).toContain("could not prove its identity");
+    expect(failure.hints.join()).toContain("NODE_EXTRA_CA_CERTS");
+    expect(requests).toBe(0);
+  });
+
+  it("bounds the connection alone: an answer may take longer than connecting may", async () => {
+    const server = createServer();
+    const url = await listening(server);
+    const transport = transportTo(url);
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    // On a new connection, on the same again, and on one of its own.
+    for (const more of [{}, {}, post]) {
+      const asked = exchange(transport, { ...more, timeoutMs: 60_000 });
+      const [, response] = (await once(server, "request")) as [IncomingMessage, ServerResponse];
+      await vi.advanceTimersByTimeAsync(CONNECT_TIMEOUT_MS + 1);
+      response.end("{}");
+      expect(await asked).toMatchObject({ status: 200 });
+      expect(vi.getTimerCount()).toBe(0);
+    }
+  });
+
   it.each([
     ["a reset", (socket: { resetAndDestroy(): void }) => socket.resetAndDestroy()],
     ["a silent end", (socket: { destroy(): void }) => socket.destroy()],
@@ -182,9 +232,99 @@ describe("redirects", () => {
     await failureOf(exchange(transportTo(url), post));
     expect(reached).toBe(0);
   });
+
+  it.each([
+    ["https://login.example/in?code=secret", "login.example"],
+    ["//login.example:8443/secret", "login.example:8443"],
+    [`https://${TOKEN}.example/`, "[redacted].example"],
+    ["mailto:admin@login.example", "another address"],
+    ["https://", "nowhere"],
+    [undefined, "nowhere"],
+  ])("is told by the host it leads to, and no more: %s", async (location, host) => {
+    const url = await serving((_request, response) => response.writeHead(302, location ? { location } : {}).end());
+    const failure = await failureOf(exchange(transportTo(url)));
+    expect(failure).toMatchObject({ foreign: true, httpStatus: 302 });
+    expect(failure.message.split("a redirect to ")[1]).toBe(host);
+    // Where the path is a secret, an address that leads on may have it in its name, too.
+    const secret = await failureOf(exchange(transportTo(url), { shownPath: "/…" }));
+    expect(secret.message.split("a redirect to ")[1]).toBe("another address");
+  });
+
+  it("are answers of 300 to 399", async () => {
+    let status = 0;
+    const url = await serving((_request, response) => response.writeHead(status, { location: "/" }).end());
+    const transport = transportTo(url);
+    for (status of [299, 400]) expect(await exchange(transport)).toMatchObject({ status });
+    for (status of [300, 304, 399]) expect(await failureOf(exchange(transport))).toMatchObject({ foreign: true });
+  });
+});
+
+describe("what is sent", () => {
+  it("names who asks, what with, and what in", async () => {
+    const seen: IncomingMessage["headers"][] = [];
+    const url = await serving((request, response) => {
+      seen.push(request.headers);
+      response.end("{}");
+    });
+    await exchange(transportTo(url));
+    await exchange(transportTo(url), post);
+    const anonymous = new Transport({ ...options(url), token: undefined });
+    opened.push(anonymous);
+    await exchange(anonymous);
+    const always = { accept: "application/json", "user-agent": "test", "accept-encoding": "gzip, br" };
+    expect(seen).toMatchObject([always, always, always]);
+    expect(seen.map(({ authorization }) => authorization)).toEqual([`Bearer ${TOKEN}`, `Bearer ${TOKEN}`, undefined]);
+    expect(seen.map((headers) => headers["content-type"])).toEqual([undefined, "application/json", undefined]);
+  });
 });
 
 describe("answers", () => {
+  it.each([
+    ["gzip", gzipSync],
+    ["br", brotliCompressSync],
+    ["deflate", deflateSync],
+    ["identity", (text: string) => text],
+    [undefined, (text: string) => text],
+  ])("are read as they were before an edge encoded them: %s", async (encoding, encode) => {
+    const headers = encoding === undefined ? {} : { "content-encoding": encoding };
+    const url = await serving((_request, response) => response.writeHead(200, headers).end(encode("as it was")));
+    expect((await exchange(transportTo(url))).text).toBe("as it was");
+  });
+
+  it("carry the token no further, and tell the platform's time", async () => {
+    const date = "Sun, 10 May 2026 12:00:00 GMT";
+    const url = await serving((_request, response) => response.writeHead(404, { date }).end(`no ${TOKEN} here`));
+    const answer = await exchange(transportTo(url));
+    expect(answer).toEqual({ status: 404, text: "no [redacted] here", retryAfterMs: undefined, date: new Date(date) });
+  });
+
+  it.each(["Sun, 99 May 2026 12:00:00 GMT", "Sun, 10 May 2026 12:00:00", "x Sun, 10 May 2026 12:00:00 GMT", "1"])(
+    "tell no time with %j",
+    async (date) => {
+      const told: number[] = [];
+      const url = await serving((_request, response) => response.writeHead(200, { date }).end());
+      const transport = new Transport({ ...options(url), onClockOff: (aheadMs) => void told.push(aheadMs) });
+      opened.push(transport);
+      expect((await exchange(transport)).date).toBeUndefined();
+      expect([told, transport.clock.aheadMs]).toEqual([[], undefined]);
+    },
+  );
+
+  it("tell that the clocks differ where they do, and only there", async () => {
+    let aheadMs = 0;
+    const told: number[] = [];
+    const url = await serving((_request, response) => {
+      response.writeHead(200, { date: new Date(Date.now() + aheadMs).toUTCString() }).end();
+    });
+    const transport = new Transport({ ...options(url), onClockOff: (ms) => void told.push(ms) });
+    opened.push(transport);
+    await exchange(transport);
+    expect(told).toEqual([]);
+    aheadMs = 3_600_000;
+    await exchange(transport);
+    expect(told.map((ms) => Math.round(ms / 60_000))).toEqual([60]);
+  });
+
   it("are taken up to the cap, counted as they are after decoding", async () => {
     const bomb = gzipSync(Buffer.alloc(50 * 2 ** 20));
     const url = await serving((request, response) => {
@@ -696,6 +836,25 @@ describe("a proxy", () => {
 });
 
 describe("the debug log", () => {
+  it("has an entry for each exchange: what was asked in the words that may be shown, and what came of it", async () => {
+    const url = await serving((request, response) => {
+      if (request.url?.startsWith("/cut")) request.socket.destroy();
+      else response.end("12345");
+    });
+    const seen: ExchangeLog[] = [];
+    const transport = new Transport(options(url, (entry) => seen.push(entry)));
+    opened.push(transport);
+    await exchange(transport, { path: "/a?secret" });
+    await exchange(transport, { path: "/secret", shownPath: "/shown" });
+    const failure = await failureOf(exchange(transport, { ...post, path: "/cut?x" }));
+    expect(seen).toEqual([
+      { method: "GET", path: "/a", outcome: "200", bytes: 5, ms: expect.any(Number) },
+      { method: "GET", path: "/shown", outcome: "200", bytes: 5, ms: expect.any(Number) },
+      { method: "POST", path: "/cut", outcome: failure.message, bytes: 0, ms: expect.any(Number) },
+    ]);
+    expect(seen.every(({ ms }) => ms >= 0 && ms < 60_000)).toBe(true);
+  });
+
   it("has neither the token nor what was asked", async () => {
     const url = await serving((_request, response) => response.writeHead(500).end());
     const seen: ExchangeLog[] = [];

@@ -1,4 +1,5 @@
 /** Waits longer than Node's timers can hold, which fire at once there. */
+import { getEventListeners } from "node:events";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { callAfter, wait } from "../../src/async/wait.ts";
 
@@ -36,5 +37,32 @@ describe("a wait", () => {
     timer.cancel();
     expect(callback).not.toHaveBeenCalled();
     expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it("keeps the process up, unless it need not stay for it", async () => {
+    vi.useRealTimers();
+    const set = vi.spyOn(globalThis, "setTimeout");
+    const kept = () => set.mock.results.splice(0).map(({ value }) => (value as NodeJS.Timeout).hasRef());
+    const stop = new AbortController();
+    const waiting = [
+      wait(DAY_MS, stop.signal),
+      wait(DAY_MS, stop.signal, {}),
+      wait(DAY_MS, stop.signal, { ref: true }),
+      wait(DAY_MS, stop.signal, { ref: false }),
+    ];
+    const timers = [callAfter(DAY_MS, () => undefined), callAfter(DAY_MS, () => undefined, { ref: false })];
+    expect(kept()).toEqual([true, true, true, false, true, false]);
+    for (const timer of timers) timer.cancel();
+    stop.abort("over");
+    expect((await Promise.allSettled(waiting)).every(({ status }) => status === "rejected")).toBe(true);
+    set.mockRestore();
+  });
+
+  it("leaves nothing on its signal once it is over", async () => {
+    const { signal } = new AbortController();
+    const waiting = wait(10, signal);
+    await vi.advanceTimersByTimeAsync(10);
+    await waiting;
+    expect(getEventListeners(signal, "abort")).toHaveLength(0);
   });
 });
