@@ -3,12 +3,15 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { ApiError, foreign, refusal } from "../../src/api/api-error.ts";
 import type { Api } from "../../src/api/api.ts";
 import { admin, UPSTREAM_CODES } from "../../src/contract/procedures.ts";
+import { systemFiles } from "../../src/journal/file-layer.ts";
+import { allJournals } from "../../src/journal/folder.ts";
 import { Journal, type Invocation } from "../../src/journal/journal.ts";
 import { Ledger } from "../../src/journal/ledger.ts";
+import { readJournal } from "../../src/journal/read.ts";
 import { NO_PROMPT, promptFacts } from "../../src/journal/record.ts";
 import { startRun, type StartOptions } from "../../src/runs/start.ts";
 import type { StartMark } from "../../src/runs/reconcile.ts";
@@ -41,7 +44,11 @@ interface Row {
 class Platform {
   readonly rows: Row[] = [{ id: OLD, status: "completed" }];
   readonly asked: string[] = [];
-  machine = "running";
+  machine: string | null = "running";
+  /** Why the platform cannot tell whether the machine runs. */
+  machineError: string | null = null;
+  /** What a poll finds of a run that is shown as running. */
+  polled: "running" | "completed" = "completed";
   /** Called before each answer to a list. */
   onList: () => void | Promise<void> = () => undefined;
   onStatus: () => Promise<void> = async () => undefined;
@@ -60,7 +67,7 @@ class Platform {
       this.asked.push(path);
       switch (path) {
         case admin.get.path:
-          return instanceRow(this.machine);
+          return { ...instanceRow(this.machine), workerStatusError: this.machineError };
         case admin.listAllCliRuns.path: {
           await this.onList();
           const runs = this.rows.map(listedRow);
@@ -69,8 +76,8 @@ class Platform {
         case admin.getKiloCliRunStatus.path: {
           await this.onStatus();
           const row = this.rows.find(({ id }) => id === input.runId);
-          if (row) row.status = "completed";
-          return statusOf();
+          if (row) row.status = this.polled;
+          return { ...statusOf(), status: this.polled };
         }
         default:
           throw new Error(path);
@@ -85,7 +92,7 @@ class Platform {
   } as unknown as Api;
 }
 
-function instanceRow(machine: string) {
+function instanceRow(machine: string | null) {
   return {
     id: INSTANCE,
     user_id: CUSTOMER,
@@ -96,7 +103,7 @@ function instanceRow(machine: string) {
     tracked_image_tag: null,
     created_at: new Date(0),
     destroyed_at: null,
-    workerStatus: { status: machine },
+    workerStatus: machine === null ? null : { status: machine },
     workerStatusError: null,
   };
 }
@@ -166,6 +173,10 @@ describe("what counts as started", () => {
     ["of that run in capitals", OLD.toUpperCase()],
     ["nil", "00000000-0000-0000-0000-000000000000"],
     ["max", "ffffffff-ffff-ffff-ffff-ffffffffffff"],
+    ["of a version that is none", NEW.replace("-4", "-9")],
+    ["of a variant that is none", NEW.replace("-8", "-c")],
+    ["longer at its end", `${NEW}0`],
+    ["longer at its beginning", `0${NEW}`],
   ])("is not an ID that is %s: then the row is looked for", async (_, id) => {
     const found = new Platform(() => id);
     found.onList = () => {
@@ -177,10 +188,97 @@ describe("what counts as started", () => {
     expect(unknown.sends).toBe(1);
   });
 
+  it("is told with all that is known of the run", async () => {
+    expect(await start(new Platform(() => NEW))).toMatchObject({
+      run: {
+        status: "running",
+        userId: CUSTOMER,
+        userEmail: "jane@example.com",
+        instanceId: INSTANCE,
+        initiatedBy: "admin",
+        initiatedByAdminId: ME,
+        initiatedByAdminEmail: "ada.admin@kilocode.ai",
+        prompt: PROMPT,
+        startedAt: new Date(0),
+      },
+    });
+  });
+
   it("is not what ends the attempt in any other way", async () => {
     const platform = new Platform(() => new TypeError("terminated"));
     expect(await start(platform)).toMatchObject({ state: "unknown", error: { sent: true } });
   });
+});
+
+describe("a lost answer", () => {
+  it("is never followed by another request, also where one would be answered", async () => {
+    for (const answer of [lost, () => own(500, "INTERNAL_SERVER_ERROR"), () => new TypeError("terminated")]) {
+      const platform = new Platform(answer, () => NEW);
+      expect(await start(platform)).toMatchObject({ state: "unknown" });
+      expect(platform.sends).toBe(1);
+    }
+  });
+
+  it("is said before the row is looked for", async () => {
+    const error = lost();
+    const platform = new Platform(() => error);
+    const told: [ApiError, number][] = [];
+    await start(platform, { onSearching: (why) => told.push([why, platform.asked.length]) });
+    expect(told).toEqual([[error, 3]]);
+  });
+
+  it("is found by no row where nobody knows which admin asked", async () => {
+    const platform = new Platform(lost);
+    platform.onList = () => {
+      if (platform.sends > 0 && platform.rows.length === 1) platform.rows.push({ id: NEW, by: null }, { id: TWIN });
+    };
+    const request = { ...REQUEST, admin: { userId: undefined, email: null } };
+    const stop = new AbortController().signal;
+    const options = { stop, lookAfterMs: [0, 1], beforeSending: async () => undefined };
+    expect(await startRun(platform.api, request, options)).toMatchObject({ state: "unknown" });
+  });
+});
+
+describe("what was not sent", () => {
+  it("is sent again while nothing has left, and by a job at its own pace", async () => {
+    vi.spyOn(Math, "random").mockReturnValue(0);
+    const platform = new Platform(unsent, unsent, () => NEW);
+    expect(await start(platform)).toMatchObject({ state: "started", run: { id: NEW } });
+    vi.restoreAllMocks();
+    const error = unsent();
+    const job = new Platform(
+      () => error,
+      () => NEW,
+    );
+    expect(await start(job, { insist: false })).toEqual({ state: "refused", error });
+    expect(job.asked.slice(2)).toEqual([procedure]);
+  });
+
+  it.each(["before it is prepared", "while it is prepared", "while it is written down"])(
+    "does not leave once it is stopped or fails %s",
+    async (when) => {
+      const platform = new Platform(() => NEW);
+      const stop = new AbortController();
+      const steps: string[] = [];
+      const gone = new Error("enough");
+      if (when.startsWith("before")) platform.onList = () => stop.abort(gone);
+      const starting = start(platform, {
+        stop: stop.signal,
+        prepare: async () => {
+          steps.push("prepared");
+          if (when.endsWith("prepared")) stop.abort(gone);
+        },
+        beforeSending: async () => {
+          steps.push("written down");
+          throw gone;
+        },
+      });
+      await expect(starting).rejects.toBe(gone);
+      expect(platform.sends).toBe(0);
+      const all = ["prepared", "written down"];
+      expect(steps).toEqual(when.startsWith("before") ? [] : when.endsWith("down") ? all : ["prepared"]);
+    },
+  );
 });
 
 describe("what counts as refused", () => {
@@ -277,7 +375,48 @@ describe("a 429", () => {
   });
 });
 
+describe("a 429 that says how long to wait", () => {
+  /** What is told before the wait, which a stop then cuts short. */
+  const told = async (error: ApiError) => {
+    const platform = new Platform(
+      () => error,
+      () => NEW,
+    );
+    const stop = new AbortController();
+    const waits: [ApiError, number][] = [];
+    const outcome = await start(platform, {
+      stop: stop.signal,
+      onThrottled: (why, waitMs) => {
+        waits.push([why, waitMs]);
+        stop.abort();
+      },
+    });
+    // Who wants out sends nothing more.
+    expect(outcome).toEqual({ state: "refused", error });
+    expect(platform.sends).toBe(1);
+    return waits;
+  };
+
+  it("is told, up to a minute; where it says nothing it is a second", async () => {
+    const [minute, more, silent] = [throttled(60_000), throttled(60_001), own(429, "TOO_MANY_REQUESTS")];
+    expect(await told(minute)).toEqual([[minute, 60_000]]);
+    expect(await told(more)).toEqual([]);
+    expect(await told(silent)).toEqual([[silent, 1_000]]);
+  });
+});
+
 describe("a machine that is busy", () => {
+  it("is looked at no longer than until the run in its way has a row", async () => {
+    const platform = new Platform(busy);
+    platform.onList = () => void (platform.sends > 0 && platform.rows.push({ id: NEW, by: COLLEAGUE }));
+    expect(await start(platform, { lookAfterMs: [0, 600_000] })).toMatchObject({ state: "conflict", sent: true });
+  });
+
+  it("is told from one that does not run", async () => {
+    const platform = new Platform(() => own(409, "CONFLICT", UPSTREAM_CODES.instanceNotRunning));
+    expect(await start(platform)).toEqual({ state: "machine-down", machineStatus: null, sent: true });
+  });
+
   it("with a run just like ours: seen, and not taken for ours", async () => {
     const platform = new Platform(busy);
     platform.onList = () => {
@@ -307,6 +446,57 @@ describe("what is read before a start", () => {
       expect(platform.sends).toBe(0);
     },
   );
+
+  it("does not keep it from being sent where nobody can tell whether the machine runs: the platform looks again", async () => {
+    const platform = new Platform(() => NEW);
+    platform.machine = null;
+    platform.machineError = "the worker is out of reach";
+    expect(await start(platform)).toMatchObject({ state: "started" });
+    const none = new Platform(() => NEW);
+    none.machine = null;
+    expect(await start(none)).toEqual({ state: "machine-down", machineStatus: null, sent: false });
+  });
+
+  it("is each run in progress, asked about once: one that goes on is in the way, and nothing is sent", async () => {
+    const platform = new Platform(() => NEW);
+    platform.rows.push({ id: TWIN, status: "running" });
+    platform.polled = "running";
+    const outcome = await start(platform, { beforeSending: async () => expect.unreachable() });
+    expect(outcome).toMatchObject({ state: "conflict", inTheWay: { id: TWIN }, sent: false });
+    expect(platform.asked.slice(2)).toEqual([admin.getKiloCliRunStatus.path]);
+
+    const ended = new Platform(() => NEW);
+    ended.rows.push({ id: TWIN, status: "running" });
+    const onUnstorable = vi.fn(async () => undefined);
+    expect(await start(ended, { onUnstorable })).toMatchObject({ state: "started" });
+    expect(onUnstorable).not.toHaveBeenCalled();
+    expect(ended.asked.slice(2)).toEqual([admin.getKiloCliRunStatus.path, procedure]);
+  });
+
+  it("is looked through first for a run that is this start's already, whatever the machine does", async () => {
+    for (const machine of ["running", "stopped"]) {
+      const platform = new Platform(() => NEW);
+      platform.machine = machine;
+      const outcome = await start(platform, {
+        adopt: async (rows) => (rows[0] ? { state: "adopted", run: rows[0] } : undefined),
+        beforeSending: async () => expect.unreachable(),
+      });
+      expect(outcome).toMatchObject({ state: "adopted", run: { id: OLD } });
+      expect(platform.sends).toBe(0);
+    }
+    const none = new Platform(() => NEW);
+    expect(await start(none, { adopt: async () => undefined })).toMatchObject({ state: "started" });
+  });
+
+  it("is read again after a sleep, in which only the wall clock goes on", async () => {
+    const platform = new Platform(() => NEW);
+    const now = vi.spyOn(Date, "now");
+    let prepared = 0;
+    const prepare = async () => void (prepared++ === 0 && now.mockReturnValueOnce(Date.now() + 3_000));
+    await start(platform, { prepare });
+    now.mockRestore();
+    expect(platform.asked.filter((path) => path === admin.get.path)).toHaveLength(2);
+  });
 
   it("is the IDs of all rows, also of those that do not fit", async () => {
     const platform = new Platform(() => NEW);
@@ -472,5 +662,145 @@ describe("on record", () => {
       ]),
     );
     await ledger.close();
+  });
+
+  const opens = async () => {
+    const ledger = new Ledger(state, invocation);
+    const found = await ledger.open();
+    await ledger.close();
+    return found;
+  };
+  const records = async () => {
+    const found = [];
+    for (const file of await allJournals(state, systemFiles)) {
+      for await (const each of readJournal(file)) found.push(each);
+    }
+    return found;
+  };
+
+  it.each<[string, boolean, string | null, string | null, () => string | Error]>([
+    ["started", true, NEW, null, () => NEW],
+    ["refused", true, null, "UNAUTHORIZED", () => own(401, "UNAUTHORIZED")],
+    ["refused", true, null, null, unsent],
+    ["refused", true, null, "controller_route_unavailable", () => own(412, "X", UPSTREAM_CODES.routeUnavailable)],
+    ["machine-down", true, null, null, () => own(409, "CONFLICT", UPSTREAM_CODES.instanceNotRunning)],
+    ["possible-orphan", false, null, "kilo_cli_run_already_active", busy],
+    ["unknown", false, null, null, lost],
+  ])("is closed or left open by what became of it: %s, closed: %s", async (result, settled, runId, code, answer) => {
+    vi.spyOn(Math, "random").mockReturnValue(0);
+    const ledger = new Ledger(state, invocation);
+    const platform = new Platform(answer, answer, answer);
+    expect(await record(platform, ledger)).toMatchObject({ state: result });
+    await ledger.close();
+    vi.restoreAllMocks();
+    expect(await opens()).toHaveLength(settled ? 0 : 1);
+    expect(await records()).toMatchObject([
+      { kind: "intent", userId: CUSTOMER, instanceId: INSTANCE, knownRunIds: [OLD], ...promptFacts(PROMPT) },
+      { kind: "outcome", result, settled, runId, code },
+      { kind: "end" },
+    ]);
+  });
+
+  it("an alarm is left open for a person, another's run in the way closes it", async () => {
+    const alarm = new Platform(lost);
+    alarm.onList = () => {
+      if (alarm.sends > 0 && alarm.rows.length === 1) alarm.rows.push({ id: NEW }, { id: TWIN });
+    };
+    const first = new Ledger(state, invocation);
+    expect(await record(alarm, first)).toMatchObject({ state: "alarm" });
+    await first.close();
+    expect(await opens()).toHaveLength(1);
+    await rm(state, { recursive: true });
+    const taken = new Platform(busy);
+    taken.onList = () => {
+      if (taken.sends > 0 && taken.rows.length === 1) taken.rows.push({ id: NEW, by: COLLEAGUE });
+    };
+    const second = new Ledger(state, invocation);
+    expect(await record(taken, second)).toMatchObject({ state: "conflict", sent: true });
+    await second.close();
+    expect(await opens()).toEqual([]);
+  });
+
+  it("that a person sends another one is written down before it, and only there", async () => {
+    const first = new Ledger(state, invocation);
+    await record(new Platform(lost), first, true);
+    await first.close();
+    expect((await records()).map(({ kind }) => kind)).toEqual(["intent", "outcome", "end"]);
+    const refused = new Platform(() => NEW);
+    const second = new Ledger(state, invocation);
+    expect(await record(refused, second)).toMatchObject({ state: "unsettled" });
+    await second.close();
+    expect(refused.sends).toBe(0);
+    const third = new Ledger(state, invocation);
+    expect(await record(new Platform(() => NEW), third, true)).toMatchObject({ state: "started" });
+    await third.close();
+    expect((await records()).slice(3)).toMatchObject([
+      { kind: "override", decision: "resend-unknown", instanceId: INSTANCE },
+      { kind: "intent" },
+      { kind: "outcome", result: "started" },
+      { kind: "end" },
+    ]);
+  });
+
+  it("who sends nothing leaves no journal behind", async () => {
+    const platform = new Platform(() => NEW);
+    platform.machine = "stopped";
+    const ledger = new Ledger(state, invocation);
+    expect(await record(platform, ledger)).toMatchObject({ state: "machine-down" });
+    await ledger.close();
+    expect(await records()).toEqual([]);
+  });
+
+  it("the claim is held while it is sent, and given back whatever comes of it", async () => {
+    const ledger = new Ledger(state, invocation);
+    let held: Promise<unknown[]> | undefined;
+    const platform = new Platform(() => {
+      held = ledger.claims();
+      return NEW;
+    });
+    await record(platform, ledger);
+    expect(await held).toHaveLength(1);
+    expect(await ledger.claims()).toEqual([]);
+    platform.onList = () => {
+      throw new Error("broken");
+    };
+    await expect(record(platform, ledger)).rejects.toThrow("broken");
+    expect(await ledger.claims()).toEqual([]);
+    await ledger.close();
+  });
+
+  it("is told all the same where what became of it cannot be written down: it stays open", async () => {
+    const ledger = new Ledger(state, invocation);
+    const platform = new Platform(() => {
+      vi.spyOn(ledger, "journal").mockRejectedValue(new Error("the disk is full"));
+      return NEW;
+    });
+    const said: string[] = [];
+    const outcome = await startOnRecord(platform.api, REQUEST, ledger, {
+      stop: new AbortController().signal,
+      resendUnknown: false,
+      onUnrecorded: (why) => said.push(why),
+    });
+    await ledger.close();
+    expect(outcome).toMatchObject({ state: "started", run: { id: NEW } });
+    expect(said).toEqual(["the disk is full"]);
+    expect(await opens()).toHaveLength(1);
+  });
+
+  it("an earlier start of another prompt is settled, and is not taken for this one", async () => {
+    const journal = await Journal.create(state, invocation);
+    const op = "e0000000-0000-4000-8000-000000000001";
+    const target = { userId: CUSTOMER, instanceId: INSTANCE, runId: null };
+    await journal.append({ kind: "intent", op, ...target, ...promptFacts("another"), knownRunIds: [OLD] });
+    await journal.end();
+    const platform = new Platform(() => NEW);
+    platform.rows.push({ id: TWIN, prompt: "another", status: "completed" });
+    const ledger = new Ledger(state, invocation);
+    expect(await record(platform, ledger)).toMatchObject({ state: "started", run: { id: NEW } });
+    expect(await ledger.knownRuns()).toEqual(
+      expect.arrayContaining([expect.objectContaining({ runId: TWIN, op }), expect.objectContaining({ runId: NEW })]),
+    );
+    await ledger.close();
+    expect(await opens()).toEqual([]);
   });
 });
