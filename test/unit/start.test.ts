@@ -375,28 +375,28 @@ describe("a 429", () => {
   });
 });
 
-describe("a 429 that says how long to wait", () => {
-  /** What is told before the wait, which a stop then cuts short. */
-  const told = async (error: ApiError) => {
-    const platform = new Platform(
-      () => error,
-      () => NEW,
-    );
-    const stop = new AbortController();
-    const waits: [ApiError, number][] = [];
-    const outcome = await start(platform, {
-      stop: stop.signal,
-      onThrottled: (why, waitMs) => {
-        waits.push([why, waitMs]);
-        stop.abort();
-      },
-    });
-    // Who wants out sends nothing more.
-    expect(outcome).toEqual({ state: "refused", error });
-    expect(platform.sends).toBe(1);
-    return waits;
-  };
+/** What is told before the wait, which a stop then cuts short. */
+const told = async (error: ApiError) => {
+  const platform = new Platform(
+    () => error,
+    () => NEW,
+  );
+  const stop = new AbortController();
+  const waits: [ApiError, number][] = [];
+  const outcome = await start(platform, {
+    stop: stop.signal,
+    onThrottled: (why, waitMs) => {
+      waits.push([why, waitMs]);
+      stop.abort();
+    },
+  });
+  // Who wants out sends nothing more.
+  expect(outcome).toEqual({ state: "refused", error });
+  expect(platform.sends).toBe(1);
+  return waits;
+};
 
+describe("a 429 that says how long to wait", () => {
   it("is told, up to a minute; where it says nothing it is a second", async () => {
     const [minute, more, silent] = [throttled(60_000), throttled(60_001), own(429, "TOO_MANY_REQUESTS")];
     expect(await told(minute)).toEqual([[minute, 60_000]]);
@@ -467,7 +467,7 @@ describe("what is read before a start", () => {
 
     const ended = new Platform(() => NEW);
     ended.rows.push({ id: TWIN, status: "running" });
-    const onUnstorable = vi.fn(async () => undefined);
+    const onUnstorable = vi.fn<() => Promise<void>>(async () => undefined);
     expect(await start(ended, { onUnstorable })).toMatchObject({ state: "started" });
     expect(onUnstorable).not.toHaveBeenCalled();
     expect(ended.asked.slice(2)).toEqual([admin.getKiloCliRunStatus.path, procedure]);
