@@ -5,6 +5,7 @@ export const GROUPS = {
     tests: [
       "unit/start-model",
       "unit/start",
+      "unit/reconcile",
       "unit/unstorable",
       "e2e/runs-start",
       "e2e/runs-start-*",
