@@ -108,6 +108,29 @@ describe("what no one was sent", () => {
   });
 });
 
+describe("what is not a tRPC answer that agrees with itself", () => {
+  const known = { httpStatus: 404, upstreamCode: "instance_not_found", trpcCode: "NOT_FOUND" };
+
+  it("proves nothing, whatever it says", () => {
+    const sent = { procedure: START, sent: true, transient: false };
+    expect(provesNothingHappened(new ApiError("not-found", "no", { ...sent, ...known, own: true }))).toBe(true);
+    for (const details of [
+      { ...known, own: false },
+      { ...known, own: false, noSuchProcedure: true },
+      { ...known, own: false, httpStatus: 401 },
+      { ...known, own: false, httpStatus: 400, hasZodError: true },
+      // Of a REST route.
+      { own: true, httpStatus: 401 },
+      { own: true, httpStatus: 403 },
+      { ...known, own: true, trpcCode: undefined },
+      { ...known, own: true, httpStatus: undefined },
+      { ...known, own: true, httpStatus: undefined, upstreamCode: undefined },
+    ]) {
+      expect(provesNothingHappened(new ApiError("auth", "no", { ...sent, ...details }))).toBe(false);
+    }
+  });
+});
+
 describe("an answer that contradicts itself", () => {
   const index = fc.nat({ max: CODES.length - 1 });
   const mixture = fc.record({
@@ -341,6 +364,8 @@ describe("an answer with HTTP 200 that is not what was asked for", () => {
   ])("is the platform's, and not understood: %s", (_what, read) => {
     const failure = failureOf(read);
     expect(failure).toMatchObject({ kind: "incompatible", httpStatus: 200, own: false, transient: true, sent: true });
+    // It is nobody else's either: what is between is not to blame.
+    expect(failure.foreign).toBe(false);
     expect(provesNothingHappened(failure)).toBe(false);
   });
 
@@ -401,7 +426,7 @@ describe("what a refusal means", () => {
 describe("what came of no answer", () => {
   it("is nobody's word: neither the platform's nor that of something in between", () => {
     const lost = new ApiError("unreachable", "a reset", { procedure: START, sent: true, transient: true });
-    expect(lost).toMatchObject({ foreign: false, own: false, hasZodError: false, noSuchProcedure: false });
+    expect(lost).toMatchObject({ foreign: false, own: false, hasZodError: false, noSuchProcedure: false, hints: [] });
   });
 });
 
