@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { sanitize, sanitizeJson, sanitizeLine, SanitizingStream } from "../../src/terminal/sanitize.ts";
+import { sanitize, sanitizeJson, sanitizeLine, SanitizingStream, withoutColors } from "../../src/terminal/sanitize.ts";
 
 /* oxlint-disable no-control-regex -- control characters are the subject */
 
@@ -61,7 +61,42 @@ const hostile = fc
   )
   .map((parts) => parts.join(""));
 
+/** All of the planes where something is hidden, and the last one. */
+const CODES = [
+  [0, 0xffff],
+  [0x1bc00, 0x1bcff],
+  [0x1d100, 0x1d1ff],
+  [0xdfff0, 0xe1010],
+  [0x10fff0, 0x10ffff],
+].flatMap(([from = 0, to = 0]) => Array.from({ length: to - from + 1 }, (_, index) => from + index));
+
+const isLive = (code: number) => LIVE.test(String.fromCodePoint(code)) || code === 0xfe0e || code === 0xfe0f;
+
 describe("sanitize", () => {
+  it("shows each character that is live or hides, by its number, and leaves each other one alone", () => {
+    const shown = (code: number) =>
+      code > 0xff ? `\\u{${code.toString(16)}}` : `\\x${code.toString(16).padStart(2, "0")}`;
+    // In one text: what is safe has to stay as it is also where something else is not.
+    const safe = sanitize(CODES.map((code) => `|${String.fromCodePoint(code)}`).join("<>")).split("<>");
+    const wrong = CODES.filter((code, index) => {
+      const expected = isLive(code) ? shown(code) : String.fromCodePoint(code);
+      return safe[index] !== `|${expected}`;
+    });
+    expect(wrong.map((code) => code.toString(16))).toEqual([]);
+  });
+
+  it("is the same for a text of any length", () => {
+    for (const [unit, safe] of [
+      ["x\u202e", "x\\u{202e}"],
+      ["\u{e0041}", "\\u{e0041}"],
+      ["\u{1f600}\u0000", "\u{1f600}\\x00"],
+      ["\u001b[38;2;255;128;0m\u0007", "\u001b[38;2;255;128;0m\\x07"],
+    ] as const) {
+      for (const count of [1, 16_383, 16_384, 40_000])
+        expect(sanitize(unit.repeat(count), { colors: "keep" }) === safe.repeat(count)).toBe(true);
+    }
+  });
+
   it("lets nothing live through", () => {
     fc.assert(
       fc.property(hostile, (text) => {
@@ -140,6 +175,7 @@ describe("sanitize", () => {
   });
 
   it("keeps a line a line", () => {
+    expect(sanitizeLine("a\nb\tc\r\n\u0007")).toBe("a b c \\x07");
     fc.assert(
       fc.property(hostile, (text) => {
         expect(sanitizeLine(text)).not.toMatch(/[\n\t]/);
@@ -161,7 +197,49 @@ const inPieces = (pieces: readonly string[], colors: "keep" | "drop" | "show") =
   return pieces.map((piece) => stream.push(piece)).join("") + stream.end();
 };
 
+describe("text without its colours", () => {
+  it.each([
+    ["plain", "plain"],
+    ["\u001b[31mred\u001b[0m and\u001b[1;4m\u001b[32m more\u001b[m", "red and more"],
+    ["\u001b[2Jcleared", "\u001b[2Jcleared"],
+    ["\u001b[\u001b[31mx", "\u001b[x"],
+    ["\u001b[31", "\u001b[31"],
+    ["x\u001b[", "x\u001b["],
+  ])("is all the rest of it: %j", (text, plain) => {
+    expect(withoutColors(text)).toBe(plain);
+  });
+});
+
 describe("text in pieces", () => {
+  it("comes at once, but for an end that the next piece may make another", () => {
+    for (const [text, at1, more, at2] of [
+      ["abc", "abc", "d", "d"],
+      ["one\n", "one\n", "", ""],
+      ["a\r", "a", "\n", "\n"],
+      ["a\r", "a", "b", "\\x0db"],
+      ["a\ud83d", "a", "\udd25", "🔥"],
+      ["a\ud83d", "a", "b", "\\u{d83d}b"],
+      ["a🔥", "a🔥", "", ""],
+      ["a\u001b", "a", "[31mb", "\u001b[31mb"],
+      ["a\u001b[3", "a", "1mb", "\u001b[31mb"],
+      ["a\u001b[3", "a", "1J", "\\x1b[31J"],
+      ["a\u001b]", "a\\x1b]", "", ""],
+      ["❤", "❤", "\ufe0f", "\ufe0f"],
+      ["x", "x", "\ufe0f", "\\u{fe0f}"],
+    ] as const) {
+      const stream = new SanitizingStream({ colors: "keep" });
+      expect([text, stream.push(text), stream.push(more), stream.end()]).toEqual([text, at1, at2, ""]);
+    }
+    for (const [held, shown] of [
+      ["\r", "\\x0d"],
+      ["\ud83d", "\\u{d83d}"],
+      ["\u001b[31", "\\x1b[31"],
+    ] as const) {
+      const stream = new SanitizingStream({ colors: "keep" });
+      expect([stream.push(held), stream.end(), stream.end()]).toEqual(["", shown, ""]);
+    }
+  });
+
   it("comes out the same wherever it is split", () => {
     fc.assert(
       fc.property(hostile, choices, (text, colors) => {
@@ -203,6 +281,15 @@ describe("text in pieces", () => {
 });
 
 describe("sanitizeJson", () => {
+  it("escapes each character that is live or hides as JSON does, and no other", () => {
+    const all = CODES.map((code) => String.fromCodePoint(code)).filter((_, index) => (CODES[index] ?? 0) > 0x1f);
+    const wrong = all.filter((character) => {
+      const json = sanitizeJson(`"|${character}"`);
+      return isLive(character.codePointAt(0) ?? 0) ? !/^"\|(\\u[0-9a-f]{4})+"$/.test(json) : json !== `"|${character}"`;
+    });
+    expect(wrong).toEqual([]);
+  });
+
   it("means the same and is safe to look at", () => {
     fc.assert(
       fc.property(hostile, (text) => {

@@ -467,6 +467,33 @@ describe("an exchange ends by itself", () => {
     await vi.waitFor(() => expect(sockets.size).toBe(0));
   });
 
+  it("and leaves no timer behind where nobody is there: the process need not stay", async () => {
+    const url = await serving(() => undefined);
+    await Promise.all(opened.splice(0).map((one) => one.close()));
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    for (const more of [{}, post])
+      expect(await failureOf(exchange(transportTo(url), more))).toMatchObject({ sent: false });
+    await setImmediate();
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it("and what is kept open for the next one ends with the transport", async () => {
+    const sockets = new Set<Socket>();
+    const server = createServer((_request, response) => response.end("{}"));
+    server.on("connection", (socket) => sockets.add(socket.on("close", () => sockets.delete(socket))));
+    server.keepAliveTimeout = 60_000;
+    const transport = transportTo(await listening(server));
+    await exchange(transport);
+    await exchange(transport);
+    expect(sockets.size).toBe(1);
+    const [kept] = sockets;
+    const closed = kept && once(kept, "close");
+    await transport.close();
+    await closed;
+    // One that was never used has nothing to close.
+    await transportTo("http://127.0.0.1:1").close();
+  });
+
   it("with a listener or two on the signal that stops it, however many there are", async () => {
     const warnings: Error[] = [];
     const note = (warning: Error) => void warnings.push(warning);
