@@ -6,7 +6,6 @@
 import type * as z from "zod";
 import { TRPC_CODES, trpcError } from "../contract/procedures.ts";
 import { restError } from "../contract/rest.ts";
-import { command, hint } from "../typed-command.ts";
 import { foreign, notUnderstood, refusal, type ApiError } from "./api-error.ts";
 import type { Answer } from "./transport.ts";
 import { bodyInWords, tryJson } from "./words.ts";
@@ -81,7 +80,6 @@ export function trpcRefusal({ message, data }: Trpc, procedure: string, retryAft
     upstreamCode,
     retryAfterMs,
     hasZodError: isRecord(zodError),
-    ...(httpStatus === 401 ? { hint: hint`see why and what to do: ${command("auth status")}` } : {}),
   });
 }
 

@@ -6,6 +6,8 @@ import { OutputCursor, TRUNCATION_MARKER } from "../../src/runs/output-cursor.ts
 const asKept = (written: string, window: number) =>
   written.length <= window ? written : TRUNCATION_MARKER + written.slice(-window).replace(/^[\udc00-\udfff]/, "\ufffd");
 
+const numbered = (count: number) => Array.from({ length: count }, (_, line) => `line ${line}\n`).join("");
+
 /** What a run writes until it is looked at: lines that differ, one character again and again, or the same few lines. */
 const history = fc.record({
   piece: fc.oneof(
@@ -188,15 +190,13 @@ describe("output so far, poll by poll", () => {
     expect(mended.next(`ab\n${lines}done\n`)).toEqual({ text: "done\n", gap: false, revised: true });
   });
 
-  const lines = (count: number) => Array.from({ length: count }, (_, line) => `line ${line}\n`).join("");
-
   it("is found again by its last 256 units where what was in front is another, and no fewer", () => {
     for (const [length, text] of [
       [256, "new"],
-      [255, `!${lines(40).slice(0, 255)}new`],
+      [255, `!${numbered(40).slice(0, 255)}new`],
     ] as const) {
       const cursor = new OutputCursor();
-      const seen = lines(40).slice(0, length);
+      const seen = numbered(40).slice(0, length);
       cursor.next(seen);
       expect(cursor.next(`!${seen}new`)).toEqual({ text, gap: false, revised: true });
     }
@@ -204,9 +204,9 @@ describe("output so far, poll by poll", () => {
 
   it("is another one where it was cut and is no longer: what follows the part that was seen is new", () => {
     const cursor = new OutputCursor();
-    cursor.next(`${TRUNCATION_MARKER}${lines(60)}`);
-    expect(cursor.next(`all of it\n${lines(60)}more`)).toEqual({ text: "more", gap: false, revised: true });
-    expect(cursor.next(`all of it\n${lines(60)}more`)).toEqual({ text: "", gap: false, revised: false });
+    cursor.next(`${TRUNCATION_MARKER}${numbered(60)}`);
+    expect(cursor.next(`all of it\n${numbered(60)}more`)).toEqual({ text: "more", gap: false, revised: true });
+    expect(cursor.next(`all of it\n${numbered(60)}more`)).toEqual({ text: "", gap: false, revised: false });
     const short = new OutputCursor();
     short.next(`${TRUNCATION_MARKER}abc`);
     expect(short.next("abd")).toEqual({ text: "d", gap: false, revised: true });
@@ -220,16 +220,16 @@ describe("output so far, poll by poll", () => {
     // From then on it counts as unchanged.
     expect(cursor.next(`${TRUNCATION_MARKER}${same}`)).toEqual({ text: "", gap: false, revised: false });
     const other = new OutputCursor();
-    other.next(lines(60));
-    expect(other.next(`${TRUNCATION_MARKER}${lines(60)}`)).toEqual({ text: "", gap: false, revised: false });
+    other.next(numbered(60));
+    expect(other.next(`${TRUNCATION_MARKER}${numbered(60)}`)).toEqual({ text: "", gap: false, revised: false });
   });
 
   it("takes nothing back where a cut output comes empty, or as its marker alone", () => {
     const cursor = new OutputCursor();
-    cursor.next(`${TRUNCATION_MARKER}${lines(60)}`);
+    cursor.next(`${TRUNCATION_MARKER}${numbered(60)}`);
     const nothing = { text: "", gap: false, revised: false };
     expect([cursor.next(""), cursor.next(TRUNCATION_MARKER)]).toEqual([nothing, nothing]);
-    expect(cursor.next(`${TRUNCATION_MARKER}${lines(60)}on`)).toEqual({ text: "on", gap: false, revised: false });
+    expect(cursor.next(`${TRUNCATION_MARKER}${numbered(60)}on`)).toEqual({ text: "on", gap: false, revised: false });
   });
 
   // Mutants are counted at every step, which takes longer than the steps.

@@ -179,6 +179,8 @@ describe("an answer that contradicts itself", () => {
       [404, { error: { ...right.error, code: -32_603 } }],
       [404, { error: { ...right.error, data: { ...right.error.data, code: "CONFLICT" } } }],
       [409, { error: { ...right.error, data: { ...right.error.data, httpStatus: 409 } } }],
+      [404, { error: { ...right.error, data: { ...right.error.data, code: "A_CODE_OF_TOMORROW" } } }],
+      [404, { error: { ...right.error, data: { ...right.error.data, code: "constructor" } } }],
       [404, [right]],
     ];
     expect(failureOf(() => dataOf(answer(404, right), START)).own).toBe(true);
@@ -357,12 +359,14 @@ describe("what a REST route gives", () => {
 describe("an answer with HTTP 200 that is not what was asked for", () => {
   const result = { result: { data: 1 } };
   it.each([
-    ["a batch of results for one call", () => dataOf(answer(200, [result]), START)],
-    ["results of fewer calls", () => entriesOf(answer(200, [result]), [START, START])],
-    ["JSON that is cut off", () => dataOf(answer(200, '{"result":{"da'), START)],
-    ["JSON that is cut off behind white space", () => entriesOf(answer(200, ' \n[{"result":'), [START])],
-  ])("is the platform's, and not understood: %s", (_what, read) => {
+    ["a result of another shape", "not what was asked for", () => dataOf(answer(200, { result: 5 }), START)],
+    ["a batch of results for one call", "not what was asked for", () => dataOf(answer(200, [result]), START)],
+    ["results of fewer calls", "not what was asked for", () => entriesOf(answer(200, [result]), [START, START])],
+    ["JSON that is cut off", "not JSON", () => dataOf(answer(200, '{"result":{"da'), START)],
+    ["JSON that is cut off behind white space", "not JSON", () => entriesOf(answer(200, ' \n[{"result":'), [START])],
+  ])("is the platform's, and not understood: %s", (_what, words, read) => {
     const failure = failureOf(read);
+    expect(failure.message).toContain(`: ${words} (HTTP 200)`);
     expect(failure).toMatchObject({ kind: "incompatible", httpStatus: 200, own: false, transient: true, sent: true });
     // It is nobody else's either: what is between is not to blame.
     expect(failure.foreign).toBe(false);

@@ -72,10 +72,11 @@ const CODES = [
 
 const isLive = (code: number) => LIVE.test(String.fromCodePoint(code)) || code === 0xfe0e || code === 0xfe0f;
 
+const shown = (code: number) =>
+  code > 0xff ? `\\u{${code.toString(16)}}` : `\\x${code.toString(16).padStart(2, "0")}`;
+
 describe("sanitize", () => {
   it("shows each character that is live or hides, by its number, and leaves each other one alone", () => {
-    const shown = (code: number) =>
-      code > 0xff ? `\\u{${code.toString(16)}}` : `\\x${code.toString(16).padStart(2, "0")}`;
     // In one text: what is safe has to stay as it is also where something else is not.
     const safe = sanitize(CODES.map((code) => `|${String.fromCodePoint(code)}`).join("<>")).split("<>");
     const wrong = CODES.filter((code, index) => {
