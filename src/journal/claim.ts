@@ -284,9 +284,10 @@ async function takeClaim(
       }
       return {
         release: async () => {
-          // It can only be another one if somebody has removed the file by hand.
-          if ((await identityOf(path, files).catch(() => undefined)) !== facts.identity) return;
-          await files.remove(path).catch(() => undefined);
+          // Not any more, if a person has set this process aside or removed the file by hand: what is there is another's. Its
+          // identity would not tell: a new file may have the number of one that is gone.
+          const queue = await opened(path, files, queueOf, "read").catch(() => undefined);
+          if (queue?.some((entry) => entry.nonce === nonce)) await files.remove(path).catch(() => undefined);
         },
       };
     } finally {

@@ -1,13 +1,22 @@
 /** Claims within one process; those of several are in process/journal.test.ts. */
 import { randomUUID } from "node:crypto";
-import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { appendFile, chmod, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { platform, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { claimInstance, HeldError, instanceHolders, withdrawInstances } from "../../src/journal/claim.ts";
+import {
+  claimInstance,
+  HeldError,
+  instanceHolders,
+  journalHolders,
+  withdrawInstances,
+  type Holder,
+} from "../../src/journal/claim.ts";
 import { systemFiles, type FileLayer } from "../../src/journal/file-layer.ts";
+import { Journal } from "../../src/journal/journal.ts";
 import {
   identify,
+  isSame,
   sightOf,
   thisMachine,
   type Machine,
@@ -150,6 +159,166 @@ describe("an instance's claim", () => {
     await expect(withdrawInstances(state, holder)).rejects.toBeInstanceOf(HeldError);
     const again = { pid: process.pid, op: randomUUID(), setAside: holder };
     await expect(claimInstance(state, target, again)).rejects.toBeInstanceOf(HeldError);
+  });
+
+  const mine = (more: { setAside?: Holder } = {}, files?: FileLayer) =>
+    claimInstance(state, target, { pid: process.pid, op: randomUUID(), ...more }, files);
+  /** A claim of a process on another machine. */
+  const far = async (pid: number, instance = target) => {
+    const self = { ...(await identify(process.pid)), machine: "f".repeat(32), boot: "another", pid };
+    await claimInstance(state, instance, { pid, op: randomUUID(), self });
+  };
+  const fileOf = async () => join(state, "claims", (await readdir(join(state, "claims")))[0] ?? "");
+
+  it("is passed over where a person has set its holder aside, and no other's", async () => {
+    await far(GONE);
+    const [holder] = await instanceHolders(state);
+    if (!holder) throw new Error("nothing is held");
+    const other = { ...holder, process: { ...holder.process, pid: GONE + 1 } };
+    await expect(mine({ setAside: other })).rejects.toBeInstanceOf(HeldError);
+    await (await mine({ setAside: holder })).release();
+  });
+
+  it("is withdrawn with those of its holder only", async () => {
+    const bobs = { ...target, instanceId: BOB.instanceId };
+    await far(GONE);
+    await far(GONE + 1, bobs);
+    const [first] = (await instanceHolders(state)).filter(({ pid }) => pid === GONE);
+    if (!first) throw new Error("nothing is held");
+    await withdrawInstances(state, first);
+    expect(await instanceHolders(state)).toMatchObject([{ pid: GONE + 1, seen: false, instance: bobs }]);
+  });
+
+  it("tells no way past a holder that is seen alive", async () => {
+    await mine();
+    await expect(mine()).rejects.toMatchObject({ retryable: true, hints: ["wait for it to end, then try again"] });
+  });
+
+  it("is not released by who had it when its file was another", async () => {
+    const first = await mine();
+    await rm(await fileOf());
+    await mine();
+    await first.release();
+    await expect(mine()).rejects.toBeInstanceOf(HeldError);
+  });
+
+  it("of somebody else's is not removed by a process that was set aside and lives", async () => {
+    const self = { ...(await identify(process.pid)), machine: "f".repeat(32), boot: "another" };
+    const elsewhere = await claimInstance(state, target, { pid: GONE, op: randomUUID(), self });
+    const [holder] = await instanceHolders(state);
+    if (!holder) throw new Error("nothing is held");
+    await withdrawInstances(state, holder);
+    const op = randomUUID();
+    await claimInstance(state, target, { pid: process.pid, op });
+    await elsewhere.release();
+    await expect(mine()).rejects.toMatchObject({ kind: "conflict", holder: { op } });
+  });
+
+  it("can be given up where its file cannot be removed", async () => {
+    const fails = () => Promise.reject(new Error("no such luck"));
+    const claim = await mine({}, { ...systemFiles, remove: fails });
+    await expect(claim.release()).resolves.toBeUndefined();
+  });
+
+  it("is held by whoever came first, however many have come and gone and whatever a crash has torn", async () => {
+    const op = randomUUID();
+    await claimInstance(state, target, { pid: process.pid, op });
+    await appendFile(await fileOf(), '{"nonce":"1');
+    for (let n = 0; n < 20; n++) await expect(mine()).rejects.toMatchObject({ kind: "conflict", holder: { op } });
+    expect((await readFile(await fileOf())).length).toBeGreaterThan(2 * 4_096);
+  });
+
+  it("is in doubt, and not given, where a line says what this version does not know", async () => {
+    await far(GONE);
+    await writeFile(await fileOf(), '{"something":"newer"}\n');
+    await expect(mine()).rejects.toMatchObject({ kind: "local-state" });
+    await expect(instanceHolders(state)).rejects.toMatchObject({ kind: "local-state" });
+  });
+
+  it("is not given in a file that others may change", async () => {
+    await far(GONE);
+    const [holder] = await instanceHolders(state);
+    if (!holder) throw new Error("nothing is held");
+    const path = await fileOf();
+    await chmod(path, 0o666);
+    const before = await readFile(path, "utf8");
+    await expect(mine({ setAside: holder })).rejects.toThrow(`chmod 600 ${path}`);
+    await expect(withdrawInstances(state, holder)).rejects.toThrow(`chmod 600 ${path}`);
+    expect(await readFile(path, "utf8")).toBe(before);
+  });
+
+  it.each<[string, (open: FileLayer["open"]) => FileLayer["open"]]>([
+    [
+      "its line is written in part",
+      (open) =>
+        async (...how) => ({ ...(await open(...how)), write: async () => 3 }),
+    ],
+    [
+      "its line is not there when it looks",
+      (open) =>
+        async (...how) => ({ ...(await open(...how)), read: async () => 0 }),
+    ],
+  ])("is not given where %s", async (_, broken) => {
+    const files = { ...systemFiles, open: broken(systemFiles.open) };
+    await expect(mine({}, files)).rejects.toMatchObject({ kind: "local-state" });
+  });
+
+  it("is not given where it cannot be told whether its file is still there", async () => {
+    const facts: FileLayer["facts"] = (path) =>
+      path.length > state.length + 70 ? Promise.reject(new Error("no such luck")) : systemFiles.facts(path);
+    await expect(mine({}, { ...systemFiles, facts })).rejects.toMatchObject({ kind: "local-state" });
+  });
+
+  it("is listed with the others, the oldest first, and nothing else that lies there", async () => {
+    const ids = Array.from({ length: 6 }, () => randomUUID());
+    const times = ids.map((_, n) => `2026-11-22T10:00:0${(n * 5) % 6}.000Z`);
+    for (const [n, instanceId] of ids.entries()) {
+      await far(GONE + n, { ...target, instanceId });
+    }
+    for (const name of await readdir(join(state, "claims"))) {
+      const path = join(state, "claims", name);
+      const text = await readFile(path, "utf8");
+      const at = times[ids.findIndex((id) => text.includes(id))] ?? "";
+      await writeFile(path, text.replace(/"since":"[^"]*"/, `"since":"${at}"`));
+    }
+    for (const name of ["README", `${"a".repeat(64)}.bak`, `old-${"a".repeat(64)}`])
+      await writeFile(join(state, "claims", name), "not a claim");
+    expect((await instanceHolders(state)).map(({ since }) => since.toISOString())).toEqual(times.toSorted());
+  });
+});
+
+describe("who writes journals", () => {
+  it("is listed while it does, with the journal's ID, and leaves nothing behind", async () => {
+    expect(await journalHolders(state)).toEqual([]);
+    const about = { action: "start", profile: "default", origin: "https://app.kilo.ai", tool: "0.0.0-test" };
+    const invocation = { ...about, adminId: null, ticket: null, reason: null, pid: process.pid };
+    const journal = await Journal.create(state, invocation);
+    expect(await journalHolders(state)).toMatchObject([
+      { op: journal.id, pid: process.pid, seen: true, instance: null },
+    ]);
+    await journal.close();
+    expect(await journalHolders(state)).toEqual([]);
+    expect(await readdir(join(state, "journal", "open"))).toHaveLength(1);
+  });
+});
+
+describe("two processes are the same", () => {
+  const one = { host: "desk", machine: "a".repeat(32), boot: "boot 1", space: "pid:[1]", pid: 17, began: "5" };
+  it.each<[string, Partial<ProcessIdentity>]>([
+    ["number", { pid: 18 }],
+    ["beginning", { began: "6" }],
+    ["boot", { boot: "boot 2" }],
+    ["space", { space: "pid:[2]" }],
+    ["host", { host: "table" }],
+    ["machine", { machine: "b".repeat(32) }],
+    ["machine, of which one has none", { machine: null }],
+  ])("only with one %s", (_, other) => {
+    expect(isSame(one, { ...one })).toBe(true);
+    expect(isSame(one, { ...one, ...other })).toBe(false);
+  });
+
+  it("where neither has a machine's ID, however that is written", () => {
+    expect(isSame({ ...one, machine: null }, { ...one, machine: undefined })).toBe(true);
   });
 });
 
