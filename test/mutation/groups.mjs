@@ -14,7 +14,7 @@ export const GROUPS = {
   },
   claims: {
     mutate: ["src/journal/{claim,process-identity}.ts"],
-    tests: ["unit/journal-claim", "e2e/claims"],
+    tests: ["unit/journal-claim"],
   },
   journal: {
     mutate: ["src/journal/{journal,record,read,open-index,ledger}.ts"],
