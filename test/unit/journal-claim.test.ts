@@ -1,4 +1,5 @@
 /** Claims within one process; those of several are in process/journal.test.ts. */
+import { spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { appendFile, chmod, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { platform, tmpdir } from "node:os";
@@ -32,6 +33,10 @@ beforeEach(async () => {
   state = await mkdtemp(join(tmpdir(), "kiloclaw-claim-"));
 });
 afterEach(() => rm(state, { recursive: true, force: true }));
+
+/** The file of the one claim that there is. */
+const fileOf = async () => join(state, "claims", (await readdir(join(state, "claims")))[0] ?? "");
+const fails = () => Promise.reject(new Error("no such luck"));
 
 describe("an instance's claim", () => {
   const target = { origin: "https://app.kilo.ai", instanceId: ALICE.instanceId };
@@ -168,7 +173,6 @@ describe("an instance's claim", () => {
     const self = { ...(await identify(process.pid)), machine: "f".repeat(32), boot: "another", pid };
     await claimInstance(state, instance, { pid, op: randomUUID(), self });
   };
-  const fileOf = async () => join(state, "claims", (await readdir(join(state, "claims")))[0] ?? "");
 
   it("is passed over where a person has set its holder aside, and no other's", async () => {
     await far(GONE);
@@ -215,7 +219,6 @@ describe("an instance's claim", () => {
   });
 
   it("can be given up where its file cannot be removed", async () => {
-    const fails = () => Promise.reject(new Error("no such luck"));
     const claim = await mine({}, { ...systemFiles, remove: fails });
     await expect(claim.release()).resolves.toBeUndefined();
   });
@@ -264,9 +267,11 @@ describe("an instance's claim", () => {
   });
 
   it("is not given where it cannot be told whether its file is still there", async () => {
-    const facts: FileLayer["facts"] = (path) =>
-      path.length > state.length + 70 ? Promise.reject(new Error("no such luck")) : systemFiles.facts(path);
-    await expect(mine({}, { ...systemFiles, facts })).rejects.toMatchObject({ kind: "local-state" });
+    const files: FileLayer = {
+      ...systemFiles,
+      facts: (path) => (/[0-9a-f]{64}$/.test(path) ? fails() : systemFiles.facts(path)),
+    };
+    await expect(mine({}, files)).rejects.toMatchObject({ kind: "local-state" });
   });
 
   it("is listed with the others, the oldest first, and nothing else that lies there", async () => {
@@ -300,6 +305,25 @@ describe("who writes journals", () => {
     expect(await journalHolders(state)).toEqual([]);
     expect(await readdir(join(state, "journal", "open"))).toHaveLength(1);
   });
+});
+
+it.runIf(platform() === "linux")("a dead process that nobody has buried is gone", async () => {
+  const parent = spawn("/bin/sh", ["-c", "exec 3<&0; cat <&3 & echo $!; exec sleep 60 3<&-"]);
+  try {
+    const pid = await new Promise<number>((resolve) => {
+      parent.stdout.once("data", (text: Buffer) => resolve(Number(text.toString())));
+    });
+    const own = { ...(await thisMachine()), machine: "a".repeat(32), boot: "boot 1" };
+    const { began } = await identify(pid);
+    expect(began).toMatch(/^\d+$/);
+    const sight = () => sightOf({ ...own, pid, began }, own, async () => true);
+    expect(await sight()).toBe("alive");
+    parent.stdin.end();
+    await expect.poll(sight, { interval: 5 }).toBe("gone");
+    expect(await sightOf({ ...own, pid: process.pid, began: "1" }, own, async () => true)).toBe("gone");
+  } finally {
+    parent.kill("SIGKILL");
+  }
 });
 
 describe("two processes are the same", () => {
