@@ -2,10 +2,11 @@
 import { randomUUID } from "node:crypto";
 import { beforeAll, describe, expect, it } from "vitest";
 import { messageOf } from "../../src/errors.ts";
-import { openJournals, type JournalFile } from "../../src/journal/folder.ts";
+import { writerOf } from "../../src/journal/claim.ts";
+import { allJournals, openJournals, type JournalFile } from "../../src/journal/folder.ts";
 import { Journal, type Invocation } from "../../src/journal/journal.ts";
 import { readJournal } from "../../src/journal/read.ts";
-import { promptFacts, seal, type Entry, type JournalRecord } from "../../src/journal/record.ts";
+import { promptFacts, seal, toRecord, unseal, type Entry, type JournalRecord } from "../../src/journal/record.ts";
 import { Disk } from "../journal-disk.ts";
 
 const STATE = "/state";
@@ -175,5 +176,110 @@ describe("records that are whole but not where they were", () => {
       hints: expect.arrayContaining([expect.stringContaining(`mv ${journal.path}`)]),
     });
     await expect(Journal.open(journal, invocation, { files: disk })).rejects.toMatchObject({ kind: "local-state" });
+  });
+});
+
+/** The first record, as it was before it was sealed. */
+function start(): Parameters<typeof seal>[0] {
+  const { hash: _, ...first } = records[0] ?? ({} as JournalRecord);
+  return first as Parameters<typeof seal>[0];
+}
+
+describe("what is not a record", () => {
+  const ending = { runId: null, result: "refused", settled: true, code: null };
+
+  it.each<[string, object]>([
+    ["text in the place of a word", { action: "Not a word" }],
+    ["a word with more behind it", { action: "start\n" }],
+    ["a word of more than 64 letters", { action: "a".repeat(65) }],
+    ["text in the place of a code", { kind: "outcome", ...ending, code: "<html>" }],
+    ["a code with text before it", { kind: "outcome", ...ending, code: "prompt: CONFLICT" }],
+    ["a code of more than 100 letters", { kind: "outcome", ...ending, code: "C".repeat(101) }],
+    ["no code", { kind: "outcome", ...ending, code: "" }],
+    ["a prompt in the place of its hash", { promptSha256: "repair it" }],
+    ["a hash with more behind it", { promptSha256: `${"a".repeat(64)} repair it` }],
+    ["a hash with more before it", { promptSha256: `repair it ${"a".repeat(64)}` }],
+    ["a negative length", { promptLength: -1 }],
+    ["a run's ID that is none", { runId: "the newest" }],
+    ["more known runs than it may hold", { knownRunIds: Array.from({ length: 1_001 }, () => randomUUID()) }],
+    ["a line that is too long", { reason: "x".repeat(2_001) }],
+    ["a time that is not in UTC", { at: "2026-11-22T10:00:00.000+01:00" }],
+    ["a clock before its start", { monotonicMs: -1 }],
+    ["an operation without an ID", { op: "1" }],
+  ])("is not written: %s", (_, change) => {
+    expect(() => seal(start())).not.toThrow();
+    expect(() => seal({ ...start(), ...change } as Parameters<typeof seal>[0])).toThrow(/"path"/);
+  });
+
+  it("is not written: one longer than a reader takes", () => {
+    const settings = Object.fromEntries(Array.from({ length: 70 }, (_, n) => [`setting-${n}`, "x".repeat(2_000)]));
+    const job = { ...start(), kind: "job", total: 1 };
+    expect(() => seal({ ...job, settings: {} } as Parameters<typeof seal>[0])).not.toThrow();
+    expect(() => seal({ ...job, settings } as Parameters<typeof seal>[0])).toThrow(/cannot have \d+ bytes/);
+  });
+
+  it.each([["all that a record may hold", { reason: "x".repeat(2_000), action: "a".repeat(64) }]])(
+    "but %s is written and read",
+    (_, change) => {
+      const { line, record } = seal({ ...start(), ...change } as Parameters<typeof seal>[0]);
+      const sealed = unseal(line.subarray(0, -1));
+      expect(sealed && toRecord(sealed)).toEqual(record);
+    },
+  );
+});
+
+describe("a journal that is gone on with", () => {
+  it("tells its records and counts all its intents in its end", async () => {
+    const disk = diskWith(bytes);
+    const told: JournalRecord[] = [];
+    const opened = await Journal.open(journal, invocation, { files: disk, onRecord: (one) => told.push(one) });
+    expect(told).toEqual(records);
+    await opened.append(intent());
+    await opened.end();
+    expect((await read(disk)).at(-1)).toMatchObject({ kind: "end", seq: 5, intents: 5, open: 5 });
+  });
+
+  it("keeps all of a long torn end aside", async () => {
+    const rest = Buffer.alloc(200_000, "junk ");
+    const disk = diskWith(Buffer.concat([bytes, rest]));
+    const { torn, kept } = await mend(disk);
+    expect(kept).toEqual(records);
+    expect(torn).toMatchObject({ offset: bytes.length, length: rest.length });
+    expect(disk.content(torn?.keptIn ?? "").equals(rest)).toBe(true);
+  });
+
+  it("is nobody's, once it turned out to be damaged", async () => {
+    const disk = diskWith(lost(bytes, 1));
+    const held = { ...invocation, pid: process.pid };
+    await expect(Journal.open(journal, held, { files: disk })).rejects.toMatchObject({ kind: "local-state" });
+    expect(await writerOf(journal.path, disk)).toBeNull();
+  });
+
+  it("is where others look for what is open, also after a power cut, once a closed one was taken up", async () => {
+    const disk = new Disk();
+    const writing = await Journal.create(STATE, invocation, { files: disk });
+    await writing.end();
+    expect(await openJournals(STATE, disk)).toEqual([]);
+    const [closed] = await allJournals(STATE, disk);
+    if (!closed) throw new Error("there is no journal");
+    const again = await Journal.reopen(closed, invocation, { files: disk });
+    expect(again.path).toBe(writing.path);
+    const found = await openJournals(
+      STATE,
+      disk.afterPowerCut(() => 0),
+    );
+    expect(found).toMatchObject([{ id: writing.id }]);
+    await again.close();
+    // And one that is open is gone on with where it is.
+    expect((await Journal.reopen(closed, invocation, { files: disk })).path).toBe(writing.path);
+  });
+
+  it("is not taken for one that is open where it cannot be moved", async () => {
+    const disk = new Disk();
+    await (await Journal.create(STATE, invocation, { files: disk })).end();
+    const [closed] = await allJournals(STATE, disk);
+    if (!closed) throw new Error("there is no journal");
+    disk.rename = () => Promise.reject(new Error("no such luck"));
+    await expect(Journal.reopen(closed, invocation, { files: disk })).rejects.toMatchObject({ kind: "local-state" });
   });
 });

@@ -12,6 +12,7 @@ import { Journal, type Invocation } from "../../src/journal/journal.ts";
 import { Ledger } from "../../src/journal/ledger.ts";
 import { OpenIndex } from "../../src/journal/open-index.ts";
 import { promptFacts, type Entry } from "../../src/journal/record.ts";
+import { allRecords } from "../../src/journal/scan.ts";
 import { SharedLook } from "../../src/journal/shared-look.ts";
 
 const invocation: Invocation = {
@@ -147,6 +148,78 @@ describe("starts that were under way", () => {
     await everybodyAsked;
     stop.abort();
     expect(listeners).toBeLessThan(10);
+    await ledger.close();
+  });
+});
+
+describe("the runs of this machine's starts", () => {
+  it("are known, as they are written, once each, and not those that it only cancelled", async () => {
+    const ledger = new Ledger(state, invocation);
+    expect(await ledger.knownRuns()).toEqual([]);
+    const journal = await Journal.create(state, invocation);
+    const [started, found, nothing, cancelled] = [randomUUID(), randomUUID(), randomUUID(), randomUUID()];
+    const [one, two, foreign] = [randomUUID(), randomUUID(), randomUUID()];
+    await journal.append(intent(started, 1));
+    await journal.append({ ...outcome(started), runId: one } as Entry);
+    const first = { runId: one, op: started, journal: journal.id };
+    expect(await ledger.knownRuns()).toEqual([first]);
+    expect(await ledger.knownRuns()).toEqual([first]);
+    await journal.append(intent(found, 2));
+    await journal.append({ ...outcome(found), kind: "reconcile", runId: two } as Entry);
+    await journal.append(intent(nothing, 3));
+    await journal.append({ ...outcome(nothing), runId: null, result: "refused" } as Entry);
+    await journal.append({ ...intent(cancelled, 4), runId: foreign } as Entry);
+    // What a cancel is about is remembered from one reading to the next.
+    const both = [first, { runId: two, op: found, journal: journal.id }];
+    expect(await ledger.knownRuns()).toEqual(both);
+    await journal.append({ ...outcome(cancelled), runId: foreign, result: "cancelled" } as Entry);
+    await journal.end();
+    expect(await ledger.knownRuns()).toEqual(both);
+    expect(await new Ledger(state, invocation).knownRuns()).toEqual(both);
+  });
+});
+
+/** One that was left open by a writer who lives. */
+const leftOpen = async () => {
+  const journal = await Journal.create(state, invocation);
+  const op = randomUUID();
+  await journal.append(intent(op, 1));
+  return { journal, op };
+};
+const recordsOf = async () => {
+  const found = [];
+  for await (const { record } of allRecords(state)) found.push(record);
+  return found;
+};
+
+describe("an earlier invocation's intent", () => {
+  it("is settled on record, by a person's decision if it was one, and then not open", async () => {
+    const { journal, op } = await leftOpen();
+    await journal.close();
+    const ledger = new Ledger(state, { ...invocation, action: "reconcile" });
+    const [open] = await ledger.open();
+    if (!open) throw new Error("nothing is open");
+    await ledger.settle(open, { runId: null, result: "closed", decision: "close" });
+    expect(await ledger.open()).toEqual([]);
+    expect(await ledger.openAnywhere()).toEqual([]);
+    expect((await recordsOf()).slice(1)).toMatchObject([
+      { kind: "override", op, decision: "close", userId: "user-1", instanceId: instanceOf(1) },
+      { kind: "reconcile", op, settled: true, result: "closed", runId: null },
+      { kind: "end", intents: 1, open: 0 },
+    ]);
+    expect(await ledger.knownRuns()).toEqual([]);
+    await ledger.close();
+  });
+
+  it("is not settled, nor its writer set aside, while that is seen alive", async () => {
+    const { journal, op } = await leftOpen();
+    const ledger = new Ledger(state, { ...invocation, action: "reconcile" });
+    const [open] = await ledger.open();
+    if (!open?.writer) throw new Error("nobody is at it");
+    await expect(ledger.settle(open, { runId: null, result: "closed" })).rejects.toMatchObject({ kind: "conflict" });
+    await expect(ledger.setAside(open, open.writer)).rejects.toMatchObject({ kind: "conflict" });
+    expect(await recordsOf()).toMatchObject([{ kind: "intent", op }]);
+    await journal.end();
     await ledger.close();
   });
 });
