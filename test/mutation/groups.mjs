@@ -6,6 +6,7 @@ export const GROUPS = {
       "unit/start-model",
       "unit/start",
       "unit/reconcile",
+      "unit/cancel",
       "unit/unstorable",
       "e2e/runs-start",
       "e2e/runs-start-*",
@@ -22,7 +23,7 @@ export const GROUPS = {
   },
   cancel: {
     mutate: ["src/runs/{cancel,cancel-on-record,settle}.ts", "src/journal/outputs.ts"],
-    tests: ["unit/unstorable", "unit/outputs", "e2e/runs-cancel", "e2e/runs-settle"],
+    tests: ["unit/cancel", "unit/unstorable", "unit/outputs", "e2e/runs-cancel", "e2e/runs-settle"],
   },
   answers: {
     mutate: ["src/api/{api-error,own-answer}.ts"],

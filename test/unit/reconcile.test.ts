@@ -2,8 +2,9 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { refusal } from "../../src/api/api-error.ts";
 import type { Api } from "../../src/api/api.ts";
+import type { Ledger } from "../../src/journal/ledger.ts";
 import { promptFacts, type IntentRecord } from "../../src/journal/record.ts";
-import { findStart, type StartIntent } from "../../src/runs/open-intents.ts";
+import { findStart, reconcileStarts, type OpenStart, type StartIntent } from "../../src/runs/open-intents.ts";
 import { fits, LOOK_AFTER_MS, searchFor, type StartMark } from "../../src/runs/reconcile.ts";
 import { startedRun, type Run } from "../../src/runs/run.ts";
 
@@ -103,6 +104,10 @@ const two = () =>
 const search = (api: Api, stop = new AbortController().signal, lookAfterMs = LOOK_AFTER_MS) =>
   searchFor(api, MARK, ({ ours }) => ours.length > 0, { stop, lookAfterMs });
 
+/** An open start; `writer` is at it. */
+const open = (writer: unknown, more: Partial<IntentRecord> = {}) =>
+  ({ intent: intent(0, more), writer }) as unknown as OpenStart;
+
 describe("it is looked for", () => {
   beforeEach(() => void vi.useFakeTimers());
   afterEach(() => void vi.useRealTimers());
@@ -201,5 +206,33 @@ describe("it is looked for", () => {
     expect(await find(two(), intent(60_000))).toMatchObject({ state: "alarm", runs: both });
     const recorded = [{ runId: "twin", op: "another" }];
     expect(await find(two(), intent(60_000), recorded)).toMatchObject({ state: "found", run: { id: "run" } });
+  });
+
+  it("and what is found is written down, but not where a process is still at it", async () => {
+    const settled: unknown[] = [];
+    const ledger = {
+      knownRuns: async () => [],
+      settle: async ({ intent: { op } }: OpenStart, finding: object) => void settled.push({ op, ...finding }),
+    } as unknown as Ledger;
+    const options = { stop: new AbortController().signal, lookAfterMs: [] };
+    const { api } = platform([{ at: 0, id: "run" }]);
+    const opens = [open(null), open(null, { op: "none", adminId: "bob" })];
+    const findings = await reconcileStarts(api, ledger, "instance", opens, options);
+    expect([...findings]).toMatchObject([["op", { state: "found", run: { id: "run" } }]]);
+    expect(settled).toEqual([{ op: "op", runId: "run", result: "found" }]);
+    const held = await reconcileStarts(api, ledger, "instance", [open({ pid: 1 })], options);
+    expect(held.get("op")).toMatchObject({ state: "found" });
+    const twins = platform([
+      { at: 0, id: "run" },
+      { at: 0, id: "twin" },
+    ]);
+    const alarm = await reconcileStarts(twins.api, ledger, "instance", [open(null)], options);
+    expect(alarm.get("op")).toMatchObject({ state: "alarm" });
+    expect(settled).toHaveLength(1);
+    // Which of two runs is the one's tells which is the other's.
+    const both = [open(null), open(null, { op: "later", knownRunIds: ["run"] })];
+    const told = await reconcileStarts(twins.api, ledger, "instance", both, options);
+    expect(told.get("op")).toMatchObject({ state: "found", run: { id: "run" } });
+    expect(told.get("later")).toMatchObject({ state: "found", run: { id: "twin" } });
   });
 });
