@@ -38,12 +38,12 @@ export const GROUPS = {
     tests: ["unit/transport", "unit/renewed-login"],
   },
   jobs: {
-    mutate: ["src/bulk/{execute,adoption}.ts"],
+    mutate: ["src/bulk/execute.ts"],
     tests: ["unit/bulk-execute"],
   },
   "job-parts": {
-    mutate: ["src/bulk/{verdict,gate,throttle,resume,job-records}.ts"],
-    tests: ["unit/bulk-{verdict,gate,throttle,resume,job-records,job}"],
+    mutate: ["src/bulk/{adoption,verdict,gate,throttle,resume,job-records}.ts"],
+    tests: ["unit/bulk-{adoption,verdict,gate,throttle,resume,job-records,job}"],
   },
   output: {
     mutate: ["src/runs/output-cursor.ts", "src/terminal/sanitize.ts"],
