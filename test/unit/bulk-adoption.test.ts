@@ -154,15 +154,15 @@ const apiWith = (...runs: Run[]) =>
     }),
   }) as unknown as Api;
 
-describe("a run that a person takes for a job's", () => {
-  const adopt = (runs: Run[], items: Item[]) =>
-    new Adopter(ledger, MARK, ME).adopt(
-      apiWith(...runs),
-      runs.map(({ id }) => id),
-      items,
-      () => PROMPT,
-    );
+const adopt = (runs: Run[], items: Item[]) =>
+  new Adopter(ledger, MARK, ME).adopt(
+    apiWith(...runs),
+    runs.map(({ id }) => id),
+    items,
+    () => PROMPT,
+  );
 
+describe("a run that a person takes for a job's", () => {
   it("takes the place of its target's last open start, is followed, and only those are given back whose runs they are", async () => {
     const journal = await ledger.journal();
     const ops = [randomUUID(), randomUUID(), randomUUID()];

@@ -170,8 +170,10 @@ describe("a job that is gone on with", () => {
     const elsewhere = await send(7);
     const none = await send(1, null);
     appear(7);
-    const items = [waiting(1)];
+    const items = [waiting(1), waiting(2)];
+    const before = [...items];
     expect(await reconcile(items)).toEqual([]);
+    expect(items).toEqual(before);
     expect(looked).toEqual([instanceOf(7)]);
     expect(await openOps()).toEqual([elsewhere, none]);
   });
