@@ -2,16 +2,7 @@
 export const GROUPS = {
   start: {
     mutate: ["src/runs/{start,start-on-record,reconcile,open-intents,unstorable}.ts"],
-    tests: [
-      "unit/start-model",
-      "unit/start",
-      "unit/reconcile",
-      "unit/cancel",
-      "unit/unstorable",
-      "e2e/runs-start",
-      "e2e/runs-start-*",
-      "e2e/runs-unstorable*",
-    ],
+    tests: ["unit/start", "unit/reconcile", "unit/cancel", "unit/unstorable", "e2e/runs-start", "e2e/runs-start-*"],
   },
   claims: {
     mutate: ["src/journal/{claim,process-identity}.ts"],
