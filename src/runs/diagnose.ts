@@ -102,6 +102,9 @@ export function verdictOf(evidence: Evidence, duration: (ms: number) => string):
   return run.status === "running" ? inProgress(evidence, run, steps, duration) : ended(evidence, run, steps);
 }
 
+/** How exactly the platform's clock is known: its answers give the time to the second. */
+const CLOCK_MS = 1_000;
+
 type Steps = ReturnType<typeof stepsFor>;
 
 function step(what: string, ...words: Parameters<typeof command>): Step {
@@ -262,7 +265,8 @@ function ended(evidence: Evidence, run: Run, steps: Steps): Judgement {
     };
   }
   // A refusal is explained by a run that is on record, and says nothing of the time before it.
-  const busy = startRefusedAt !== null && !otherRunning && startRefusedAt >= (run.completedAt ?? run.startedAt);
+  const ended = (run.completedAt ?? run.startedAt).getTime();
+  const busy = startRefusedAt !== null && !otherRunning && startRefusedAt.getTime() + CLOCK_MS >= ended;
   const superseded = lost === "superseded" && !newerRun;
   if (busy || superseded || (unrecordedStart && !otherRunning)) {
     return {

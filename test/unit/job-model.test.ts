@@ -100,7 +100,7 @@ describe("a job over any sequence of kills and resumptions", () => {
           await rm(folder, { recursive: true, force: true });
         }
       }),
-      { numRuns: 40, seed: 1 },
+      { numRuns: 80, seed: 1 },
     );
     // All that it is about has come up.
     expect(Object.values(found).every((count) => count > 5)).toBe(true);
