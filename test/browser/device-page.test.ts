@@ -109,10 +109,12 @@ describe.runIf(hasChromium)("the approval page", () => {
   it("is worked with the keyboard alone, from the typed code to the approval", async () => {
     const { command, code } = await login();
     const page = await (await browser.newContext()).newPage();
+    const isFocused = page.locator(":focus");
     await page.goto(`${sandbox.url}/device-auth`);
+    await page.getByLabel("Key of this sandbox").and(isFocused).waitFor();
     await page.keyboard.type(sandbox.remote.key);
     await page.keyboard.press("Enter");
-    await page.getByLabel("Code that the device shows").waitFor();
+    await page.getByLabel("Code that the device shows").and(isFocused).waitFor();
     // The field is where typing goes; the code need not be typed as it is shown.
     await page.keyboard.type(code.toLowerCase().replace("-", " "));
     await page.keyboard.press("Enter");
