@@ -64,7 +64,9 @@ function alive(pid: number): boolean {
 
 test("a run is running with its partial output, then completed with all of it", async () => {
   const controller = machine('echo "one $1"; read line < go; echo two');
-  await running({ directory, command: ["/usr/bin/mkfifo"], env: { PATH } }).start("go");
+  const maker = running({ directory, command: ["/usr/bin/mkfifo"], env: { PATH } });
+  await maker.start("go");
+  await ended(maker);
   expect(controller.status()).toBeNull();
   const started = await controller.start("prompt with spaces");
   expect(started).toMatchObject({ status: "running", exitCode: null, completedAt: null, prompt: "prompt with spaces" });
