@@ -173,31 +173,39 @@ describe("a run that has ended and whose output cannot be stored", () => {
     expect(logs.stderr).toContain("kept here");
   });
 
-  it("ends a watch, with its own result; is said in lists, and needs no cancel", async () => {
-    const user = "user0001@load.example.com";
-    const { id, instance } = await startNul(user);
-    const watch = await desk.run(["runs", "watch", id, "--interval", "50ms", "--timeout", "30s"]);
-    expect(watch.stdout).toContain("done exit=3");
-    expect(watch.stderr).toMatch(/failed.*exit code 3/);
-    expect(watch.stderr).toContain("cannot store how it ended");
-    expect(watch.code).toBe(3);
-    const many = await desk.run([
-      "runs",
-      "watch",
-      id,
-      await desk.startRun("user0002@load.example.com", "[rehearse lines=1]"),
-    ]);
-    expect(many.stdout).toMatch(new RegExp(`${id}.*failed`));
-    expect(many.code).toBe(3);
-    const list = await desk.run(["runs", "list", "--instance", instance]);
-    expect(list.stderr).toContain(`run ${id} has ended, but the platform cannot store`);
-    const show = await desk.run(["runs", "show", id]);
-    expect(show.stderr).toContain("cannot store how it ended");
-    expect((await desk.run(["runs", "logs", id])).stdout).toContain("done exit=3");
-    const settle = await desk.run(["runs", "settle", "--instance", instance, "-q"]);
-    expect(settle).toMatchObject({ code: 0, stdout: "" });
-    const cancel = await desk.run(["runs", "cancel", id, "--yes"]);
-    expect(cancel.stderr).toContain(`run ${id} had already ended: failed, exit code 3`);
-    expect(cancel.code).toBe(0);
+  describe("is known to have ended", () => {
+    let id: string, instance: string;
+    beforeAll(async () => ({ id, instance } = await startNul("user0001@load.example.com")));
+
+    it("ends a watch, with its own result", async () => {
+      const watch = await desk.run(["runs", "watch", id, "--interval", "50ms", "--timeout", "30s"]);
+      expect(watch.stdout).toContain("done exit=3");
+      expect(watch.stderr).toMatch(/failed.*exit code 3/);
+      expect(watch.stderr).toContain("cannot store how it ended");
+      expect(watch.code).toBe(3);
+    });
+
+    it("ends a watch of many, with its own result", async () => {
+      const other = await desk.startRun("user0002@load.example.com", "[rehearse lines=1]");
+      const many = await desk.run(["runs", "watch", id, other]);
+      expect(many.stdout).toMatch(new RegExp(`${id}.*failed`));
+      expect(many.code).toBe(3);
+    });
+
+    it("is said in lists, and its output is shown", async () => {
+      const list = await desk.run(["runs", "list", "--instance", instance]);
+      expect(list.stderr).toContain(`run ${id} has ended, but the platform cannot store`);
+      const show = await desk.run(["runs", "show", id]);
+      expect(show.stderr).toContain("cannot store how it ended");
+      expect((await desk.run(["runs", "logs", id])).stdout).toContain("done exit=3");
+    });
+
+    it("needs no cancel", async () => {
+      const settle = await desk.run(["runs", "settle", "--instance", instance, "-q"]);
+      expect(settle).toMatchObject({ code: 0, stdout: "" });
+      const cancel = await desk.run(["runs", "cancel", id, "--yes"]);
+      expect(cancel.stderr).toContain(`run ${id} had already ended: failed, exit code 3`);
+      expect(cancel.code).toBe(0);
+    });
   });
 });
