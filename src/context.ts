@@ -109,7 +109,7 @@ export class Context {
     const [{ configPath, NO_CONFIG, readConfig }] = await Promise.all([
       import("./config/config-file.ts"),
       // Of use only at the end, when an upgrade may have replaced the files.
-      import("./terminal/report.ts"),
+      import("./terminal/error-report.ts"),
     ]);
     const sources = {
       flags: flagsOf(options),

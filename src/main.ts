@@ -28,7 +28,7 @@ export async function main(argv: readonly string[], host: Host): Promise<number>
     const cutOff = host.stop.aborted && (!(error instanceof CliError) || error.kind === "interrupted");
     if (cutOff) return code ?? 0;
     const exitCode = code ?? exitCodeOf(error instanceof CliError ? error.kind : "unexpected");
-    const { reportError } = await import("./terminal/report.ts");
+    const { reportError } = await import("./terminal/error-report.ts");
     const opened = await context.opened();
     const explained = await opened?.explained(error).catch(() => undefined);
     reportError(host, argv, explained ?? error, exitCode, opened?.output);

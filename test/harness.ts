@@ -11,8 +11,8 @@ import { main } from "../src/main.ts";
 import type { LoggedRequest } from "../src/sandbox/remote.ts";
 import type { SandboxOptions } from "../src/sandbox/sandbox.ts";
 import type { Host, StopReason, TextSource } from "../src/terminal/host.ts";
-import { openSandbox, type TestSandbox } from "./sandbox.ts";
-import { checkShownCommands } from "./shown-commands.ts";
+import { openSandbox, type TestSandbox } from "./support/sandbox.ts";
+import { checkShownCommands } from "./support/shown-commands.ts";
 
 /** The package's own folder. */
 export const root = fileURLToPath(new URL("..", import.meta.url)).replace(/\/$/, "");

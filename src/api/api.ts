@@ -14,7 +14,7 @@ import {
   restAnswer,
   trpcRefusal,
 } from "./own-answer.ts";
-import { ownSignal } from "./own-signal.ts";
+import { ownSignal } from "../async/own-signal.ts";
 import type { PlatformClock } from "./platform-clock.ts";
 import { withRetry } from "./retry.ts";
 import { Transport, type TransportOptions } from "./transport.ts";

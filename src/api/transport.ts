@@ -4,10 +4,10 @@ import { onAbort, unlessAborted } from "../async/on-abort.ts";
 import { ApiError, foreign, notUnderstood } from "./api-error.ts";
 import { isLoopback, type Origin } from "./origin.ts";
 import { PlatformClock } from "./platform-clock.ts";
-import { ProxyTrouble } from "./proxy.ts";
-import { suspendSignal } from "./suspend.ts";
+import { ProxyTrouble } from "./wire/proxy.ts";
+import { suspendSignal } from "../async/suspend.ts";
 import { tokenRemover } from "./token.ts";
-import { CONNECT_TIMEOUT_MS, openWire, SWITCHED_PROTOCOLS, type Wire, type WireAnswer } from "./wire.ts";
+import { CONNECT_TIMEOUT_MS, openWire, SWITCHED_PROTOCOLS, type Wire, type WireAnswer } from "./wire/wire.ts";
 
 /** What went over the wire, for `--debug`: never a header, never a body. */
 export interface ExchangeLog {

@@ -8,7 +8,7 @@ import type { OpenContext } from "../program.ts";
 import { rewritten } from "../typed-command.ts";
 import type { View } from "../terminal/records.ts";
 import type { Color } from "../terminal/paint.ts";
-import { examples } from "./options.ts";
+import { examples } from "./shared/options.ts";
 
 /** The names are the JSON output's. */
 type ShownResult = Omit<CheckResult, "remedy"> & { readonly remedy: string | null };

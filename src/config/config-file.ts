@@ -4,7 +4,7 @@ import * as z from "zod";
 import { CliError, messageOf } from "../errors.ts";
 import { assertTrusted, type Flaw } from "../files/trust.ts";
 import { command, hint } from "../typed-command.ts";
-import { jsonError } from "./json-error.ts";
+import { jsonError } from "../json.ts";
 import { withLock } from "./lock.ts";
 import {
   DEFAULT_PROFILE,

@@ -1,4 +1,4 @@
-import { proxyFor } from "../api/proxy.ts";
+import { proxyFor } from "../api/wire/proxy.ts";
 import type { Answer } from "../api/transport.ts";
 import type { Credential } from "../config/credentials.ts";
 import { profile } from "../contract/rest.ts";

@@ -2,7 +2,7 @@ import { X509Certificate } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { isIP } from "node:net";
 import { isLoopback } from "../api/origin.ts";
-import { PROXY_VARIABLES } from "../api/proxy.ts";
+import { PROXY_VARIABLES } from "../api/wire/proxy.ts";
 import { checksCertificates } from "../api/transport.ts";
 import { messageOf } from "../errors.ts";
 import { fail, ok, skipped, warn, type Check, type Finding } from "./check.ts";

@@ -1,6 +1,6 @@
 import { homedir } from "node:os";
 import { sep } from "node:path";
-import { PROXY_VARIABLES } from "../api/proxy.ts";
+import { PROXY_VARIABLES } from "../api/wire/proxy.ts";
 import { rewritten } from "../typed-command.ts";
 import type { Finding } from "./check.ts";
 

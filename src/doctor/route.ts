@@ -2,7 +2,7 @@ import type { LookupAddress } from "node:dns";
 import { once } from "node:events";
 import { connect, isIP, type LookupFunction, type Socket } from "node:net";
 import type { Origin } from "../api/origin.ts";
-import { endOf, ProxyTrouble, type Proxy } from "../api/proxy.ts";
+import { endOf, ProxyTrouble, type Proxy } from "../api/wire/proxy.ts";
 import { CliError, messageOf } from "../errors.ts";
 import { lookup, type Resolved } from "./lookup.ts";
 

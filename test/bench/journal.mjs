@@ -11,12 +11,12 @@ const records = Number(process.argv[2] ?? 100_000);
 const directory = await mkdtemp(join(tmpdir(), "kiloclaw-admin-bench-"));
 const stateOf = (name) => join(directory, name);
 
-const rooms = ["journal", "scan", "record", "file-layer", "folder"];
+const rooms = ["journal/journal", "journal/scan", "journal/record", "journal/folder", "files/file-layer"];
 const bundle = join(directory, "journal.mjs");
 await build({
   stdin: {
     contents: rooms.map((room) => `export * from "./${room}.ts";`).join("\n"),
-    resolveDir: at("../../src/journal"),
+    resolveDir: at("../../src"),
   },
   outfile: bundle,
   bundle: true,

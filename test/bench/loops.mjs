@@ -32,7 +32,7 @@ export async function compareLoops({ agents, ...options }) {
 async function startPostgres() {
   const outfile = join(at("../../node_modules/.cache"), `bench-postgres-${process.pid}.mjs`);
   await build({
-    entryPoints: [at("../postgres.ts")],
+    entryPoints: [at("../support/postgres.ts")],
     outfile,
     bundle: true,
     platform: "node",

@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { build } from "esbuild";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
-const SOURCE = fileURLToPath(new URL("../../src/runs/output-cursor.ts", import.meta.url));
+const SOURCE = fileURLToPath(new URL("../../src/runs/output/cursor.ts", import.meta.url));
 const WINDOW = 1_048_576;
 
 /** Finds what is new by comparing: all of it while nothing is cut, and at every possible place once something is. */

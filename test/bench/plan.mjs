@@ -34,7 +34,7 @@ async function main(targets) {
     const { build } = await import("esbuild");
     await build({
       stdin: {
-        contents: ["api/api", "api/origin", "bulk/input", "bulk/plan", "bulk/prompt-template"]
+        contents: ["api/api", "api/origin", "bulk/input/input", "bulk/plan/plan", "bulk/input/prompt-template"]
           .map((module) => `export * from "./${module}.ts";`)
           .join("\n"),
         resolveDir: at("../../src"),

@@ -288,7 +288,7 @@ function show(size, rows) {
   }
 }
 
-const { startPostgres } = await load("test", "postgres.ts");
+const { startPostgres } = await load("test", "support", "postgres.ts");
 const { loadCustomer } = await load("src", "sandbox", "seed", "people.ts");
 const server = await startPostgres();
 if (!server) throw new Error("there is no PostgreSQL for this platform in node_modules");

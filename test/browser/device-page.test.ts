@@ -9,7 +9,7 @@ import type { Browser, BrowserContextOptions, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import * as z from "zod";
 import { begin, run } from "../harness.ts";
-import { openSandbox, type TestSandbox } from "../sandbox.ts";
+import { openSandbox, type TestSandbox } from "../support/sandbox.ts";
 import { contrastsOf, hasChromium, launch } from "./chromium.ts";
 
 const URL_SHOWN = /http:\S+\/device-auth\?code=(\S+)/;

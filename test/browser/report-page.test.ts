@@ -5,11 +5,11 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Browser, BrowserContextOptions } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { makeReport } from "../../src/bulk/report.ts";
-import { reportPage } from "../../src/bulk/report-html.ts";
+import { makeReport } from "../../src/bulk/report/report.ts";
+import { reportPage } from "../../src/bulk/report/page.ts";
 import { sanitizeLine } from "../../src/terminal/sanitize.ts";
 import { formatDuration } from "../../src/terminal/time.ts";
-import { itemOf, JOB_ID, jobOf, type MadeUpJob } from "../bulk-job.ts";
+import { itemOf, JOB_ID, jobOf, type MadeUpJob } from "../support/bulk-job.ts";
 import { contrastsOf, hasChromium, launch } from "./chromium.ts";
 
 const HOSTILE = `<img src="http://127.0.0.1:9/x" onerror="document.title='owned'"></td><script>document.title='owned'</script>\u202e`;

@@ -5,8 +5,8 @@ import { createServer, type RequestListener } from "node:http";
 import { join } from "node:path";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import * as z from "zod";
-import { CODE, newcomer, said } from "../newcomer.ts";
-import { hiddenFields, sessionOf } from "../sandbox-pages.ts";
+import { CODE, newcomer, said } from "../support/newcomer.ts";
+import { hiddenFields, sessionOf } from "../support/sandbox-pages.ts";
 
 const someone = newcomer();
 const { approve, at, deny, files } = someone;

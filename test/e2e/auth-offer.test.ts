@@ -3,7 +3,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { NOUNS } from "../../src/program.ts";
-import { CODE, newcomer } from "../newcomer.ts";
+import { CODE, newcomer } from "../support/newcomer.ts";
 
 const someone = newcomer();
 const { approve, at, deny, files } = someone;

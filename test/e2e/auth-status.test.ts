@@ -5,7 +5,7 @@ import { createServer, type RequestListener } from "node:http";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import * as z from "zod";
-import { newcomer, said } from "../newcomer.ts";
+import { newcomer, said } from "../support/newcomer.ts";
 
 const someone = newcomer();
 const { at, withToken } = someone;

@@ -3,7 +3,7 @@ import { chmod, chown, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { root } from "../harness.ts";
-import { newcomer } from "../newcomer.ts";
+import { newcomer } from "../support/newcomer.ts";
 
 const someone = newcomer();
 const { at, files, withToken } = someone;

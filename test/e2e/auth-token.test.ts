@@ -3,7 +3,7 @@ import { readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import * as z from "zod";
-import { newcomer, said } from "../newcomer.ts";
+import { newcomer, said } from "../support/newcomer.ts";
 
 const someone = newcomer();
 const { at, files, withToken } = someone;

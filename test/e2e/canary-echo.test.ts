@@ -9,7 +9,7 @@ import * as z from "zod";
 import { Api } from "../../src/api/api.ts";
 import { parseOrigin } from "../../src/api/origin.ts";
 import { admin, TRPC_CODES } from "../../src/contract/procedures.ts";
-import { filesBelow, leaks, spellingsOf } from "../canary.ts";
+import { filesBelow, leaks, spellingsOf } from "../support/canary.ts";
 import { run } from "../harness.ts";
 
 const part = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url");

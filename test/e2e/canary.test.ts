@@ -9,7 +9,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest
 import * as z from "zod";
 import { NOUNS, PLAIN_COMMANDS } from "../../src/program.ts";
 import type { FaultSpec } from "../../src/sandbox/remote.ts";
-import { filesBelow, leaks } from "../canary.ts";
+import { filesBelow, leaks } from "../support/canary.ts";
 import { begin, openDesk, run, type Desk, type Result, type RunOptions } from "../harness.ts";
 
 const LONG = "[rehearse lines=1 delay=60]";

@@ -7,7 +7,7 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { claimInstance, claimJournal, type Claim } from "../../src/journal/claim.ts";
-import { systemFiles } from "../../src/journal/file-layer.ts";
+import { systemFiles } from "../../src/files/file-layer.ts";
 import { openPath } from "../../src/journal/folder.ts";
 import { OpenIndex, type OpenIntent } from "../../src/journal/open-index.ts";
 import { identify, type ProcessIdentity } from "../../src/journal/process-identity.ts";

@@ -1,7 +1,7 @@
 /** A platform whose clock is not this machine's: what is compared with its times is counted by its clock. */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { openDesk, type Desk } from "../harness.ts";
-import { openRewritingProxy } from "../rewriting-proxy.ts";
+import { openRewritingProxy } from "../support/rewriting-proxy.ts";
 
 const HOUR_MS = 3_600_000;
 const TIMESTAMP = /(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d)(?=(?:\.\d+)?(?:Z|\+00))/g;

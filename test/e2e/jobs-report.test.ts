@@ -3,11 +3,11 @@ import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { Results, writePlan } from "../../src/bulk/job-files.ts";
+import { Results, writePlan } from "../../src/bulk/job/files.ts";
 import { Journal } from "../../src/journal/journal.ts";
 import { sanitize } from "../../src/terminal/sanitize.ts";
 import { run, type RunOptions } from "../harness.ts";
-import { facts, itemOf, jobOf, type MadeUpJob } from "../bulk-job.ts";
+import { facts, itemOf, jobOf, type MadeUpJob } from "../support/bulk-job.ts";
 
 // A title, the clipboard, C1, a right-to-left override, a bell, a lone carriage return, an element, a formula.
 const HOSTILE = `=cmd|'/C calc'!A1 \u001b]0;owned\u0007\u001b[2J\u009b31m\u202e\u200b\rfake\n<script>alert("1")</script>, "quoted"`;

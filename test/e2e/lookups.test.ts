@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import * as z from "zod";
-import { INSTANCE_FIELDS } from "../../src/runs/instances.ts";
-import { USER_FIELDS } from "../../src/runs/users.ts";
+import { INSTANCE_FIELDS } from "../../src/customers/instances.ts";
+import { USER_FIELDS } from "../../src/customers/users.ts";
 import { openDesk, type Desk } from "../harness.ts";
 
 let desk: Desk;

@@ -2,7 +2,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import * as z from "zod";
 import { openDesk, type Desk } from "../harness.ts";
-import { Screen } from "../screen.ts";
+import { Screen } from "../support/screen.ts";
 
 const LONG = "[rehearse lines=1 delay=60]";
 const SHORT = "[rehearse lines=1 interval=0]";

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import * as z from "zod";
 import { openDesk, type Desk } from "../harness.ts";
-import { openRewritingProxy } from "../rewriting-proxy.ts";
+import { openRewritingProxy } from "../support/rewriting-proxy.ts";
 
 const UUID = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/;
 const QUICK = "[rehearse lines=1 interval=0]";

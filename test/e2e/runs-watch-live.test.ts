@@ -1,7 +1,7 @@
 import stringWidth from "string-width";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { openDesk, type Desk } from "../harness.ts";
-import { Screen } from "../screen.ts";
+import { Screen } from "../support/screen.ts";
 
 const LONG = "[rehearse lines=1 delay=60]";
 const PLAIN = { tty: true, columns: 100, rows: 24, env: { NO_COLOR: "1" } };

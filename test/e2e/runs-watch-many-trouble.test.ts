@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } 
 import { admin } from "../../src/contract/procedures.ts";
 import { FaultProxy, type Answer, type Exchange } from "../faults/proxy.ts";
 import { openDesk, type Desk } from "../harness.ts";
-import { Calls } from "../sandbox-calls.ts";
+import { Calls } from "../support/sandbox-calls.ts";
 
 const LONG = "[rehearse lines=1 delay=60]";
 const SHORT = "[rehearse lines=1 interval=0]";

@@ -2,7 +2,7 @@
 import { once } from "node:events";
 import { connect } from "node:net";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { openSandbox, type TestSandbox } from "../sandbox.ts";
+import { openSandbox, type TestSandbox } from "../support/sandbox.ts";
 
 let sandbox: TestSandbox;
 beforeAll(async () => {

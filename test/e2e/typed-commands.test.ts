@@ -8,8 +8,8 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { saveToken } from "../../src/config/credentials.ts";
 import { NOUNS, PLAIN_COMMANDS } from "../../src/program.ts";
 import { openDesk, root, type Desk } from "../harness.ts";
-import { openRewritingProxy } from "../rewriting-proxy.ts";
-import { shellCommands } from "../shown-commands.ts";
+import { openRewritingProxy } from "../support/rewriting-proxy.ts";
+import { shellCommands } from "../support/shown-commands.ts";
 
 let desk: Desk;
 beforeAll(async () => {

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { admin } from "../../src/contract/procedures.ts";
 import { loadCustomer } from "../../src/sandbox/seed/people.ts";
 import { begin, run, type Desk, type Result } from "../harness.ts";
-import { Calls } from "../sandbox-calls.ts";
+import { Calls } from "../support/sandbox-calls.ts";
 import { Dice } from "./dice.ts";
 import { arrived, EXCHANGE_FAULTS, type ExchangeFault, type FaultName, type Made } from "./faults.ts";
 import { MATRIX, rightExits, type CommandName, type Struck } from "./matrix.ts";

@@ -14,7 +14,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import * as z from "zod";
 import { loadCustomer } from "../../src/sandbox/seed/people.ts";
 import { openDesk, root, type Desk } from "../harness.ts";
-import { Calls } from "../sandbox-calls.ts";
+import { Calls } from "../support/sandbox-calls.ts";
 import { Dice } from "./dice.ts";
 import { EXCHANGE_FAULTS, type ExchangeFault } from "./faults.ts";
 import { MATRIX } from "./matrix.ts";

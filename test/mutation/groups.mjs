@@ -1,7 +1,7 @@
 /** The safety core, in groups: what is changed, and the tests nearest to it. Left out: models that take a minute for each change. */
 export const GROUPS = {
   start: {
-    mutate: ["src/runs/{start,start-on-record,reconcile,open-intents,unstorable}.ts"],
+    mutate: ["src/runs/start/{start,on-record,reconcile,row-search}.ts", "src/runs/settle/unstorable.ts"],
     tests: ["unit/start", "unit/reconcile", "unit/cancel", "unit/unstorable", "e2e/runs-start", "e2e/runs-start-*"],
   },
   claims: {
@@ -13,7 +13,7 @@ export const GROUPS = {
     tests: ["unit/journal*", "unit/ledger"],
   },
   cancel: {
-    mutate: ["src/runs/{cancel,cancel-on-record,settle}.ts", "src/journal/outputs.ts"],
+    mutate: ["src/runs/cancel/*.ts", "src/runs/settle/settle.ts", "src/runs/output/kept.ts"],
     tests: ["unit/cancel", "unit/unstorable", "unit/outputs", "e2e/runs-cancel", "e2e/runs-settle"],
   },
   answers: {
@@ -21,23 +21,23 @@ export const GROUPS = {
     tests: ["unit/own-answer", "unit/typed-errors"],
   },
   async: {
-    mutate: ["src/async/*.ts", "src/api/retry.ts"],
+    mutate: ["src/async/{wait,on-abort,each,limit}.ts", "src/api/retry.ts"],
     tests: ["unit/wait", "unit/on-abort", "unit/each", "unit/retry"],
   },
   transport: {
-    mutate: ["src/api/{transport,direct-wire}.ts"],
+    mutate: ["src/api/transport.ts", "src/api/wire/direct.ts"],
     tests: ["unit/transport", "unit/renewed-login"],
   },
   jobs: {
-    mutate: ["src/bulk/execute.ts"],
+    mutate: ["src/bulk/execute/execute.ts"],
     tests: ["unit/bulk-execute"],
   },
   "job-parts": {
-    mutate: ["src/bulk/{adoption,verdict,gate,throttle,resume,job-records}.ts"],
+    mutate: ["src/bulk/execute/{adoption,verdict,gate,throttle}.ts", "src/bulk/job/{resume,records}.ts"],
     tests: ["unit/bulk-{adoption,verdict,gate,throttle,resume,job-records,job}"],
   },
   output: {
-    mutate: ["src/runs/output-cursor.ts", "src/terminal/sanitize.ts"],
+    mutate: ["src/runs/output/cursor.ts", "src/terminal/sanitize.ts"],
     tests: ["unit/output-cursor", "unit/sanitize", "unit/hostile-output"],
   },
 };

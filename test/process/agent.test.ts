@@ -2,7 +2,7 @@ import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { createInstanceDirectory, instanceHealth, type Breakage } from "../../src/sandbox/instance-directory.ts";
+import { createInstanceDirectory, instanceHealth, type Breakage } from "../../src/sandbox/instance/directory.ts";
 import { AgentProgram } from "./agent-program.ts";
 
 let agent: AgentProgram;

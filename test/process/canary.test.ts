@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { filesBelow, leaks } from "../canary.ts";
+import { filesBelow, leaks } from "../support/canary.ts";
 import { openDesk, root, type Desk } from "../harness.ts";
 
 /** Stands in for the system's keyring, and takes its time, so that its process is seen. */

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import * as z from "zod";
-import { startPostgres } from "../postgres.ts";
+import { startPostgres } from "../support/postgres.ts";
 import { openDesk, root, type Desk, type Result } from "../harness.ts";
 
 const BIN = join(root, "bin", "kiloclaw-admin.js");

@@ -8,7 +8,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "vitest";
-import { systemFiles } from "../../src/journal/file-layer.ts";
+import { systemFiles } from "../../src/files/file-layer.ts";
 import { allJournals } from "../../src/journal/folder.ts";
 import { OpenIndex } from "../../src/journal/open-index.ts";
 import { verifyJournal } from "../../src/journal/scan.ts";

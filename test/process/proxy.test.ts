@@ -9,7 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "vitest";
-import { leaks } from "../canary.ts";
+import { leaks } from "../support/canary.ts";
 import { openDesk, root, type Desk } from "../harness.ts";
 
 const BIN = join(root, "bin", "kiloclaw-admin.js");

@@ -9,7 +9,7 @@ import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import * as z from "zod";
 import { findSandbox } from "../../src/sandbox/remote.ts";
 import { root, type Result } from "../harness.ts";
-import { Calls } from "../sandbox-calls.ts";
+import { Calls } from "../support/sandbox-calls.ts";
 
 const BIN = join(root, "bin", "kiloclaw-admin.js");
 const JANE = "c0000000-0000-4000-8000-000000000015";

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { Gate } from "../../src/bulk/gate.ts";
+import { Gate } from "../../src/bulk/execute/gate.ts";
 import type { ItemState } from "../../src/bulk/item.ts";
-import { formatLimit, fromRecorded, parseLimit, toRecorded, type JobSettings } from "../../src/bulk/settings.ts";
-import { itemOf } from "../bulk-job.ts";
+import { formatLimit, fromRecorded, parseLimit, toRecorded, type JobSettings } from "../../src/bulk/job/settings.ts";
+import { itemOf } from "../support/bulk-job.ts";
 
 const NONE = { canary: null, maxRunning: null, maxErrors: null };
 const note = (gate: Gate, index: number, ...states: ItemState[]) => {

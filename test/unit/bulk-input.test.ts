@@ -1,9 +1,9 @@
 /** What a list of users may look like, and what is said of one that cannot be used. */
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { readUsers, type InputOptions } from "../../src/bulk/input.ts";
+import { readUsers, type InputOptions } from "../../src/bulk/input/input.ts";
 import { CliError } from "../../src/errors.ts";
-import { INSTANCE_FIELDS } from "../../src/runs/instances.ts";
+import { INSTANCE_FIELDS } from "../../src/customers/instances.ts";
 import { RUN_FIELDS } from "../../src/runs/run.ts";
 import { csvLine } from "../../src/terminal/csv.ts";
 import { sanitize } from "../../src/terminal/sanitize.ts";

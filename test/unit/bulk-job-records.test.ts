@@ -1,6 +1,6 @@
 /** What a job's journal says, told record by record. */
 import { describe, expect, it } from "vitest";
-import { JobRecords, markOf } from "../../src/bulk/job-records.ts";
+import { JobRecords, markOf } from "../../src/bulk/job/records.ts";
 import type { JournalRecord } from "../../src/journal/record.ts";
 
 const A = "instance-a";

@@ -5,10 +5,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { planned, type Item, type Target } from "../../src/bulk/item.ts";
-import { findJob, loadJob } from "../../src/bulk/job.ts";
-import { Results, writePlan } from "../../src/bulk/job-files.ts";
-import { toRecorded } from "../../src/bulk/settings.ts";
-import { summaryOf } from "../../src/bulk/summary.ts";
+import { findJob, loadJob } from "../../src/bulk/job/job.ts";
+import { Results, writePlan } from "../../src/bulk/job/files.ts";
+import { toRecorded } from "../../src/bulk/job/settings.ts";
+import { summaryOf } from "../../src/bulk/job/summary.ts";
 import { Journal, type Invocation } from "../../src/journal/journal.ts";
 import { promptFacts } from "../../src/journal/record.ts";
 

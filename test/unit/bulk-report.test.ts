@@ -2,8 +2,8 @@ import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Item } from "../../src/bulk/item.ts";
 import { STATES_IN_ORDER } from "../../src/bulk/item-state.ts";
-import { makeReport } from "../../src/bulk/report.ts";
-import { facts, itemOf, jobOf } from "../bulk-job.ts";
+import { makeReport } from "../../src/bulk/report/report.ts";
+import { facts, itemOf, jobOf } from "../support/bulk-job.ts";
 
 const NOON = Date.parse("2026-11-25T12:00:00Z");
 

@@ -7,10 +7,10 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { ApiError } from "../../src/api/api-error.ts";
 import type { Api } from "../../src/api/api.ts";
 import type { Item } from "../../src/bulk/item.ts";
-import { reconcileItems } from "../../src/bulk/resume.ts";
+import { reconcileItems } from "../../src/bulk/job/resume.ts";
 import { Ledger } from "../../src/journal/ledger.ts";
 import { promptFacts } from "../../src/journal/record.ts";
-import { itemOf } from "../bulk-job.ts";
+import { itemOf } from "../support/bulk-job.ts";
 
 const ME = "a0000000-0000-4000-8000-000000000001";
 const NOTHING = { runId: null, startedAt: null, completedAt: null, exitCode: null };

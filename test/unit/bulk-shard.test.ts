@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { expect, it } from "vitest";
-import { isInShard, parseShard } from "../../src/bulk/shard.ts";
+import { isInShard, parseShard } from "../../src/bulk/plan/shard.ts";
 
 it("puts every key into exactly one slice", () => {
   fc.assert(

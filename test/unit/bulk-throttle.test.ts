@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import { Throttle } from "../../src/bulk/throttle.ts";
+import { Throttle } from "../../src/bulk/execute/throttle.ts";
 
 let now = 0;
 const clock = () => now;

@@ -5,9 +5,9 @@ import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { Api } from "../../src/api/api.ts";
 import { parseOrigin } from "../../src/api/origin.ts";
-import { planTargets } from "../../src/bulk/plan.ts";
-import { entriesFromInstances } from "../../src/bulk/select.ts";
-import { scanInstances, type Instance } from "../../src/runs/instances.ts";
+import { planTargets } from "../../src/bulk/plan/plan.ts";
+import { entriesFromInstances } from "../../src/bulk/input/select.ts";
+import { scanInstances, type Instance } from "../../src/customers/instances.ts";
 
 const TOTAL = 250;
 /** On its page one way round only; and on no page at all. */

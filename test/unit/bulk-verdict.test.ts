@@ -1,13 +1,13 @@
 /** What a start that was tried means for its target: whether it may be sent again, and what is said of it. */
 import { describe, expect, it } from "vitest";
 import { ApiError, refusal } from "../../src/api/api-error.ts";
-import { judge, judgeFailure, judgeLeftBehind } from "../../src/bulk/verdict.ts";
+import { judge, judgeFailure, judgeLeftBehind } from "../../src/bulk/execute/verdict.ts";
 import { admin, UPSTREAM_CODES } from "../../src/contract/procedures.ts";
 import { CliError } from "../../src/errors.ts";
 import { HeldError } from "../../src/journal/claim.ts";
 import type { IntentRecord } from "../../src/journal/record.ts";
 import { startedRun, type Run } from "../../src/runs/run.ts";
-import type { RecordedOutcome } from "../../src/runs/start-on-record.ts";
+import type { RecordedOutcome } from "../../src/runs/start/on-record.ts";
 
 const run = (id: string): Run =>
   startedRun({

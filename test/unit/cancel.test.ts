@@ -5,9 +5,9 @@ import type { Api } from "../../src/api/api.ts";
 import { admin } from "../../src/contract/procedures.ts";
 import type { Ledger } from "../../src/journal/ledger.ts";
 import type { OpenIntent } from "../../src/journal/open-index.ts";
-import { cancelRun, type CancelOptions } from "../../src/runs/cancel.ts";
-import { cancelOnRecord } from "../../src/runs/cancel-on-record.ts";
-import { reconcileCancel } from "../../src/runs/open-intents.ts";
+import { cancelRun, type CancelOptions } from "../../src/runs/cancel/cancel.ts";
+import { cancelOnRecord } from "../../src/runs/cancel/on-record.ts";
+import { reconcileCancel } from "../../src/runs/start/row-search.ts";
 import { startedRun, type Run } from "../../src/runs/run.ts";
 
 const RUN: Run = startedRun({

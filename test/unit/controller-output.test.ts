@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { OUTPUT_LIMIT, OutputTail, TRUNCATION_MARKER } from "../../src/sandbox/controller/output-tail.ts";
+import { OUTPUT_LIMIT, OutputTail, TRUNCATION_MARKER } from "../../src/sandbox/machines/output-buffer.ts";
 
 describe("the newest output", () => {
   test("up to the limit is everything, without a marker", () => {

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { kill } from "node:process";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { Controller, ControllerError, type ControllerRun } from "../../src/sandbox/controller.ts";
+import { Controller, ControllerError, type ControllerRun } from "../../src/sandbox/machines/controller.ts";
 
 const PATH = "/usr/local/bin:/usr/bin:/bin";
 const open: Controller[] = [];

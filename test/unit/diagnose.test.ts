@@ -1,8 +1,8 @@
 /** What is made of the evidence about a run, whatever it may be. */
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { AuditRecord } from "../../src/runs/audit.ts";
-import { VERDICTS, verdictOf, type Evidence, type Look, type Verdict } from "../../src/runs/diagnose.ts";
+import type { AuditRecord } from "../../src/audit/records.ts";
+import { VERDICTS, verdictOf, type Evidence, type Look, type Verdict } from "../../src/diagnose/judge.ts";
 import type { Run } from "../../src/runs/run.ts";
 import { formatDuration } from "../../src/terminal/time.ts";
 

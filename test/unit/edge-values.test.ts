@@ -5,7 +5,7 @@ import { DEFAULT_HOST, parseOrigin } from "../../src/api/origin.ts";
 import { readClaims } from "../../src/api/token.ts";
 import { CliError, type ErrorKind } from "../../src/errors.ts";
 import { EXIT_CODES, exitCodeOf } from "../../src/exit-codes.ts";
-import { checkPrompt } from "../../src/runs/prompt.ts";
+import { checkPrompt } from "../../src/runs/start/prompt.ts";
 import { csvLine } from "../../src/terminal/csv.ts";
 import { sanitize } from "../../src/terminal/sanitize.ts";
 import { formatAgo, formatDuration, parseDuration } from "../../src/terminal/time.ts";

@@ -177,13 +177,13 @@ describe("the process", () => {
       "journal/process-identity.ts",
       "sandbox/agent/main.ts",
       // `kill`: there is no other way to signal a group of processes.
-      "sandbox/controller/child.ts",
+      "sandbox/machines/child.ts",
       "terminal/system.ts",
     ]);
     for (const [file, allowed] of [
       ["files/trust.ts", "getegid, geteuid"],
       ["journal/process-identity.ts", "kill"],
-      ["sandbox/controller/child.ts", "kill"],
+      ["sandbox/machines/child.ts", "kill"],
     ] as const) {
       const [names] = /import \{.*\} from "node:process"/.exec(sourceOf(file)) ?? [];
       expect(names).toBe(`import { ${allowed} } from "node:process"`);

@@ -9,12 +9,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { JobEvent } from "../../src/bulk/execute.ts";
-import { loadJob } from "../../src/bulk/job.ts";
+import type { JobEvent } from "../../src/bulk/execute/execute.ts";
+import { loadJob } from "../../src/bulk/job/job.ts";
 import { claimInstance } from "../../src/journal/claim.ts";
 import { Ledger } from "../../src/journal/ledger.ts";
 import { DENIES } from "../faults/job-judge.ts";
-import { begin, instanceOf, invocation, live, target, World } from "../job-world.ts";
+import { begin, instanceOf, invocation, live, target, World } from "../support/job-world.ts";
 
 /** What is wrong with what the report says now. */
 async function lies(world: World, state: string): Promise<string[]> {

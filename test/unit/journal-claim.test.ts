@@ -13,7 +13,7 @@ import {
   withdrawInstances,
   type Holder,
 } from "../../src/journal/claim.ts";
-import { systemFiles, type FileLayer } from "../../src/journal/file-layer.ts";
+import { systemFiles, type FileLayer } from "../../src/files/file-layer.ts";
 import { Journal } from "../../src/journal/journal.ts";
 import {
   identify,

@@ -8,7 +8,7 @@ import { Journal, type Invocation } from "../../src/journal/journal.ts";
 import { OpenIndex } from "../../src/journal/open-index.ts";
 import { readJournal } from "../../src/journal/read.ts";
 import { promptFacts, type Entry, type JournalRecord } from "../../src/journal/record.ts";
-import { Disk, type Fault } from "../journal-disk.ts";
+import { Disk, type Fault } from "../support/journal-disk.ts";
 
 const STATE = "/state";
 /** No system has a process of this number: whoever held a claim is dead. */

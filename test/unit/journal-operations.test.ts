@@ -4,7 +4,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { systemFiles, type FileLayer } from "../../src/journal/file-layer.ts";
+import { systemFiles, type FileLayer } from "../../src/files/file-layer.ts";
 import { Journal, type Invocation } from "../../src/journal/journal.ts";
 import { OpenIndex } from "../../src/journal/open-index.ts";
 import { allOperations } from "../../src/journal/operations.ts";

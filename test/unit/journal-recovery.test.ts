@@ -7,7 +7,7 @@ import { allJournals, openJournals, type JournalFile } from "../../src/journal/f
 import { Journal, type Invocation } from "../../src/journal/journal.ts";
 import { readJournal } from "../../src/journal/read.ts";
 import { promptFacts, seal, toRecord, unseal, type Entry, type JournalRecord } from "../../src/journal/record.ts";
-import { Disk } from "../journal-disk.ts";
+import { Disk } from "../support/journal-disk.ts";
 
 const STATE = "/state";
 const invocation: Invocation = {

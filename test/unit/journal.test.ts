@@ -18,14 +18,14 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { claimInstance, HeldError } from "../../src/journal/claim.ts";
-import { systemFiles } from "../../src/journal/file-layer.ts";
+import { systemFiles } from "../../src/files/file-layer.ts";
 import { allJournals, openJournals } from "../../src/journal/folder.ts";
 import { Journal, type Clock, type Invocation } from "../../src/journal/journal.ts";
 import { OpenIndex, type IntentFilter } from "../../src/journal/open-index.ts";
 import { readJournal } from "../../src/journal/read.ts";
 import { promptFacts, type Entry, type JournalRecord } from "../../src/journal/record.ts";
 import { allRecords, verifyJournal } from "../../src/journal/scan.ts";
-import { Disk } from "../journal-disk.ts";
+import { Disk } from "../support/journal-disk.ts";
 
 const ALICE = { userId: "user-alice", instanceId: "11111111-1111-4111-8111-111111111111" };
 const BOB = { userId: "oauth/google:bob", instanceId: "22222222-2222-4222-8222-222222222222" };

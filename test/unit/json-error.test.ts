@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { jsonError } from "../../src/config/json-error.ts";
+import { jsonError } from "../../src/json.ts";
 
 function parses(text: string): boolean {
   try {

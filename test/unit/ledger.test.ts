@@ -6,14 +6,14 @@ import { join } from "node:path";
 import { getEventListeners } from "node:events";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Api } from "../../src/api/api.ts";
-import { reconcileItems } from "../../src/bulk/resume.ts";
-import { systemFiles, type FileLayer } from "../../src/journal/file-layer.ts";
+import { reconcileItems } from "../../src/bulk/job/resume.ts";
+import { systemFiles, type FileLayer } from "../../src/files/file-layer.ts";
 import { Journal, type Invocation } from "../../src/journal/journal.ts";
 import { Ledger } from "../../src/journal/ledger.ts";
 import { OpenIndex } from "../../src/journal/open-index.ts";
 import { promptFacts, type Entry } from "../../src/journal/record.ts";
 import { allRecords } from "../../src/journal/scan.ts";
-import { SharedLook } from "../../src/journal/shared-look.ts";
+import { SharedLook } from "../../src/async/shared-look.ts";
 
 const invocation: Invocation = {
   action: "start",

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { limit } from "../../src/async/limit.ts";
 import { onAbort, unlessAborted } from "../../src/async/on-abort.ts";
 import { wait } from "../../src/async/wait.ts";
-import { graceAfter } from "../../src/runs/grace.ts";
+import { graceAfter } from "../../src/async/grace.ts";
 
 const DAY_MS = 86_400_000;
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { OnEnd, type Ended } from "../../src/commands/on-end.ts";
+import { OnEnd, type Ended } from "../../src/commands/shared/on-end.ts";
 import { startedRun } from "../../src/runs/run.ts";
 
 const LIMITS = { atOnce: 4, eachMs: 30_000, afterStopMs: 30_000, killMs: 30_000 };

@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { OutputCursor, TRUNCATION_MARKER } from "../../src/runs/output-cursor.ts";
+import { OutputCursor, TRUNCATION_MARKER } from "../../src/runs/output/cursor.ts";
 
 /** What a poll brings: the machine keeps the newest part, half a character as U+FFFD, and puts a marker in front. */
 const asKept = (written: string, window: number) =>

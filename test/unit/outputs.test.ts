@@ -5,9 +5,9 @@ import { basename, dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { CliError } from "../../src/errors.ts";
 import { writeWholeFile } from "../../src/files/whole-file.ts";
-import { keepOutput, keptOutput } from "../../src/journal/outputs.ts";
+import { keepOutput, keptOutput } from "../../src/runs/output/kept.ts";
 import { Dice } from "../faults/dice.ts";
-import { Disk, type Fault } from "../journal-disk.ts";
+import { Disk, type Fault } from "../support/journal-disk.ts";
 
 const RUN = "3f2a91c4-0000-4000-8000-000000000000";
 const OUTPUT = "step 1 of the repair\n".repeat(200);

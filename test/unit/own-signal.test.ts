@@ -1,6 +1,6 @@
 import { getEventListeners } from "node:events";
 import { expect, it } from "vitest";
-import { ownSignal } from "../../src/api/own-signal.ts";
+import { ownSignal } from "../../src/async/own-signal.ts";
 
 it("aborts with the one it is made of, for the same reason, until it is released", () => {
   const stop = new AbortController();

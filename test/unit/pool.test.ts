@@ -1,7 +1,7 @@
 import { setImmediate } from "node:timers/promises";
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { pooled, whileGoing } from "../../src/runs/pool.ts";
+import { pooled, whileGoing } from "../../src/async/pool.ts";
 
 const all = async <T>(results: AsyncIterable<T>): Promise<T[]> => {
   const found: T[] = [];

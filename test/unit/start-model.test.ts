@@ -7,7 +7,7 @@ import { expect, it, vi } from "vitest";
 import { ApiError, foreign, refusal } from "../../src/api/api-error.ts";
 import type { Api } from "../../src/api/api.ts";
 import { admin, UPSTREAM_CODES } from "../../src/contract/procedures.ts";
-import { startRun, type StartOutcome } from "../../src/runs/start.ts";
+import { startRun, type StartOutcome } from "../../src/runs/start/start.ts";
 
 const INSTANCE = "d0000000-0000-4000-8000-000000000001";
 const CUSTOMER = "c0000000-0000-4000-8000-000000000001";

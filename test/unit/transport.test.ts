@@ -16,7 +16,7 @@ import { ApiError } from "../../src/api/api-error.ts";
 import { Api } from "../../src/api/api.ts";
 import { parseOrigin } from "../../src/api/origin.ts";
 import { Transport, type ExchangeLog } from "../../src/api/transport.ts";
-import { CONNECT_TIMEOUT_MS } from "../../src/api/wire.ts";
+import { CONNECT_TIMEOUT_MS } from "../../src/api/wire/wire.ts";
 import { admin } from "../../src/contract/procedures.ts";
 import { profile } from "../../src/contract/rest.ts";
 

@@ -6,10 +6,10 @@ import { describe, expect, it } from "vitest";
 import { ApiError, foreign, refusal } from "../../src/api/api-error.ts";
 import type { Api } from "../../src/api/api.ts";
 import { admin } from "../../src/contract/procedures.ts";
-import { cancelRun } from "../../src/runs/cancel.ts";
+import { cancelRun } from "../../src/runs/cancel/cancel.ts";
 import { startedRun, type Run } from "../../src/runs/run.ts";
-import { pollRun, settleRuns } from "../../src/runs/settle.ts";
-import { unstorableEnd } from "../../src/runs/unstorable.ts";
+import { pollRun, settleRuns } from "../../src/runs/settle/settle.ts";
+import { unstorableEnd } from "../../src/runs/settle/unstorable.ts";
 
 const procedure = admin.getKiloCliRunStatus.path;
 const RUN: Run = startedRun({

@@ -1,8 +1,8 @@
 /** Who is asked about when, and who together: the scheduler by itself, on a clock that is a number. */
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { DueQueue } from "../../src/runs/due-queue.ts";
-import { Schedule, type Lane, type Turn } from "../../src/runs/schedule.ts";
+import { DueQueue } from "../../src/async/due-queue.ts";
+import { Schedule, type Lane, type Turn } from "../../src/runs/watch/schedule.ts";
 
 interface Named extends Turn {
   readonly name: number;

@@ -2,7 +2,7 @@
 import { InvalidArgumentError } from "@commander-js/extra-typings";
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { instantOf, parseWhen } from "../../src/commands/when.ts";
+import { instantOf, parseWhen } from "../../src/commands/shared/when.ts";
 import { CliError } from "../../src/errors.ts";
 
 const DAY_MS = 86_400_000;

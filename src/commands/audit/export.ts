@@ -2,14 +2,14 @@ import type { Command } from "@commander-js/extra-typings";
 import type { Context } from "../../context.ts";
 import { CliError } from "../../errors.ts";
 import type { OpenContext } from "../../program.ts";
-import { compareWithPlatform } from "../../runs/audit-check.ts";
-import { ACCOUNT_FIELDS, accountsOf, type Account } from "../../runs/audit-export.ts";
-import { loggedOperations } from "../../runs/audit-operation.ts";
+import { compareWithPlatform } from "../../audit/check.ts";
+import { ACCOUNT_FIELDS, accountsOf, type Account } from "../../audit/export.ts";
+import { loggedOperations } from "../../audit/operation.ts";
 import type { View } from "../../terminal/records.ts";
 import { command, hint } from "../../typed-command.ts";
-import { examples } from "../options.ts";
-import { instantOf, sinceOption, untilOption, type When } from "../when.ts";
-import { Damages } from "./damages.ts";
+import { examples } from "../shared/options.ts";
+import { instantOf, sinceOption, untilOption, type When } from "../shared/when.ts";
+import { Damages } from "./shared/damages.ts";
 
 interface ExportOptions {
   readonly since?: When | undefined;

@@ -10,12 +10,12 @@ import {
   MOST_AUDIT_RECORDS,
   type AuditRecord,
   type AuditRecords,
-} from "../../runs/audit.ts";
-import { resolveRuns, resolveUser } from "../../runs/resolve.ts";
+} from "../../audit/records.ts";
+import { resolveRuns, resolveUser } from "../../customers/find.ts";
 import type { View } from "../../terminal/records.ts";
 import { command } from "../../typed-command.ts";
-import { examples, limitOption, once, userOption } from "../options.ts";
-import { instantOf, sinceOption, type When } from "../when.ts";
+import { examples, limitOption, once, userOption } from "../shared/options.ts";
+import { instantOf, sinceOption, type When } from "../shared/when.ts";
 
 interface ListOptions {
   readonly user?: string | undefined;

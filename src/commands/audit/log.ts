@@ -1,13 +1,13 @@
 import { Option, type Command } from "@commander-js/extra-typings";
 import type { Context } from "../../context.ts";
 import type { OpenContext } from "../../program.ts";
-import { loggedOperations, OPERATION_FIELDS, type LoggedOperation } from "../../runs/audit-operation.ts";
-import { resolveUser } from "../../runs/resolve.ts";
+import { loggedOperations, OPERATION_FIELDS, type LoggedOperation } from "../../audit/operation.ts";
+import { resolveUser } from "../../customers/find.ts";
 import type { View } from "../../terminal/records.ts";
-import { examples, once } from "../options.ts";
-import { instantOf, sinceOption, untilOption, type When } from "../when.ts";
-import { Damages } from "./damages.ts";
-import { rawRecords, recordView } from "./raw-records.ts";
+import { examples, once } from "../shared/options.ts";
+import { instantOf, sinceOption, untilOption, type When } from "../shared/when.ts";
+import { Damages } from "./shared/damages.ts";
+import { rawRecords, recordView } from "./log/raw-records.ts";
 
 interface LogOptions {
   readonly user?: string | undefined;

@@ -3,15 +3,15 @@ import { platformOf } from "../../api/origin.ts";
 import type { Api } from "../../api/api.ts";
 import type { Context } from "../../context.ts";
 import { CliError } from "../../errors.ts";
-import { systemFiles } from "../../journal/file-layer.ts";
+import { systemFiles } from "../../files/file-layer.ts";
 import { allJournals } from "../../journal/folder.ts";
 import { verifyJournal } from "../../journal/scan.ts";
 import type { OpenContext } from "../../program.ts";
-import { compareWithPlatform } from "../../runs/audit-check.ts";
-import { MOST_AUDIT_RECORDS } from "../../runs/audit.ts";
-import { loggedOperations } from "../../runs/audit-operation.ts";
-import { examples } from "../options.ts";
-import { instantOf, sinceOption, type When } from "../when.ts";
+import { compareWithPlatform } from "../../audit/check.ts";
+import { MOST_AUDIT_RECORDS } from "../../audit/records.ts";
+import { loggedOperations } from "../../audit/operation.ts";
+import { examples } from "../shared/options.ts";
+import { instantOf, sinceOption, type When } from "../shared/when.ts";
 import {
   advice,
   count,
@@ -21,7 +21,7 @@ import {
   verifiedOperation,
   verifiedView,
   type Verified,
-} from "./verify-report.ts";
+} from "./verify/report.ts";
 
 interface VerifyOptions {
   readonly since?: When | undefined;

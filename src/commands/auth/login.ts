@@ -8,9 +8,9 @@ import { CliError } from "../../errors.ts";
 import type { OpenContext } from "../../program.ts";
 import type { View } from "../../terminal/records.ts";
 import { command, hint, type Hint } from "../../typed-command.ts";
-import { duration, examples } from "../options.ts";
-import { tokenFromBrowser } from "./approval.ts";
-import { openStorage } from "./storage.ts";
+import { duration, examples } from "../shared/options.ts";
+import { tokenFromBrowser } from "./login/approval.ts";
+import { openStorage } from "./login/storage.ts";
 
 const POLL_MS = 2_000;
 

@@ -10,7 +10,7 @@ import type { Context } from "../../context.ts";
 import { CliError } from "../../errors.ts";
 import type { OpenContext } from "../../program.ts";
 import type { View } from "../../terminal/records.ts";
-import { examples } from "../options.ts";
+import { examples } from "../shared/options.ts";
 
 /** How long to wait for a platform that is not the one that is meant. */
 const OTHERS_MS = 5_000;

@@ -2,7 +2,7 @@ import type { Command } from "@commander-js/extra-typings";
 import type { Context } from "../../context.ts";
 import { CliError } from "../../errors.ts";
 import type { OpenContext } from "../../program.ts";
-import { examples } from "../options.ts";
+import { examples } from "../shared/options.ts";
 import { readKey, settingsHelp } from "./shared.ts";
 
 export function configure(command: Command, open: OpenContext): void {

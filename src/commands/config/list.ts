@@ -3,7 +3,7 @@ import { KEYS, type Effective } from "../../config/settings.ts";
 import type { Context } from "../../context.ts";
 import type { OpenContext } from "../../program.ts";
 import type { View } from "../../terminal/records.ts";
-import { examples } from "../options.ts";
+import { examples } from "../shared/options.ts";
 
 interface Listed extends Pick<Effective, "key" | "origin"> {
   readonly value: Effective["value"] | null;

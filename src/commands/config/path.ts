@@ -1,7 +1,7 @@
 import type { Command } from "@commander-js/extra-typings";
 import { configPath } from "../../config/config-file.ts";
 import type { OpenContext } from "../../program.ts";
-import { examples } from "../options.ts";
+import { examples } from "../shared/options.ts";
 
 export function configure(command: Command, open: OpenContext): void {
   command.addHelpText("after", examples('cat "$(kiloclaw-admin config path)"')).action(async () => {

@@ -15,7 +15,7 @@ import type { Context } from "../../context.ts";
 import { CliError } from "../../errors.ts";
 import type { OpenContext } from "../../program.ts";
 import { command, hint } from "../../typed-command.ts";
-import { examples } from "../options.ts";
+import { examples } from "../shared/options.ts";
 import { profileWords, readKey, refuseHostFlag, settingsHelp, warnIfHidden } from "./shared.ts";
 
 export function configure(command: Command, open: OpenContext): void {

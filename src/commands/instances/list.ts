@@ -2,10 +2,10 @@ import { Option, type Command } from "@commander-js/extra-typings";
 import type { Api } from "../../api/api.ts";
 import type { Context } from "../../context.ts";
 import type { OpenContext } from "../../program.ts";
-import { getInstances, listInstances, type Instance } from "../../runs/instances.ts";
-import { instancesOf, resolveUser } from "../../runs/resolve.ts";
-import { examples, limitOption, userOption } from "../options.ts";
-import { instanceView } from "./view.ts";
+import { getInstances, listInstances, type Instance } from "../../customers/instances.ts";
+import { instancesOf, resolveUser } from "../../customers/find.ts";
+import { examples, limitOption, userOption } from "../shared/options.ts";
+import { instanceView } from "./shared/view.ts";
 
 const STATES = ["active", "inactive_trial_stopped", "suspended", "destroyed"] as const;
 

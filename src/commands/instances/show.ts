@@ -1,11 +1,11 @@
 import type { Command } from "@commander-js/extra-typings";
 import type { Context } from "../../context.ts";
 import type { OpenContext } from "../../program.ts";
-import { getInstance } from "../../runs/instances.ts";
-import { resolveInstance, resolveUser } from "../../runs/resolve.ts";
+import { getInstance } from "../../customers/instances.ts";
+import { resolveInstance, resolveUser } from "../../customers/find.ts";
 import { command, hint } from "../../typed-command.ts";
-import { examples } from "../options.ts";
-import { instanceView } from "./view.ts";
+import { examples } from "../shared/options.ts";
+import { instanceView } from "./shared/view.ts";
 
 export function configure(command: Command, open: OpenContext): void {
   command

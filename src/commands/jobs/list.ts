@@ -1,11 +1,11 @@
 import type { Command } from "@commander-js/extra-typings";
-import { jobJournals } from "../../bulk/job.ts";
-import { summaryOf, type JobSummary } from "../../bulk/summary.ts";
+import { jobJournals } from "../../bulk/job/job.ts";
+import { summaryOf, type JobSummary } from "../../bulk/job/summary.ts";
 import type { Context } from "../../context.ts";
 import { CliError } from "../../errors.ts";
 import type { OpenContext } from "../../program.ts";
-import { summaryView } from "../job-view.ts";
-import { examples, limitOption } from "../options.ts";
+import { summaryView } from "../shared/job/view.ts";
+import { examples, limitOption } from "../shared/options.ts";
 
 export function configure(command: Command, open: OpenContext): void {
   command

@@ -1,8 +1,8 @@
 import { access } from "node:fs/promises";
 import { resolve } from "node:path";
 import type { Command } from "@commander-js/extra-typings";
-import { loadJob } from "../../bulk/job.ts";
-import { makeReport, type Report } from "../../bulk/report.ts";
+import { loadJob } from "../../bulk/job/job.ts";
+import { makeReport, type Report } from "../../bulk/report/report.ts";
 import type { Context } from "../../context.ts";
 import { CliError } from "../../errors.ts";
 import { writeWholeFile } from "../../files/whole-file.ts";
@@ -10,9 +10,9 @@ import type { OpenContext } from "../../program.ts";
 import { sanitizeLine } from "../../terminal/sanitize.ts";
 import { formatDuration } from "../../terminal/time.ts";
 import { command, hint } from "../../typed-command.ts";
-import { examples } from "../options.ts";
-import { itemView, jobArgument } from "../job-view.ts";
-import { groupView, reportView } from "./report-view.ts";
+import { examples } from "../shared/options.ts";
+import { itemView, jobArgument } from "../shared/job/view.ts";
+import { groupView, reportView } from "./report/view.ts";
 
 interface ReportOptions {
   readonly html?: string | undefined;
@@ -111,7 +111,7 @@ async function targetOf({ host }: Pick<Context, "host">, html: string, force: bo
 }
 
 async function writePage({ output, closed }: Context, target: Target, report: Report): Promise<void> {
-  const { reportPage } = await import("../../bulk/report-html.ts");
+  const { reportPage } = await import("../../bulk/report/page.ts");
   const pieces = reportPage(report, { clean: sanitizeLine, duration: formatDuration });
   if (target === "standard output") {
     for (const piece of pieces) {

@@ -1,17 +1,17 @@
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import type { Command } from "@commander-js/extra-typings";
-import { Adopter } from "../../bulk/adoption.ts";
+import { Adopter } from "../../bulk/execute/adoption.ts";
 import type { Sendable } from "../../bulk/item.ts";
 import { platformOf } from "../../api/origin.ts";
-import { assemble, findJob, jobRecord, type Job } from "../../bulk/job.ts";
-import { JobRecords } from "../../bulk/job-records.ts";
-import { PromptTemplate } from "../../bulk/prompt-template.ts";
-import { reconcileItems } from "../../bulk/resume.ts";
+import { assemble, findJob, jobRecord, type Job } from "../../bulk/job/job.ts";
+import { JobRecords } from "../../bulk/job/records.ts";
+import { PromptTemplate } from "../../bulk/input/prompt-template.ts";
+import { reconcileItems } from "../../bulk/job/resume.ts";
 import type { Context } from "../../context.ts";
 import { CliError } from "../../errors.ts";
 import { writerOf } from "../../journal/claim.ts";
-import { systemFiles } from "../../journal/file-layer.ts";
+import { systemFiles } from "../../files/file-layer.ts";
 import { openPath } from "../../journal/folder.ts";
 import type { Ledger } from "../../journal/ledger.ts";
 import type { OpenContext } from "../../program.ts";
@@ -29,14 +29,14 @@ import {
   settingsWords,
   waitOption,
   type JobOptions,
-} from "../job-options.ts";
-import { doJob, stoppedError } from "../job-run.ts";
-import { JobTally } from "../job-tally.ts";
-import { itemView, jobArgument } from "../job-view.ts";
-import { onEndOption } from "../on-end.ts";
-import { examples, reasonOption, ticketOption, timeoutOption, yesOption } from "../options.ts";
-import { confirmSetAside } from "../set-aside.ts";
-import { whyOf, type WhyOptions } from "../why.ts";
+} from "../shared/job/options.ts";
+import { doJob, stoppedError } from "../shared/job/run.ts";
+import { JobTally } from "../shared/job/tally.ts";
+import { itemView, jobArgument } from "../shared/job/view.ts";
+import { onEndOption } from "../shared/on-end.ts";
+import { examples, reasonOption, ticketOption, timeoutOption, yesOption } from "../shared/options.ts";
+import { confirmSetAside } from "../shared/set-aside.ts";
+import { whyOf, type WhyOptions } from "../shared/ticket-and-reason.ts";
 
 interface ResumeOptions extends JobOptions, WhyOptions {
   readonly asPlanned?: true | undefined;

@@ -1,14 +1,14 @@
 import type { Command } from "@commander-js/extra-typings";
 import { platformOf } from "../../api/origin.ts";
 import type { Item, ItemState } from "../../bulk/item.ts";
-import { loadJob } from "../../bulk/job.ts";
-import { planTargets, type PlacedEntry } from "../../bulk/plan.ts";
-import { PromptTemplate } from "../../bulk/prompt-template.ts";
+import { loadJob } from "../../bulk/job/job.ts";
+import { planTargets, type PlacedEntry } from "../../bulk/plan/plan.ts";
+import { PromptTemplate } from "../../bulk/input/prompt-template.ts";
 import type { Context } from "../../context.ts";
 import { CliError } from "../../errors.ts";
 import type { OpenContext } from "../../program.ts";
 import { command, hint } from "../../typed-command.ts";
-import { expectCountOption } from "../confirm-many.ts";
+import { expectCountOption } from "../shared/confirm-many.ts";
 import {
   canaryOption,
   canaryPauseOption,
@@ -22,12 +22,12 @@ import {
   rateOption,
   resendUnknownOption,
   waitOption,
-} from "../job-options.ts";
-import { beginJob, type BeginOptions } from "../job-run.ts";
-import { itemView, jobArgument } from "../job-view.ts";
-import { onEndOption } from "../on-end.ts";
-import { examples, reasonOption, ticketOption, timeoutOption, yesOption } from "../options.ts";
-import { expectPlan, showPlan, summarizePlan } from "../plan-view.ts";
+} from "../shared/job/options.ts";
+import { beginJob, type BeginOptions } from "../shared/job/run.ts";
+import { itemView, jobArgument } from "../shared/job/view.ts";
+import { onEndOption } from "../shared/on-end.ts";
+import { examples, reasonOption, ticketOption, timeoutOption, yesOption } from "../shared/options.ts";
+import { expectPlan, showPlan, summarizePlan } from "../shared/job/plan-view.ts";
 
 interface RetryOptions extends BeginOptions {
   readonly also?: readonly Also[] | undefined;

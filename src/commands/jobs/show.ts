@@ -1,12 +1,12 @@
 import type { Command } from "@commander-js/extra-typings";
-import { loadJob } from "../../bulk/job.ts";
-import { summarize } from "../../bulk/summary.ts";
+import { loadJob } from "../../bulk/job/job.ts";
+import { summarize } from "../../bulk/job/summary.ts";
 import type { Context } from "../../context.ts";
 import type { OpenContext } from "../../program.ts";
 import { command, hint } from "../../typed-command.ts";
-import { settingsWords } from "../job-options.ts";
-import { jobArgument, summaryView } from "../job-view.ts";
-import { examples } from "../options.ts";
+import { settingsWords } from "../shared/job/options.ts";
+import { jobArgument, summaryView } from "../shared/job/view.ts";
+import { examples } from "../shared/options.ts";
 
 export function configure(command: Command, open: OpenContext): void {
   command

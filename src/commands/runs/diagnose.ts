@@ -3,19 +3,19 @@ import type { Api } from "../../api/api.ts";
 import type { Context } from "../../context.ts";
 import { CliError } from "../../errors.ts";
 import type { OpenContext } from "../../program.ts";
-import { verdictOf, type Evidence, type Judgement, type Look, type Verdict } from "../../runs/diagnose.ts";
-import { gatherEvidence, type Question } from "../../runs/evidence.ts";
-import { getInstance } from "../../runs/instances.ts";
+import { verdictOf, type Evidence, type Judgement, type Look, type Verdict } from "../../diagnose/judge.ts";
+import { gatherEvidence, type Question } from "../../diagnose/evidence.ts";
+import { getInstance } from "../../customers/instances.ts";
 import { listRuns } from "../../runs/list.ts";
-import { isStart } from "../../runs/open-intents.ts";
-import { instancesOf, isUuid, resolveRuns, resolveUser } from "../../runs/resolve.ts";
+import { isStart } from "../../runs/start/row-search.ts";
+import { instancesOf, isUuid, resolveRuns, resolveUser } from "../../customers/find.ts";
 import { initiator, type Run } from "../../runs/run.ts";
 import type { Detail, View, When } from "../../terminal/records.ts";
 import type { Color } from "../../terminal/paint.ts";
 import { formatAgo, formatDuration } from "../../terminal/time.ts";
 import { command, hint, plain } from "../../typed-command.ts";
-import { duration, examples, instanceOption, userOption } from "../options.ts";
-import { promptLine, runColor, runStatusWord } from "./view.ts";
+import { duration, examples, instanceOption, userOption } from "../shared/options.ts";
+import { promptLine, runColor, runStatusWord } from "./shared/view.ts";
 
 interface DiagnoseOptions {
   readonly user?: string | undefined;
@@ -98,7 +98,7 @@ async function unsettledStart(
 
 /** The last cancel of the run that was sent from this machine. Reads every journal. */
 async function ownCancel({ paths }: Context, api: Api, runId: string): Promise<Evidence["ownCancel"]> {
-  const { loggedOperations } = await import("../../runs/audit-operation.ts");
+  const { loggedOperations } = await import("../../audit/operation.ts");
   let last: Evidence["ownCancel"] = null;
   const filter = { run: runId, action: "cancel" };
   for await (const { op, at } of loggedOperations(paths.state, filter, { onDamaged: leaveToVerify })) {

@@ -5,11 +5,11 @@ import { CliError } from "../../errors.ts";
 import type { OpenContext } from "../../program.ts";
 import { listRuns } from "../../runs/list.ts";
 import type { Run } from "../../runs/run.ts";
-import { settleRuns, UNSTORABLE } from "../../runs/settle.ts";
-import { examples, instanceOption, intervalOption, limitOption, timeoutOption, userOption } from "../options.ts";
-import { sinceOption } from "../when.ts";
-import { initiatedByOption, resolveFilter, searchOption, type FilterOptions } from "./filter.ts";
-import { runCount, runView } from "./view.ts";
+import { settleRuns, UNSTORABLE } from "../../runs/settle/settle.ts";
+import { examples, instanceOption, intervalOption, limitOption, timeoutOption, userOption } from "../shared/options.ts";
+import { sinceOption } from "../shared/when.ts";
+import { initiatedByOption, resolveFilter, searchOption, type FilterOptions } from "./shared/filter.ts";
+import { runCount, runView } from "./shared/view.ts";
 
 interface ListOptions extends FilterOptions {
   readonly limit: number;
@@ -45,7 +45,7 @@ export function configure(command: Command, open: OpenContext): void {
     )
     .action(async (options) => {
       const { watch, interval, timeout } = options;
-      if (watch) return (await import("./follow-list.ts")).followList(await open(), options);
+      if (watch) return (await import("./watch/follow-list.ts")).followList(await open(), options);
       if (interval === undefined && timeout === undefined) return list(await open(), options);
       throw new CliError("usage", "--interval and --timeout go with --watch");
     });

@@ -4,16 +4,16 @@ import type { Context } from "../../context.ts";
 import { CliError } from "../../errors.ts";
 import { writeWholeFile } from "../../files/whole-file.ts";
 import type { OpenContext } from "../../program.ts";
-import { lastLines, linesFrom } from "../../runs/last-lines.ts";
-import { TRUNCATION_MARKER } from "../../runs/output-cursor.ts";
-import { resolveRuns, resolveUser } from "../../runs/resolve.ts";
+import { lastLines, linesFrom } from "../../runs/output/lines.ts";
+import { TRUNCATION_MARKER } from "../../runs/output/cursor.ts";
+import { resolveRuns, resolveUser } from "../../customers/find.ts";
 import { RUN_FIELDS, type Run } from "../../runs/run.ts";
-import { pollRun, UNSTORABLE } from "../../runs/settle.ts";
-import { refuseIfMachineIsDown } from "../../runs/watch.ts";
+import { pollRun, UNSTORABLE } from "../../runs/settle/settle.ts";
+import { refuseIfMachineIsDown } from "../../runs/watch/one.ts";
 import type { View } from "../../terminal/records.ts";
-import { examples, intervalOption, tailOption, timeoutOption, userOption, wholeNumber } from "../options.ts";
-import { followRun, type FollowOptions } from "./follow.ts";
-import { runView } from "./view.ts";
+import { examples, intervalOption, tailOption, timeoutOption, userOption, wholeNumber } from "../shared/options.ts";
+import { followRun, type FollowOptions } from "./watch/follow.ts";
+import { runView } from "./shared/view.ts";
 
 interface LogsOptions extends FollowOptions {
   readonly user?: string | undefined;
@@ -99,7 +99,7 @@ async function outputOf(context: Context, run: Run): Promise<string> {
   if (unstorable) output.note(`the run has ended, but ${UNSTORABLE}; this is what the platform says of it`);
   if (status.output !== null && !current.outcomeUnknown) return status.output;
   const cancelled = current.status === "cancelled";
-  const { keptOutput } = await import("../../journal/outputs.ts");
+  const { keptOutput } = await import("../../runs/output/kept.ts");
   const kept = await keptOutput(context.paths, run.id);
   if (kept === undefined && status.output !== null) {
     output.warn("the machine lost this run; what follows is the platform's own note");

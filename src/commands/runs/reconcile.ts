@@ -1,20 +1,20 @@
 import type { Command } from "@commander-js/extra-typings";
 import { platformOf } from "../../api/origin.ts";
 import type { Api } from "../../api/api.ts";
-import { ownSignal } from "../../api/own-signal.ts";
+import { ownSignal } from "../../async/own-signal.ts";
 import type { Context } from "../../context.ts";
 import { CliError } from "../../errors.ts";
 import { closeCommand, HeldError, holderWords, type Holder } from "../../journal/claim.ts";
 import type { Ledger } from "../../journal/ledger.ts";
 import type { OpenIntent } from "../../journal/open-index.ts";
 import type { OpenContext } from "../../program.ts";
-import { isStart, reconcileCancel, reconcileStarts, type OpenStart } from "../../runs/open-intents.ts";
-import { LOOK_LONGER_MS } from "../../runs/reconcile.ts";
+import { isStart, reconcileCancel, reconcileStarts, type OpenStart } from "../../runs/start/row-search.ts";
+import { LOOK_LONGER_MS } from "../../runs/start/reconcile.ts";
 import type { View, When } from "../../terminal/records.ts";
 import { command, hint } from "../../typed-command.ts";
-import { examples, reasonOption, ticketOption, yesOption } from "../options.ts";
-import { confirmSetAside } from "../set-aside.ts";
-import { whyOf } from "../why.ts";
+import { examples, reasonOption, ticketOption, yesOption } from "../shared/options.ts";
+import { confirmSetAside } from "../shared/set-aside.ts";
+import { whyOf } from "../shared/ticket-and-reason.ts";
 
 /** So many operations are named in a hint. */
 const MAX_NAMED = 5;

@@ -3,12 +3,12 @@ import type { Api } from "../../api/api.ts";
 import type { Context } from "../../context.ts";
 import { CliError } from "../../errors.ts";
 import type { OpenContext } from "../../program.ts";
-import { giveUpRuns } from "../../runs/give-up.ts";
-import { getInstance } from "../../runs/instances.ts";
+import { giveUpRuns } from "../../runs/settle/give-up.ts";
+import { getInstance } from "../../customers/instances.ts";
 import { listRuns } from "../../runs/list.ts";
-import { CONCURRENCY } from "../../runs/pool.ts";
+import { CONCURRENCY } from "../../async/pool.ts";
 import type { Run } from "../../runs/run.ts";
-import { sweepRuns } from "../../runs/sweep.ts";
+import { sweepRuns } from "../../runs/settle/sweep.ts";
 import { command, type OptionsToType } from "../../typed-command.ts";
 import {
   examples,
@@ -18,13 +18,13 @@ import {
   userOption,
   wholeNumber,
   yesOption,
-} from "../options.ts";
-import { whyOf } from "../why.ts";
-import { confirmMany, expectCountOption } from "../confirm-many.ts";
-import { resolveFilter } from "./filter.ts";
-import { settledView, SettleReport } from "./settle-report.ts";
-import { sayWhatIsOpen } from "./say-open.ts";
-import { runCount, targetLines } from "./view.ts";
+} from "../shared/options.ts";
+import { whyOf } from "../shared/ticket-and-reason.ts";
+import { confirmMany, expectCountOption } from "../shared/confirm-many.ts";
+import { resolveFilter } from "./shared/filter.ts";
+import { settledView, SettleReport } from "./settle/report.ts";
+import { sayWhatIsOpen } from "./shared/open-operations.ts";
+import { runCount, targetLines } from "./shared/view.ts";
 
 interface SettleOptions {
   readonly user?: string | undefined;

@@ -1,11 +1,11 @@
 import type { Command } from "@commander-js/extra-typings";
 import type { Context } from "../../context.ts";
 import type { OpenContext } from "../../program.ts";
-import { resolveRuns, resolveUser } from "../../runs/resolve.ts";
-import { settleRuns, UNSTORABLE } from "../../runs/settle.ts";
+import { resolveRuns, resolveUser } from "../../customers/find.ts";
+import { settleRuns, UNSTORABLE } from "../../runs/settle/settle.ts";
 import { command, hint } from "../../typed-command.ts";
-import { examples, userOption } from "../options.ts";
-import { runView } from "./view.ts";
+import { examples, userOption } from "../shared/options.ts";
+import { runView } from "./shared/view.ts";
 
 interface ShowOptions {
   readonly user?: string | undefined;

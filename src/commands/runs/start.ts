@@ -1,6 +1,6 @@
 import { Option, type Command } from "@commander-js/extra-typings";
 import type { OpenContext } from "../../program.ts";
-import { expectCountOption } from "../confirm-many.ts";
+import { expectCountOption } from "../shared/confirm-many.ts";
 import {
   canaryOption,
   canaryPauseOption,
@@ -13,8 +13,8 @@ import {
   rateOption,
   resendUnknownOption,
   waitOption,
-} from "../job-options.ts";
-import { onEndOption } from "../on-end.ts";
+} from "../shared/job/options.ts";
+import { onEndOption } from "../shared/on-end.ts";
 import {
   examples,
   instanceOption,
@@ -24,9 +24,9 @@ import {
   ticketOption,
   timeoutOption,
   yesOption,
-} from "../options.ts";
-import { sinceOption } from "../when.ts";
-import { initiatedByOption } from "./filter.ts";
+} from "../shared/options.ts";
+import { sinceOption } from "../shared/when.ts";
+import { initiatedByOption } from "./shared/filter.ts";
 import {
   fromInstancesOption,
   fromRunsOption,
@@ -40,7 +40,7 @@ import {
   usersFileOption,
   usersFormatOption,
   usersOption,
-} from "./target-options.ts";
+} from "./start/target-options.ts";
 
 export function configure(command: Command, open: OpenContext): void {
   command
@@ -99,10 +99,10 @@ export function configure(command: Command, open: OpenContext): void {
       const { user = [], ...rest } = options;
       const [only] = user;
       if (only !== undefined && !meansMany(options)) {
-        const { startOne } = await import("./start-one.ts");
+        const { startOne } = await import("./start/one.ts");
         return startOne(await open(), { ...rest, user: only, source });
       }
-      const { startMany } = await import("./start-many.ts");
+      const { startMany } = await import("./start/many.ts");
       return startMany(await open(), { ...options, source });
     });
 }

@@ -3,14 +3,14 @@ import type { Context } from "../../context.ts";
 import { CliError } from "../../errors.ts";
 import type { OpenContext } from "../../program.ts";
 import { listRuns } from "../../runs/list.ts";
-import { resolveRuns, resolveUser } from "../../runs/resolve.ts";
+import { resolveRuns, resolveUser } from "../../customers/find.ts";
 import type { Run } from "../../runs/run.ts";
 import { command, hint } from "../../typed-command.ts";
-import { onEndOption } from "../on-end.ts";
-import { examples, instanceOption, intervalOption, tailOption, timeoutOption, userOption } from "../options.ts";
-import { sinceOption } from "../when.ts";
-import { initiatedByOption, resolveFilter, searchOption, type FilterOptions } from "./filter.ts";
-import { exitWithResult, followRun, type FollowOptions } from "./follow.ts";
+import { onEndOption } from "../shared/on-end.ts";
+import { examples, instanceOption, intervalOption, tailOption, timeoutOption, userOption } from "../shared/options.ts";
+import { sinceOption } from "../shared/when.ts";
+import { initiatedByOption, resolveFilter, searchOption, type FilterOptions } from "./shared/filter.ts";
+import { exitWithResult, followRun, type FollowOptions } from "./watch/follow.ts";
 
 interface WatchOptions extends FollowOptions, Omit<FilterOptions, "status"> {
   readonly running?: true | undefined;
@@ -72,7 +72,7 @@ async function watch(context: Context, ids: readonly string[], options: WatchOpt
     if (options.tail !== undefined || options.all) {
       throw new CliError("usage", "--tail and --all are for one run: of several, only the last line is shown");
     }
-    const { followMany } = await import("./follow-many.ts");
+    const { followMany } = await import("./watch/follow-many.ts");
     return followMany(context, runs, { ...options, discover });
   }
   const ended = await followRun(context, run, options);

@@ -5,7 +5,7 @@ import type { OpenContext } from "../../program.ts";
 import type { Fault, FaultName, FaultSpec } from "../../sandbox/remote.ts";
 import type { View } from "../../terminal/records.ts";
 import { command, hint } from "../../typed-command.ts";
-import { duration, examples, once, wholeNumber } from "../options.ts";
+import { duration, examples, once, wholeNumber } from "../shared/options.ts";
 import { dataDirOption, orderly, runningSandbox, type DataDirOptions } from "./shared.ts";
 
 interface FaultOptions extends DataDirOptions {

@@ -3,7 +3,7 @@ import type { Context } from "../../context.ts";
 import type { OpenContext } from "../../program.ts";
 import type { InstanceReport } from "../../sandbox/remote.ts";
 import type { View } from "../../terminal/records.ts";
-import { examples } from "../options.ts";
+import { examples } from "../shared/options.ts";
 import { dataDirOption, orderly, runningSandbox, type DataDirOptions } from "./shared.ts";
 
 export function configure(command: Command, open: OpenContext): void {

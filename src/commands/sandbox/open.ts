@@ -4,8 +4,8 @@ import type { Context } from "../../context.ts";
 import type { OpenContext } from "../../program.ts";
 import type { View } from "../../terminal/records.ts";
 import { command as typed, hint } from "../../typed-command.ts";
-import { hasBrowser, openInBrowser } from "../browser.ts";
-import { examples } from "../options.ts";
+import { hasBrowser, openInBrowser } from "../shared/browser.ts";
+import { examples } from "../shared/options.ts";
 import {
   assertOwnData,
   dataDirOption,

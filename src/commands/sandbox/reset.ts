@@ -1,7 +1,7 @@
 import type { Command } from "@commander-js/extra-typings";
 import type { Context } from "../../context.ts";
 import type { OpenContext } from "../../program.ts";
-import { examples, yesOption } from "../options.ts";
+import { examples, yesOption } from "../shared/options.ts";
 import { dataDirOf, dataDirOption, orderly, type DataDirOptions } from "./shared.ts";
 
 interface ResetOptions extends DataDirOptions {

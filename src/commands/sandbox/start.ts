@@ -6,8 +6,8 @@ import { CliError } from "../../errors.ts";
 import type { OpenContext } from "../../program.ts";
 import type { Sandbox } from "../../sandbox/sandbox.ts";
 import { command, hint } from "../../typed-command.ts";
-import { examples, wholeNumber } from "../options.ts";
-import { startDetached } from "./detach.ts";
+import { examples, wholeNumber } from "../shared/options.ts";
+import { startDetached } from "./start/detach.ts";
 import {
   DATABASE_URL,
   dataDirOf,

@@ -3,7 +3,7 @@ import type { Context } from "../../context.ts";
 import type { OpenContext } from "../../program.ts";
 import type { View } from "../../terminal/records.ts";
 import { hint } from "../../typed-command.ts";
-import { examples } from "../options.ts";
+import { examples } from "../shared/options.ts";
 import { dataDirOf, dataDirOption, orderly, SANDBOX_PROFILE, sandboxCommand, type DataDirOptions } from "./shared.ts";
 
 interface SandboxState {

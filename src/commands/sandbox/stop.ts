@@ -1,7 +1,7 @@
 import type { Command } from "@commander-js/extra-typings";
 import type { Context } from "../../context.ts";
 import type { OpenContext } from "../../program.ts";
-import { examples } from "../options.ts";
+import { examples } from "../shared/options.ts";
 import { dataDirOption, orderly, runningSandbox, type DataDirOptions } from "./shared.ts";
 
 export function configure(command: Command, open: OpenContext): void {

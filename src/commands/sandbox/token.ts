@@ -1,7 +1,7 @@
 import { Option, type Command } from "@commander-js/extra-typings";
 import type { Context } from "../../context.ts";
 import type { OpenContext } from "../../program.ts";
-import { examples, once } from "../options.ts";
+import { examples, once } from "../shared/options.ts";
 import { dataDirOption, orderly, runningSandbox, type DataDirOptions } from "./shared.ts";
 
 interface TokenOptions extends DataDirOptions {

@@ -1,9 +1,9 @@
 import type { Command } from "@commander-js/extra-typings";
 import type { Context } from "../../context.ts";
 import type { OpenContext } from "../../program.ts";
-import { searchUsers, USER_FIELDS, type User } from "../../runs/users.ts";
+import { searchUsers, USER_FIELDS, type User } from "../../customers/users.ts";
 import type { View } from "../../terminal/records.ts";
-import { examples, limitOption } from "../options.ts";
+import { examples, limitOption } from "../shared/options.ts";
 
 export function configure(command: Command, open: OpenContext): void {
   command

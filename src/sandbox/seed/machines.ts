@@ -1,5 +1,5 @@
 /** The machine behind each instance. The database does not know it, as on the real platform: it is the worker's. */
-import type { Breakage } from "../instance-directory.ts";
+import type { Breakage } from "../instance/directory.ts";
 import { HOMES, instanceId } from "./people.ts";
 
 export interface Machine {

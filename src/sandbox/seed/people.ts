@@ -1,5 +1,5 @@
 /** Who lives in a sandbox: deterministic, so that scripts and trainings can name users and instances. */
-import type { Breakage } from "../instance-directory.ts";
+import type { Breakage } from "../instance/directory.ts";
 
 /** The organization that the seeded organization instances belong to. */
 const ORGANIZATION = "e0000000-0000-4000-8000-00000000000e";

@@ -3,7 +3,7 @@ import { and, eq } from "drizzle-orm";
 import type { Database } from "../database/database.ts";
 import { cliRuns } from "../database/schema.ts";
 import type { FaultTarget } from "../faults.ts";
-import { findPersonalInstance } from "../instances.ts";
+import { findPersonalInstance } from "../platform/instances.ts";
 
 export const RPC_PREFIX = "/api/trpc/";
 

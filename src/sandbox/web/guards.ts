@@ -1,6 +1,6 @@
 /** What a request must pass before anything is done with it. */
 import type { Context, MiddlewareHandler } from "hono";
-import { type Authenticator, credentialsOf } from "../auth.ts";
+import { type Authenticator, credentialsOf } from "../platform/auth.ts";
 
 const LOCAL_NAMES: readonly string[] = ["127.0.0.1", "localhost", "[::1]"];
 

@@ -1,11 +1,11 @@
 /** The platform's REST routes: profile, user search, device login. */
 import { Hono } from "hono";
 import * as z from "zod";
-import { type Authenticator, credentialsOf, Refusal } from "../auth.ts";
+import { type Authenticator, credentialsOf, Refusal } from "../platform/auth.ts";
 import type { Database } from "../database/database.ts";
 import type { User } from "../database/schema.ts";
-import { type DeviceAuth, DeviceAuthFailure } from "../device-auth.ts";
-import { searchUsers } from "../users.ts";
+import { type DeviceAuth, DeviceAuthFailure } from "../platform/device-auth.ts";
+import { searchUsers } from "../platform/users.ts";
 
 const POLL_STATUS = { pending: 202, approved: 200, denied: 403, expired: 410 } as const;
 

@@ -1,0 +1,93 @@
+import type * as z from "zod";
+import type { Api } from "../api/api.ts";
+import { admin } from "../contract/procedures.ts";
+import { listRuns } from "../runs/list.ts";
+import { CONCURRENCY, pooled } from "../async/pool.ts";
+
+/** One of the platform's audit records. There is one for each start by an admin and each cancel that cancelled. */
+export interface AuditRecord {
+  readonly id: string;
+  readonly action: string;
+  readonly actorId: string | null;
+  readonly actorEmail: string | null;
+  readonly targetUserId: string;
+  readonly runId: string | null;
+  readonly instanceId: string | null;
+  readonly message: string;
+  readonly createdAt: Date;
+  readonly metadata: Readonly<Record<string, unknown>> | null;
+}
+
+export const AUDIT_FIELDS = [
+  "id",
+  "action",
+  "actorId",
+  "actorEmail",
+  "targetUserId",
+  "runId",
+  "instanceId",
+  "message",
+  "createdAt",
+  "metadata",
+] as const satisfies readonly (keyof AuditRecord)[];
+
+/** The most records the platform gives of one user; there is no way to the older ones. */
+export const MOST_AUDIT_RECORDS = 50;
+
+/** The newest audit records about a user, newest first. */
+export async function listAudit(api: Api, userId: string, limit: number): Promise<AuditRecord[]> {
+  const rows = await api.query(admin.adminAuditLogs, { userId, limit: Math.min(limit, MOST_AUDIT_RECORDS) });
+  return rows.map((row) => recordOf(row));
+}
+
+/** Audit records, with the users of whom the platform may have more than it gives. */
+export interface AuditRecords {
+  readonly records: readonly AuditRecord[];
+  readonly cut: readonly string[];
+}
+
+/** What there is about a user since then, newest first. */
+export async function auditOf(api: Api, userId: string, since?: () => Date): Promise<AuditRecords> {
+  const all = await listAudit(api, userId, MOST_AUDIT_RECORDS);
+  const records = all.filter(({ createdAt }) => since === undefined || createdAt >= since());
+  return { records, cut: records.length === MOST_AUDIT_RECORDS ? [userId] : [] };
+}
+
+/**
+ * What there is about all users of whom a run was started since then, newest first. The platform keeps its audit log by user,
+ * so that is as near as one can come to all of it.
+ */
+export async function auditSince(api: Api, since: () => Date): Promise<AuditRecords> {
+  const userIds = new Set<string>();
+  for await (const { userId } of listRuns(api, { since }, Number.MAX_SAFE_INTEGER)) userIds.add(userId);
+  const parts: AuditRecords[] = [];
+  for await (const part of pooled(userIds, CONCURRENCY, (userId) => auditOf(api, userId, since))) parts.push(part);
+  const records = parts.flatMap((part) => part.records);
+  return {
+    records: records.toSorted((a, b) => (timeAndId(a) < timeAndId(b) ? 1 : -1)),
+    cut: parts.flatMap(({ cut }) => cut),
+  };
+}
+
+function timeAndId({ createdAt, id }: AuditRecord): string {
+  return `${createdAt.toISOString()} ${id}`;
+}
+
+function recordOf(row: z.output<typeof admin.adminAuditLogs.output>[number]): AuditRecord {
+  const id = (name: string) => {
+    const value = row.metadata?.[name];
+    return typeof value === "string" ? value : null;
+  };
+  return {
+    id: row.id,
+    action: row.action,
+    actorId: row.actor_id,
+    actorEmail: row.actor_email,
+    targetUserId: row.target_user_id,
+    runId: id("runId"),
+    instanceId: id("instanceId"),
+    message: row.message,
+    createdAt: row.created_at,
+    metadata: row.metadata,
+  };
+}

@@ -1,0 +1,507 @@
+import { ApiError } from "../../api/api-error.ts";
+import type { Api } from "../../api/api.ts";
+import { limit } from "../../async/limit.ts";
+import { unlessAborted } from "../../async/on-abort.ts";
+import { callAfter } from "../../async/wait.ts";
+import { admin } from "../../contract/procedures.ts";
+import { messageOf } from "../../errors.ts";
+import type { Ledger } from "../../journal/ledger.ts";
+import { Bell } from "../../async/bell.ts";
+import { graceAfter } from "../../async/grace.ts";
+import { LOOK_AFTER_MS } from "../../runs/start/reconcile.ts";
+import { startedRun, type Run } from "../../runs/run.ts";
+import { MAX_SENDS, type StartOptions } from "../../runs/start/start.ts";
+import { startOnRecord, type RecordedOutcome } from "../../runs/start/on-record.ts";
+import type { Watched } from "../../runs/watch/watched.ts";
+import { Adopter } from "./adoption.ts";
+import { Following } from "./following.ts";
+import { Gate } from "./gate.ts";
+import { isSendable, type Item, type Sendable } from "../item.ts";
+import type { JobMark } from "../job/records.ts";
+import { Queue } from "../../async/queue.ts";
+import type { JobSettings } from "../job/settings.ts";
+import { Throttle } from "./throttle.ts";
+import { judge, judgeFailure, judgeLeftBehind, type Judged, type Verdict } from "./verdict.ts";
+
+export type JobEvent =
+  /** Something has become of a target. */
+  | { readonly type: "item"; readonly item: Item }
+  /** A start request of this job has left: from here on nobody may be told that nothing was sent. Said once. */
+  | { readonly type: "sent" }
+  /** A run that the journal did not tell of is this target's: nothing was sent to it now. */
+  | { readonly type: "adopted"; readonly item: Item }
+  /** Its run wrote something; the last line that says something, as it came: not safe for a terminal. */
+  | { readonly type: "output-line"; readonly item: Item; readonly line: string }
+  /** Nothing more will come of a run that was followed: see its state. */
+  | { readonly type: "run-end"; readonly item: Item; readonly watched: Watched }
+  /** How many starts may be under way at a time has changed, or none may be begun for a while. */
+  | { readonly type: "pace"; readonly limit: number; readonly pausedMs: number }
+  /** The canary's runs have all completed; the rest follows. */
+  | { readonly type: "canary-passed" }
+  /** Nothing more is started. What is under way comes to its end. */
+  | { readonly type: "stopping"; readonly why: string }
+  /** What became of a start could not be written down; it is to be reconciled. */
+  | { readonly type: "unrecorded"; readonly why: string };
+
+export interface ExecuteOptions {
+  readonly settings: JobSettings;
+  /** Tells the job's runs in the platform's rows. */
+  readonly mark: JobMark;
+  /** Who asks: tells our rows from those of others. */
+  readonly admin: { readonly userId: string | undefined; readonly email: string | null };
+  /** The prompt of a target. */
+  readonly prompt: (target: Sendable) => string;
+  /** Aborted: nothing more is started; starts under way are brought to a known end, runs are left to themselves. */
+  readonly stop: AbortSignal;
+  /** End like that after so many milliseconds. */
+  readonly timeoutMs: number | null;
+  /** A person has decided to send starts where an earlier one may have happened. */
+  readonly resendUnknown: boolean;
+  /** When to look for the row of a start whose answer was lost, in milliseconds after that. */
+  readonly lookAfterMs?: readonly number[] | undefined;
+  /** Asked once the canary's runs have completed: whether the rest is to follow. */
+  readonly letFollow?: (() => Promise<boolean>) | undefined;
+  /** Gets a run that has ended and whose end cannot be stored, before a new one costs the platform its output. */
+  readonly onUnstorable?: StartOptions["onUnstorable"];
+  readonly timing?: JobTiming | undefined;
+}
+
+/** How long a job waits for what, in milliseconds. */
+export interface JobTiming {
+  /** For a start that is under way once everything is to stop, before its row is looked for instead. */
+  readonly drainMs: number;
+  /** For one attempt at a target, from its claim to what its row says; a start request alone may take two minutes. */
+  readonly attemptMs: number;
+  /** For an attempt that was told to end: it looks for the row for five seconds more. Then it is left behind. */
+  readonly endMs: number;
+  /** For a platform that fails or cannot be reached. */
+  readonly patienceMs: number;
+  /** Before it tries a platform that fails again, at first. */
+  readonly pauseMs: number;
+}
+
+export const JOB_TIMING: JobTiming = {
+  drainMs: 5_000,
+  attemptMs: 200_000,
+  endMs: 7_000,
+  patienceMs: 5 * 60_000,
+  pauseMs: 1_000,
+};
+
+const TICK_MS = 1_000;
+/** So often a target is taken up again that another command of this machine is at. */
+const MOST_TRIES = 3;
+/** And one whose machine does not tell how its last run is: with the pauses between them, half a minute where it is the only one. */
+const MOST_TRIES_OF_MACHINE = 6;
+
+/**
+ * Does a job: starts runs on targets that wait, each at most once and on record, at a pace the platform can take, and follows
+ * the runs to their ends if that was asked for. `items` is kept up to date; each change is an event too.
+ *
+ * @param items one for each target, in the order of the plan: what is `waiting` is started, what is `running` is followed.
+ * @throws when everything that was under way has come to its end: ApiError `auth` when the token is refused, or of a platform
+ *   that failed or could not be reached for five minutes; CliError `local-state` when the journal cannot be written.
+ */
+export async function* execute(
+  api: Api,
+  ledger: Ledger,
+  items: Item[],
+  options: ExecuteOptions,
+): AsyncGenerator<JobEvent, void, undefined> {
+  const execution = new Execution(api, ledger, items, options);
+  const working = execution.work();
+  try {
+    yield* execution.events;
+  } finally {
+    execution.close("nobody looks any more");
+    await working;
+  }
+}
+
+class Execution {
+  readonly events = new Queue<JobEvent>();
+  readonly #api: Api;
+  readonly #ledger: Ledger;
+  readonly #items: Item[];
+  readonly #options: ExecuteOptions;
+  readonly #gate: Gate;
+  readonly #throttle: Throttle;
+  readonly #bell: Bell;
+  readonly #adopter: Adopter;
+  readonly #timing: JobTiming;
+  readonly #following = new Following({
+    wrote: (place, line) => this.events.push({ type: "output-line", item: this.#item(place), line }),
+    ended: (place, watched) => this.#ended(place, watched),
+    late: (place) => this.#leave(place, "still running at the time limit"),
+    freed: (place, watched) => this.#freed(place, watched),
+  });
+  /** Places of items to be taken up before the others, and after them. */
+  readonly #first: number[] = [];
+  readonly #last: number[] = [];
+  readonly #tries = new Map<number, number>();
+  /** How often a start was sent to a target and refused for now. */
+  readonly #putOff = new Map<number, number>();
+  #next = 0;
+  #starting = 0;
+  #closing = false;
+  #timeIsUp = false;
+  #asking = false;
+  #sent = false;
+  #failure: unknown;
+  /** What it waits for no longer; what it follows goes on. */
+  #trouble: ApiError | undefined;
+  #pace = "";
+
+  constructor(api: Api, ledger: Ledger, items: Item[], options: ExecuteOptions) {
+    this.#api = api;
+    this.#ledger = ledger;
+    this.#items = items;
+    this.#options = options;
+    this.#gate = new Gate(options.settings, items.filter(({ target }) => isSendable(target)).length);
+    this.#bell = new Bell(options.stop);
+    this.#adopter = new Adopter(ledger, options.mark, options.admin.userId);
+    this.#timing = options.timing ?? JOB_TIMING;
+    this.#throttle = new Throttle({ ...options.settings, pauseMs: this.#timing.pauseMs });
+  }
+
+  /** Works until nothing is left to do; then the events end. Never throws. */
+  async work(): Promise<void> {
+    const { stop, timeoutMs } = this.#options;
+    const over = new AbortController();
+    const { drainMs, endMs } = this.#timing;
+    const drain = graceAfter(stop, drainMs);
+    const onStop = () => this.close("interrupted");
+    const timeLimit = timeoutMs === null ? undefined : callAfter(timeoutMs, () => this.#callTime());
+    const ticking = setInterval(() => this.#tick(), TICK_MS);
+    if (stop.aborted) onStop();
+    else stop.addEventListener("abort", onStop, { once: true });
+    try {
+      const following = this.#follow(AbortSignal.any([stop, over.signal]));
+      await this.#dispatch(drain.signal);
+      this.#following.end();
+      over.abort();
+      // What a poll that never settles holds up is only that it is known to have ended.
+      await unlessAborted(graceAfter(over.signal, endMs).signal, following).catch(() => undefined);
+    } catch (error) {
+      this.#fail(error);
+    } finally {
+      stop.removeEventListener("abort", onStop);
+      timeLimit?.cancel();
+      clearInterval(ticking);
+      drain.release();
+    }
+    const failure = this.#failure ?? this.#trouble;
+    if (failure === undefined) this.events.end();
+    else this.events.fail(failure);
+  }
+
+  /** Starts nothing more. */
+  close(why: string): void {
+    if (this.#closing) return;
+    this.#closing = true;
+    if (this.#hasMore()) this.events.push({ type: "stopping", why });
+    this.#bell.ring();
+  }
+
+  /** Begins starts, one after the other, until nothing is left to start, to wait for or to follow. */
+  async #dispatch(drain: AbortSignal): Promise<void> {
+    const { stop } = this.#options;
+    for (;;) {
+      this.#letCanaryPass();
+      const wait = this.#mayStart() ? this.#throttle.untilNext() : Infinity;
+      const place = wait === 0 ? this.#take() : undefined;
+      if (place !== undefined) {
+        void this.#attempt(place, drain);
+        continue;
+      }
+      const ended = stop.aborted || this.#timeIsUp || this.#failure !== undefined;
+      const nothingToDo = this.#starting === 0 && !this.#asking && (this.#closing || !this.#hasMore());
+      if (nothingToDo && (ended || this.#following.idle)) return;
+      await this.#bell.wait(wait);
+    }
+  }
+
+  #mayStart(): boolean {
+    if (this.#closing || !this.#hasMore()) return false;
+    if (this.#gate.tripped !== undefined) {
+      this.close(this.#gate.tripped);
+      return false;
+    }
+    return this.#gate.mayStart(this.#starting);
+  }
+
+  /** Whether there are targets to which nothing was sent, and which wait for nobody. */
+  #hasMore(): boolean {
+    while (this.#next < this.#items.length && !this.#isWaiting(this.#next)) this.#next += 1;
+    return this.#first.length > 0 || this.#next < this.#items.length || this.#last.length > 0;
+  }
+
+  #isWaiting(place: number): boolean {
+    const item = this.#items[place];
+    return item !== undefined && item.state === "waiting" && isSendable(item.target);
+  }
+
+  #take(): number | undefined {
+    const first = this.#first.shift();
+    if (first !== undefined || !this.#hasMore()) return first;
+    return this.#next < this.#items.length ? this.#next++ : this.#last.shift();
+  }
+
+  #letCanaryPass(): void {
+    if (!this.#gate.canaryIsDone || this.#asking) return;
+    const { letFollow } = this.#options;
+    this.#asking = true;
+    const decide = async () => {
+      if (letFollow && this.#hasMore() && !(await letFollow()))
+        this.#gate.trip("the canary completed, and no more was to follow");
+      else this.events.push({ type: "canary-passed" });
+      this.#gate.pass();
+    };
+    void decide()
+      .catch((error: unknown) => this.#fail(error))
+      .finally(() => {
+        this.#asking = false;
+        this.#bell.ring();
+      });
+  }
+
+  async #attempt(place: number, drain: AbortSignal): Promise<void> {
+    const { target } = this.#item(place);
+    if (!isSendable(target)) return;
+    this.#starting += 1;
+    this.#throttle.begin();
+    this.#set(place, { state: "starting", problem: null });
+    const began = performance.now();
+    const judged = await this.#judged(target, drain);
+    this.#starting -= 1;
+    this.#apply(place, judged, performance.now() - began);
+    this.#throttle.end();
+    this.#sayPace();
+    this.#bell.ring();
+  }
+
+  /** Tries a start, for no longer than an attempt may take. Never throws. */
+  async #judged(target: Sendable, drain: AbortSignal): Promise<Judged> {
+    const { attemptMs, endMs } = this.#timing;
+    const attempt = limit(drain, attemptMs);
+    const grace = graceAfter(attempt.signal, endMs);
+    try {
+      return judge(await unlessAborted(grace.signal, this.#start(target, attempt.signal)));
+    } catch (error) {
+      // It can send nothing any more, but what it has sent is open.
+      if (grace.signal.aborted) return judgeLeftBehind(await this.#isOpen(target));
+      const late = attempt.expired && (!(error instanceof ApiError) || error.kind === "interrupted");
+      return judgeFailure(late ? tooLate(attemptMs) : error, this.#options.stop.aborted);
+    } finally {
+      grace.release();
+      attempt.release();
+    }
+  }
+
+  #start(target: Sendable, stop: AbortSignal): Promise<RecordedOutcome> {
+    const { admin: me, prompt: promptOf, resendUnknown, lookAfterMs = LOOK_AFTER_MS, onUnstorable } = this.#options;
+    const { userId, userEmail, instanceId } = target;
+    const prompt = promptOf(target);
+    const request = { userId, userEmail, instance: { id: instanceId }, prompt, admin: me };
+    return startOnRecord(this.#api, request, this.#ledger, {
+      stop,
+      resendUnknown,
+      lookAfterMs,
+      insist: false,
+      adopt: (rows) => this.#adopter.find(rows, target, prompt),
+      onUnstorable,
+      onUnrecorded: (why) => this.events.push({ type: "unrecorded", why }),
+    });
+  }
+
+  /** Whether a start on its instance is on record without an end. */
+  async #isOpen({ instanceId }: Sendable): Promise<boolean> {
+    const journal = await this.#ledger.journal().catch(() => undefined);
+    return journal?.open.some((intent) => intent.instanceId === instanceId) === true;
+  }
+
+  #apply(place: number, { verdict, pressure, sent, retryAfterMs }: Judged, tookMs: number): void {
+    if (sent && !this.#sent) {
+      this.#sent = true;
+      this.events.push({ type: "sent" });
+    }
+    if (pressure === "answered") this.#throttle.answered(tookMs);
+    else if (pressure === "pushed-back") this.#throttle.pushedBack(retryAfterMs);
+    else if (pressure === "failed") this.#throttle.failed(retryAfterMs);
+    else if (pressure === "unreached") this.#throttle.unreached();
+    switch (verdict.is) {
+      case "started":
+        this.#started(place, verdict.run, { attached: verdict.attached, follow: this.#options.settings.wait });
+        if (verdict.adopted) this.events.push({ type: "adopted", item: this.#item(place) });
+        return;
+      case "in-the-way":
+        return this.#inTheWay(place, verdict);
+      case "decided":
+        return this.#set(place, { state: verdict.state, problem: verdict.problem });
+      case "again":
+        return this.#again(place, verdict, { pressure, sent });
+      case "held":
+        return this.#held(place, verdict.problem);
+      case "over":
+        // The target is as it was.
+        this.#set(place, { state: "waiting", problem: verdict.error === undefined ? null : messageOf(verdict.error) });
+        if (verdict.error !== undefined) this.#fail(verdict.error);
+    }
+  }
+
+  #again(
+    place: number,
+    { error, ours }: Extract<Verdict, { is: "again" }>,
+    { pressure, sent }: Pick<Judged, "pressure" | "sent">,
+  ): void {
+    const enough =
+      (ours && this.#tried(place) >= MOST_TRIES_OF_MACHINE) || (sent && this.#tried(place, this.#putOff) >= MAX_SENDS);
+    if (enough) return this.#set(place, { state: "refused", problem: error.message });
+    this.#set(place, { state: "waiting", problem: error.message });
+    // It may be the platform that fails, or this target alone: then the others go first.
+    if (pressure === "failed") this.#last.push(place);
+    else this.#first.push(place);
+    if (this.#throttle.troubledMs <= this.#timing.patienceMs) return;
+    this.#trouble ??= error;
+    this.close(messageOf(error));
+  }
+
+  /** Another command of this machine is at work there, and is so for minutes at most. */
+  #held(place: number, problem: string): void {
+    if (this.#tried(place) >= MOST_TRIES) {
+      const state = this.#options.settings.onConflict === "fail" ? "conflict" : "skipped";
+      return this.#set(place, { state, problem });
+    }
+    this.#set(place, { state: "waiting", problem });
+    // Behind those that nobody is at, so that there is something to say of its run by then.
+    this.#last.push(place);
+  }
+
+  /** How often a target has been taken up in vain. */
+  #tried(place: number, counts = this.#tries): number {
+    const tries = (counts.get(place) ?? 0) + 1;
+    counts.set(place, tries);
+    return tries;
+  }
+
+  #inTheWay(place: number, { run, sent, problem }: Extract<Verdict, { is: "in-the-way" }>): void {
+    const { onConflict } = this.#options.settings;
+    // Followed also where the job's own runs are only started: it was asked for.
+    if (onConflict === "attach") return this.#started(place, run, { attached: true, follow: true });
+    // Another request would need a person: the one that was sent may have started a run before this one.
+    if (onConflict === "wait" && !sent) {
+      this.#set(place, { state: "waiting", problem: `waits for its end: ${problem}` });
+      return this.#following.waitFor(place, run);
+    }
+    this.#set(place, { state: onConflict === "fail" ? "conflict" : "skipped", problem });
+  }
+
+  #started(place: number, run: Run, { attached, follow }: { attached: boolean; follow: boolean }): void {
+    this.#set(place, { state: "running", runId: run.id, attached, startedAt: run.startedAt });
+    if (follow || !this.#gate.passed) this.#following.follow(place, run);
+  }
+
+  async #follow(stop: AbortSignal): Promise<void> {
+    const known = this.#items.flatMap((item, place): (readonly [number, Run])[] => {
+      const run = item.state === "running" && this.#options.settings.wait ? runOf(item) : undefined;
+      if (run) this.#gate.note(item);
+      return run ? [[place, run]] : [];
+    });
+    await this.#following.watch(this.#api, known, stop).catch((error: unknown) => this.#fail(error));
+  }
+
+  #ended(place: number, watched: Watched): void {
+    const { run, state, lastLine, problem } = watched;
+    if (state !== "ended") this.#leave(place, `not followed any more: ${problem}`);
+    else {
+      const became = run.outcomeUnknown ? "lost" : run.status;
+      const { startedAt, completedAt, exitCode } = run;
+      const why = became === "lost" ? "nobody can tell any more how it ended" : null;
+      this.#set(place, {
+        state: became,
+        startedAt,
+        completedAt,
+        exitCode,
+        problem: became === "failed" ? lastLine : why,
+      });
+    }
+    this.events.push({ type: "run-end", item: this.#item(place), watched });
+    this.#bell.ring();
+  }
+
+  #freed(place: number, { run, state, problem }: Watched): void {
+    if (state === "ended") this.#first.push(place);
+    else this.#set(place, { state: "skipped", problem: `the run in progress, ${run.id}, gives no answer: ${problem}` });
+    this.#bell.ring();
+  }
+
+  /** Its run goes on, and is not followed any more. */
+  #leave(place: number, why: string): void {
+    this.#set(place, { problem: why });
+    this.#gate.leave(this.#item(place));
+  }
+
+  #tick(): void {
+    const { runTimeoutMs } = this.#options.settings;
+    if (runTimeoutMs !== null) this.#following.leaveAfter(runTimeoutMs);
+    this.#bell.ring();
+  }
+
+  #callTime(): void {
+    this.#timeIsUp = true;
+    this.close("the job's time limit is reached");
+    this.#bell.ring();
+  }
+
+  #fail(error: unknown): void {
+    this.#failure ??= error;
+    this.close(messageOf(error));
+  }
+
+  #sayPace(): void {
+    const { limit, pausedMs } = this.#throttle;
+    const now = `${limit} ${pausedMs > 0}`;
+    if (now === this.#pace || (this.#pace === "" && limit === this.#options.settings.concurrency && pausedMs === 0))
+      return;
+    this.#pace = now;
+    this.events.push({ type: "pace", limit, pausedMs });
+  }
+
+  #item(place: number): Item {
+    const item = this.#items[place];
+    if (!item) throw new Error(`there is no item ${place}`);
+    return item;
+  }
+
+  #set(place: number, changes: Partial<Item>): void {
+    const item = { ...this.#item(place), ...changes };
+    this.#items[place] = item;
+    this.#gate.note(item);
+    this.events.push({ type: "item", item });
+  }
+}
+
+/** The run of an item that is known to have one. */
+function runOf({ target, runId, startedAt }: Item): Run | undefined {
+  if (runId === null || target.userId === null) return undefined;
+  return startedRun({
+    id: runId,
+    userId: target.userId,
+    userEmail: target.userEmail,
+    instanceId: target.instanceId,
+    initiatedBy: "admin",
+    initiatedByAdminId: null,
+    initiatedByAdminEmail: null,
+    prompt: "",
+    startedAt: startedAt ?? new Date(),
+  });
+}
+
+/** An attempt has taken too long, and nothing was sent. */
+function tooLate(afterMs: number): ApiError {
+  return new ApiError("unreachable", `the start was not ready to be sent within ${afterMs / 1_000} s`, {
+    procedure: admin.startKiloCliRun.path,
+    sent: false,
+    transient: true,
+  });
+}

@@ -1,0 +1,166 @@
+/** The forms in which an input names its users, and the records in it. */
+import type { CsvError } from "csv-parse/sync";
+import { messageOf } from "../../errors.ts";
+import type { Value } from "./columns.ts";
+import { quoted } from "./problems.ts";
+
+export const USERS_FORMATS = ["lines", "csv", "json", "jsonl"] as const;
+export type UsersFormat = (typeof USERS_FORMATS)[number];
+
+export interface UsersRecord {
+  /** From 1; `null` in a form that does not go by lines. */
+  readonly line: number | null;
+  /** Where it is, in words. */
+  readonly place: string;
+  readonly values: Readonly<Record<string, Value>>;
+}
+
+interface Reader {
+  readonly take: (record: UsersRecord) => void;
+  /** Gets the columns' names before the first record, in a form that has a header; throws if they will not do. */
+  readonly headOf: (names: readonly string[]) => void;
+  /** Gets what is no record. */
+  readonly reject: (place: string, what: string) => void;
+}
+
+/** Reads the records of a text, one after the other. */
+export async function recordsOf(text: string, format: UsersFormat, reader: Reader): Promise<void> {
+  switch (format) {
+    case "lines":
+      return eachLine(text, (line, content) => {
+        if (!content.startsWith("#")) reader.take({ line, place: `line ${line}`, values: { user: content } });
+      });
+    case "jsonl":
+      return eachLine(text, (line, content) => takeObject(reader, line, `line ${line}`, parsed(content)));
+    case "json":
+      return readJson(text, reader);
+    case "csv":
+      return readCsv(text, reader);
+  }
+}
+
+export function withoutByteOrderMark(text: string): string {
+  return text.startsWith("\ufeff") ? text.slice(1) : text;
+}
+
+/** Lines with something on them, without the white space around it. */
+function eachLine(text: string, take: (line: number, content: string) => void): void {
+  let line = 0;
+  for (const raw of text.split(/\r\n|\r|\n/)) {
+    line += 1;
+    const content = raw.trim();
+    if (content !== "") take(line, content);
+  }
+}
+
+function readJson(text: string, reader: Reader): void {
+  const all = parsed(text);
+  if (!("value" in all)) return reader.reject("the whole text", all.problem);
+  if (!Array.isArray(all.value)) return reader.reject("the whole text", "it is not a JSON array");
+  all.value.forEach((value: unknown, index) => takeObject(reader, null, `item ${index + 1}`, { value }));
+}
+
+type Parsed = { readonly value: unknown } | { readonly problem: string };
+
+function parsed(json: string): Parsed {
+  try {
+    return { value: JSON.parse(json) };
+  } catch (error) {
+    // The message repeats what it read, line ends and all.
+    return { problem: `not JSON: ${messageOf(error).replaceAll(/\s+/g, " ").slice(0, 120)}` };
+  }
+}
+
+function takeObject(reader: Reader, line: number | null, place: string, json: Parsed): void {
+  if (!("value" in json)) return reader.reject(place, json.problem);
+  const { value } = json;
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    return reader.reject(place, `${quoted(JSON.stringify(value))} is not a JSON object`);
+  }
+  const values = Object.entries(value).map(([name, part]: [string, unknown]) => [name, valueOf(part)]);
+  reader.take({ line, place, values: Object.fromEntries(values) });
+}
+
+function valueOf(part: unknown): Value {
+  if (typeof part === "string" || part === null) return part;
+  return typeof part === "object" ? undefined : String(part);
+}
+
+/** CSV as RFC 4180 has it, with a header line. */
+async function readCsv(text: string, reader: Reader): Promise<void> {
+  const { parse } = await import("csv-parse/sync");
+  const bytes = Buffer.from(text);
+  const lines = new LineCount(bytes);
+  let head: string[] | undefined;
+  const takeRow = (cells: string[], { bytes: end }: { readonly bytes: number }) => {
+    const line = lines.ofRecordUpTo(end);
+    if (cells.every((cell) => cell.trim() === "")) return null;
+    const place = `line ${line}`;
+    if (head === undefined) {
+      head = cells.map((cell) => cell.trim());
+      const names = head;
+      const twice = names.find((name, at) => name !== "" && names.indexOf(name) !== at);
+      if (twice !== undefined) throw new Unusable(place, `there are two columns "${twice}"`);
+      reader.headOf(names);
+    } else if (cells.length !== head.length) {
+      reader.reject(place, `it has ${cells.length} cells, and the header line has ${head.length}`);
+    } else {
+      const values = head.map((name, at) => [name, unguarded(cells[at] ?? "")]);
+      reader.take({ line, place, values: Object.fromEntries(values) });
+    }
+    return null;
+  };
+  try {
+    parse(bytes, { relax_column_count: true, skip_empty_lines: true, on_record: takeRow });
+  } catch (error) {
+    if (error instanceof Unusable) return reader.reject(error.place, error.message);
+    if (!isCsvError(error)) throw error;
+    const line = lines.ofRecordUpTo(bytes.length);
+    const what = error.code === "CSV_QUOTE_NOT_CLOSED" ? "is not closed" : "is amiss";
+    reader.reject(`line ${line}`, `a quotation mark ${what}, so that nothing from there on can be read`);
+  }
+}
+
+class Unusable extends Error {
+  readonly place: string;
+
+  constructor(place: string, message: string) {
+    super(message);
+    this.place = place;
+  }
+}
+
+function isCsvError(error: unknown): error is CsvError {
+  return error instanceof Error && "code" in error && String(error.code).startsWith("CSV_");
+}
+
+/** Counts lines along with the parser, whose own count takes a CRLF in a cell for two. */
+class LineCount {
+  readonly #bytes: Buffer;
+  #at = 0;
+  #line = 1;
+
+  constructor(bytes: Buffer) {
+    this.#bytes = bytes;
+  }
+
+  /** The line on which the next record begins. @param end where it ends. */
+  ofRecordUpTo(end: number): number {
+    let start: number | undefined;
+    for (; this.#at < end; this.#at++) {
+      const byte = this.#bytes[this.#at];
+      const isBreak = byte === LF || (byte === CR && this.#bytes[this.#at + 1] !== LF);
+      if (!isBreak && byte !== CR) start ??= this.#line;
+      if (isBreak) this.#line += 1;
+    }
+    return start ?? this.#line;
+  }
+}
+
+const LF = 0x0a;
+const CR = 0x0d;
+
+/** A cell without the `'` that our own CSV puts before what a spreadsheet would run as a formula. */
+function unguarded(cell: string): string {
+  return /^'[=+\-@\t\r]/.test(cell) ? cell.slice(1) : cell;
+}

@@ -1,0 +1,116 @@
+import { extname } from "node:path";
+import { CliError } from "../../errors.ts";
+import { isUuid } from "../../customers/find.ts";
+import { Columns } from "./columns.ts";
+import type { Entry } from "../item.ts";
+import { Problems, quoted } from "./problems.ts";
+import { recordsOf, withoutByteOrderMark, type UsersFormat, type UsersRecord } from "./formats.ts";
+
+export interface InputOptions {
+  /** Absent: told by the name's ending, else by the text. */
+  readonly format?: UsersFormat | undefined;
+  readonly userColumn?: string | undefined;
+  readonly instanceColumn?: string | undefined;
+  /** The fields that are needed later; absent: all there are. */
+  readonly fields?: readonly string[] | undefined;
+}
+
+export interface Input {
+  readonly entries: Entry[];
+  /** What the input has for a prompt's `{{field}}`, needed or not. */
+  readonly columns: readonly string[];
+}
+
+/** No e-mail address and no ID is longer. */
+const LONGEST_NAME = 320;
+
+/**
+ * Reads the users that a text names: one a line, or CSV, JSON or JSON lines as this tool's own lists write them.
+ *
+ * @param name what to call the text in errors: its path, or "standard input".
+ * @throws CliError `usage` that names the offending lines.
+ */
+export async function readUsers(text: string, name: string, options: InputOptions = {}): Promise<Input> {
+  const clean = withoutByteOrderMark(text);
+  const format = options.format ?? formatOf(clean, name, options);
+  if (format === "lines" && (options.userColumn !== undefined || options.instanceColumn !== undefined)) {
+    throw new CliError("usage", `${name} has one user a line and no columns`, {
+      hint: "if it has columns, say how they are written: --users-format csv, json or jsonl",
+    });
+  }
+  const columns = new Columns(options);
+  const known = new Set<string>();
+  const problems = new Problems();
+  const entries: Entry[] = [];
+  const take = (record: UsersRecord) => {
+    for (const column of Object.keys(record.values)) known.add(column);
+    const entry = entryOf(record, columns, options.fields);
+    if (typeof entry === "string") problems.add(record.place, entry);
+    else entries.push(entry);
+  };
+  const headOf = (names: readonly string[]) => {
+    const problem = columns.problemWith(names);
+    if (problem === undefined) return;
+    throw new CliError("usage", `${name}: ${problem}; nothing was sent`, {
+      hint: "name the columns: --user-column NAME, --instance-column NAME",
+    });
+  };
+  await recordsOf(clean, format, { take, headOf, reject: (place, what) => problems.add(place, what) });
+  problems.throwIfAny((count) => `${count === 1 ? "1 line" : `${count} lines`} of ${name} cannot be used`);
+  if (entries.length === 0) throw new CliError("usage", `${name} names no user; nothing was sent`);
+  return { entries, columns: [...known] };
+}
+
+/** What a record says, or what is wrong with it. */
+function entryOf(
+  { line, values }: UsersRecord,
+  columns: Columns,
+  needed: readonly string[] | undefined,
+): Entry | string {
+  const found = columns.of(values);
+  if (typeof found === "string") return found;
+  const { user, instance } = found;
+  if (instance !== null && !isUuid(instance)) return `${quoted(instance)} is not an instance ID (a UUID)`;
+  const named = user ?? instance;
+  if (named === null) return "it names no user and no instance";
+  const problem = problemWithName(named);
+  if (problem !== undefined) return `${quoted(named)} ${problem}`;
+  return { named, instance: instance?.toLowerCase() ?? null, line, fields: fieldsOf(values, named, needed) };
+}
+
+/** What keeps a text from being the name of one user. */
+export function problemWithName(named: string): string | undefined {
+  if (/[\s\p{Cc}]/u.test(named)) return "is not one user: there is white space or a control character in it";
+  if (named.length > LONGEST_NAME) return `is too long for a user: ${named.length} characters`;
+  return undefined;
+}
+
+const NO_FIELDS = {};
+
+/** The `user` of a template is there without being kept twice. */
+function fieldsOf(values: UsersRecord["values"], named: string, needed?: readonly string[]): Entry["fields"] {
+  const names = needed ?? Object.keys(values);
+  const fields = names.flatMap((name): [string, string][] => {
+    const value = Object.hasOwn(values, name) ? values[name] : undefined;
+    return value === undefined || (name === "user" && value === named) ? [] : [[name, value ?? ""]];
+  });
+  return fields.length === 0 ? NO_FIELDS : Object.fromEntries(fields);
+}
+
+/** How a text is written, where nobody says: one user a line, unless it is certainly something else. */
+function formatOf(text: string, name: string, options: InputOptions): UsersFormat {
+  const first = /\S.*/.exec(text)?.[0].trimEnd() ?? "";
+  switch (extname(name).toLowerCase()) {
+    case ".csv":
+      return "csv";
+    case ".jsonl":
+    case ".ndjson":
+      return "jsonl";
+    case ".json":
+      return first.startsWith("[") ? "json" : "jsonl";
+  }
+  if (first.startsWith("{")) return "jsonl";
+  if (first.startsWith("[")) return "json";
+  const head = first.split(",").map((cell) => cell.trim().replace(/^"(.*)"$/, "$1"));
+  return new Columns(options).problemWith(head) === undefined ? "csv" : "lines";
+}

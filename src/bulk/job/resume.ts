@@ -1,0 +1,73 @@
+import type { Api } from "../../api/api.ts";
+import { ownSignal } from "../../async/own-signal.ts";
+import type { Ledger } from "../../journal/ledger.ts";
+import type { IntentRecord } from "../../journal/record.ts";
+import { findStart, type StartIntent } from "../../runs/start/row-search.ts";
+import { pooled, whileGoing } from "../../async/pool.ts";
+import { LOOK_AFTER_MS, type SearchOptions } from "../../runs/start/reconcile.ts";
+import type { Item } from "../item.ts";
+
+/** Most of a search is waiting, and the looks of one moment share a request. */
+const SEARCHES = 50;
+
+/**
+ * Finds out what became of starts that were under way when a job was interrupted, as far as the platform's rows tell, and
+ * writes it down. What is not found stays open: nobody knows, and nothing is sent there again.
+ *
+ * @param items the job's; those whose run is found are brought up to date.
+ * @throws ApiError when the platform cannot be asked; CliError `local-state`
+ */
+export async function* reconcileItems(
+  api: Api,
+  ledger: Ledger,
+  items: Item[],
+  { stop, lookAfterMs = LOOK_AFTER_MS }: Pick<SearchOptions, "stop"> & Partial<SearchOptions>,
+): AsyncGenerator<Item, void, undefined> {
+  const journal = await ledger.journal();
+  const open = journal.open.filter(isStartIntent);
+  if (open.length === 0) return;
+  const recorded = await ledger.knownRuns();
+  const places = new Map(items.map(({ target: { instanceId } }, place) => [instanceId, place]));
+  const find = async (intent: StartIntent) => {
+    // Its own for each search: however many there are, nothing piles up on the one that they share.
+    const own = ownSignal(stop);
+    try {
+      return { intent, finding: await findStart(api, intent, recorded, { stop: own.signal, lookAfterMs }) };
+    } finally {
+      own.release();
+    }
+  };
+  for await (const { intent, finding } of pooled(
+    whileGoing(open, () => !stop.aborted),
+    SEARCHES,
+    find,
+  )) {
+    const place = places.get(intent.instanceId) ?? -1;
+    const item = items[place];
+    if (!item) continue;
+    if (finding.state === "found") {
+      const { id: runId, startedAt } = finding.run;
+      await journal.append({ kind: "reconcile", op: intent.op, runId, result: "found", settled: true, code: null });
+      items[place] =
+        item.runId === null || item.runId === runId
+          ? { ...item, state: "running", runId, startedAt, problem: null }
+          : { ...item, problem: `another start of this job has a run as well: ${runId}` };
+    } else if (item.runId === null) {
+      const several =
+        finding.state === "alarm" ? `several runs fit it: ${finding.runs.map(({ id }) => id).join(", ")}` : null;
+      items[place] = {
+        ...item,
+        state: "unknown",
+        problem: several ?? "no record of a run was found, which is no proof",
+      };
+    } else {
+      // A person had a start sent again, and that one's run is known.
+      continue;
+    }
+    yield items[place];
+  }
+}
+
+function isStartIntent(intent: IntentRecord): intent is StartIntent {
+  return intent.instanceId !== null;
+}

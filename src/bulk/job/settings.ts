@@ -1,0 +1,64 @@
+import type { JournalRecord } from "../../journal/record.ts";
+
+/** What to do about a target on which a run is already in progress. */
+export const ON_CONFLICT = ["skip", "attach", "wait", "fail"] as const;
+export type OnConflict = (typeof ON_CONFLICT)[number];
+
+/** How many targets may go wrong: so many, or so many in a hundred. */
+export type ErrorLimit = { readonly count: number } | { readonly percent: number };
+
+/** How a job is to be done. */
+export interface JobSettings {
+  /** Starts under way at a time, at most. */
+  readonly concurrency: number;
+  /** Starts a second, at most. */
+  readonly rate: number | null;
+  /** Runs in progress at a time, at most. */
+  readonly maxRunning: number | null;
+  /** So many runs have to complete before the others are started. */
+  readonly canary: number | null;
+  /** Start nothing more once more than this has gone wrong. */
+  readonly maxErrors: ErrorLimit | null;
+  readonly onConflict: OnConflict;
+  /** Follow every run to its end. */
+  readonly wait: boolean;
+  /** Follow a run no longer than this. */
+  readonly runTimeoutMs: number | null;
+}
+
+type Recorded = Extract<JournalRecord, { kind: "job" }>["settings"];
+
+/** The settings as a journal holds them. */
+export function toRecorded({ maxErrors, ...settings }: JobSettings): Recorded {
+  return { ...settings, maxErrors: maxErrors && formatLimit(maxErrors) };
+}
+
+/** The settings that a journal holds; what an older version did not know is as if it had not been asked for. */
+export function fromRecorded(recorded: Recorded): JobSettings {
+  const number = (key: string) => (typeof recorded[key] === "number" ? recorded[key] : null);
+  const limit = recorded["maxErrors"];
+  return {
+    concurrency: number("concurrency") ?? 1,
+    rate: number("rate"),
+    maxRunning: number("maxRunning"),
+    canary: number("canary"),
+    maxErrors: typeof limit === "string" ? (parseLimit(limit) ?? null) : null,
+    onConflict: ON_CONFLICT.find((one) => one === recorded["onConflict"]) ?? "skip",
+    wait: recorded["wait"] === true,
+    runTimeoutMs: number("runTimeoutMs"),
+  };
+}
+
+/** Reads `5` or `2%`; `undefined` when it is neither. */
+export function parseLimit(text: string): ErrorLimit | undefined {
+  const [, number, percent] = /^(\d+(?:\.\d+)?)(%?)$/.exec(text.trim()) ?? [];
+  if (number === undefined) return undefined;
+  const value = Number(number);
+  if (percent === "%") return value <= 100 ? { percent: value } : undefined;
+  return Number.isSafeInteger(value) ? { count: value } : undefined;
+}
+
+/** An error limit as it is typed. */
+export function formatLimit(limit: ErrorLimit): string {
+  return "percent" in limit ? `${limit.percent}%` : String(limit.count);
+}

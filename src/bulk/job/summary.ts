@@ -1,0 +1,93 @@
+import { systemFiles } from "../../files/file-layer.ts";
+import { writerOf } from "../../journal/claim.ts";
+import type { JournalFile } from "../../journal/folder.ts";
+import * as z from "zod";
+import type { Item, ItemState } from "../item.ts";
+import { readJob, type Job } from "./job.ts";
+import { readSummary, versionOf, writeSummary } from "./files.ts";
+
+const date = z.coerce.date();
+const summarySchema = z.object({
+  id: z.string(),
+  state: z.string(),
+  profile: z.string(),
+  total: z.number(),
+  started: z.number(),
+  succeeded: z.number(),
+  failed: z.number(),
+  cancelled: z.number(),
+  unknown: z.number(),
+  skipped: z.number(),
+  createdAt: date,
+  endedAt: date.nullable(),
+});
+
+/** A job in numbers. The names are the JSON output's: a public interface. */
+export type JobSummary = z.output<typeof summarySchema>;
+
+export const SUMMARY_FIELDS = [
+  "id",
+  "state",
+  "profile",
+  "total",
+  "started",
+  "succeeded",
+  "failed",
+  "cancelled",
+  "unknown",
+  "skipped",
+  "createdAt",
+  "endedAt",
+] as const satisfies readonly (keyof JobSummary)[];
+
+/** Which of a job's numbers a target counts for, next to `started`. */
+const COUNTS: Readonly<Record<ItemState, "succeeded" | "failed" | "cancelled" | "unknown" | "skipped" | undefined>> = {
+  waiting: undefined,
+  starting: undefined,
+  running: undefined,
+  completed: "succeeded",
+  failed: "failed",
+  refused: "failed",
+  conflict: "failed",
+  cancelled: "cancelled",
+  lost: "unknown",
+  unknown: "unknown",
+  skipped: "skipped",
+  "machine-down": "skipped",
+  unplanned: "skipped",
+};
+
+/** Adds a job up. */
+export function summarize({ facts, items }: Pick<Job, "facts" | "items">): JobSummary {
+  const { id, state, profile, total, createdAt, endedAt } = facts;
+  return { id, state, profile, total, ...countItems(items), createdAt, endedAt };
+}
+
+/** How many targets there are of each kind. */
+function countItems(items: readonly Item[]) {
+  const counts = { started: 0, succeeded: 0, failed: 0, cancelled: 0, unknown: 0, skipped: 0 };
+  for (const { state, runId, attached } of items) {
+    if (runId !== null && !attached) counts.started += 1;
+    const count = COUNTS[state];
+    if (count) counts[count] += 1;
+  }
+  return counts;
+}
+
+/**
+ * A job in numbers: as they were added up before, if nothing was written since.
+ *
+ * @throws CliError `local-state`
+ */
+export async function summaryOf(file: JournalFile): Promise<JobSummary> {
+  const { id, stateDirectory, path } = file;
+  const working = (await writerOf(path, systemFiles)) !== null;
+  const version = await versionOf(file);
+  if (working || version === undefined) return summarize(await readJob(file));
+  const kept = summarySchema.safeParse(await readSummary(stateDirectory, id, version)).data;
+  if (kept) return kept;
+  const summary = summarize(await readJob(file));
+  // For the next time; a list is none the worse without it.
+  await writeSummary(stateDirectory, id, { version, summary }).catch(() => undefined);
+  return summary;
+}

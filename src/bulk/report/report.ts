@@ -1,0 +1,153 @@
+/** What became of a job, added up. */
+import { withoutTokens } from "../../secrets.ts";
+import { distribution, durationFigures, type Durations, type HistogramBucket } from "./durations.ts";
+import type { Item, ItemState } from "../item.ts";
+import { STATES_IN_ORDER } from "../item-state.ts";
+import { signatureOf } from "./signature.ts";
+import { timelineOf, type TimelineBucket } from "./timeline.ts";
+
+/** A job, whatever its targets. The names are the JSON output's: a public interface. */
+export interface JobFacts {
+  readonly id: string;
+  readonly profile: string;
+  readonly origin: string;
+  readonly ticket: string | null;
+  readonly reason: string | null;
+  readonly adminId: string | null;
+  /** In a word, such as `running`. */
+  readonly state: string;
+  readonly createdAt: Date;
+  readonly endedAt: Date | null;
+  readonly total: number;
+  /** How often a command worked on it: one more than it was resumed. */
+  readonly invocations: number;
+}
+
+/** A target as it is reported. The names are the machine formats': a public interface. Texts may come from elsewhere. */
+export interface ReportedItem {
+  readonly index: number;
+  readonly line: number | null;
+  readonly named: string;
+  readonly state: ItemState;
+  readonly runId: string | null;
+  readonly userId: string | null;
+  readonly userEmail: string | null;
+  readonly instanceId: string | null;
+  readonly startedAt: Date | null;
+  readonly completedAt: Date | null;
+  /** Milliseconds from start to end. */
+  readonly durationMs: number | null;
+  readonly exitCode: number | null;
+  readonly attached: boolean;
+  /** What it has in common with others that did not go well; `null` where nobody has to look. */
+  readonly signature: string | null;
+  readonly problem: string | null;
+}
+
+/** The order of the columns: new ones go to the end. */
+export const ITEM_FIELDS = [
+  "index",
+  "line",
+  "named",
+  "state",
+  "runId",
+  "userId",
+  "userEmail",
+  "instanceId",
+  "startedAt",
+  "completedAt",
+  "durationMs",
+  "exitCode",
+  "attached",
+  "signature",
+  "problem",
+] as const satisfies readonly (keyof ReportedItem)[];
+
+/** Failures that have their signature in common. */
+export interface FailureGroup {
+  readonly signature: string;
+  readonly state: ItemState;
+  readonly count: number;
+  /** The first few of them. */
+  readonly samples: readonly Pick<ReportedItem, "index" | "named" | "runId">[];
+}
+
+export interface Report {
+  readonly job: JobFacts;
+  /** How many there are in each state, those that there are none in too. */
+  readonly totals: Readonly<Record<ItemState, number>>;
+  /** Of the runs that have ended. */
+  readonly durations: Durations;
+  readonly histogram: readonly HistogramBucket[];
+  readonly timeline: readonly TimelineBucket[];
+  /** The largest first. */
+  readonly groups: readonly FailureGroup[];
+  /** Every target, in the plan's order. */
+  readonly items: readonly ReportedItem[];
+}
+
+export const REPORT_FIELDS = [
+  "job",
+  "totals",
+  "durations",
+  "histogram",
+  "timeline",
+  "groups",
+  "items",
+] as const satisfies readonly (keyof Report)[];
+
+const MOST_SAMPLES = 5;
+
+/** Adds a job up. Takes memory in proportion to its items, and looks at each a fixed number of times, sorting aside. */
+export function makeReport(job: JobFacts, items: Iterable<Item>): Report {
+  const totals = Object.fromEntries(STATES_IN_ORDER.map((state) => [state, 0])) as Record<ItemState, number>;
+  const groups = new Map<string, { state: ItemState; count: number; samples: FailureGroup["samples"][number][] }>();
+  const reported: ReportedItem[] = [];
+  for (const each of items) {
+    const item = reportItem(each);
+    reported.push(item);
+    totals[item.state] += 1;
+    if (item.signature === null) continue;
+    const group = groups.get(item.signature) ?? { state: item.state, count: 0, samples: [] };
+    group.count += 1;
+    if (group.samples.length < MOST_SAMPLES) {
+      group.samples.push({ index: item.index, named: item.named, runId: item.runId });
+    }
+    groups.set(item.signature, group);
+  }
+  const durations = Float64Array.from(reported.flatMap(({ durationMs }) => durationMs ?? [])).toSorted();
+  return {
+    job,
+    totals,
+    durations: durationFigures(durations),
+    histogram: distribution(durations),
+    timeline: timelineOf(reported, job.endedAt),
+    groups: [...groups]
+      .map(([signature, group]) => ({ signature, ...group }))
+      .toSorted((a, b) => b.count - a.count || (a.signature < b.signature ? -1 : 1)),
+    items: reported.toSorted((a, b) => a.index - b.index),
+  };
+}
+
+/** A target and what became of it, as it is reported. */
+export function reportItem(item: Item): ReportedItem {
+  const { target, state, runId, attached, startedAt, completedAt, exitCode, problem } = item;
+  return {
+    index: target.index,
+    line: target.line,
+    named: target.named,
+    state,
+    runId,
+    userId: target.userId,
+    userEmail: target.userEmail,
+    instanceId: target.instanceId,
+    startedAt,
+    completedAt,
+    // The platform's clocks need not agree.
+    durationMs: startedAt && completedAt ? Math.max(0, completedAt.getTime() - startedAt.getTime()) : null,
+    exitCode,
+    attached,
+    signature: signatureOf(item),
+    problem: problem === null ? null : withoutTokens(problem),
+  };
+}

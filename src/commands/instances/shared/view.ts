@@ -1,0 +1,23 @@
+import { INSTANCE_FIELDS, type Instance } from "../../../customers/instances.ts";
+import type { View } from "../../../terminal/records.ts";
+import type { Color } from "../../../terminal/paint.ts";
+
+export const instanceView: View<Instance> = {
+  fields: INSTANCE_FIELDS,
+  id: ({ id }) => id,
+  columns: (when) => [
+    { header: "MACHINE", rank: 1, value: ({ machineStatus }) => machineStatus ?? "-", color: machineColor },
+    { header: "INSTANCE", rank: 0, value: ({ id }) => id },
+    { header: "USER", rank: 2, shrinkTo: 14, value: ({ userEmail, userId }) => userEmail ?? userId },
+    { header: "STATE", rank: 3, value: ({ lifecycleState }) => lifecycleState },
+    { header: "KIND", rank: 5, value: ({ organizationId }) => (organizationId ? "organization" : "personal") },
+    { header: "CREATED", rank: 4, value: ({ createdAt }) => when(createdAt) },
+    { header: "DESTROYED", rank: 6, value: ({ destroyedAt }) => when(destroyedAt) },
+    { header: "SANDBOX", rank: 7, value: ({ sandboxId }) => sandboxId },
+  ],
+};
+
+function machineColor({ machineStatus }: Instance): Color | undefined {
+  if (machineStatus === null) return "dim";
+  return machineStatus === "running" ? "green" : "yellow";
+}

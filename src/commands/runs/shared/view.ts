@@ -1,0 +1,90 @@
+import { initiator, RUN_FIELDS, type Run } from "../../../runs/run.ts";
+import type { Detail, View, When } from "../../../terminal/records.ts";
+import type { Color } from "../../../terminal/paint.ts";
+import { formatAgo, formatDuration } from "../../../terminal/time.ts";
+
+const COLORS = {
+  pending: "cyan",
+  pass: "green",
+  fail: "red",
+  cancel: "yellow",
+  unknown: "magenta",
+} as const satisfies Record<Run["bucket"], Color>;
+
+/** The colour that stands for how a run is doing. */
+export function runColor({ bucket }: Run): Color {
+  return COLORS[bucket];
+}
+
+/** A run's status in a word: `unknown` where the platform says failed only because it lost the run. */
+export function runStatusWord({ status, outcomeUnknown }: Run): string {
+  return outcomeUnknown ? "unknown" : status;
+}
+
+/** How long a run took, or has been running until now, by the platform's clock. */
+export function runTook({ durationMs, startedAt }: Run, now: Date): string {
+  return formatDuration(durationMs ?? now.getTime() - startedAt.getTime());
+}
+
+/** The run's prompt in one line. */
+export function promptLine({ prompt }: Run): string {
+  return prompt.replaceAll(/\s+/g, " ").trim();
+}
+
+/** A number of runs in words. */
+export function runCount(n: number): string {
+  return n === 1 ? "1 run" : `${n} runs`;
+}
+
+function startedBy(run: Run, now: Date): string {
+  return `${initiator(run)}, ${formatAgo(run.startedAt, now)}`;
+}
+
+/** Runs that are about to be changed: whose they are and who started them. One at length, several a line each. */
+export function targetLines(runs: readonly Run[], now: Date): Detail[] {
+  const [run] = runs;
+  if (run && runs.length === 1) {
+    return [
+      { label: "run", value: run.id },
+      { label: "user", value: run.userEmail ?? run.userId },
+      { label: "instance", value: run.instanceId ?? "-" },
+      { label: "started by", value: startedBy(run, now) },
+    ];
+  }
+  return runs.map((each) => ({
+    label: each.id,
+    value: `${each.userEmail ?? each.userId}, instance ${each.instanceId ?? "-"}, started by ${startedBy(each, now)}`,
+  }));
+}
+
+export const runView: View<Run> = {
+  fields: RUN_FIELDS,
+  id: ({ id }) => id,
+  columns: (when: When, now) => [
+    { header: "STATUS", rank: 1, value: runStatusWord, color: runColor },
+    { header: "RUN", rank: 0, value: ({ id }) => id },
+    { header: "USER", rank: 2, shrinkTo: 14, value: ({ userEmail, userId }) => userEmail ?? userId },
+    { header: "STARTED", rank: 3, value: ({ startedAt }) => when(startedAt) },
+    { header: "TOOK", rank: 4, value: (run) => runTook(run, now()) },
+    { header: "EXIT", rank: 7, value: ({ exitCode }) => (exitCode === null ? "-" : String(exitCode)) },
+    { header: "BY", rank: 5, shrinkTo: 10, value: initiator },
+    { header: "INSTANCE", rank: 8, value: ({ instanceId }) => instanceId ?? "-" },
+    { header: "PROMPT", rank: 6, shrinkTo: 16, value: promptLine },
+  ],
+  details: (run, when, now) => [
+    { label: "run", value: run.id },
+    { label: "status", value: statusText(run), color: runColor(run) },
+    { label: "user", value: run.userEmail ? `${run.userEmail} (${run.userId})` : run.userId },
+    { label: "instance", value: run.instanceId ?? "-" },
+    { label: "started by", value: initiator(run) },
+    { label: "started", value: when(run.startedAt) },
+    { label: "ended", value: when(run.completedAt) },
+    { label: run.completedAt ? "took" : "running for", value: runTook(run, now()) },
+    { label: "prompt", value: run.prompt },
+  ],
+};
+
+function statusText(run: Run): string {
+  if (run.outcomeUnknown) return "unknown: the machine lost this run, nobody can tell how it ended";
+  return run.exitCode === null ? run.status : `${run.status}, exit code ${run.exitCode}`;
+}

@@ -1,0 +1,44 @@
+import type { Context } from "../../../context.ts";
+import { CliError } from "../../../errors.ts";
+import { jobSettings } from "../../shared/job/options.ts";
+import { beginJob, type BeginOptions } from "../../shared/job/run.ts";
+import { itemView } from "../../shared/job/view.ts";
+import { expectPlan, showPlan, summarizePlan } from "../../shared/job/plan-view.ts";
+import type { PromptSources } from "./prompt.ts";
+import { checkTargetOptions, type TargetOptions } from "./target-options.ts";
+import { resolveTargets } from "./targets.ts";
+
+export interface StartManyOptions extends TargetOptions, PromptSources, BeginOptions {
+  readonly watch?: true | undefined;
+  readonly interval?: number | undefined;
+  readonly dryRun?: true | undefined;
+}
+
+/**
+ * Starts runs on many instances, as a job.
+ *
+ * @throws CliError `usage`, `interrupted`, `partial`; what `execute` throws.
+ */
+export async function startMany(context: Context, options: StartManyOptions): Promise<void> {
+  const { output, host } = context;
+  checkTargetOptions(options);
+  if (options.interval !== undefined) {
+    throw new CliError("usage", "--interval is for one run: a job asks each as often as its output grows");
+  }
+  if (options.watch && options.detach) throw new CliError("usage", "--watch and --detach exclude each other");
+  const settings = jobSettings({ ...options, wait: options.wait ?? options.watch }, host.stdout.isTTY === true);
+  if (options.canaryPause && !context.prompter.canAsk) {
+    throw new CliError("usage", "--canary-pause asks, and there is no terminal to ask on", {
+      hint: "leave it out; or start the canary alone: --users-file with its targets, then a job with the others",
+    });
+  }
+  if (options.dryRun) expectPlan(output);
+  else output.expect(itemView);
+  const job = await resolveTargets(context, options);
+  if (options.dryRun) {
+    await showPlan(output, job.targets);
+    summarizePlan(output, job.targets);
+    return output.note("dry run: nothing was sent");
+  }
+  await beginJob(context, job, settings, options);
+}

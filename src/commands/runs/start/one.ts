@@ -1,0 +1,275 @@
+import type { Context } from "../../../context.ts";
+import { UPSTREAM_CODES } from "../../../contract/procedures.ts";
+import { CliError } from "../../../errors.ts";
+import type { Ledger } from "../../../journal/ledger.ts";
+import { getInstance, type Instance } from "../../../customers/instances.ts";
+import { resolveInstance, resolveUser } from "../../../customers/find.ts";
+import type { Run } from "../../../runs/run.ts";
+import { usualCause, type StartRequest } from "../../../runs/start/start.ts";
+import { startOnRecord, type RecordedOutcome } from "../../../runs/start/on-record.ts";
+import type { Subject } from "../../../customers/subject.ts";
+import { formatDuration } from "../../../terminal/time.ts";
+import { command, hint } from "../../../typed-command.ts";
+import { whyOf } from "../../shared/ticket-and-reason.ts";
+import { exitWithResult, followRun, type FollowOptions } from "../watch/follow.ts";
+import { conflict, decide, waitForEnd, type OnConflict } from "./conflict.ts";
+import { keepUnstorable } from "../../shared/keep-unstorable.ts";
+import { askForPrompt, readPrompt, type PromptSources } from "./prompt.ts";
+import { runView } from "../shared/view.ts";
+
+export interface StartOneOptions extends FollowOptions, PromptSources {
+  readonly user: string;
+  readonly instance?: string | undefined;
+  readonly watch?: true | undefined;
+  readonly yes?: true | undefined;
+  readonly dryRun?: true | undefined;
+  readonly onConflict?: OnConflict | "skip" | undefined;
+  readonly ticket?: string | undefined;
+  readonly reason?: string | undefined;
+  readonly resendUnknown?: true | undefined;
+}
+
+/**
+ * Starts one run, on the instance of one user.
+ *
+ * @throws CliError that says exactly as much as can be known of the start.
+ */
+export async function startOne(context: Context, options: StartOneOptions): Promise<void> {
+  const { output, prompter } = context;
+  output.expect(runView);
+  if (options.onConflict === "skip") {
+    throw new CliError("usage", "--on-conflict skip is for several targets: of one, nothing would be left", {
+      hint: "--on-conflict fail says which run is in progress, and exits with 6",
+    });
+  }
+  if (options.watch && output.format === "csv") {
+    throw new CliError("usage", "--watch shows a stream of events, which CSV has no form for: use -o jsonl");
+  }
+  if (options.onEnd !== undefined && !options.watch) {
+    throw new CliError("usage", "--on-end needs --watch: only who watches a run sees it end");
+  }
+  const given = await readPrompt(context, options);
+  const api = await context.api();
+  const [subject, me] = await Promise.all([resolveUser(api, options.user), context.me(), prepare(context, options)]);
+  const instance = await resolveInstance(api, subject, options.instance);
+  const who = subject.email ?? subject.userId;
+  const prompt = given ?? (await askForPrompt(context));
+  if (options.dryRun) return dryRun(context, who, instance, prompt);
+  const place = await context.target();
+  if (place.confirm === "always") {
+    const question = `Start a recovery run on instance ${instance.id} of ${who}?`;
+    await prompter.confirm(question, { yes: options.yes ?? false, place });
+  }
+
+  const ledger = await context.ledger("start", await whyOf(context, options));
+  const request = { userId: subject.userId, userEmail: subject.email, instance, prompt, admin: me };
+  for (;;) {
+    const outcome = await send(context, request, ledger, options.resendUnknown ?? false);
+    if (outcome.state !== "conflict" && outcome.state !== "alike") {
+      const run = startedOrThrow(outcome, subject);
+      if (outcome.state === "found") output.note("the run had started; it was found by its row");
+      if (outcome.state === "found-earlier") {
+        const { at } = outcome.earlier;
+        output.note(`this start was sent before, at ${at}, and its answer lost: here is its run, nothing was sent now`);
+      }
+      return handOver(context, run, `started recovery run ${run.id} on instance ${instance.id} of ${who}`, {
+        ...options,
+        all: true,
+        sent: true,
+      });
+    }
+    const inTheWay =
+      outcome.state === "alike"
+        ? { run: outcome.run, sent: true, alike: true, prompt }
+        : { run: outcome.inTheWay, sent: outcome.sent, alike: false, prompt };
+    switch (await decide(context, inTheWay, options.onConflict)) {
+      case "fail":
+        throw conflict(inTheWay);
+      case "attach":
+        return handOver(context, inTheWay.run, `attached to run ${inTheWay.run.id}, which was already in progress`, {
+          ...options,
+          watch: true,
+          sent: inTheWay.sent,
+        });
+      case "wait":
+        await waitForEnd(context, api, inTheWay.run, options);
+    }
+  }
+}
+
+/** Loads what is needed once the start was sent, when an upgrade may replace the files: to ask about a conflict, and to follow. */
+async function prepare({ output, prompter }: Context, { watch, onConflict }: StartOneOptions): Promise<void> {
+  if (onConflict === undefined) await prompter.prepare();
+  const mayFollow = watch || onConflict === "attach" || (onConflict === undefined && prompter.canAsk);
+  if (mayFollow) await output.prepare();
+}
+
+async function send(
+  context: Context,
+  request: StartRequest,
+  ledger: Ledger,
+  resendUnknown: boolean,
+): Promise<RecordedOutcome> {
+  const { output, stop } = context;
+  const progress = await output.busy(`starting a recovery run for ${request.userEmail ?? request.userId}`);
+  let nothingSent = true;
+  try {
+    const outcome = await startOnRecord(await context.api(), request, ledger, {
+      stop,
+      resendUnknown,
+      onSearching: (error) => {
+        output.warn(`${error.message}; that does not say whether the run started`);
+        progress.show("looking for the run");
+      },
+      onThrottled: (error, waitMs) => {
+        output.note(`${error.message}; trying again in ${formatDuration(waitMs)}, unless a run is on record by then`);
+      },
+      onUnstorable: (polled) => keepUnstorable(context, polled),
+      onEarlier: () => output.note("checking earlier starts on this instance whose outcome is unknown"),
+      onUnrecorded: (why) => output.warn(`${why}; the run's start is on record, but not what became of it`),
+    });
+    nothingSent = outcome.state === "refused" && !outcome.error.sent;
+    return outcome;
+  } finally {
+    progress.stop();
+    if (stop.aborted && nothingSent) output.note("interrupted; nothing was sent");
+  }
+}
+
+interface HandOverOptions extends StartOneOptions {
+  /** A start has left. */
+  readonly sent: boolean;
+}
+
+/** Gives the run's ID to the user, whatever comes next, and follows the run if that was asked for. */
+async function handOver(context: Context, run: Run, done: string, options: HandOverOptions): Promise<void> {
+  const { output } = context;
+  if (output.format === "table") {
+    // On both streams: one of them may go nowhere.
+    output.success(done);
+    output.line(run.id);
+    if (!options.watch) output.note(hint`follow it: ${command("runs watch", run.id)}`);
+  } else if (!options.watch || output.format === "id") {
+    await output.item(run, runView);
+  } else {
+    output.event({ type: "start", runId: run.id, at: new Date(), run });
+  }
+  await output.ensureKnown(run.id);
+  if (!options.watch) return;
+  const ended = await followRun(context, run, options).catch((error: unknown) => {
+    throw options.sent ? afterSend(error) : error;
+  });
+  if (ended) exitWithResult(ended);
+}
+
+/** What ends the watch after a start has left. That the token is refused says of a watch alone that nothing was sent. */
+function afterSend(error: unknown): unknown {
+  if (!(error instanceof CliError)) return error;
+  const { kind, message, hints: hint, retryable } = error;
+  return new CliError(kind === "auth" ? "still-running" : kind, message, { hint, retryable, sent: true, cause: error });
+}
+
+async function dryRun(
+  { api, output }: Pick<Context, "api" | "output">,
+  who: string,
+  instance: Instance,
+  prompt: string,
+) {
+  const { machineStatus } = await getInstance(await api(), instance.id);
+  output.notes([
+    { label: "would start on", value: instance.id },
+    { label: "of", value: who },
+    { label: "machine", value: machineStatus ?? "unknown", color: machineStatus === "running" ? "green" : "red" },
+    { label: "prompt", value: `${prompt.length} characters: ${prompt.replaceAll(/\s+/g, " ").slice(0, 200)}` },
+  ]);
+  output.note("dry run: nothing was sent");
+}
+
+/** So many open starts are named in a hint. */
+const MAX_NAMED = 5;
+
+/** The started run, or the error that says exactly as much as can be known. */
+function startedOrThrow(
+  outcome: Exclude<RecordedOutcome, { state: "conflict" | "alike" }>,
+  { userId, email }: Subject,
+): Run {
+  const who = email ?? userId;
+  const look = hint`see what there is: ${command("runs list", { "--user": userId })}`;
+  switch (outcome.state) {
+    case "started":
+    case "found":
+    case "found-earlier":
+    case "adopted":
+      return outcome.run;
+    case "machine-down":
+      throw new CliError(
+        "conflict",
+        outcome.sent
+          ? `the platform refused the start: the instance of ${who} is not running; no record of a run was found`
+          : `the instance of ${who} is not running (${outcome.machineStatus ?? "no machine"}); nothing was started`,
+        { hint: "start the machine first", retryable: true, sent: outcome.sent },
+      );
+    case "refused":
+      throw outcome.error.upstreamCode === UPSTREAM_CODES.routeUnavailable
+        ? new CliError("conflict", `${outcome.error.message} (the instance of ${who}); nothing was started`, {
+            hint: "the controller on its machine is too old: redeploy the instance, then start again",
+            sent: true,
+          })
+        : outcome.error;
+    case "unsettled": {
+      const named = outcome.intents.slice(-MAX_NAMED);
+      const more = outcome.intents.length - named.length;
+      throw new CliError(
+        "outcome-unknown",
+        `an earlier start on the instance of ${who} may have happened; nothing was sent now`,
+        {
+          hint: [
+            ...(more > 0 ? [`${outcome.intents.length} starts are open there; the last ${named.length}:`] : []),
+            ...named.map(
+              ({ op, at, ticket }) =>
+                `it was sent at ${at}${ticket === null ? "" : ` for ${ticket}`}, as operation ${op}`,
+            ),
+            ...named.map(({ op }) => hint`look for its run: ${command("runs reconcile", op)}`),
+            ...(more > 0 ? [hint`look for all of them: ${command("runs reconcile")}`] : []),
+            "to start another one all the same, add --resend-unknown: that is written down as your decision",
+          ],
+        },
+      );
+    }
+    case "possible-orphan":
+      throw new CliError(
+        "outcome-unknown",
+        `the machine of ${who} is busy with a run that no row records; it may be ours, started by the request just sent`,
+        {
+          hint: [
+            "it cannot be watched or cancelled from here and ends by itself; do not start another one before",
+            hint`see what is going on: ${command("runs diagnose", { "--user": userId })}`,
+            hint`and whether it got a row after all: ${command("runs reconcile")}`,
+          ],
+        },
+      );
+    case "unknown": {
+      const cause = usualCause(outcome.error);
+      throw new CliError(
+        "outcome-unknown",
+        `no record of the run was found for ${who}; that is not proof that it did not start (${outcome.error.message})`,
+        {
+          hint: [
+            ...(cause === undefined ? [] : [cause]),
+            hint`look again before you start another one: ${command("runs reconcile")}`,
+            look,
+          ],
+        },
+      );
+    }
+    case "alarm":
+    case "several":
+      throw new CliError(
+        "outcome-unknown",
+        `${outcome.runs.length} runs match the one request that was sent for ${who}`,
+        {
+          hint: ["nothing was cancelled; look at each", ...outcome.runs.map(({ id }) => command("runs show", id))],
+        },
+      );
+  }
+}

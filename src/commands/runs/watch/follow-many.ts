@@ -1,0 +1,117 @@
+import type { Context } from "../../../context.ts";
+import { CliError } from "../../../errors.ts";
+import type { Run } from "../../../runs/run.ts";
+import { watchMany } from "../../../runs/watch/many.ts";
+import { totalsOf, type ManyEvent, type Watched } from "../../../runs/watch/watched.ts";
+import { OnEnd } from "../../shared/on-end.ts";
+import type { FollowOptions } from "./follow.ts";
+import { manyColumns, restLine, runningFirst, totalsLine, writer, type Order } from "./many-view.ts";
+import { runCount, runView } from "../shared/view.ts";
+import { worstResult } from "./worst-result.ts";
+
+const TICK_MS = 1_000;
+
+export interface FollowManyOptions extends FollowOptions {
+  /** Finds runs to watch as well, while the watch goes on. */
+  readonly discover?: ((signal: AbortSignal) => AsyncIterable<Run>) | undefined;
+  /** Stop at the first run that did not complete. */
+  readonly failFast?: boolean | undefined;
+  readonly exitStatus: boolean;
+}
+
+/**
+ * Shows what becomes of many runs, to the end of all of them or until the user has seen enough. Never touches a run.
+ *
+ * @throws CliError of the worst result's kind, `auth`
+ */
+export async function followMany(
+  context: Pick<Context, "api" | "host" | "output" | "stop" | "closed" | "target">,
+  runs: readonly Run[],
+  { interval, timeout, discover, failFast, exitStatus, onEnd }: FollowManyOptions,
+): Promise<void> {
+  const { api, output, stop: asked, closed } = context;
+  const hook = await OnEnd.of(context, onEnd);
+  const events = watchMany(await api(), runs, {
+    stop: AbortSignal.any([asked, closed]),
+    intervalMs: interval,
+    timeoutMs: timeout,
+    discover,
+  });
+  let failed: Run | undefined;
+  let all: readonly Watched[];
+  try {
+    const enough = (event: ManyEvent) => {
+      if (event.type !== "end") return false;
+      hook?.run(event.watched);
+      if (failFast && worstResult([event.watched]) === "run-failed") failed = event.watched.run;
+      return failed !== undefined;
+    };
+    all = (await showMany(output, events, { order: runningFirst, enough })).all;
+    if (!closed.aborted) await sayResults(output, all);
+  } finally {
+    await hook?.drained();
+  }
+  if (closed.aborted) return;
+  const going = all.filter(({ state }) => state === "running");
+  if (going.length > 0) {
+    const why = failed ? `run ${failed.id} failed` : asked.aborted ? undefined : "the time limit is reached";
+    output.note(`stopped watching${why ? `: ${why}` : ""}; ${runCount(going.length)} still in progress, not touched`);
+  }
+  if (asked.aborted || !exitStatus) return;
+  // What is still in progress after a failure that ended the watch is as it was asked for.
+  const worst = worstResult(all);
+  if (worst) throw new CliError(worst, totalsLine(totalsOf(all)), { silent: true });
+}
+
+export interface ShowManyOptions {
+  readonly order: Order;
+  /** Told of each event; true: no more. */
+  readonly enough?: (event: ManyEvent) => boolean;
+  /** What to do with events where no table can follow them. */
+  readonly write?: (event: ManyEvent) => void;
+}
+
+/**
+ * Shows events as they come: as a table that follows them, or a line each.
+ *
+ * @returns the runs as they were last seen, in the table's order; `gone`: they stood in a table, which is there no more.
+ */
+export async function showMany(
+  output: Context["output"],
+  events: AsyncIterable<ManyEvent>,
+  { order, enough = () => false, write = writer(output) }: ShowManyOptions,
+): Promise<{ readonly all: readonly Watched[]; readonly gone: boolean }> {
+  // A watch can go on for days, and an upgrade replace the files meanwhile.
+  await output.prepare();
+  const watched = new Map<string, Watched>();
+  const inOrder = () => [...watched.values()].toSorted(order);
+  const live = await output.live(manyColumns(output.now), () => {
+    const rows = inOrder();
+    return { rows, foot: [totalsLine(totalsOf(rows))], rest: restLine };
+  });
+  const show = live ? () => live.refresh() : write;
+  // The elapsed times go on without asking anybody.
+  const ticking = live && setInterval(live.refresh, TICK_MS);
+  try {
+    for await (const event of events) {
+      if (event.type !== "totals") watched.set(event.watched.run.id, event.watched);
+      show(event);
+      if (enough(event)) break;
+    }
+  } finally {
+    clearInterval(ticking);
+    live?.end();
+  }
+  return { all: inOrder(), gone: live !== undefined };
+}
+
+/** One line per run and the totals, once it is over. */
+async function sayResults(output: Context["output"], all: readonly Watched[]): Promise<void> {
+  if (output.format !== "json" && output.format !== "jsonl")
+    await output.list(
+      all.map(({ run }) => run),
+      runView,
+      "",
+    );
+  output.note(totalsLine(totalsOf(all)));
+}

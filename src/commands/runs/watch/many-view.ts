@@ -1,0 +1,124 @@
+/** What many watched runs look like: a row of the live table, a line, an event. */
+import type { Context } from "../../../context.ts";
+import { initiator } from "../../../runs/run.ts";
+import type { ManyEvent, Totals, Watched } from "../../../runs/watch/watched.ts";
+import { withoutColors } from "../../../terminal/sanitize.ts";
+import type { Color } from "../../../terminal/paint.ts";
+import type { Column } from "../../../terminal/table.ts";
+import { formatAgo } from "../../../terminal/time.ts";
+import { runColor, runCount, runStatusWord, runTook } from "../shared/view.ts";
+
+export type Order = (a: Watched, b: Watched) => number;
+
+/** Those started last on top. */
+export const newestFirst: Order = (a, b) => b.run.startedAt.getTime() - a.run.startedAt.getTime();
+
+/** Running ones first, those started last on top. */
+export const runningFirst: Order = (a, b) =>
+  Number(a.state !== "running") - Number(b.state !== "running") || newestFirst(a, b);
+
+/** A watched run's status in a word, or two where the record says less than is known. */
+function watchedWord({ state, run }: Watched): string {
+  if (state === "machine-down") return "machine down";
+  return state === "given-up" ? "no answer" : runStatusWord(run);
+}
+
+/** The totals in a line: what there is none of is left out. */
+export function totalsLine(totals: Totals): string {
+  const words = {
+    running: "running",
+    completed: "completed",
+    failed: "failed",
+    cancelled: "cancelled",
+    unknown: "outcome unknown",
+    machineDown: "left alone: machine down",
+    givenUp: "without an answer",
+  } as const satisfies Record<keyof Totals, string>;
+  const keys = Object.keys(words) as (keyof Totals)[];
+  const parts = keys.flatMap((key) => (totals[key] > 0 ? [`${totals[key]} ${words[key]}`] : []));
+  const all = runCount(keys.reduce((sum, key) => sum + totals[key], 0));
+  return parts.length > 0 ? `${all}: ${parts.join(", ")}` : "no runs";
+}
+
+/** What stands for rows that the terminal has no room for. */
+export function restLine(left: readonly Watched[]): string {
+  const running = left.filter(({ state }) => state === "running").length;
+  const ended = left.length - running;
+  const parts = [...(running > 0 ? [`${running} more running`] : []), ...(ended > 0 ? [`${ended} more ended`] : [])];
+  return `… and ${parts.join(", ")}`;
+}
+
+/** What there is to say of a run right now. The colours of its output would be lost in a table. */
+function lastWords({ problem, lastLine }: Watched): string {
+  return problem ?? withoutColors(lastLine ?? "");
+}
+
+function watchedColor({ state, run }: Watched): Color {
+  return state === "machine-down" || state === "given-up" ? "yellow" : runColor(run);
+}
+
+/** @param now the platform's time. */
+export const manyColumns = (now: () => Date): readonly Column<Watched>[] => [
+  { header: "STATUS", rank: 1, value: watchedWord, color: watchedColor },
+  // Its first eight characters name it too, and the whole ID comes at the end; what a run is doing would not.
+  { header: "RUN", rank: 0, shrinkTo: 9, allOrLeast: true, widen: 3, value: ({ run }) => run.id },
+  { header: "USER", rank: 2, shrinkTo: 12, value: ({ run }) => run.userEmail ?? run.userId },
+  {
+    header: "INSTANCE",
+    rank: 6,
+    shrinkTo: 9,
+    allOrLeast: true,
+    widen: 6,
+    value: ({ run }) => run.instanceId ?? "-",
+  },
+  { header: "BY", rank: 5, shrinkTo: 8, widen: 4, value: ({ run }) => initiator(run) },
+  { header: "ELAPSED", rank: 3, value: ({ run }) => runTook(run, now()) },
+  { header: "ENDED", rank: 7, value: ({ run }) => (run.completedAt ? formatAgo(run.completedAt, now()) : "") },
+  { header: "LAST LINE", rank: 4, shrinkTo: 20, widen: 5, value: lastWords },
+];
+
+/** Writes events where no table can follow them. */
+export function writer(output: Context["output"]): (event: ManyEvent) => void {
+  return output.format === "json" || output.format === "jsonl" ? eventWriter(output) : lineWriter(output);
+}
+
+/** Writes each run's ID, once. */
+export function idWriter(output: Context["output"]): (event: ManyEvent) => void {
+  const seen = new Set<string>();
+  return (event) => {
+    if (event.type === "totals" || seen.has(event.watched.run.id)) return;
+    seen.add(event.watched.run.id);
+    output.line(event.watched.run.id);
+  };
+}
+
+function eventWriter(output: Context["output"]): (event: ManyEvent) => void {
+  return (event) => {
+    const at = new Date();
+    if (event.type === "totals") return output.event({ type: event.type, at, ...event.totals });
+    const { run, state, lastLine, problem } = event.watched;
+    const head = { type: event.type, runId: run.id, at };
+    if (event.type === "output-line") return output.event({ ...head, line: lastLine });
+    if (event.type === "trouble") return output.event({ ...head, message: problem });
+    output.event({ ...head, state, problem, run });
+  };
+}
+
+function lineWriter(output: Context["output"]): (event: ManyEvent) => void {
+  return (event) => {
+    if (event.type === "totals" || output.format !== "table") return;
+    const { run, lastLine, problem } = event.watched;
+    const user = run.userEmail ?? run.userId;
+    const killed = run.status === "failed" && !run.outcomeUnknown ? "killed by a signal, or could not be started" : "";
+    const exit = run.exitCode === null ? killed : `exit code ${run.exitCode}`;
+    const rest = {
+      run: "",
+      "output-line": withoutColors(lastLine ?? ""),
+      trouble: `asking again: ${problem}`,
+      end: problem ?? exit,
+    };
+    const what = event.type === "trouble" ? "no answer" : watchedWord(event.watched);
+    // One change, one line, whatever the run wrote: `line` sanitizes what it is given.
+    output.line([run.id, user, what, rest[event.type]].filter(Boolean).join("  ").replaceAll("\n", " "));
+  };
+}

@@ -1,0 +1,42 @@
+import { Option } from "@commander-js/extra-typings";
+import type { Context } from "../../context.ts";
+import { CliError } from "../../errors.ts";
+import { wholeNumber } from "./options.ts";
+
+/** So many may be changed with `--yes` alone where nobody can be asked. */
+const MOST_UNCOUNTED = 20;
+
+export const expectCountOption = () =>
+  new Option("--expect-count <n>", "go on only if exactly so many are meant").argParser(wholeNumber(0, 100_000));
+
+interface ConfirmManyOptions {
+  readonly yes?: boolean | undefined;
+  readonly expectCount?: number | undefined;
+  readonly what?: "run" | "target";
+}
+
+/**
+ * Has the user confirm something that is done to `count` runs or targets. Where nobody can be asked, `--yes` is enough for a few;
+ * for more the user has to know how many.
+ *
+ * @throws CliError `usage`, `interrupted`
+ */
+export async function confirmMany(
+  { prompter, target }: Pick<Context, "prompter" | "target">,
+  question: string,
+  count: number,
+  { yes = false, expectCount, what = "run" }: ConfirmManyOptions,
+): Promise<void> {
+  const runs = count === 1 ? `1 ${what} is` : `${count} ${what}s are`;
+  if (expectCount !== undefined && expectCount !== count) {
+    throw new CliError("usage", `${runs} meant, not ${expectCount}; nothing was changed`, {
+      hint: `look at them; if they are the right ones: --expect-count ${count}`,
+    });
+  }
+  if (yes && !prompter.canAsk && expectCount === undefined && count > MOST_UNCOUNTED) {
+    throw new CliError("usage", `${runs} meant: --yes alone is not enough for more than ${MOST_UNCOUNTED}`, {
+      hint: `look at them with --dry-run; if they are the right ones, add --expect-count ${count}`,
+    });
+  }
+  await prompter.confirm(question, { yes, place: await target() });
+}

@@ -1,0 +1,129 @@
+/** The options that say how a job is done, the same wherever one is begun or gone on with. */
+import { InvalidArgumentError, Option } from "@commander-js/extra-typings";
+import {
+  formatLimit,
+  ON_CONFLICT,
+  parseLimit,
+  type ErrorLimit,
+  type JobSettings,
+  type OnConflict,
+} from "../../../bulk/job/settings.ts";
+import { CliError } from "../../../errors.ts";
+import { duration, wholeNumber } from "../options.ts";
+
+export interface JobOptions {
+  readonly concurrency?: number | undefined;
+  readonly rate?: number | undefined;
+  readonly maxRunning?: number | undefined;
+  readonly canary?: number | undefined;
+  readonly canaryPause?: true | undefined;
+  readonly maxErrors?: ErrorLimit | undefined;
+  readonly onConflict?: OnConflict | undefined;
+  readonly wait?: true | undefined;
+  readonly detach?: true | undefined;
+  /** Of each run. */
+  readonly timeout?: number | undefined;
+  /** Of the whole job. */
+  readonly jobTimeout?: number | undefined;
+  readonly resendUnknown?: true | undefined;
+  readonly onEnd?: string | undefined;
+}
+
+/** Starts under way at a time, unless told. */
+const CONCURRENCY = 8;
+
+/** So many starts a second, or so many a minute or an hour: `5`, `5/s`, `30/m`. */
+function rate(text: string): number {
+  const [, number, unit = "s"] = /^(\d+(?:\.\d+)?)(?:\/([smh]))?$/.exec(text.trim()) ?? [];
+  const seconds = { s: 1, m: 60, h: 3_600 }[unit];
+  if (number !== undefined && seconds !== undefined && Number(number) > 0) return Number(number) / seconds;
+  throw new InvalidArgumentError("Give a number of starts a second, such as 5/s, or 30/m.");
+}
+
+function errorLimit(text: string): ErrorLimit {
+  const limit = parseLimit(text);
+  if (limit) return limit;
+  throw new InvalidArgumentError("Give a number of targets or a part of them, such as 5 or 2%.");
+}
+
+export const concurrencyOption = () =>
+  new Option("--concurrency <n>", `starts under way at a time, at most (default: ${CONCURRENCY})`).argParser(
+    wholeNumber(1, 256),
+  );
+
+export const rateOption = () => new Option("--rate <n>", "starts a second at most: 5/s, 30/m").argParser(rate);
+
+export const maxRunningOption = () =>
+  new Option("--max-running <n>", "runs in progress at a time, at most").argParser(wholeNumber(1, 100_000));
+
+export const canaryOption = () =>
+  new Option("--canary <n>", "start so many, and go on only once their runs have completed").argParser(
+    wholeNumber(1, 10_000),
+  );
+
+export const canaryPauseOption = () => new Option("--canary-pause", "with --canary: ask before going on as well");
+
+export const maxErrorsOption = () =>
+  new Option("--max-errors <n>", "start nothing more once more than this has gone wrong: 5, or 2%").argParser(
+    errorLimit,
+  );
+
+/** `skip` is for several targets only. */
+export const onConflictOption = () =>
+  new Option(
+    "--on-conflict <what>",
+    "a run is in progress: fail, attach to it, wait for its end; or skip the target (of several)",
+  ).choices(ON_CONFLICT);
+
+export const waitOption = () => new Option("--wait", "follow every run to its end (default on a terminal)");
+
+export const detachOption = () => new Option("--detach", "start the runs only (default elsewhere)").conflicts("wait");
+
+export const jobTimeoutOption = () =>
+  new Option("--job-timeout <time>", "stop starting and watching after this long; runs go on").argParser(duration);
+
+export const resendUnknownOption = () =>
+  new Option("--resend-unknown", "start although an earlier start on the instance may have happened");
+
+/**
+ * How a job is to be done, by its options.
+ *
+ * @param before how it was done before, where it is gone on with.
+ * @param isTerminal a person looks at it.
+ * @throws CliError `usage`
+ */
+export function jobSettings(options: JobOptions, isTerminal: boolean, before?: JobSettings): JobSettings {
+  const { concurrency, rate: perSecond, maxRunning, canary, canaryPause, maxErrors, onConflict, timeout } = options;
+  if (canaryPause && canary === undefined) {
+    throw new CliError("usage", "--canary-pause goes with --canary N only");
+  }
+  const wait = options.wait ? true : options.detach ? false : (before?.wait ?? isTerminal);
+  if (options.onEnd !== undefined && !wait) {
+    throw new CliError("usage", "--on-end needs --wait: only who watches a run sees it end");
+  }
+  return {
+    concurrency: concurrency ?? before?.concurrency ?? CONCURRENCY,
+    rate: perSecond ?? before?.rate ?? null,
+    maxRunning: maxRunning ?? before?.maxRunning ?? null,
+    // Whoever goes on with a job has seen what its canary came to.
+    canary: canary ?? null,
+    maxErrors: maxErrors ?? before?.maxErrors ?? null,
+    onConflict: onConflict ?? before?.onConflict ?? "skip",
+    wait,
+    runTimeoutMs: timeout ?? before?.runTimeoutMs ?? null,
+  };
+}
+
+/** The settings that are not as they usually are, as they are typed. */
+export function settingsWords(settings: JobSettings): string {
+  const { concurrency, rate: perSecond, maxRunning, canary, maxErrors, onConflict, wait } = settings;
+  return [
+    `${concurrency} at a time`,
+    ...(perSecond === null ? [] : [`at most ${Number(perSecond.toFixed(2))} a second`]),
+    ...(maxRunning === null ? [] : [`at most ${maxRunning} in progress`]),
+    ...(canary === null ? [] : [`a canary of ${canary} first`]),
+    ...(maxErrors === null ? [] : [`stopping after more than ${formatLimit(maxErrors)} errors`]),
+    `where a run is in progress: ${onConflict}`,
+    wait ? "following each to its end" : "starting only",
+  ].join(", ");
+}

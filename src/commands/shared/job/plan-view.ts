@@ -1,0 +1,89 @@
+/** Shows what would happen to the targets of a job. */
+import type { PlannedState, Target } from "../../../bulk/item.ts";
+import { isSendable } from "../../../bulk/item.ts";
+import type { Output } from "../../../terminal/output.ts";
+import type { Detail, View } from "../../../terminal/records.ts";
+import type { Color } from "../../../terminal/paint.ts";
+import { sanitizeLine } from "../../../terminal/sanitize.ts";
+
+/** A target as the plan has it. The names are the JSON output's. */
+interface PlannedTarget extends Pick<
+  Target,
+  "index" | "line" | "named" | "userId" | "userEmail" | "instanceId" | "detail"
+> {
+  readonly state: PlannedState;
+}
+
+const WORDS = {
+  startable: ["startable", "green", "will be started"],
+  running: ["running", "cyan", "a run is in progress: see --on-conflict"],
+  "machine-unknown": ["machine unknown", "yellow", "will be looked at again before anything is sent"],
+  "machine-down": ["machine down", "yellow", "nothing will be sent"],
+  "no-instance": ["no instance", "red", "nothing will be sent"],
+  ambiguous: ["ambiguous", "red", "nothing will be sent; name the instance"],
+  unknown: ["unknown", "red", "no such user and no such instance"],
+  duplicate: ["duplicate", "dim", "left out"],
+} as const satisfies Record<PlannedState, readonly [string, Color, string]>;
+
+const STATES = Object.keys(WORDS) as PlannedState[];
+/** Of these there is nothing to be said of each. */
+const UNNAMED: readonly PlannedState[] = ["startable"];
+const MOST_NAMED = 10;
+
+const planView: View<PlannedTarget> = {
+  fields: [
+    "index",
+    "line",
+    "named",
+    "state",
+    "userId",
+    "userEmail",
+    "instanceId",
+    "detail",
+  ] as const satisfies readonly (keyof PlannedTarget)[],
+  id: ({ instanceId }) => instanceId ?? "",
+  columns: () => [
+    { header: "#", rank: 5, value: ({ index }) => String(index) },
+    { header: "LINE", rank: 4, value: ({ line }) => (line === null ? "-" : String(line)) },
+    { header: "PLAN", rank: 1, value: ({ state }) => WORDS[state][0], color: ({ state }) => WORDS[state][1] },
+    { header: "NAMED", rank: 0, shrinkTo: 16, value: ({ named }) => named },
+    { header: "USER", rank: 6, shrinkTo: 14, value: ({ userEmail, userId }) => userEmail ?? userId ?? "-" },
+    { header: "INSTANCE", rank: 2, value: ({ instanceId }) => instanceId ?? "-" },
+    { header: "DETAIL", rank: 3, shrinkTo: 20, value: ({ detail }) => detail ?? "-" },
+  ],
+};
+
+/** Checks the fields that were asked for, before the plan is made. @throws CliError `usage` */
+export function expectPlan(output: Output): void {
+  output.expect(planView);
+}
+
+/** Shows every target on standard output. As IDs: the instances to which a start would be sent. */
+export async function showPlan(output: Output, targets: readonly Target[]): Promise<void> {
+  const shown = output.format === "id" ? targets.filter(isSendable) : targets;
+  await output.list(shown.map(plannedTarget), planView, "no targets");
+}
+
+/** Says on standard error how many targets there are of each kind, and names those that need somebody's attention. */
+export function summarizePlan(output: Output, targets: readonly Target[], { needed = false } = {}): void {
+  const details = STATES.flatMap((state): Detail[] => {
+    const of = targets.filter(({ planned }) => planned === state);
+    if (of.length === 0) return [];
+    const [label, , means] = WORDS[state];
+    const named = UNNAMED.includes(state) ? [] : of.slice(0, MOST_NAMED).map(lineOf);
+    const more = UNNAMED.includes(state) ? 0 : of.length - named.length;
+    const lines = [`${of.length}, ${means}`, ...named];
+    if (more > 0) lines.push(`and ${more} more; see all with --dry-run -o csv`);
+    return [{ label, value: lines.join("\n") }];
+  });
+  output.notes(details, { needed });
+}
+
+function lineOf({ line, named, detail }: Target): string {
+  const place = line === null ? "" : `line ${line}: `;
+  return sanitizeLine(`${place}${named}${detail === null ? "" : `, ${detail}`}`);
+}
+
+function plannedTarget({ index, line, named, planned, userId, userEmail, instanceId, detail }: Target): PlannedTarget {
+  return { index, line, named, state: planned, userId, userEmail, instanceId, detail };
+}

@@ -1,0 +1,151 @@
+import type { JobEvent } from "../../../bulk/execute/execute.ts";
+import type { Item } from "../../../bulk/item.ts";
+import { reportItem } from "../../../bulk/report/report.ts";
+import type { Context } from "../../../context.ts";
+import type { Column } from "../../../terminal/table.ts";
+import { formatDuration } from "../../../terminal/time.ts";
+import { JobTally, type UnderWay } from "./tally.ts";
+import { itemView, stateColor } from "./view.ts";
+
+const TICK_MS = 1_000;
+/** A screen has no room for more; they need not even be sorted. */
+const MOST_ROWS = 200;
+const MOST_GROUPS = 3;
+const MOST_LEFT = 20;
+
+const COLUMNS: readonly Column<UnderWay>[] = [
+  { header: "STATE", rank: 1, value: ({ item }) => item.state, color: ({ item }) => stateColor(item.state) },
+  { header: "RUN", rank: 0, shrinkTo: 9, value: ({ item }) => item.runId ?? "-" },
+  { header: "USER", rank: 2, shrinkTo: 12, value: ({ item: { target } }) => target.userEmail ?? target.named },
+  { header: "INSTANCE", rank: 5, shrinkTo: 8, value: ({ item }) => item.target.instanceId ?? "-" },
+  { header: "ELAPSED", rank: 3, value: ({ since }) => formatDuration(Date.now() - since) },
+  { header: "LAST LINE", rank: 4, shrinkTo: 20, value: ({ item, line }) => item.problem ?? line ?? "" },
+];
+
+/** Shows a job while it is done: a live table to a person, a line or an event for each change elsewhere. */
+export interface JobScreen {
+  show(event: JobEvent): void;
+  /** The job is over: what was drawn makes way for what is left to do, and data that comes as a whole is written. */
+  end(items: readonly Item[]): Promise<void>;
+}
+
+/** The screen for the format that was asked for. */
+export async function openScreen({ output }: Pick<Context, "output">, id: string, tally: JobTally): Promise<JobScreen> {
+  const live = await output.live(COLUMNS, () => frame(id, tally));
+  if (live) {
+    const ticking = setInterval(() => live.refresh(), TICK_MS);
+    return {
+      show: () => live.refresh(),
+      end: async (items) => {
+        clearInterval(ticking);
+        live.end();
+        await listOpen(output, items);
+      },
+    };
+  }
+  switch (output.format) {
+    case "jsonl":
+      return { show: (event) => writeEvent(output, event), end: async () => undefined };
+    case "table":
+      return { show: (event) => writeLine(output, event), end: async () => undefined };
+    case "id":
+      return { show: idWriter(output), end: async () => undefined };
+    case "json":
+    case "csv":
+      return { show: () => undefined, end: (items) => output.list(items.map(reportItem), itemView, "") };
+  }
+}
+
+/** Leaves on the screen the targets that somebody has to look at. */
+async function listOpen(output: Context["output"], items: readonly Item[]): Promise<void> {
+  const open = items.map(reportItem).filter(({ signature }) => signature !== null);
+  if (open.length > 0) await output.list(open.slice(0, MOST_LEFT), itemView, "");
+  if (open.length > MOST_LEFT) output.note(`… and ${open.length - MOST_LEFT} more`);
+}
+
+/** Those that have been at it for longest on top. */
+function frame(id: string, tally: JobTally) {
+  const rows: UnderWay[] = [];
+  for (const one of tally.underWay.values()) if (rows.push(one) === MOST_ROWS) break;
+  return {
+    rows,
+    rest: (left: readonly UnderWay[]) => `… and ${tally.underWay.size - rows.length + left.length} more under way`,
+    foot: [...groupLines(tally), footLine(id, tally)],
+  };
+}
+
+/** What has gone wrong so far, by what it has in common. */
+function groupLines(tally: JobTally): string[] {
+  return tally.groups(MOST_GROUPS).map(({ signature, count }) => `${count} × ${signature}`);
+}
+
+function footLine(id: string, tally: JobTally): string {
+  const { total, decided, pace, stopping, eta } = tally;
+  return [
+    `job ${id.slice(0, 8)}: ${decided} of ${total} done`,
+    countsWords(tally),
+    ...(tally.rate > 0 ? [`${tally.rate.toFixed(1)} starts a second`] : []),
+    ...(eta === undefined || stopping !== undefined ? [] : [`last start in about ${eta}`]),
+    ...(pace ? [paceWords(pace)] : []),
+    ...(stopping === undefined ? [] : [`starting nothing more: ${stopping}`]),
+  ].join(" · ");
+}
+
+/** How many targets there are in each state, in a line. */
+export function countsWords(tally: JobTally): string {
+  return tally.counts.map(({ state, count }) => `${count} ${state}`).join(", ");
+}
+
+function paceWords({ limit, pausedMs }: Extract<JobEvent, { type: "pace" }>): string {
+  const pause = pausedMs > 0 ? `paused for ${formatDuration(pausedMs)}, then ` : "";
+  return `${pause}${limit} at a time`;
+}
+
+function writeEvent(output: Context["output"], event: JobEvent): void {
+  const at = new Date();
+  switch (event.type) {
+    case "item":
+      return output.event({ type: event.type, at, ...reportItem(event.item) });
+    case "output-line": {
+      const { target, runId } = event.item;
+      return output.event({ type: event.type, at, index: target.index, runId, line: event.line });
+    }
+    case "adopted":
+      return output.event({ type: event.type, at, index: event.item.target.index, runId: event.item.runId });
+    case "sent":
+    case "run-end":
+      return;
+    default:
+      output.event({ ...event, at });
+  }
+}
+
+function writeLine(output: Context["output"], event: JobEvent): void {
+  switch (event.type) {
+    case "item": {
+      const { target, state, runId, problem, exitCode } = event.item;
+      if (state === "starting" || (state === "waiting" && problem === null)) return;
+      const exit = exitCode === null ? null : `exit code ${exitCode}`;
+      const parts = [runId ?? "-", target.userEmail ?? target.named, state, exit, problem];
+      // One change, one line: `line` sanitizes what it is given.
+      return output.line(parts.filter(Boolean).join("  ").replaceAll("\n", " "));
+    }
+    case "pace":
+      return output.note(`${paceWords(event)}: the platform asks for less, is slow, or has recovered`);
+    case "canary-passed":
+      return output.note("the canary's runs have completed: going on with the others");
+    case "stopping":
+      return output.note(`starting nothing more: ${event.why}`);
+  }
+}
+
+/** Writes the ID of each run once it is known. */
+function idWriter(output: Context["output"]): (event: JobEvent) => void {
+  const seen = new Set<number>();
+  return (event) => {
+    if (event.type !== "item" || event.item.runId === null || seen.has(event.item.target.index)) return;
+    seen.add(event.item.target.index);
+    output.line(event.item.runId);
+    void output.ensureKnown(event.item.runId);
+  };
+}

@@ -1,0 +1,64 @@
+import type { Context, Why } from "../../context.ts";
+import { CliError } from "../../errors.ts";
+import { command, hint } from "../../typed-command.ts";
+
+/** The options that say why something is changed. */
+export interface WhyOptions {
+  readonly ticket?: string | undefined;
+  readonly reason?: string | undefined;
+}
+
+const LONGEST = { ticket: 200, reason: 1_000 } as const;
+
+/**
+ * Why something is changed, for the record: as given, and as the profile wants it. On a terminal the user is asked for what is
+ * missing.
+ *
+ * @throws CliError `usage` when the profile requires more than was given, or another form of ticket; `local-state` when its
+ *   settings have a key that may require more than this version knows.
+ */
+export async function whyOf(
+  context: Pick<Context, "prompter" | "settings" | "target">,
+  { ticket, reason }: WhyOptions,
+): Promise<Why> {
+  const settings = await context.settings();
+  settings.assertUnderstood();
+  const pattern = settings.get("ticketPattern").value;
+  return {
+    ticket: await fill(context, "ticket", ticket, settings.get("requireTicket").value, pattern),
+    reason: await fill(context, "reason", reason, settings.get("requireReason").value, undefined),
+  };
+}
+
+async function fill(
+  { prompter, target }: Pick<Context, "prompter" | "target">,
+  what: keyof WhyOptions,
+  given: string | undefined,
+  required: boolean,
+  pattern: string | undefined,
+): Promise<string | null> {
+  const problemWith = (text: string) => problem(text, what, pattern);
+  if (given === undefined) {
+    if (!required) return null;
+    const { profile } = await target();
+    if (!prompter.canAsk) {
+      throw new CliError("usage", `profile "${profile}" requires a ${what}; nothing was sent`, {
+        hint: `add --${what} ${what === "ticket" ? "ID" : "TEXT"}`,
+      });
+    }
+    const question = what === "ticket" ? "Which ticket is this for?" : "Why?";
+    return prompter.line(question, await target(), (text) => problemWith(text) ?? true);
+  }
+  const wrong = problemWith(given);
+  if (wrong === undefined) return given;
+  throw new CliError("usage", `the ${what} "${given}" will not do: ${wrong}; nothing was sent`, {
+    hint: hint`see what the profile wants: ${command("config list")}`,
+  });
+}
+
+function problem(text: string, what: keyof WhyOptions, pattern: string | undefined): string | undefined {
+  if (text === "") return "it is empty";
+  if (text.length > LONGEST[what]) return `it is longer than ${LONGEST[what]} characters`;
+  if (pattern === undefined || new RegExp(`^(?:${pattern})$`, "u").test(text)) return undefined;
+  return `it does not match ${pattern}`;
+}

@@ -1,0 +1,183 @@
+import * as z from "zod";
+import { ApiError } from "../api/api-error.ts";
+import type { Api } from "../api/api.ts";
+import { CliError } from "../errors.ts";
+import { command, hint, type Hint, option } from "../typed-command.ts";
+import { getInstance, listInstances, type Instance } from "./instances.ts";
+import { listRuns, scanRuns } from "../runs/list.ts";
+import type { Run } from "../runs/run.ts";
+import type { Subject } from "./subject.ts";
+import { searchUsers, type User } from "./users.ts";
+
+/** Whether `text` is a UUID as the platform takes it. */
+export function isUuid(text: string): boolean {
+  return z.uuid().safeParse(text).success;
+}
+
+const MOST_LOOKALIKES = 5;
+const MOST_CANDIDATES = 10;
+const ALL = Number.MAX_SAFE_INTEGER;
+
+/**
+ * Finds the user that `text` names: an e-mail address, a user ID (a UUID or a legacy `oauth/…` text), or an instance ID.
+ *
+ * @throws CliError `not-found`
+ */
+export async function resolveUser(api: Api, text: string): Promise<Subject> {
+  if (text.trim() === "") throw new CliError("usage", "the user's name is empty: is a variable not set?");
+  if (isUuid(text)) {
+    // The platform compares IDs letter by letter, and writes its own in lower case.
+    const uuid = text.toLowerCase();
+    const [users, instance] = await Promise.all([searchUsers(api, uuid, ALL), findInstance(api, uuid)]);
+    const user = users.find(({ id }) => id === uuid);
+    if (user) return subjectOf(user);
+    if (instance) return { userId: instance.userId, email: instance.userEmail, instance };
+    throw new CliError("not-found", `no user and no instance has the ID ${text}`, {
+      hint: hint`look the customer up: ${command("users find", "TEXT")}`,
+    });
+  }
+  // The search takes `_` and `%` for wildcards and finds parts of names too: only an equal address or ID counts.
+  const users = await searchUsers(api, text, ALL);
+  const exact = users.filter(({ id, email }) => id === text || email.toLowerCase() === text.toLowerCase());
+  if (exact.length === 1 && exact[0]) return subjectOf(exact[0]);
+  if (exact.length > 1) {
+    throw new CliError("ambiguous", `"${text}" names ${exact.length} users`, {
+      hint: exact.map(({ id, email }) => hint`${email}: ${option("--user", id)}`),
+    });
+  }
+  throw new CliError("not-found", `no user has the e-mail address or ID "${text}"`, {
+    hint:
+      users.length > 0
+        ? [
+            "did you mean:",
+            ...users.slice(0, MOST_LOOKALIKES).map(({ id, email }) => hint`${email}: ${option("--user", id)}`),
+            ...(users.length > MOST_LOOKALIKES ? [`and ${users.length - MOST_LOOKALIKES} more`] : []),
+          ]
+        : hint`look the customer up: ${command("users find", text)}`,
+  });
+}
+
+/**
+ * Finds the instance to act on: the one that was named, else the user's only active one. Nothing is guessed when there are
+ * several.
+ *
+ * @param named what to type to name one of several.
+ * @throws CliError `not-found` or `ambiguous`
+ */
+export async function resolveInstance(
+  api: Api,
+  subject: Subject,
+  instanceId: string | undefined,
+  named = (id: string): Hint => option("--instance", id),
+): Promise<Instance> {
+  const who = subject.email ?? subject.userId;
+  if (instanceId !== undefined) {
+    if (!isUuid(instanceId)) throw new CliError("usage", `"${instanceId}" is not an instance ID (a UUID)`);
+    const instance = await findInstance(api, instanceId);
+    if (!instance) throw new CliError("not-found", `no instance has the ID ${instanceId}`);
+    if (instance.userId !== subject.userId) {
+      throw new CliError("not-found", `instance ${instance.id} does not belong to ${who}`, {
+        hint: `it belongs to ${instance.userEmail ?? instance.userId}`,
+      });
+    }
+    return active(instance);
+  }
+  if (subject.instance) return active(subject.instance);
+  const instances = (await instancesOf(api, subject)).filter(({ destroyedAt }) => destroyedAt === null);
+  const [only] = instances;
+  if (!only) {
+    throw new CliError("not-found", `${who} has no active instance`, {
+      hint: hint`see what there was: ${command("instances list", { "--user": subject.userId })}`,
+    });
+  }
+  if (instances.length === 1) return only;
+  throw new CliError("ambiguous", `${who} has ${instances.length} active instances; name one`, {
+    hint: instances.map(({ id, organizationId }) =>
+      organizationId === null ? hint`personal: ${named(id)}` : hint`organization ${organizationId}: ${named(id)}`,
+    ),
+  });
+}
+
+/** All instances that a user has or had, newest first. */
+export async function instancesOf(api: Api, { userId, email }: Subject): Promise<Instance[]> {
+  // A legacy user ID is not searchable; the e-mail address is, as a part of longer ones too.
+  const found = await listInstances(api, { search: isUuid(userId) ? userId : (email ?? userId) }, ALL);
+  return found.filter((instance) => instance.userId === userId);
+}
+
+/** The shortest beginning of a run ID that is taken as one. */
+const SHORTEST_PREFIX = 8;
+
+export interface RunScope {
+  /** The user whose runs are meant: makes the search short, and gives `@latest` its meaning. */
+  readonly subject?: Subject | undefined;
+}
+
+/**
+ * Finds the runs that `ids` name: full IDs, unique prefixes of eight or more characters, or `@latest` of a user.
+ *
+ * @throws CliError `not-found`, `ambiguous` with the candidates, or `usage`
+ */
+export async function resolveRuns(api: Api, ids: readonly string[], { subject }: RunScope = {}): Promise<Run[]> {
+  const wanted = ids.map((text) => text.toLowerCase());
+  for (const text of wanted) {
+    if (text === "@latest") {
+      if (!subject) throw new CliError("usage", "@latest needs --user, to say whose latest run is meant");
+    } else if (!/^[0-9a-f]{8}[0-9a-f-]*$/.test(text) || text.length > 36) {
+      throw new CliError("usage", `"${text}" is not a run ID`, {
+        hint: `give the full ID, its first ${SHORTEST_PREFIX} or more characters, or @latest with --user`,
+      });
+    }
+  }
+  const matches = new Map<string, Run[]>(wanted.map((text) => [text, []]));
+  // A full ID is found once; a prefix is unique only when every run has been looked at.
+  const complete = () => wanted.every((text) => isFullId(text) && matches.get(text)?.length === 1);
+  const scan = subject ? listRuns(api, { subject }, ALL) : scanRuns(api, {});
+  for await (const run of scan) {
+    for (const [text, found] of matches) {
+      if (text === "@latest" ? found.length === 0 : run.id.startsWith(text)) found.push(run);
+    }
+    if (complete() || (wanted.every((text) => text === "@latest") && matches.get("@latest")?.length === 1)) break;
+  }
+  return wanted.map((text) => theOne(text, matches.get(text) ?? []));
+}
+
+function theOne(text: string, found: readonly Run[]): Run {
+  const [run] = found;
+  if (!run) {
+    throw new CliError("not-found", text === "@latest" ? "this user has no runs" : `no run has the ID ${text}`, {
+      hint: hint`see the runs there are: ${command("runs list")}`,
+    });
+  }
+  if (found.length === 1) return run;
+  throw new CliError("ambiguous", `"${text}" is the beginning of ${found.length} run IDs`, {
+    hint: [
+      ...found
+        .slice(0, MOST_CANDIDATES)
+        .map(({ id, userEmail, status }) => hint`${id}  ${status}  ${userEmail ?? "-"}`),
+      ...(found.length > MOST_CANDIDATES ? [`and ${found.length - MOST_CANDIDATES} more; --user narrows it down`] : []),
+    ],
+  });
+}
+
+function isFullId(text: string): boolean {
+  return text.length === 36;
+}
+
+function subjectOf({ id, email }: User): Subject {
+  return { userId: id, email, instance: undefined };
+}
+
+function active(instance: Instance): Instance {
+  if (instance.destroyedAt === null) return instance;
+  throw new CliError("not-found", `instance ${instance.id} was destroyed at ${instance.destroyedAt.toISOString()}`);
+}
+
+async function findInstance(api: Api, id: string): Promise<Instance | undefined> {
+  try {
+    return await getInstance(api, id.toLowerCase());
+  } catch (error) {
+    if (error instanceof ApiError && error.httpStatus === 404 && error.kind === "not-found") return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,148 @@
+import { ApiError } from "../../api/api-error.ts";
+import { backoff } from "../../api/retry.ts";
+import type { CliError } from "../../errors.ts";
+import { MAX_NOT_UNDERSTOOD, QUICK_POLL_MS } from "./cadence.ts";
+import { tailOf } from "../output/tail.ts";
+import type { Pace } from "./pace.ts";
+import type { Run } from "../run.ts";
+import type { Lane, Turn } from "./schedule.ts";
+import type { Watched, WatchedEvent } from "./watched.ts";
+
+/** So many refused requests in a row, and a run no longer shares one: it may be what breaks it. */
+const SUSPICIOUS_FAILURES = 3;
+const FIRST_BACKOFF_MS = 1_000;
+const LONGEST_BACKOFF_MS = 20_000;
+const LONGEST_RETRY_AFTER_MS = 60_000;
+const PATIENCE_MS = 5 * 60_000;
+/** An output that nobody has seen may be as long as any. */
+const LONGEST_OUTPUT = 2 ** 20;
+
+/** One of many runs under watch: what an answer, or none, means for it. Of its output only the length and the end are kept. */
+export class WatchedRun implements Turn {
+  watched: Watched;
+  /** Whether its machine is known to run: asking about a run whose machine is down would mark it failed. */
+  machineUp = false;
+  lane: Lane = "shared";
+  dueAt: number;
+  pauseMs = 0;
+  readonly #tell: (event: WatchedEvent) => void;
+  readonly #pace: Pace;
+  #lastGrowth: number;
+  #lastAnswer: number;
+  #failures = 0;
+  #notUnderstood = 0;
+  #size: number | undefined;
+  #tail = "";
+
+  constructor(run: Run, now: number, pace: Pace, tell: (event: WatchedEvent) => void) {
+    this.#pace = pace;
+    this.#tell = tell;
+    this.dueAt = now;
+    this.#lastGrowth = now;
+    this.#lastAnswer = now;
+    const state = run.status === "running" ? "running" : "ended";
+    this.watched = { run, state, lastLine: null, problem: null };
+    tell({ type: "run", watched: this.watched });
+    // How a run ended that has no exit code is told by its output; asking about an ended run changes nothing.
+    if (run.status === "failed" && run.exitCode === null) {
+      this.watched = { ...this.watched, state: "running" };
+      this.machineUp = true;
+    } else if (state === "ended") tell({ type: "end", watched: this.watched });
+  }
+
+  /** There is something to ask about it. */
+  get going(): boolean {
+    return this.watched.state === "running";
+  }
+
+  /** Characters of output in its last answer. */
+  get outputLength(): number {
+    return this.#size ?? 0;
+  }
+
+  get size(): number {
+    return this.#size ?? LONGEST_OUTPUT;
+  }
+
+  /** The platform has said how it stands. */
+  answered(run: Run, output: string, tookMs: number, now: number): void {
+    const { tail, lastLine } = tailOf(output);
+    if (output.length !== this.outputLength || tail !== this.#tail) this.#lastGrowth = now;
+    this.#size = output.length;
+    this.#tail = tail;
+    this.#lastAnswer = now;
+    this.#failures = 0;
+    this.#notUnderstood = 0;
+    this.#pace.recover();
+    const before = this.watched;
+    this.#change({ run, problem: null });
+    // What the platform writes in place of a lost output is not the run's.
+    if (!run.outcomeUnknown && lastLine !== null && lastLine !== before.lastLine) {
+      this.#tell({ type: "output-line", watched: this.#change({ lastLine }) });
+    }
+    if (run.status !== "running") return this.finish({ state: "ended" });
+    if (before.problem !== null) this.#tell({ type: "run", watched: this.watched });
+    this.#pause(this.#pace.pauseMs({ silentMs: now - this.#lastGrowth, tookMs, size: output.length }), now);
+  }
+
+  /**
+   * There was no answer, for a reason that may pass or not.
+   *
+   * @returns how long the platform asked to be left alone, in milliseconds.
+   */
+  failed(error: CliError, now: number): number {
+    this.#notUnderstood = error.kind === "incompatible" ? this.#notUnderstood + 1 : 0;
+    const transient = error instanceof ApiError && error.transient && this.#notUnderstood < MAX_NOT_UNDERSTOOD;
+    if (!transient || now - this.#lastAnswer > PATIENCE_MS) {
+      this.finish({ state: "given-up", problem: error.message });
+      return 0;
+    }
+    this.#failures += 1;
+    // It may be down by now.
+    this.machineUp = this.watched.run.status !== "running";
+    if (this.#failures >= SUSPICIOUS_FAILURES && this.lane === "shared") this.lane = "suspect";
+    const asked = Math.min(
+      error.retryAfterMs ?? (error.httpStatus === 429 ? FIRST_BACKOFF_MS : 0),
+      LONGEST_RETRY_AFTER_MS,
+    );
+    const wait = Math.max(QUICK_POLL_MS / 4, backoff(this.#failures, FIRST_BACKOFF_MS, LONGEST_BACKOFF_MS));
+    this.#pause(asked || wait, now);
+    const known = this.watched.problem !== null;
+    this.#change({ problem: error.message });
+    if (!known) this.#tell({ type: "trouble", watched: this.watched });
+    return asked;
+  }
+
+  /** It was started just now: its machine runs, and it has hardly begun. */
+  wait(now: number): void {
+    this.machineUp = true;
+    this.#pause(this.#pace.pauseMs({ silentMs: 0, tookMs: 0, size: 0 }), now);
+  }
+
+  /** Its time has come. */
+  hurry(now: number): void {
+    this.dueAt = Math.min(this.dueAt, now);
+  }
+
+  /** It is asked about by itself, as soon as there is room. */
+  suspect(now: number): void {
+    this.lane = "suspect";
+    this.hurry(now);
+  }
+
+  /** Nothing more will come of it. */
+  finish(changes: Partial<Watched>): void {
+    this.#tail = "";
+    this.#tell({ type: "end", watched: this.#change(changes) });
+  }
+
+  #pause(ms: number, now: number): void {
+    this.pauseMs = ms;
+    this.dueAt = now + ms;
+  }
+
+  #change(changes: Partial<Watched>): Watched {
+    this.watched = { ...this.watched, ...changes };
+    return this.watched;
+  }
+}
