@@ -51,6 +51,9 @@ export interface ContextServices {
   readonly signedInPage: (context: Context, address: string) => Promise<string | undefined>;
 }
 
+/** Makes the context that a command runs in, from the options it was called with. */
+export type OpenContext = () => Promise<Context>;
+
 interface Closable {
   close(): Promise<void>;
 }

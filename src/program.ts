@@ -1,12 +1,9 @@
 import { CommanderError, Option, type Command } from "@commander-js/extra-typings";
-import type { CommonOptions, Context } from "./context.ts";
+import type { CommonOptions, Context, OpenContext } from "./context.ts";
 import { CliError } from "./errors.ts";
 import { StrictCommand } from "./strict-command.ts";
 import type { Host } from "./terminal/host.ts";
 import { command as typed, hint } from "./typed-command.ts";
-
-/** Makes the context that a command runs in, from the options it was called with. */
-export type OpenContext = () => Promise<Context>;
 
 interface Verb {
   readonly summary: string;

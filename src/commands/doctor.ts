@@ -1,10 +1,9 @@
 import type { Command } from "@commander-js/extra-typings";
 import { readConfig, setConfigAside } from "../config/config-file.ts";
-import type { Context } from "../context.ts";
+import type { Context, OpenContext } from "../context.ts";
 import type { Result } from "../doctor/check.ts";
 import { examine, type CheckResult } from "../doctor/examine.ts";
 import { CliError } from "../errors.ts";
-import type { OpenContext } from "../program.ts";
 import { rewritten } from "../typed-command.ts";
 import type { View } from "../terminal/records.ts";
 import type { Color } from "../terminal/paint.ts";

@@ -8,7 +8,8 @@ import { getInstance } from "../customers/instances.ts";
 import { listRuns } from "../runs/list.ts";
 import { OutputCursor } from "../runs/output/cursor.ts";
 import type { Run, Status } from "../runs/run.ts";
-import { machineOf, machineState, pollRun } from "../runs/settle/settle.ts";
+import { machineOf, machineState } from "../customers/machine.ts";
+import { pollRun } from "../runs/settle/settle.ts";
 
 /** Whom or what to look at. */
 export interface Question {

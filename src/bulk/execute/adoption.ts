@@ -9,7 +9,7 @@ import { CliError } from "../../errors.ts";
 import type { Ledger } from "../../journal/ledger.ts";
 import { promptFacts } from "../../journal/record.ts";
 import { fits } from "../../runs/start/reconcile.ts";
-import { resolveRuns } from "../../customers/find.ts";
+import { resolveRuns } from "../../runs/find.ts";
 import { initiator, type Run } from "../../runs/run.ts";
 import type { Adoption } from "../../runs/start/start.ts";
 import { command, hint } from "../../typed-command.ts";

@@ -1,7 +1,6 @@
 import type { Command } from "@commander-js/extra-typings";
-import type { Context } from "../../context.ts";
+import type { Context, OpenContext } from "../../context.ts";
 import { CliError } from "../../errors.ts";
-import type { OpenContext } from "../../program.ts";
 import { compareWithPlatform } from "../../audit/check.ts";
 import { ACCOUNT_FIELDS, accountsOf, type Account } from "../../audit/export.ts";
 import { loggedOperations } from "../../audit/operation.ts";

@@ -1,8 +1,7 @@
 import { Option, type Command } from "@commander-js/extra-typings";
 import type { Api } from "../../api/api.ts";
-import type { Context } from "../../context.ts";
+import type { Context, OpenContext } from "../../context.ts";
 import { CliError } from "../../errors.ts";
-import type { OpenContext } from "../../program.ts";
 import {
   AUDIT_FIELDS,
   auditOf,
@@ -11,7 +10,8 @@ import {
   type AuditRecord,
   type AuditRecords,
 } from "../../audit/records.ts";
-import { resolveRuns, resolveUser } from "../../customers/find.ts";
+import { resolveUser } from "../../customers/find.ts";
+import { resolveRuns } from "../../runs/find.ts";
 import type { View } from "../../terminal/records.ts";
 import { command } from "../../typed-command.ts";
 import { examples, limitOption, once, userOption } from "../shared/options.ts";

@@ -1,6 +1,5 @@
 import { Option, type Command } from "@commander-js/extra-typings";
-import type { Context } from "../../context.ts";
-import type { OpenContext } from "../../program.ts";
+import type { Context, OpenContext } from "../../context.ts";
 import { loggedOperations, OPERATION_FIELDS, type LoggedOperation } from "../../audit/operation.ts";
 import { resolveUser } from "../../customers/find.ts";
 import type { View } from "../../terminal/records.ts";

@@ -1,12 +1,11 @@
 import type { Command } from "@commander-js/extra-typings";
 import { platformOf } from "../../api/origin.ts";
 import type { Api } from "../../api/api.ts";
-import type { Context } from "../../context.ts";
+import type { Context, OpenContext } from "../../context.ts";
 import { CliError } from "../../errors.ts";
 import { systemFiles } from "../../files/file-layer.ts";
 import { allJournals } from "../../journal/folder.ts";
 import { verifyJournal } from "../../journal/scan.ts";
-import type { OpenContext } from "../../program.ts";
 import { compareWithPlatform } from "../../audit/check.ts";
 import { MOST_AUDIT_RECORDS } from "../../audit/records.ts";
 import { loggedOperations } from "../../audit/operation.ts";

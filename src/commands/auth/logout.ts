@@ -1,7 +1,6 @@
 import type { Command } from "@commander-js/extra-typings";
 import { removeToken } from "../../config/credentials.ts";
-import type { Context } from "../../context.ts";
-import type { OpenContext } from "../../program.ts";
+import type { Context, OpenContext } from "../../context.ts";
 import { examples } from "../shared/options.ts";
 
 export function configure(command: Command, open: OpenContext): void {

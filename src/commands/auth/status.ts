@@ -6,9 +6,8 @@ import { checksCertificates } from "../../api/transport.ts";
 import { whoAmI } from "../../api/who-am-i.ts";
 import { findCredential, storageOf, type Storage } from "../../config/credentials.ts";
 import type { Target } from "../../config/settings.ts";
-import type { Context } from "../../context.ts";
+import type { Context, OpenContext } from "../../context.ts";
 import { CliError } from "../../errors.ts";
-import type { OpenContext } from "../../program.ts";
 import type { View } from "../../terminal/records.ts";
 import { examples } from "../shared/options.ts";
 

@@ -1,7 +1,6 @@
 import type { Command } from "@commander-js/extra-typings";
-import type { Context } from "../../context.ts";
+import type { Context, OpenContext } from "../../context.ts";
 import { CliError } from "../../errors.ts";
-import type { OpenContext } from "../../program.ts";
 import { examples } from "../shared/options.ts";
 import { readKey, settingsHelp } from "./shared.ts";
 

@@ -1,7 +1,6 @@
 import type { Command } from "@commander-js/extra-typings";
 import { KEYS, type Effective } from "../../config/settings.ts";
-import type { Context } from "../../context.ts";
-import type { OpenContext } from "../../program.ts";
+import type { Context, OpenContext } from "../../context.ts";
 import type { View } from "../../terminal/records.ts";
 import { examples } from "../shared/options.ts";
 

@@ -11,9 +11,8 @@ import {
   type Settings,
   type Value,
 } from "../../config/settings.ts";
-import type { Context } from "../../context.ts";
+import type { Context, OpenContext } from "../../context.ts";
 import { CliError } from "../../errors.ts";
-import type { OpenContext } from "../../program.ts";
 import { command, hint } from "../../typed-command.ts";
 import { examples } from "../shared/options.ts";
 import { profileWords, readKey, refuseHostFlag, settingsHelp, warnIfHidden } from "./shared.ts";

@@ -1,9 +1,8 @@
 import type { Command } from "@commander-js/extra-typings";
 import { changeConfig, withProfile } from "../../config/config-file.ts";
 import { DEFAULT_PROFILE, isGlobal, type Config, type Key, type Profile } from "../../config/settings.ts";
-import type { Context } from "../../context.ts";
+import type { Context, OpenContext } from "../../context.ts";
 import { CliError } from "../../errors.ts";
-import type { OpenContext } from "../../program.ts";
 import { command, hint } from "../../typed-command.ts";
 import { examples } from "../shared/options.ts";
 import { profileWords, readKey, refuseHostFlag, settingsHelp, warnIfHidden } from "./shared.ts";

@@ -1,6 +1,5 @@
 import type { Command } from "@commander-js/extra-typings";
-import type { Context } from "../../context.ts";
-import type { OpenContext } from "../../program.ts";
+import type { Context, OpenContext } from "../../context.ts";
 import { getInstance } from "../../customers/instances.ts";
 import { resolveInstance, resolveUser } from "../../customers/find.ts";
 import { command, hint } from "../../typed-command.ts";

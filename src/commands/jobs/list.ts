@@ -1,9 +1,8 @@
 import type { Command } from "@commander-js/extra-typings";
 import { jobJournals } from "../../bulk/job/job.ts";
 import { summaryOf, type JobSummary } from "../../bulk/job/summary.ts";
-import type { Context } from "../../context.ts";
+import type { Context, OpenContext } from "../../context.ts";
 import { CliError } from "../../errors.ts";
-import type { OpenContext } from "../../program.ts";
 import { summaryView } from "../shared/job/view.ts";
 import { examples, limitOption } from "../shared/options.ts";
 

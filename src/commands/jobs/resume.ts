@@ -8,13 +8,12 @@ import { assemble, findJob, jobRecord, type Job } from "../../bulk/job/job.ts";
 import { JobRecords } from "../../bulk/job/records.ts";
 import { PromptTemplate } from "../../bulk/input/prompt-template.ts";
 import { reconcileItems } from "../../bulk/job/resume.ts";
-import type { Context } from "../../context.ts";
+import type { Context, OpenContext } from "../../context.ts";
 import { CliError } from "../../errors.ts";
 import { writerOf } from "../../journal/claim.ts";
 import { systemFiles } from "../../files/file-layer.ts";
 import { openPath } from "../../journal/folder.ts";
 import type { Ledger } from "../../journal/ledger.ts";
-import type { OpenContext } from "../../program.ts";
 import { command, hint } from "../../typed-command.ts";
 import {
   concurrencyOption,

@@ -4,9 +4,8 @@ import type { Item, ItemState } from "../../bulk/item.ts";
 import { loadJob } from "../../bulk/job/job.ts";
 import { planTargets, type PlacedEntry } from "../../bulk/plan/plan.ts";
 import { PromptTemplate } from "../../bulk/input/prompt-template.ts";
-import type { Context } from "../../context.ts";
+import type { Context, OpenContext } from "../../context.ts";
 import { CliError } from "../../errors.ts";
-import type { OpenContext } from "../../program.ts";
 import { command, hint } from "../../typed-command.ts";
 import { expectCountOption } from "../shared/confirm-many.ts";
 import {

@@ -1,8 +1,7 @@
 import type { Command } from "@commander-js/extra-typings";
 import { loadJob } from "../../bulk/job/job.ts";
 import { summarize } from "../../bulk/job/summary.ts";
-import type { Context } from "../../context.ts";
-import type { OpenContext } from "../../program.ts";
+import type { Context, OpenContext } from "../../context.ts";
 import { command, hint } from "../../typed-command.ts";
 import { settingsWords } from "../shared/job/options.ts";
 import { jobArgument, summaryView } from "../shared/job/view.ts";

@@ -1,15 +1,15 @@
 import type { Command } from "@commander-js/extra-typings";
 import type { Api } from "../../api/api.ts";
-import type { Context } from "../../context.ts";
+import type { Context, OpenContext } from "../../context.ts";
 import { CliError, messageOf, type ErrorKind } from "../../errors.ts";
 import type { Ledger } from "../../journal/ledger.ts";
 import { keepOutput, type Kept } from "../../runs/output/kept.ts";
-import type { OpenContext } from "../../program.ts";
 import { machineDown, type Cancellation } from "../../runs/cancel/cancel.ts";
 import { cancelOnRecord } from "../../runs/cancel/on-record.ts";
 import { listRuns } from "../../runs/list.ts";
 import { CONCURRENCY, pooled, whileGoing } from "../../async/pool.ts";
-import { resolveRuns, resolveUser } from "../../customers/find.ts";
+import { resolveUser } from "../../customers/find.ts";
+import { resolveRuns } from "../../runs/find.ts";
 import type { Run } from "../../runs/run.ts";
 import { settleRuns } from "../../runs/settle/settle.ts";
 import { command, hint, option } from "../../typed-command.ts";

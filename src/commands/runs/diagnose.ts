@@ -1,14 +1,14 @@
 import { Option, type Command } from "@commander-js/extra-typings";
 import type { Api } from "../../api/api.ts";
-import type { Context } from "../../context.ts";
+import type { Context, OpenContext } from "../../context.ts";
 import { CliError } from "../../errors.ts";
-import type { OpenContext } from "../../program.ts";
 import { verdictOf, type Evidence, type Judgement, type Look, type Verdict } from "../../diagnose/judge.ts";
 import { gatherEvidence, type Question } from "../../diagnose/evidence.ts";
 import { getInstance } from "../../customers/instances.ts";
 import { listRuns } from "../../runs/list.ts";
 import { isStart } from "../../runs/start/row-search.ts";
-import { instancesOf, isUuid, resolveRuns, resolveUser } from "../../customers/find.ts";
+import { instancesOf, isUuid, resolveUser } from "../../customers/find.ts";
+import { resolveRuns } from "../../runs/find.ts";
 import { initiator, type Run } from "../../runs/run.ts";
 import type { Detail, View, When } from "../../terminal/records.ts";
 import type { Color } from "../../terminal/paint.ts";

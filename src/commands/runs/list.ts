@@ -1,8 +1,7 @@
 import { Option, type Command } from "@commander-js/extra-typings";
-import type { Context } from "../../context.ts";
+import type { Context, OpenContext } from "../../context.ts";
 import { runStatus } from "../../contract/procedures.ts";
 import { CliError } from "../../errors.ts";
-import type { OpenContext } from "../../program.ts";
 import { listRuns } from "../../runs/list.ts";
 import type { Run } from "../../runs/run.ts";
 import { settleRuns, UNSTORABLE } from "../../runs/settle/settle.ts";

@@ -1,12 +1,12 @@
 import { resolve } from "node:path";
 import { Option, type Command } from "@commander-js/extra-typings";
-import type { Context } from "../../context.ts";
+import type { Context, OpenContext } from "../../context.ts";
 import { CliError } from "../../errors.ts";
 import { writeWholeFile } from "../../files/whole-file.ts";
-import type { OpenContext } from "../../program.ts";
 import { lastLines, linesFrom } from "../../runs/output/lines.ts";
 import { TRUNCATION_MARKER } from "../../runs/output/cursor.ts";
-import { resolveRuns, resolveUser } from "../../customers/find.ts";
+import { resolveUser } from "../../customers/find.ts";
+import { resolveRuns } from "../../runs/find.ts";
 import { RUN_FIELDS, type Run } from "../../runs/run.ts";
 import { pollRun, UNSTORABLE } from "../../runs/settle/settle.ts";
 import { refuseIfMachineIsDown } from "../../runs/watch/one.ts";

@@ -1,8 +1,7 @@
 import { Option, type Command } from "@commander-js/extra-typings";
 import type { Api } from "../../api/api.ts";
-import type { Context } from "../../context.ts";
+import type { Context, OpenContext } from "../../context.ts";
 import { CliError } from "../../errors.ts";
-import type { OpenContext } from "../../program.ts";
 import { giveUpRuns } from "../../runs/settle/give-up.ts";
 import { getInstance } from "../../customers/instances.ts";
 import { listRuns } from "../../runs/list.ts";

@@ -1,7 +1,7 @@
 import type { Command } from "@commander-js/extra-typings";
-import type { Context } from "../../context.ts";
-import type { OpenContext } from "../../program.ts";
-import { resolveRuns, resolveUser } from "../../customers/find.ts";
+import type { Context, OpenContext } from "../../context.ts";
+import { resolveUser } from "../../customers/find.ts";
+import { resolveRuns } from "../../runs/find.ts";
 import { settleRuns, UNSTORABLE } from "../../runs/settle/settle.ts";
 import { command, hint } from "../../typed-command.ts";
 import { examples, userOption } from "../shared/options.ts";

@@ -1,5 +1,5 @@
 import { Option, type Command } from "@commander-js/extra-typings";
-import type { OpenContext } from "../../program.ts";
+import type { OpenContext } from "../../context.ts";
 import { expectCountOption } from "../shared/confirm-many.ts";
 import {
   canaryOption,

@@ -1,9 +1,9 @@
 import { InvalidArgumentError, Option, type Command } from "@commander-js/extra-typings";
-import type { Context } from "../../context.ts";
+import type { Context, OpenContext } from "../../context.ts";
 import { CliError } from "../../errors.ts";
-import type { OpenContext } from "../../program.ts";
 import { listRuns } from "../../runs/list.ts";
-import { resolveRuns, resolveUser } from "../../customers/find.ts";
+import { resolveUser } from "../../customers/find.ts";
+import { resolveRuns } from "../../runs/find.ts";
 import type { Run } from "../../runs/run.ts";
 import { command, hint } from "../../typed-command.ts";
 import { onEndOption } from "../shared/on-end.ts";

@@ -1,7 +1,6 @@
 import { Argument, Option, type Command } from "@commander-js/extra-typings";
-import type { Context } from "../../context.ts";
+import type { Context, OpenContext } from "../../context.ts";
 import { CliError } from "../../errors.ts";
-import type { OpenContext } from "../../program.ts";
 import type { Fault, FaultName, FaultSpec } from "../../sandbox/remote.ts";
 import type { View } from "../../terminal/records.ts";
 import { command, hint } from "../../typed-command.ts";

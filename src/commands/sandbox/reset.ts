@@ -1,6 +1,5 @@
 import type { Command } from "@commander-js/extra-typings";
-import type { Context } from "../../context.ts";
-import type { OpenContext } from "../../program.ts";
+import type { Context, OpenContext } from "../../context.ts";
 import { examples, yesOption } from "../shared/options.ts";
 import { dataDirOf, dataDirOption, orderly, type DataDirOptions } from "./shared.ts";
 

@@ -1,9 +1,8 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { Option, type Command } from "@commander-js/extra-typings";
-import type { Context } from "../../context.ts";
+import type { Context, OpenContext } from "../../context.ts";
 import { CliError } from "../../errors.ts";
-import type { OpenContext } from "../../program.ts";
 import type { Sandbox } from "../../sandbox/sandbox.ts";
 import { command, hint } from "../../typed-command.ts";
 import { examples, wholeNumber } from "../shared/options.ts";

@@ -7,7 +7,8 @@ import { command, hint } from "../../typed-command.ts";
 import { graceAfter } from "../../async/grace.ts";
 import { runRef } from "../run-ref.ts";
 import type { Run } from "../run.ts";
-import { machineOf, pollRun, withoutStatus } from "../settle/settle.ts";
+import { machineOf } from "../../customers/machine.ts";
+import { pollRun, withoutStatus } from "../settle/settle.ts";
 
 export interface Cancellation {
   /** What the platform says of the run now: not every cancel cancels. */

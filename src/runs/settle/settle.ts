@@ -3,7 +3,7 @@ import type { Api } from "../../api/api.ts";
 import { wait } from "../../async/wait.ts";
 import { admin } from "../../contract/procedures.ts";
 import { command, hint } from "../../typed-command.ts";
-import { getInstance } from "../../customers/instances.ts";
+import { machineOf } from "../../customers/machine.ts";
 import { CONCURRENCY, pooled } from "../../async/pool.ts";
 import { runRef } from "../run-ref.ts";
 import { initiator, withStatus, type Run, type Status } from "../run.ts";
@@ -173,30 +173,4 @@ export async function settleRuns(api: Api, runs: readonly Run[]): Promise<Settle
     unanswered: left("unanswered"),
     unstorable: [...settlements.values()].filter(({ unstorable }) => unstorable).map(({ run }) => run),
   };
-}
-
-/**
- * What is known of the machine of a run's instance. A run without an instance has no machine.
- *
- * @throws ApiError
- */
-export async function machineOf(
-  api: Api,
-  { instanceId }: Pick<Run, "instanceId">,
-  signal?: AbortSignal,
-): Promise<"up" | "down" | "unknown"> {
-  if (instanceId === null) return "down";
-  return machineState(await getInstance(api, instanceId, signal));
-}
-
-/** What an instance says about its machine: an unreachable worker says nothing. */
-export function machineState({
-  machineStatus,
-  machineStatusError,
-}: {
-  readonly machineStatus: string | null;
-  readonly machineStatusError: string | null;
-}): "up" | "down" | "unknown" {
-  if (machineStatusError !== null) return "unknown";
-  return machineStatus === "running" ? "up" : "down";
 }

@@ -4,9 +4,10 @@ import { promptFacts, type IntentRecord } from "../../journal/record.ts";
 import type { OpenIntent } from "../../journal/open-index.ts";
 import { CliError } from "../../errors.ts";
 import { newestRuns, searchRows, type SearchOptions } from "./reconcile.ts";
-import { resolveRuns } from "../../customers/find.ts";
+import { resolveRuns } from "../find.ts";
 import type { Run } from "../run.ts";
-import { machineOf, pollRun } from "../settle/settle.ts";
+import { machineOf } from "../../customers/machine.ts";
+import { pollRun } from "../settle/settle.ts";
 
 /**
  * What could be found out about a start whose end nobody knows.

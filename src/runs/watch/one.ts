@@ -9,7 +9,8 @@ import { MAX_NOT_UNDERSTOOD } from "./cadence.ts";
 import { getInstance } from "../../customers/instances.ts";
 import { OutputCursor, type NewOutput } from "../output/cursor.ts";
 import type { Run } from "../run.ts";
-import { machineState, pollRun } from "../settle/settle.ts";
+import { machineState } from "../../customers/machine.ts";
+import { pollRun } from "../settle/settle.ts";
 
 export type WatchEvent =
   /** New output, or word that some is lost. */

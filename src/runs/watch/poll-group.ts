@@ -6,7 +6,8 @@ import { CliError } from "../../errors.ts";
 import type { Pace } from "./pace.ts";
 import type { Run } from "../run.ts";
 import type { Lane, Schedule } from "./schedule.ts";
-import { machineState, pollRun } from "../settle/settle.ts";
+import { machineState } from "../../customers/machine.ts";
+import { pollRun } from "../settle/settle.ts";
 import type { WatchedRun } from "./watched-run.ts";
 
 export interface Ways {
