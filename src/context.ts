@@ -1,6 +1,6 @@
-import { DEFAULT_HOST, parseOrigin, type Origin } from "./api/origin.ts";
 import type { Api } from "./api/api.ts";
 import type { DeviceLogin } from "./api/device-login.ts";
+import { DEFAULT_HOST, parseOrigin, type Origin } from "./api/origin.ts";
 import type { Transport, TransportOptions } from "./api/transport.ts";
 import type { Credential } from "./config/credentials.ts";
 import type { Keyring } from "./config/keyring.ts";

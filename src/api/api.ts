@@ -1,6 +1,7 @@
 import { createTRPCUntypedClient, httpBatchLink, splitLink, TRPCClientError } from "@trpc/client";
 import type { AnyRouter } from "@trpc/server";
 import type * as z from "zod";
+import { ownSignal } from "../async/own-signal.ts";
 import { admin, trpcError, type Procedure } from "../contract/procedures.ts";
 import type { Route } from "../contract/rest.ts";
 import { ApiError, notUnderstood } from "./api-error.ts";
@@ -14,7 +15,6 @@ import {
   restAnswer,
   trpcRefusal,
 } from "./own-answer.ts";
-import { ownSignal } from "../async/own-signal.ts";
 import type { PlatformClock } from "./platform-clock.ts";
 import { withRetry } from "./retry.ts";
 import { Transport, type TransportOptions } from "./transport.ts";

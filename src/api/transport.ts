@@ -1,12 +1,12 @@
 import { pipeline, type Readable } from "node:stream";
 import { limit } from "../async/limit.ts";
 import { onAbort, unlessAborted } from "../async/on-abort.ts";
+import { suspendSignal } from "../async/suspend.ts";
 import { ApiError, foreign, notUnderstood } from "./api-error.ts";
 import { isLoopback, type Origin } from "./origin.ts";
 import { PlatformClock } from "./platform-clock.ts";
-import { ProxyTrouble } from "./wire/proxy.ts";
-import { suspendSignal } from "../async/suspend.ts";
 import { tokenRemover } from "./token.ts";
+import { ProxyTrouble } from "./wire/proxy.ts";
 import { CONNECT_TIMEOUT_MS, openWire, SWITCHED_PROTOCOLS, type Wire, type WireAnswer } from "./wire/wire.ts";
 
 /** What went over the wire, for `--debug`: never a header, never a body. */

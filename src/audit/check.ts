@@ -3,11 +3,11 @@
  * the other has not, and where they contradict each other. Changes nothing, and asks no run for its status.
  */
 import type { Api } from "../api/api.ts";
-import { listAudit, MOST_AUDIT_RECORDS, type AuditRecord } from "./records.ts";
-import type { LoggedOperation } from "./operation.ts";
-import { listRuns } from "../runs/list.ts";
 import { CONCURRENCY, pooled } from "../async/pool.ts";
+import { listRuns } from "../runs/list.ts";
 import type { Run } from "../runs/run.ts";
+import type { LoggedOperation } from "./operation.ts";
+import { listAudit, MOST_AUDIT_RECORDS, type AuditRecord } from "./records.ts";
 
 /**
  * - `verified`: the platform has an audit record of it, and that says the same.

@@ -1,8 +1,8 @@
 import type { Api } from "../api/api.ts";
-import type { Check } from "./check.ts";
-import type { LoggedOperation } from "./operation.ts";
 import { CONCURRENCY, pooled } from "../async/pool.ts";
 import { searchUsers } from "../customers/users.ts";
+import type { Check } from "./check.ts";
+import type { LoggedOperation } from "./operation.ts";
 
 /** What the journal alone knows. */
 const FROM_JOURNAL = [

@@ -1,8 +1,8 @@
 import type * as z from "zod";
 import type { Api } from "../api/api.ts";
+import { CONCURRENCY, pooled } from "../async/pool.ts";
 import { admin } from "../contract/procedures.ts";
 import { listRuns } from "../runs/list.ts";
-import { CONCURRENCY, pooled } from "../async/pool.ts";
 
 /** One of the platform's audit records. There is one for each start by an admin and each cancel that cancelled. */
 export interface AuditRecord {

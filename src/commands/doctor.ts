@@ -4,9 +4,9 @@ import type { Context, OpenContext } from "../context.ts";
 import type { Result } from "../doctor/check.ts";
 import { examine, type CheckResult } from "../doctor/examine.ts";
 import { CliError } from "../errors.ts";
-import { rewritten } from "../typed-command.ts";
-import type { View } from "../terminal/records.ts";
 import type { Color } from "../terminal/paint.ts";
+import type { View } from "../terminal/records.ts";
+import { rewritten } from "../typed-command.ts";
 import { examples } from "./shared/options.ts";
 
 /** The names are the JSON output's. */

@@ -3,8 +3,8 @@ import { join } from "node:path";
 import * as z from "zod";
 import { CliError, messageOf } from "../errors.ts";
 import { assertTrusted, type Flaw } from "../files/trust.ts";
-import { command, hint } from "../typed-command.ts";
 import { jsonError } from "../json.ts";
+import { command, hint } from "../typed-command.ts";
 import { withLock } from "./lock.ts";
 import {
   DEFAULT_PROFILE,

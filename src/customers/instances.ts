@@ -2,8 +2,8 @@ import type * as z from "zod";
 import { ApiError } from "../api/api-error.ts";
 import type { Api } from "../api/api.ts";
 import { inWords } from "../api/words.ts";
-import { admin } from "../contract/procedures.ts";
 import { pooled } from "../async/pool.ts";
+import { admin } from "../contract/procedures.ts";
 
 /** An instance as the tool shows it. `machineStatus` is `null` where it was not asked for or is not known. */
 export interface Instance {

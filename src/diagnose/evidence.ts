@@ -1,15 +1,15 @@
-import { wait } from "../async/wait.ts";
 import { ApiError } from "../api/api-error.ts";
 import type { Api } from "../api/api.ts";
-import { UNKNOWN_OUTCOME_OUTPUTS } from "../contract/procedures.ts";
+import { wait } from "../async/wait.ts";
 import { listAudit, MOST_AUDIT_RECORDS, type AuditRecord } from "../audit/records.ts";
-import { CANCEL_ACTION, type Evidence, type Look } from "./judge.ts";
+import { UNKNOWN_OUTCOME_OUTPUTS } from "../contract/procedures.ts";
 import { getInstance } from "../customers/instances.ts";
+import { machineOf, machineState } from "../customers/machine.ts";
 import { listRuns } from "../runs/list.ts";
 import { OutputCursor } from "../runs/output/cursor.ts";
 import type { Run, Status } from "../runs/run.ts";
-import { machineOf, machineState } from "../customers/machine.ts";
 import { pollRun } from "../runs/settle/settle.ts";
+import { CANCEL_ACTION, type Evidence, type Look } from "./judge.ts";
 
 /** Whom or what to look at. */
 export interface Question {

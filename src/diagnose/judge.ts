@@ -1,6 +1,6 @@
-import { command, type Hint } from "../typed-command.ts";
 import type { AuditRecord } from "../audit/records.ts";
 import type { Run } from "../runs/run.ts";
+import { command, type Hint } from "../typed-command.ts";
 
 /** One look at a run: what its status poll brought. */
 export interface Look {

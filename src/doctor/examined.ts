@@ -1,5 +1,5 @@
-import { proxyFor } from "../api/wire/proxy.ts";
 import type { Answer } from "../api/transport.ts";
+import { proxyFor } from "../api/wire/proxy.ts";
 import type { Credential } from "../config/credentials.ts";
 import { profile } from "../contract/rest.ts";
 import type { Setup } from "./check.ts";

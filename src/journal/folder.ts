@@ -1,9 +1,9 @@
 /** Where journals are, by name. A journal stands in `open/` until it has ended and nothing in it is open. */
 import { dirname, join } from "node:path";
 import { CliError, messageOf } from "../errors.ts";
-import { hint } from "../typed-command.ts";
-import { flawOf, untrusted, type Role } from "../files/trust.ts";
 import type { FileFacts, FileLayer } from "../files/file-layer.ts";
+import { flawOf, untrusted, type Role } from "../files/trust.ts";
+import { hint } from "../typed-command.ts";
 
 const NAME = /^(\d{4})(\d{2})\d{2}T\d{6}\d{3}Z-[a-z0-9-]+-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\.jsonl$/;
 

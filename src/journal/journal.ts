@@ -11,9 +11,9 @@
 import { randomUUID } from "node:crypto";
 import { dirname, join } from "node:path";
 import { CliError, messageOf } from "../errors.ts";
+import { isMissing, systemFiles, type FileLayer, type OpenFile } from "../files/file-layer.ts";
 import { command } from "../typed-command.ts";
 import { claimJournal, closeCommand, takeOverCommand, type Claim, type Claimant, type Holder } from "./claim.ts";
-import { isMissing, systemFiles, type FileLayer, type OpenFile } from "../files/file-layer.ts";
 import {
   assertTrusted,
   closedPath,

@@ -1,12 +1,12 @@
+import { SharedLook } from "../async/shared-look.ts";
 import { callAfter, wait } from "../async/wait.ts";
-import { claimInstance, HeldError, instanceHolders, withdrawInstances, type Claim, type Holder } from "./claim.ts";
 import { systemFiles } from "../files/file-layer.ts";
+import { claimInstance, HeldError, instanceHolders, withdrawInstances, type Claim, type Holder } from "./claim.ts";
 import { allJournals, type JournalFile } from "./folder.ts";
 import { Journal, type Invocation, type OpenOptions } from "./journal.ts";
 import { OpenIndex, type IntentFilter, type OpenIntent } from "./open-index.ts";
 import { identify, type ProcessIdentity } from "./process-identity.ts";
 import { BEGINNING, readJournal, type Mark } from "./read.ts";
-import { SharedLook } from "../async/shared-look.ts";
 
 /** A start takes a second or two; one whose answer is lost holds its claim for minutes. */
 const CLAIM_PATIENCE_MS = 5_000;

@@ -1,12 +1,12 @@
 import { platformOf } from "../api/origin.ts";
 import { eachOf } from "../async/each.ts";
-import { writerOf, type Holder } from "./claim.ts";
+import { SharedLook } from "../async/shared-look.ts";
 import { systemFiles, type FileLayer } from "../files/file-layer.ts";
+import { writerOf, type Holder } from "./claim.ts";
 import { openJournals, type JournalFile } from "./folder.ts";
 import { noteOpen } from "./journal.ts";
 import { BEGINNING, readJournal, type Mark } from "./read.ts";
 import type { IntentRecord } from "./record.ts";
-import { SharedLook } from "../async/shared-look.ts";
 
 /** Something that was, or may have been, sent without its end being known. */
 export interface OpenIntent {

@@ -1,6 +1,6 @@
-import { writerOf } from "./claim.ts";
 import type { CliError } from "../errors.ts";
 import { systemFiles } from "../files/file-layer.ts";
+import { writerOf } from "./claim.ts";
 import { allJournals, type JournalFile } from "./folder.ts";
 import { readJournal } from "./read.ts";
 import type { IntentRecord, JournalRecord } from "./record.ts";

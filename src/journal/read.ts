@@ -1,6 +1,6 @@
 import { CliError, messageOf } from "../errors.ts";
-import { hint } from "../typed-command.ts";
 import { isMissing, systemFiles, type FileLayer, type OpenFile } from "../files/file-layer.ts";
+import { hint } from "../typed-command.ts";
 import { assertTrusted, closedPath, openPath, type JournalFile } from "./folder.ts";
 import {
   FORMAT,

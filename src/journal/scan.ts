@@ -1,6 +1,6 @@
-import { writerOf, type Holder } from "./claim.ts";
 import { CliError } from "../errors.ts";
 import { systemFiles, type FileLayer } from "../files/file-layer.ts";
+import { writerOf, type Holder } from "./claim.ts";
 import { allJournals, type JournalFile } from "./folder.ts";
 import { noteOpen } from "./journal.ts";
 import { readJournal, type Torn } from "./read.ts";

@@ -1,8 +1,8 @@
 import type * as z from "zod";
 import type { Api, CallOptions } from "../api/api.ts";
 import { admin, type RunStatus } from "../contract/procedures.ts";
-import { runOfRow, type Run } from "./run.ts";
 import type { Subject } from "../customers/subject.ts";
+import { runOfRow, type Run } from "./run.ts";
 
 export interface RunFilter {
   readonly subject?: Subject | undefined;

@@ -1,17 +1,18 @@
 /** The sandbox: the platform's recovery runs on this machine, put together from its parts. */
 import { mkdir, rm } from "node:fs/promises";
 import { eq } from "drizzle-orm";
-import { AuditLog } from "./platform/audit-log.ts";
-import { Authenticator } from "./platform/auth.ts";
-import { splitCommand } from "./machines/command-line.ts";
 import { type DataDirectory, takeDataDirectory } from "./data-directory.ts";
 import { type OpenDatabase, openEmbedded, openServer } from "./database/database.ts";
 import { migrate } from "./database/migrate.ts";
 import { cliRuns, instances, users } from "./database/schema.ts";
-import { DeviceAuth } from "./platform/device-auth.ts";
 import { Faults } from "./faults.ts";
-import type { SandboxStatus } from "./remote.ts";
+import { splitCommand } from "./machines/command-line.ts";
+import { Worker } from "./machines/worker.ts";
+import { AuditLog } from "./platform/audit-log.ts";
+import { Authenticator } from "./platform/auth.ts";
+import { DeviceAuth } from "./platform/device-auth.ts";
 import { RunRecords } from "./platform/run-records.ts";
+import type { SandboxStatus } from "./remote.ts";
 import { SandboxError } from "./sandbox-error.ts";
 import { ADMIN } from "./seed/people.ts";
 import { seed, wipe } from "./seed/seed.ts";
@@ -22,7 +23,6 @@ import { RequestLog } from "./web/request-log.ts";
 import { newSecret } from "./web/secrets.ts";
 import { checkPort, listen } from "./web/server.ts";
 import { Sessions } from "./web/sessions.ts";
-import { Worker } from "./machines/worker.ts";
 
 export { SandboxError } from "./sandbox-error.ts";
 

@@ -1,8 +1,8 @@
 import { setImmediate } from "node:timers/promises";
 import { type OptionsToType, type Said } from "../typed-command.ts";
 import type { Host, TextSink } from "./host.ts";
-import type { Live } from "./live.ts";
 import type { TableFrame } from "./live-table.ts";
+import type { Live } from "./live.ts";
 import { createPaint, wantsColor, type Color, type ColorChoice, type Paint } from "./paint.ts";
 import { Progress } from "./progress.ts";
 import { detailLines, json, Records, type Detail, type Format, type View } from "./records.ts";

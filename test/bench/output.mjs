@@ -7,8 +7,8 @@ import { createHash } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { build } from "esbuild";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { build } from "esbuild";
 
 const SOURCE = fileURLToPath(new URL("../../src/runs/output/cursor.ts", import.meta.url));
 const WINDOW = 1_048_576;

@@ -3,8 +3,8 @@ import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { SignJWT } from "jose";
 import type { FaultSpec, RunningSandbox } from "../../src/sandbox/remote.ts";
-import { openSandbox } from "../support/sandbox.ts";
 import seedFile from "../fixtures/seed.json" with { type: "json" };
+import { openSandbox } from "../support/sandbox.ts";
 
 const PEOPLE: Readonly<Record<string, { id: string; email: string; api_token_pepper?: string }>> = seedFile.users;
 

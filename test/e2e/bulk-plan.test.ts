@@ -2,9 +2,9 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Api } from "../../src/api/api.ts";
 import { parseOrigin } from "../../src/api/origin.ts";
+import { countRunning, entriesFromInstances, entriesFromRuns } from "../../src/bulk/input/select.ts";
 import type { Entry, Target } from "../../src/bulk/item.ts";
 import { planTargets, type PlanOptions } from "../../src/bulk/plan/plan.ts";
-import { countRunning, entriesFromInstances, entriesFromRuns } from "../../src/bulk/input/select.ts";
 import { fleetInstance, fleetUserId, instanceId, loadCustomer } from "../../src/sandbox/seed/people.ts";
 import { openDesk, type Desk } from "../harness.ts";
 

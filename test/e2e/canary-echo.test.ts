@@ -9,8 +9,8 @@ import * as z from "zod";
 import { Api } from "../../src/api/api.ts";
 import { parseOrigin } from "../../src/api/origin.ts";
 import { admin, TRPC_CODES } from "../../src/contract/procedures.ts";
-import { filesBelow, leaks, spellingsOf } from "../support/canary.ts";
 import { run } from "../harness.ts";
+import { filesBelow, leaks, spellingsOf } from "../support/canary.ts";
 
 const part = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url");
 const JWT = `${part({ alg: "HS256", typ: "JWT" })}.${part({ kiloUserId: "canary", version: 3 })}.c4N4ryS1gn4tur3-_c4N4ryS1gn4tur3-_c4N4ry`;

@@ -9,8 +9,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest
 import * as z from "zod";
 import { NOUNS, PLAIN_COMMANDS } from "../../src/program.ts";
 import type { FaultSpec } from "../../src/sandbox/remote.ts";
-import { filesBelow, leaks } from "../support/canary.ts";
 import { begin, openDesk, run, type Desk, type Result, type RunOptions } from "../harness.ts";
+import { filesBelow, leaks } from "../support/canary.ts";
 
 const LONG = "[rehearse lines=1 delay=60]";
 

@@ -1,7 +1,7 @@
-/** Nobody mistakes production for anything else. */
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+/** Nobody mistakes production for anything else. */
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { openDesk, type Desk } from "../harness.ts";
 
 const LONG = "drill [rehearse lines=1 delay=60]";

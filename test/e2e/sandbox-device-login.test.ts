@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { openSandbox, type TestSandbox } from "../support/sandbox.ts";
 import { hiddenFields, Visitor } from "../support/sandbox-pages.ts";
+import { openSandbox, type TestSandbox } from "../support/sandbox.ts";
 
 const ADA = "a0000000-0000-4000-8000-000000000001";
 

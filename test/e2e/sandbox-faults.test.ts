@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import type { FaultSpec } from "../../src/sandbox/remote.ts";
-import { openSandbox, type TestSandbox } from "../support/sandbox.ts";
 import { Calls } from "../support/sandbox-calls.ts";
+import { openSandbox, type TestSandbox } from "../support/sandbox.ts";
 
 const fleet = (number: number) => `f0000000-0000-4000-8000-${String(number).padStart(12, "0")}`;
 const instanceOf = (number: number) => `d0000000-0000-4000-8000-${String(number + 14).padStart(12, "0")}`;

@@ -7,8 +7,8 @@ import { join } from "node:path";
 import { afterEach, expect, test, vi } from "vitest";
 import { deleteSandbox, findSandbox } from "../../src/sandbox/remote.ts";
 import { SandboxError, startSandbox } from "../../src/sandbox/sandbox.ts";
-import { openSandbox, sandboxOptions, temporaryDirectory } from "../support/sandbox.ts";
 import { Calls } from "../support/sandbox-calls.ts";
+import { openSandbox, sandboxOptions, temporaryDirectory } from "../support/sandbox.ts";
 
 const JANE = "c0000000-0000-4000-8000-000000000015";
 

@@ -3,8 +3,8 @@ import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { Client } from "pg";
 import { afterAll, beforeEach, describe, expect, test } from "vitest";
-import { ASSETS, openSandbox } from "../support/sandbox.ts";
 import { type PostgresServer, startPostgres } from "../support/postgres.ts";
+import { ASSETS, openSandbox } from "../support/sandbox.ts";
 
 const server = await startPostgres();
 

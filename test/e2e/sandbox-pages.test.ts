@@ -3,8 +3,8 @@ import { readdir, readFile, stat } from "node:fs/promises";
 import { request } from "node:http";
 import { dirname } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
-import { openSandbox, type TestSandbox } from "../support/sandbox.ts";
 import { fromOwnPage, hiddenFields, sessionOf, Visitor } from "../support/sandbox-pages.ts";
+import { openSandbox, type TestSandbox } from "../support/sandbox.ts";
 
 const ADA = "a0000000-0000-4000-8000-000000000001";
 const MIB = 1024 * 1024;

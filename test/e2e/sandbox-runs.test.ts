@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { openSandbox, type TestSandbox } from "../support/sandbox.ts";
 import { Calls } from "../support/sandbox-calls.ts";
+import { openSandbox, type TestSandbox } from "../support/sandbox.ts";
 
 const fleet = (number: number) => `f0000000-0000-4000-8000-${String(number).padStart(12, "0")}`;
 const CAROL = "c0000000-0000-4000-8000-000000000003";

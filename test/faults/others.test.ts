@@ -1,7 +1,7 @@
 /** The fault matrix, for watching, cancelling and lists. The whole of it: `npm run faults`. */
 import { expect, it } from "vitest";
-import type { Case } from "./cases.ts";
 import { casesOf, playAll, table, whole } from "./campaign.ts";
+import type { Case } from "./cases.ts";
 
 /** Found by the whole campaign once: a refused token that a list kept to itself. */
 const ONCE_WRONG: readonly Case[] = whole ? [] : [{ command: "list", fault: "401", seed: 9 }];

@@ -1,15 +1,15 @@
 /** What a system shows of running programs to everybody on it: no token may be there. And what they leave behind. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { copyFile, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { readdirSync, readFileSync } from "node:fs";
+import { copyFile, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { filesBelow, leaks } from "../support/canary.ts";
 import { openDesk, root, type Desk } from "../harness.ts";
+import { filesBelow, leaks } from "../support/canary.ts";
 
 /** Stands in for the system's keyring, and takes its time, so that its process is seen. */
 const KEYRING = `const fs = require("node:fs"); const store = process.env.KEYRING_STORE;

@@ -7,8 +7,8 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import * as z from "zod";
-import { startPostgres } from "../support/postgres.ts";
 import { openDesk, root, type Desk, type Result } from "../harness.ts";
+import { startPostgres } from "../support/postgres.ts";
 
 const BIN = join(root, "bin", "kiloclaw-admin.js");
 const ID = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\n$/;

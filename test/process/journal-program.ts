@@ -1,11 +1,11 @@
 /** A process of its own that claims an instance or writes a journal, and says on standard output how far it is. */
 import { randomUUID } from "node:crypto";
-import { claimInstance } from "../../src/journal/claim.ts";
+import { messageOf } from "../../src/errors.ts";
 import { systemFiles } from "../../src/files/file-layer.ts";
+import { claimInstance } from "../../src/journal/claim.ts";
 import { openJournals } from "../../src/journal/folder.ts";
 import { Journal, type Invocation } from "../../src/journal/journal.ts";
 import { promptFacts, type Entry } from "../../src/journal/record.ts";
-import { messageOf } from "../../src/errors.ts";
 
 const [what, state = "", instanceId = randomUUID()] = process.argv.slice(2);
 const { pid } = process;

@@ -9,8 +9,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "vitest";
-import { leaks } from "../support/canary.ts";
 import { openDesk, root, type Desk } from "../harness.ts";
+import { leaks } from "../support/canary.ts";
 
 const BIN = join(root, "bin", "kiloclaw-admin.js");
 const CERTIFICATE = join(root, "test", "fixtures", "tls", "valid.pem");

@@ -2,8 +2,8 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { readUsers, type InputOptions } from "../../src/bulk/input/input.ts";
-import { CliError } from "../../src/errors.ts";
 import { INSTANCE_FIELDS } from "../../src/customers/instances.ts";
+import { CliError } from "../../src/errors.ts";
 import { RUN_FIELDS } from "../../src/runs/run.ts";
 import { csvLine } from "../../src/terminal/csv.ts";
 import { sanitize } from "../../src/terminal/sanitize.ts";

@@ -1,7 +1,7 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { Entry } from "../../src/bulk/item.ts";
 import { PromptTemplate } from "../../src/bulk/input/prompt-template.ts";
+import type { Entry } from "../../src/bulk/item.ts";
 import { CliError } from "../../src/errors.ts";
 
 const entry = (fields: Record<string, string> = {}, line: number | null = 7): Entry => ({

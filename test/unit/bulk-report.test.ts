@@ -1,7 +1,7 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { Item } from "../../src/bulk/item.ts";
 import { STATES_IN_ORDER } from "../../src/bulk/item-state.ts";
+import type { Item } from "../../src/bulk/item.ts";
 import { makeReport } from "../../src/bulk/report/report.ts";
 import { facts, itemOf, jobOf } from "../support/bulk-job.ts";
 

@@ -5,8 +5,8 @@ import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { Api } from "../../src/api/api.ts";
 import { parseOrigin } from "../../src/api/origin.ts";
-import { planTargets } from "../../src/bulk/plan/plan.ts";
 import { entriesFromInstances } from "../../src/bulk/input/select.ts";
+import { planTargets } from "../../src/bulk/plan/plan.ts";
 import { scanInstances, type Instance } from "../../src/customers/instances.ts";
 
 const TOTAL = 250;

@@ -7,8 +7,8 @@ import type { Ledger } from "../../src/journal/ledger.ts";
 import type { OpenIntent } from "../../src/journal/open-index.ts";
 import { cancelRun, type CancelOptions } from "../../src/runs/cancel/cancel.ts";
 import { cancelOnRecord } from "../../src/runs/cancel/on-record.ts";
-import { reconcileCancel } from "../../src/runs/start/row-search.ts";
 import { startedRun, type Run } from "../../src/runs/run.ts";
+import { reconcileCancel } from "../../src/runs/start/row-search.ts";
 
 const RUN: Run = startedRun({
   id: "f1fadb86-559e-4c1e-a8db-5fc7a1dc3f60",

@@ -1,8 +1,8 @@
 /** Everything that terminals obey, through the tool's one way to a screen: whole, cut anywhere, and as it comes in polls. */
 import { describe, expect, it } from "vitest";
 import { OutputCursor } from "../../src/runs/output/cursor.ts";
-import { CORPUS, hostileTexts, inPieces, liveIn } from "../fuzz/hostile.ts";
 import { screenOf } from "../fuzz/choke.ts";
+import { CORPUS, hostileTexts, inPieces, liveIn } from "../fuzz/hostile.ts";
 
 const CASES = Object.entries(CORPUS);
 

@@ -5,6 +5,7 @@ import { appendFile, chmod, mkdtemp, readdir, readFile, rm, writeFile } from "no
 import { platform, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { systemFiles, type FileLayer } from "../../src/files/file-layer.ts";
 import {
   claimInstance,
   HeldError,
@@ -13,7 +14,6 @@ import {
   withdrawInstances,
   type Holder,
 } from "../../src/journal/claim.ts";
-import { systemFiles, type FileLayer } from "../../src/files/file-layer.ts";
 import { Journal } from "../../src/journal/journal.ts";
 import {
   identify,

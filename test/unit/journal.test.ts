@@ -17,8 +17,8 @@ import {
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { claimInstance, HeldError } from "../../src/journal/claim.ts";
 import { systemFiles } from "../../src/files/file-layer.ts";
+import { claimInstance, HeldError } from "../../src/journal/claim.ts";
 import { allJournals, openJournals } from "../../src/journal/folder.ts";
 import { Journal, type Clock, type Invocation } from "../../src/journal/journal.ts";
 import { OpenIndex, type IntentFilter } from "../../src/journal/open-index.ts";

@@ -1,11 +1,12 @@
 /** What one invocation, which starts many at once, needs to know of the others of this machine. */
 import { randomUUID } from "node:crypto";
+import { getEventListeners } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { getEventListeners } from "node:events";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Api } from "../../src/api/api.ts";
+import { SharedLook } from "../../src/async/shared-look.ts";
 import { reconcileItems } from "../../src/bulk/job/resume.ts";
 import { systemFiles, type FileLayer } from "../../src/files/file-layer.ts";
 import { Journal, type Invocation } from "../../src/journal/journal.ts";
@@ -13,7 +14,6 @@ import { Ledger } from "../../src/journal/ledger.ts";
 import { OpenIndex } from "../../src/journal/open-index.ts";
 import { promptFacts, type Entry } from "../../src/journal/record.ts";
 import { allRecords } from "../../src/journal/scan.ts";
-import { SharedLook } from "../../src/async/shared-look.ts";
 
 const invocation: Invocation = {
   action: "start",

@@ -1,10 +1,10 @@
 /** Signals that abort work: none piles anything up on the one that ends the whole program. */
 import { getEventListeners } from "node:events";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { graceAfter } from "../../src/async/grace.ts";
 import { limit } from "../../src/async/limit.ts";
 import { onAbort, unlessAborted } from "../../src/async/on-abort.ts";
 import { wait } from "../../src/async/wait.ts";
-import { graceAfter } from "../../src/async/grace.ts";
 
 const DAY_MS = 86_400_000;
 

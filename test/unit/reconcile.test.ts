@@ -4,9 +4,9 @@ import { refusal } from "../../src/api/api-error.ts";
 import type { Api } from "../../src/api/api.ts";
 import type { Ledger } from "../../src/journal/ledger.ts";
 import { promptFacts, type IntentRecord } from "../../src/journal/record.ts";
-import { findStart, reconcileStarts, type OpenStart, type StartIntent } from "../../src/runs/start/row-search.ts";
-import { fits, LOOK_AFTER_MS, searchFor, type StartMark } from "../../src/runs/start/reconcile.ts";
 import { startedRun, type Run } from "../../src/runs/run.ts";
+import { fits, LOOK_AFTER_MS, searchFor, type StartMark } from "../../src/runs/start/reconcile.ts";
+import { findStart, reconcileStarts, type OpenStart, type StartIntent } from "../../src/runs/start/row-search.ts";
 
 const MARK: StartMark = {
   userId: "jane",

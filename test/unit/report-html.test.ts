@@ -1,7 +1,7 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { makeReport } from "../../src/bulk/report/report.ts";
 import { reportPage } from "../../src/bulk/report/page.ts";
+import { makeReport } from "../../src/bulk/report/report.ts";
 import { sanitizeLine } from "../../src/terminal/sanitize.ts";
 import { formatDuration } from "../../src/terminal/time.ts";
 import { facts, itemOf, jobOf, type MadeUpJob } from "../support/bulk-job.ts";

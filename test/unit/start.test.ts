@@ -13,9 +13,9 @@ import { Journal, type Invocation } from "../../src/journal/journal.ts";
 import { Ledger } from "../../src/journal/ledger.ts";
 import { readJournal } from "../../src/journal/read.ts";
 import { NO_PROMPT, promptFacts } from "../../src/journal/record.ts";
-import { startRun, type StartOptions } from "../../src/runs/start/start.ts";
-import type { StartMark } from "../../src/runs/start/reconcile.ts";
 import { startOnRecord } from "../../src/runs/start/on-record.ts";
+import type { StartMark } from "../../src/runs/start/reconcile.ts";
+import { startRun, type StartOptions } from "../../src/runs/start/start.ts";
 
 const INSTANCE = "d0000000-0000-4000-8000-000000000001";
 const CUSTOMER = "c0000000-0000-4000-8000-000000000001";

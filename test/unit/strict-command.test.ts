@@ -1,7 +1,7 @@
+import { Option, type Command } from "@commander-js/extra-typings";
 /** No option takes another one, or nothing at all, for its value: held for every command and each of its options. */
 import * as fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
-import { Option, type Command } from "@commander-js/extra-typings";
 import { CliError } from "../../src/errors.ts";
 import { createProgram, NOUNS, PLAIN_COMMANDS } from "../../src/program.ts";
 import { StrictCommand } from "../../src/strict-command.ts";

@@ -1,3 +1,4 @@
+import { once } from "node:events";
 /** What goes over the wire, seen from the other end: real servers, real sockets. */
 import { readFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from "node:http";
@@ -8,7 +9,6 @@ import {
   type Server as SocketServer,
   type Socket,
 } from "node:net";
-import { once } from "node:events";
 import { setImmediate } from "node:timers/promises";
 import { brotliCompressSync, deflateSync, gzipSync } from "node:zlib";
 import { afterEach, describe, expect, it, vi } from "vitest";

@@ -1,9 +1,9 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { WORST_FIRST, worstResult } from "../../src/commands/runs/watch/worst-result.ts";
-import { fairShare, hurryMs, pauseMs, QUICK_POLL_MS, SLOW_POLL_MS } from "../../src/runs/watch/cadence.ts";
 import { tailOf } from "../../src/runs/output/tail.ts";
 import { startedRun } from "../../src/runs/run.ts";
+import { fairShare, hurryMs, pauseMs, QUICK_POLL_MS, SLOW_POLL_MS } from "../../src/runs/watch/cadence.ts";
 import type { Watched } from "../../src/runs/watch/watched.ts";
 
 const calm = { intervalMs: undefined, tookMs: 10, slowdown: 1, size: 100, share: Infinity, chance: 0.5 };

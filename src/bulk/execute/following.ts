@@ -1,8 +1,8 @@
 import type { Api } from "../../api/api.ts";
+import { Queue } from "../../async/queue.ts";
 import type { Run } from "../../runs/run.ts";
 import { watchMany } from "../../runs/watch/many.ts";
 import type { Watched } from "../../runs/watch/watched.ts";
-import { Queue } from "../../async/queue.ts";
 
 /** Who is told what becomes of followed runs. A place is that of an item in the plan. */
 export interface Follower {

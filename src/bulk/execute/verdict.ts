@@ -3,8 +3,8 @@ import { admin, UPSTREAM_CODES } from "../../contract/procedures.ts";
 import { CliError } from "../../errors.ts";
 import { HeldError } from "../../journal/claim.ts";
 import { initiator, type Run } from "../../runs/run.ts";
-import { usualCause } from "../../runs/start/start.ts";
 import type { RecordedOutcome } from "../../runs/start/on-record.ts";
+import { usualCause } from "../../runs/start/start.ts";
 import type { ItemState } from "../item.ts";
 
 /** What a start that was tried means for its target. */

@@ -1,10 +1,10 @@
 import { extname } from "node:path";
-import { CliError } from "../../errors.ts";
 import { isUuid } from "../../customers/find.ts";
-import { Columns } from "./columns.ts";
+import { CliError } from "../../errors.ts";
 import type { Entry } from "../item.ts";
-import { Problems, quoted } from "./problems.ts";
+import { Columns } from "./columns.ts";
 import { recordsOf, withoutByteOrderMark, type UsersFormat, type UsersRecord } from "./formats.ts";
+import { Problems, quoted } from "./problems.ts";
 
 export interface InputOptions {
   /** Absent: told by the name's ending, else by the text. */

@@ -1,8 +1,8 @@
 /** Entries from what the platform has, instead of from a list of users. */
 import type { Api } from "../../api/api.ts";
 import { admin, type RunStatus } from "../../contract/procedures.ts";
-import { CliError } from "../../errors.ts";
 import { INSTANCE_FIELDS, scanInstances, type InstanceFilter } from "../../customers/instances.ts";
+import { CliError } from "../../errors.ts";
 import { listRuns, type RunFilter } from "../../runs/list.ts";
 import { RUN_FIELDS } from "../../runs/run.ts";
 import type { Entry } from "../item.ts";

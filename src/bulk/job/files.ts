@@ -11,8 +11,8 @@ import * as z from "zod";
 import { CliError, messageOf } from "../../errors.ts";
 import { isMissing, systemFiles } from "../../files/file-layer.ts";
 import { secureFolder, type JournalFile } from "../../journal/folder.ts";
-import type { Item, Target } from "../item.ts";
 import { STATES_IN_ORDER } from "../item-state.ts";
+import type { Item, Target } from "../item.ts";
 
 const FORMAT = 1;
 /** As much as is written at once. */

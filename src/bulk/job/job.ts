@@ -1,15 +1,15 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { CliError, messageOf } from "../../errors.ts";
-import { writerOf } from "../../journal/claim.ts";
 import { isMissing, systemFiles } from "../../files/file-layer.ts";
+import { writerOf } from "../../journal/claim.ts";
 import { allJournals, type JournalFile } from "../../journal/folder.ts";
 import { readJournal } from "../../journal/read.ts";
 import { command, hint } from "../../typed-command.ts";
 import { isSendable, planned, type Item } from "../item.ts";
+import type { JobFacts } from "../report/report.ts";
 import { readPlan, readResults, type PlanHeader } from "./files.ts";
 import { JobRecords, markOf, type Ending, type JobMark, type JobRecord } from "./records.ts";
-import type { JobFacts } from "../report/report.ts";
 import { fromRecorded, type JobSettings } from "./settings.ts";
 
 /** A job as it is on record. */

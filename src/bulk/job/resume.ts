@@ -1,10 +1,10 @@
 import type { Api } from "../../api/api.ts";
 import { ownSignal } from "../../async/own-signal.ts";
+import { pooled, whileGoing } from "../../async/pool.ts";
 import type { Ledger } from "../../journal/ledger.ts";
 import type { IntentRecord } from "../../journal/record.ts";
-import { findStart, type StartIntent } from "../../runs/start/row-search.ts";
-import { pooled, whileGoing } from "../../async/pool.ts";
 import { LOOK_AFTER_MS, type SearchOptions } from "../../runs/start/reconcile.ts";
+import { findStart, type StartIntent } from "../../runs/start/row-search.ts";
 import type { Item } from "../item.ts";
 
 /** Most of a search is waiting, and the looks of one moment share a request. */

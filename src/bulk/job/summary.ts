@@ -1,10 +1,10 @@
+import * as z from "zod";
 import { systemFiles } from "../../files/file-layer.ts";
 import { writerOf } from "../../journal/claim.ts";
 import type { JournalFile } from "../../journal/folder.ts";
-import * as z from "zod";
 import type { Item, ItemState } from "../item.ts";
-import { readJob, type Job } from "./job.ts";
 import { readSummary, versionOf, writeSummary } from "./files.ts";
+import { readJob, type Job } from "./job.ts";
 
 const date = z.coerce.date();
 const summarySchema = z.object({

@@ -1,8 +1,8 @@
 /** Finds the instance of each of many entries, with few questions. */
 import type { Api } from "../../api/api.ts";
-import { countInstances, scanInstances, searchInstances, type Instance } from "../../customers/instances.ts";
 import { CONCURRENCY, pooled } from "../../async/pool.ts";
 import { instancesOf, isUuid } from "../../customers/find.ts";
+import { countInstances, scanInstances, searchInstances, type Instance } from "../../customers/instances.ts";
 import { searchUsers } from "../../customers/users.ts";
 import type { Entry } from "../item.ts";
 

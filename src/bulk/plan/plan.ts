@@ -2,9 +2,9 @@
 import { ApiError } from "../../api/api-error.ts";
 import type { Api } from "../../api/api.ts";
 import { getInstances, type LookedAt } from "../../customers/instances.ts";
+import { machineState } from "../../customers/machine.ts";
 import { scanRuns } from "../../runs/list.ts";
 import { initiator, type Run } from "../../runs/run.ts";
-import { machineState } from "../../customers/machine.ts";
 import type { Entry, PlannedState, Target } from "../item.ts";
 import { destroyedWords, resolveEntries, type Place } from "./destinations.ts";
 import { isInShard, type Shard } from "./shard.ts";

@@ -1,8 +1,8 @@
 /** The report's figures, drawn and in words. Widths are parts of the page's, so that letters keep their size on any screen. */
 import { ITEM_STATES, STATES_IN_ORDER, type Tone } from "../item-state.ts";
 import type { HistogramBucket } from "./durations.ts";
-import type { Report } from "./report.ts";
 import { clock, COUNT, day, dayAndClock, percent, type Html, type Markup, type Words } from "./markup.ts";
+import type { Report } from "./report.ts";
 import type { TimelineBucket } from "./timeline.ts";
 
 /** Where a drawing's labels end and its bars begin, in percent. */

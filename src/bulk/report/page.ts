@@ -1,9 +1,9 @@
 /** A job's report as a page of its own, for the ticket of an incident: nothing is loaded, nothing runs, everything is in it. */
 import { raw } from "hono/html";
 import { ITEM_STATES } from "../item-state.ts";
-import type { JobFacts, Report, ReportedItem } from "./report.ts";
 import { histogramFigure, stateList, timelineFigure, totalsBar } from "./charts.ts";
 import { aroundGap, COUNT, GAP, markup, moment, percent, type Html, type Markup, type Words } from "./markup.ts";
+import type { JobFacts, Report, ReportedItem } from "./report.ts";
 import { STYLE } from "./style.ts";
 
 const POLICY = "default-src 'none'; style-src 'unsafe-inline'";

@@ -1,9 +1,9 @@
 import type { Command } from "@commander-js/extra-typings";
-import type { Context, OpenContext } from "../../context.ts";
-import { CliError } from "../../errors.ts";
 import { compareWithPlatform } from "../../audit/check.ts";
 import { ACCOUNT_FIELDS, accountsOf, type Account } from "../../audit/export.ts";
 import { loggedOperations } from "../../audit/operation.ts";
+import type { Context, OpenContext } from "../../context.ts";
+import { CliError } from "../../errors.ts";
 import type { View } from "../../terminal/records.ts";
 import { command, hint } from "../../typed-command.ts";
 import { examples } from "../shared/options.ts";

@@ -1,7 +1,5 @@
 import { Option, type Command } from "@commander-js/extra-typings";
 import type { Api } from "../../api/api.ts";
-import type { Context, OpenContext } from "../../context.ts";
-import { CliError } from "../../errors.ts";
 import {
   AUDIT_FIELDS,
   auditOf,
@@ -10,7 +8,9 @@ import {
   type AuditRecord,
   type AuditRecords,
 } from "../../audit/records.ts";
+import type { Context, OpenContext } from "../../context.ts";
 import { resolveUser } from "../../customers/find.ts";
+import { CliError } from "../../errors.ts";
 import { resolveRuns } from "../../runs/find.ts";
 import type { View } from "../../terminal/records.ts";
 import { command } from "../../typed-command.ts";

@@ -1,12 +1,12 @@
 import { Option, type Command } from "@commander-js/extra-typings";
-import type { Context, OpenContext } from "../../context.ts";
 import { loggedOperations, OPERATION_FIELDS, type LoggedOperation } from "../../audit/operation.ts";
+import type { Context, OpenContext } from "../../context.ts";
 import { resolveUser } from "../../customers/find.ts";
 import type { View } from "../../terminal/records.ts";
 import { examples, once } from "../shared/options.ts";
 import { instantOf, sinceOption, untilOption, type When } from "../shared/when.ts";
-import { Damages } from "./shared/damages.ts";
 import { rawRecords, recordView } from "./log/raw-records.ts";
+import { Damages } from "./shared/damages.ts";
 
 interface LogOptions {
   readonly user?: string | undefined;

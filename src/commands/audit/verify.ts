@@ -1,14 +1,14 @@
 import type { Command } from "@commander-js/extra-typings";
-import { platformOf } from "../../api/origin.ts";
 import type { Api } from "../../api/api.ts";
+import { platformOf } from "../../api/origin.ts";
+import { compareWithPlatform } from "../../audit/check.ts";
+import { loggedOperations } from "../../audit/operation.ts";
+import { MOST_AUDIT_RECORDS } from "../../audit/records.ts";
 import type { Context, OpenContext } from "../../context.ts";
 import { CliError } from "../../errors.ts";
 import { systemFiles } from "../../files/file-layer.ts";
 import { allJournals } from "../../journal/folder.ts";
 import { verifyJournal } from "../../journal/scan.ts";
-import { compareWithPlatform } from "../../audit/check.ts";
-import { MOST_AUDIT_RECORDS } from "../../audit/records.ts";
-import { loggedOperations } from "../../audit/operation.ts";
 import { examples } from "../shared/options.ts";
 import { instantOf, sinceOption, type When } from "../shared/when.ts";
 import {

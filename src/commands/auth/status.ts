@@ -1,9 +1,9 @@
 import type { Command } from "@commander-js/extra-typings";
-import { limit } from "../../async/limit.ts";
 import { parseOrigin } from "../../api/origin.ts";
 import { readClaims } from "../../api/token.ts";
 import { checksCertificates } from "../../api/transport.ts";
 import { whoAmI } from "../../api/who-am-i.ts";
+import { limit } from "../../async/limit.ts";
 import { findCredential, storageOf, type Storage } from "../../config/credentials.ts";
 import type { Target } from "../../config/settings.ts";
 import type { Context, OpenContext } from "../../context.ts";

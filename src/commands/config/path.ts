@@ -1,6 +1,6 @@
 import type { Command } from "@commander-js/extra-typings";
-import type { OpenContext } from "../../context.ts";
 import { configPath } from "../../config/config-file.ts";
+import type { OpenContext } from "../../context.ts";
 import { examples } from "../shared/options.ts";
 
 export function configure(command: Command, open: OpenContext): void {

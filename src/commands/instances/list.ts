@@ -1,8 +1,8 @@
 import { Option, type Command } from "@commander-js/extra-typings";
 import type { Api } from "../../api/api.ts";
 import type { Context, OpenContext } from "../../context.ts";
-import { getInstances, listInstances, type Instance } from "../../customers/instances.ts";
 import { instancesOf, resolveUser } from "../../customers/find.ts";
+import { getInstances, listInstances, type Instance } from "../../customers/instances.ts";
 import { examples, limitOption, userOption } from "../shared/options.ts";
 import { instanceView } from "./shared/view.ts";
 

@@ -1,7 +1,7 @@
 import type { Command } from "@commander-js/extra-typings";
 import type { Context, OpenContext } from "../../context.ts";
-import { getInstance } from "../../customers/instances.ts";
 import { resolveInstance, resolveUser } from "../../customers/find.ts";
+import { getInstance } from "../../customers/instances.ts";
 import { command, hint } from "../../typed-command.ts";
 import { examples } from "../shared/options.ts";
 import { instanceView } from "./shared/view.ts";

@@ -9,8 +9,8 @@ import { writeWholeFile } from "../../files/whole-file.ts";
 import { sanitizeLine } from "../../terminal/sanitize.ts";
 import { formatDuration } from "../../terminal/time.ts";
 import { command, hint } from "../../typed-command.ts";
-import { examples } from "../shared/options.ts";
 import { itemView, jobArgument } from "../shared/job/view.ts";
+import { examples } from "../shared/options.ts";
 import { groupView, reportView } from "./report/view.ts";
 
 interface ReportOptions {

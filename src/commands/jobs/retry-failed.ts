@@ -1,9 +1,9 @@
 import type { Command } from "@commander-js/extra-typings";
 import { platformOf } from "../../api/origin.ts";
+import { PromptTemplate } from "../../bulk/input/prompt-template.ts";
 import type { Item, ItemState } from "../../bulk/item.ts";
 import { loadJob } from "../../bulk/job/job.ts";
 import { planTargets, type PlacedEntry } from "../../bulk/plan/plan.ts";
-import { PromptTemplate } from "../../bulk/input/prompt-template.ts";
 import type { Context, OpenContext } from "../../context.ts";
 import { CliError } from "../../errors.ts";
 import { command, hint } from "../../typed-command.ts";
@@ -22,11 +22,11 @@ import {
   resendUnknownOption,
   waitOption,
 } from "../shared/job/options.ts";
+import { expectPlan, showPlan, summarizePlan } from "../shared/job/plan-view.ts";
 import { beginJob, type BeginOptions } from "../shared/job/run.ts";
 import { itemView, jobArgument } from "../shared/job/view.ts";
 import { onEndOption } from "../shared/on-end.ts";
 import { examples, reasonOption, ticketOption, timeoutOption, yesOption } from "../shared/options.ts";
-import { expectPlan, showPlan, summarizePlan } from "../shared/job/plan-view.ts";
 
 interface RetryOptions extends BeginOptions {
   readonly also?: readonly Also[] | undefined;

@@ -1,19 +1,19 @@
 import { resolve } from "node:path";
 import { Option, type Command } from "@commander-js/extra-typings";
 import type { Context, OpenContext } from "../../context.ts";
+import { resolveUser } from "../../customers/find.ts";
 import { CliError } from "../../errors.ts";
 import { writeWholeFile } from "../../files/whole-file.ts";
-import { lastLines, linesFrom } from "../../runs/output/lines.ts";
-import { TRUNCATION_MARKER } from "../../runs/output/cursor.ts";
-import { resolveUser } from "../../customers/find.ts";
 import { resolveRuns } from "../../runs/find.ts";
+import { TRUNCATION_MARKER } from "../../runs/output/cursor.ts";
+import { lastLines, linesFrom } from "../../runs/output/lines.ts";
 import { RUN_FIELDS, type Run } from "../../runs/run.ts";
 import { pollRun, UNSTORABLE } from "../../runs/settle/settle.ts";
 import { refuseIfMachineIsDown } from "../../runs/watch/one.ts";
 import type { View } from "../../terminal/records.ts";
 import { examples, intervalOption, tailOption, timeoutOption, userOption, wholeNumber } from "../shared/options.ts";
-import { followRun, type FollowOptions } from "./watch/follow.ts";
 import { runView } from "./shared/view.ts";
+import { followRun, type FollowOptions } from "./watch/follow.ts";
 
 interface LogsOptions extends FollowOptions {
   readonly user?: string | undefined;

@@ -1,14 +1,14 @@
 import type { Command } from "@commander-js/extra-typings";
-import { platformOf } from "../../api/origin.ts";
 import type { Api } from "../../api/api.ts";
+import { platformOf } from "../../api/origin.ts";
 import { ownSignal } from "../../async/own-signal.ts";
 import type { Context, OpenContext } from "../../context.ts";
 import { CliError } from "../../errors.ts";
 import { closeCommand, HeldError, holderWords, type Holder } from "../../journal/claim.ts";
 import type { Ledger } from "../../journal/ledger.ts";
 import type { OpenIntent } from "../../journal/open-index.ts";
-import { isStart, reconcileCancel, reconcileStarts, type OpenStart } from "../../runs/start/row-search.ts";
 import { LOOK_LONGER_MS } from "../../runs/start/reconcile.ts";
+import { isStart, reconcileCancel, reconcileStarts, type OpenStart } from "../../runs/start/row-search.ts";
 import type { View, When } from "../../terminal/records.ts";
 import { command, hint } from "../../typed-command.ts";
 import { examples, reasonOption, ticketOption, yesOption } from "../shared/options.ts";

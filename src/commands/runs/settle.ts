@@ -1,14 +1,15 @@
 import { Option, type Command } from "@commander-js/extra-typings";
 import type { Api } from "../../api/api.ts";
-import type { Context, OpenContext } from "../../context.ts";
-import { CliError } from "../../errors.ts";
-import { giveUpRuns } from "../../runs/settle/give-up.ts";
-import { getInstance } from "../../customers/instances.ts";
-import { listRuns } from "../../runs/list.ts";
 import { CONCURRENCY } from "../../async/pool.ts";
+import type { Context, OpenContext } from "../../context.ts";
+import { getInstance } from "../../customers/instances.ts";
+import { CliError } from "../../errors.ts";
+import { listRuns } from "../../runs/list.ts";
 import type { Run } from "../../runs/run.ts";
+import { giveUpRuns } from "../../runs/settle/give-up.ts";
 import { sweepRuns } from "../../runs/settle/sweep.ts";
 import { command, type OptionsToType } from "../../typed-command.ts";
+import { confirmMany, expectCountOption } from "../shared/confirm-many.ts";
 import {
   examples,
   instanceOption,
@@ -19,9 +20,8 @@ import {
   yesOption,
 } from "../shared/options.ts";
 import { whyOf } from "../shared/ticket-and-reason.ts";
-import { confirmMany, expectCountOption } from "../shared/confirm-many.ts";
-import { resolveFilter } from "./shared/filter.ts";
 import { settledView, SettleReport } from "./settle/report.ts";
+import { resolveFilter } from "./shared/filter.ts";
 import { sayWhatIsOpen } from "./shared/open-operations.ts";
 import { runCount, targetLines } from "./shared/view.ts";
 

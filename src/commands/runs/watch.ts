@@ -1,9 +1,9 @@
 import { InvalidArgumentError, Option, type Command } from "@commander-js/extra-typings";
 import type { Context, OpenContext } from "../../context.ts";
-import { CliError } from "../../errors.ts";
-import { listRuns } from "../../runs/list.ts";
 import { resolveUser } from "../../customers/find.ts";
+import { CliError } from "../../errors.ts";
 import { resolveRuns } from "../../runs/find.ts";
+import { listRuns } from "../../runs/list.ts";
 import type { Run } from "../../runs/run.ts";
 import { command, hint } from "../../typed-command.ts";
 import { onEndOption } from "../shared/on-end.ts";

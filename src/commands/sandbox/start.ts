@@ -6,7 +6,6 @@ import { CliError } from "../../errors.ts";
 import type { Sandbox } from "../../sandbox/sandbox.ts";
 import { command, hint } from "../../typed-command.ts";
 import { examples, wholeNumber } from "../shared/options.ts";
-import { startDetached } from "./start/detach.ts";
 import {
   DATABASE_URL,
   dataDirOf,
@@ -17,6 +16,7 @@ import {
   sandboxCommand,
   type DataDirOptions,
 } from "./shared.ts";
+import { startDetached } from "./start/detach.ts";
 
 /** So that the profile's address stays the same over restarts. */
 const PORT = 4280;

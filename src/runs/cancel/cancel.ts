@@ -1,13 +1,13 @@
 import { ApiError, provesNothingHappened } from "../../api/api-error.ts";
-import { wait } from "../../async/wait.ts";
 import type { Api } from "../../api/api.ts";
+import { graceAfter } from "../../async/grace.ts";
+import { wait } from "../../async/wait.ts";
 import { admin } from "../../contract/procedures.ts";
+import { machineOf } from "../../customers/machine.ts";
 import { CliError } from "../../errors.ts";
 import { command, hint } from "../../typed-command.ts";
-import { graceAfter } from "../../async/grace.ts";
 import { runRef } from "../run-ref.ts";
 import type { Run } from "../run.ts";
-import { machineOf } from "../../customers/machine.ts";
 import { pollRun, withoutStatus } from "../settle/settle.ts";
 
 export interface Cancellation {

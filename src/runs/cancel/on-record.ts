@@ -3,8 +3,8 @@ import type { Api } from "../../api/api.ts";
 import { CliError, messageOf } from "../../errors.ts";
 import type { Ledger } from "../../journal/ledger.ts";
 import { NO_PROMPT } from "../../journal/record.ts";
-import { cancelRun, type Cancellation, type CancelOptions } from "./cancel.ts";
 import type { Run } from "../run.ts";
+import { cancelRun, type Cancellation, type CancelOptions } from "./cancel.ts";
 
 /** The code on record of a cancel to which nothing came back. */
 const UNANSWERED = "no-answer";

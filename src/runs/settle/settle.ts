@@ -1,10 +1,10 @@
 import { ApiError } from "../../api/api-error.ts";
 import type { Api } from "../../api/api.ts";
+import { CONCURRENCY, pooled } from "../../async/pool.ts";
 import { wait } from "../../async/wait.ts";
 import { admin } from "../../contract/procedures.ts";
-import { command, hint } from "../../typed-command.ts";
 import { machineOf } from "../../customers/machine.ts";
-import { CONCURRENCY, pooled } from "../../async/pool.ts";
+import { command, hint } from "../../typed-command.ts";
 import { runRef } from "../run-ref.ts";
 import { initiator, withStatus, type Run, type Status } from "../run.ts";
 import { UNSTORABLE_AFTER_MS, unstorableEnd, type UnstorableEnd } from "./unstorable.ts";

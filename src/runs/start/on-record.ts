@@ -4,8 +4,8 @@ import { callAfter } from "../../async/wait.ts";
 import { messageOf } from "../../errors.ts";
 import type { Ledger } from "../../journal/ledger.ts";
 import { promptFacts, type IntentRecord } from "../../journal/record.ts";
-import { isStart, reconcileStarts } from "./row-search.ts";
 import type { Run } from "../run.ts";
+import { isStart, reconcileStarts } from "./row-search.ts";
 import { startRun, type StartOptions, type StartOutcome, type StartRequest } from "./start.ts";
 
 /**

@@ -1,8 +1,8 @@
 import { ApiError } from "../../api/api-error.ts";
 import type { Api, CallOptions } from "../../api/api.ts";
+import { graceAfter } from "../../async/grace.ts";
 import { wait } from "../../async/wait.ts";
 import { promptFacts } from "../../journal/record.ts";
-import { graceAfter } from "../../async/grace.ts";
 import { listRuns } from "../list.ts";
 import type { Run } from "../run.ts";
 

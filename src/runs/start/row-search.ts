@@ -1,13 +1,13 @@
 import type { Api } from "../../api/api.ts";
-import type { KnownRun, Ledger } from "../../journal/ledger.ts";
-import { promptFacts, type IntentRecord } from "../../journal/record.ts";
-import type { OpenIntent } from "../../journal/open-index.ts";
+import { machineOf } from "../../customers/machine.ts";
 import { CliError } from "../../errors.ts";
-import { newestRuns, searchRows, type SearchOptions } from "./reconcile.ts";
+import type { KnownRun, Ledger } from "../../journal/ledger.ts";
+import type { OpenIntent } from "../../journal/open-index.ts";
+import { promptFacts, type IntentRecord } from "../../journal/record.ts";
 import { resolveRuns } from "../find.ts";
 import type { Run } from "../run.ts";
-import { machineOf } from "../../customers/machine.ts";
 import { pollRun } from "../settle/settle.ts";
+import { newestRuns, searchRows, type SearchOptions } from "./reconcile.ts";
 
 /**
  * What could be found out about a start whose end nobody knows.

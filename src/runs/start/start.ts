@@ -3,12 +3,12 @@ import type { Api } from "../../api/api.ts";
 import { withRetry } from "../../api/retry.ts";
 import { wait } from "../../async/wait.ts";
 import { admin, UPSTREAM_CODES } from "../../contract/procedures.ts";
+import { getInstance, type Instance } from "../../customers/instances.ts";
 import { messageOf } from "../../errors.ts";
 import { promptFacts } from "../../journal/record.ts";
-import { getInstance, type Instance } from "../../customers/instances.ts";
-import { LOOK_AFTER_MS, newestRuns, searchFor, type StartMark, type Trace } from "./reconcile.ts";
 import { startedRun, type Run } from "../run.ts";
 import { pollRun, withoutStatus, type Polled } from "../settle/settle.ts";
+import { LOOK_AFTER_MS, newestRuns, searchFor, type StartMark, type Trace } from "./reconcile.ts";
 
 export interface StartRequest {
   readonly userId: string;

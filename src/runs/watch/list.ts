@@ -1,5 +1,5 @@
-import { limit } from "../../async/limit.ts";
 import type { Api } from "../../api/api.ts";
+import { limit } from "../../async/limit.ts";
 import type { Run } from "../run.ts";
 import { settleRuns } from "../settle/settle.ts";
 import { watchMany, type WatchManyOptions } from "./many.ts";

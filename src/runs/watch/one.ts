@@ -1,16 +1,16 @@
-import { limit, type Limit } from "../../async/limit.ts";
-import { wait } from "../../async/wait.ts";
 import { ApiError } from "../../api/api-error.ts";
 import type { Api } from "../../api/api.ts";
 import { backoff } from "../../api/retry.ts";
+import { limit, type Limit } from "../../async/limit.ts";
+import { wait } from "../../async/wait.ts";
+import { getInstance } from "../../customers/instances.ts";
+import { machineState } from "../../customers/machine.ts";
 import { CliError } from "../../errors.ts";
 import { command, hint } from "../../typed-command.ts";
-import { MAX_NOT_UNDERSTOOD } from "./cadence.ts";
-import { getInstance } from "../../customers/instances.ts";
 import { OutputCursor, type NewOutput } from "../output/cursor.ts";
 import type { Run } from "../run.ts";
-import { machineState } from "../../customers/machine.ts";
 import { pollRun } from "../settle/settle.ts";
+import { MAX_NOT_UNDERSTOOD } from "./cadence.ts";
 
 export type WatchEvent =
   /** New output, or word that some is lost. */

@@ -1,13 +1,13 @@
-import { callAfter } from "../../async/wait.ts";
 import { ApiError } from "../../api/api-error.ts";
 import type { Api } from "../../api/api.ts";
+import { callAfter } from "../../async/wait.ts";
 import { admin } from "../../contract/procedures.ts";
-import { CliError } from "../../errors.ts";
-import type { Pace } from "./pace.ts";
-import type { Run } from "../run.ts";
-import type { Lane, Schedule } from "./schedule.ts";
 import { machineState } from "../../customers/machine.ts";
+import { CliError } from "../../errors.ts";
+import type { Run } from "../run.ts";
 import { pollRun } from "../settle/settle.ts";
+import type { Pace } from "./pace.ts";
+import type { Lane, Schedule } from "./schedule.ts";
 import type { WatchedRun } from "./watched-run.ts";
 
 export interface Ways {

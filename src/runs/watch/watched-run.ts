@@ -1,10 +1,10 @@
 import { ApiError } from "../../api/api-error.ts";
 import { backoff } from "../../api/retry.ts";
 import type { CliError } from "../../errors.ts";
-import { MAX_NOT_UNDERSTOOD, QUICK_POLL_MS } from "./cadence.ts";
 import { tailOf } from "../output/tail.ts";
-import type { Pace } from "./pace.ts";
 import type { Run } from "../run.ts";
+import { MAX_NOT_UNDERSTOOD, QUICK_POLL_MS } from "./cadence.ts";
+import type { Pace } from "./pace.ts";
 import type { Lane, Turn } from "./schedule.ts";
 import type { Watched, WatchedEvent } from "./watched.ts";
 

@@ -6,12 +6,12 @@ import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import { wait } from "../../async/wait.ts";
 import { UPSTREAM_CODES } from "../../contract/procedures.ts";
-import { killMarked, MARK } from "./child.ts";
-import { Controller, ControllerError, type ControllerRun } from "./controller.ts";
 import type { Instance } from "../database/schema.ts";
 import type { Fault, FaultTarget, Faults } from "../faults.ts";
 import { createInstanceDirectory } from "../instance/directory.ts";
 import { type Machine, machineOf } from "../seed/machines.ts";
+import { killMarked, MARK } from "./child.ts";
+import { Controller, ControllerError, type ControllerRun } from "./controller.ts";
 import { describeMachine } from "./worker-status.ts";
 
 /** The worker answered with an error. `text` is what it says in its `error` field, or its raw body. */

@@ -1,9 +1,9 @@
 /** Device login: a code that the tool shows, a user who approves it in the browser, a token that is handed out once. */
 import { randomInt } from "node:crypto";
 import { and, count, eq } from "drizzle-orm";
-import type { Authenticator } from "./auth.ts";
 import type { Database } from "../database/database.ts";
 import { type DeviceAuthRequest, deviceAuthRequests, type User, users } from "../database/schema.ts";
+import type { Authenticator } from "./auth.ts";
 
 /** Without I and O, 0 and 1, which look alike. */
 const ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789";

@@ -5,14 +5,14 @@
 import { and, eq } from "drizzle-orm";
 import { UNKNOWN_OUTCOME_OUTPUTS } from "../../contract/procedures.ts";
 import { parseTimestamp } from "../../contract/timestamp.ts";
-import type { AuditLog } from "./audit-log.ts";
-import type { ControllerRun } from "../machines/controller.ts";
 import type { Database } from "../database/database.ts";
 import { type CliRun, cliRuns, type Instance, type User } from "../database/schema.ts";
 import type { FaultTarget, Faults } from "../faults.ts";
+import type { ControllerRun } from "../machines/controller.ts";
+import type { Worker } from "../machines/worker.ts";
+import type { AuditLog } from "./audit-log.ts";
 import { findInstance, findPersonalInstance } from "./instances.ts";
 import { commandFailed, instanceNotFound, statusFailed } from "./platform-error.ts";
-import type { Worker } from "../machines/worker.ts";
 
 /** Who asks, through which procedure, about whose runs. An admin leaves his name; a user acts for himself. */
 export interface Caller {

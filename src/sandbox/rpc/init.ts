@@ -1,13 +1,13 @@
 /** tRPC as the platform sets it up: no transformer, its own error data, and who may call what. */
 import { initTRPC, TRPCError } from "@trpc/server";
 import * as z from "zod";
-import type { AuditLog } from "../platform/audit-log.ts";
 import type { Database } from "../database/database.ts";
 import type { User } from "../database/schema.ts";
-import { hasSubscription } from "../platform/instances.ts";
-import type { RunRecords } from "../platform/run-records.ts";
 import type { Worker } from "../machines/worker.ts";
+import type { AuditLog } from "../platform/audit-log.ts";
+import { hasSubscription } from "../platform/instances.ts";
 import { PlatformError } from "../platform/platform-error.ts";
+import type { RunRecords } from "../platform/run-records.ts";
 
 export interface Services {
   readonly database: Database;

@@ -2,10 +2,10 @@
 import { TRPCError } from "@trpc/server";
 import { admin, user } from "../../contract/procedures.ts";
 import type { User } from "../database/schema.ts";
-import { getInstance, listInstances } from "../platform/instances.ts";
-import type { Caller } from "../platform/run-records.ts";
-import { listAllRuns, listUserRuns, runOutput } from "../platform/run-lists.ts";
 import { WorkerError, WorkerUnreachable } from "../machines/worker.ts";
+import { getInstance, listInstances } from "../platform/instances.ts";
+import { listAllRuns, listUserRuns, runOutput } from "../platform/run-lists.ts";
+import type { Caller } from "../platform/run-records.ts";
 import { adminOnly, router, signedIn, subscriber } from "./init.ts";
 
 const kiloclawInstances = router({

@@ -2,11 +2,11 @@
 import type { HttpBindings } from "@hono/node-server";
 import { fetchRequestHandler } from "@trpc/server/adapters/fetch";
 import { Hono, type HonoRequest, type MiddlewareHandler } from "hono";
-import { type Authenticator, claimedUserId, credentialsOf } from "../platform/auth.ts";
 import type { Database } from "../database/database.ts";
 import type { User } from "../database/schema.ts";
-import type { DeviceAuth } from "../platform/device-auth.ts";
 import type { Fault, Faults } from "../faults.ts";
+import { type Authenticator, claimedUserId, credentialsOf } from "../platform/auth.ts";
+import type { DeviceAuth } from "../platform/device-auth.ts";
 import type { Services } from "../rpc/init.ts";
 import { appRouter } from "../rpc/router.ts";
 import { type Call, callsOf, RPC_PREFIX, targetOf } from "./calls.ts";

@@ -8,9 +8,9 @@ import { type DeviceAuthRequest, type User, users } from "../database/schema.ts"
 import { type DeviceAuth, DeviceAuthFailure } from "../platform/device-auth.ts";
 import { findUser } from "../platform/users.ts";
 import { type Html, page } from "./page.ts";
+import type { PageEnv } from "./pages.ts";
 import { same } from "./secrets.ts";
 import type { Session } from "./sessions.ts";
-import type { PageEnv } from "./pages.ts";
 
 /** Enough for every seeded account; those added for load are not worth a choice. */
 const MAX_ACCOUNTS = 50;

@@ -1,7 +1,7 @@
 /** The sandbox's pages: signing in to them, the first one, and where the others hang. They work without JavaScript. */
 import { type Context, Hono } from "hono";
-import { html } from "hono/html";
 import { setCookie } from "hono/cookie";
+import { html } from "hono/html";
 import type { SandboxStatus } from "../remote.ts";
 import { isFromOwnPage } from "./guards.ts";
 import { type Html, page, POLICY, STYLE, STYLE_PATH } from "./page.ts";

@@ -1,9 +1,9 @@
 /** The platform's REST routes: profile, user search, device login. */
 import { Hono } from "hono";
 import * as z from "zod";
-import { type Authenticator, credentialsOf, Refusal } from "../platform/auth.ts";
 import type { Database } from "../database/database.ts";
 import type { User } from "../database/schema.ts";
+import { type Authenticator, credentialsOf, Refusal } from "../platform/auth.ts";
 import { type DeviceAuth, DeviceAuthFailure } from "../platform/device-auth.ts";
 import { searchUsers } from "../platform/users.ts";
 

@@ -1,8 +1,8 @@
+import { loggedOperations, type OperationFilter } from "../../../audit/operation.ts";
 import { CliError } from "../../../errors.ts";
 import type { JournalFile } from "../../../journal/folder.ts";
 import type { JournalRecord } from "../../../journal/record.ts";
 import { allRecords, type ScanOptions } from "../../../journal/scan.ts";
-import { loggedOperations, type OperationFilter } from "../../../audit/operation.ts";
 import type { View } from "../../../terminal/records.ts";
 
 type RawRow = Readonly<Record<(typeof RECORD_FIELDS)[number], unknown>>;

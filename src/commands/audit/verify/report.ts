@@ -1,6 +1,6 @@
+import type { Check } from "../../../audit/check.ts";
 import type { Context } from "../../../context.ts";
 import type { Verification } from "../../../journal/scan.ts";
-import type { Check } from "../../../audit/check.ts";
 import type { View } from "../../../terminal/records.ts";
 import { command, hint, type Said } from "../../../typed-command.ts";
 

@@ -3,9 +3,9 @@ import { Option } from "@commander-js/extra-typings";
 import type { Api } from "../../../api/api.ts";
 import type { Context } from "../../../context.ts";
 import type { RunStatus } from "../../../contract/procedures.ts";
+import { isUuid, resolveUser } from "../../../customers/find.ts";
 import { CliError } from "../../../errors.ts";
 import type { RunFilter } from "../../../runs/list.ts";
-import { isUuid, resolveUser } from "../../../customers/find.ts";
 import { command, hint } from "../../../typed-command.ts";
 import { instantOf, type When } from "../../shared/when.ts";
 

@@ -5,8 +5,8 @@ import { initiator, type Run } from "../../../runs/run.ts";
 import { watchRun } from "../../../runs/watch/one.ts";
 import { formatAgo, formatDuration } from "../../../terminal/time.ts";
 import { command, hint } from "../../../typed-command.ts";
-import type { FollowOptions } from "../watch/follow.ts";
 import { promptLine, runStatusWord, runTook } from "../shared/view.ts";
+import type { FollowOptions } from "../watch/follow.ts";
 
 /** What to do when a run is already in progress on the instance. */
 export type OnConflict = "fail" | "attach" | "wait";

@@ -1,9 +1,9 @@
 import type { Context } from "../../../context.ts";
 import { CliError } from "../../../errors.ts";
 import { jobSettings } from "../../shared/job/options.ts";
+import { expectPlan, showPlan, summarizePlan } from "../../shared/job/plan-view.ts";
 import { beginJob, type BeginOptions } from "../../shared/job/run.ts";
 import { itemView } from "../../shared/job/view.ts";
-import { expectPlan, showPlan, summarizePlan } from "../../shared/job/plan-view.ts";
 import type { PromptSources } from "./prompt.ts";
 import { checkTargetOptions, type TargetOptions } from "./target-options.ts";
 import { resolveTargets } from "./targets.ts";

@@ -1,21 +1,21 @@
 import type { Context } from "../../../context.ts";
 import { UPSTREAM_CODES } from "../../../contract/procedures.ts";
+import { resolveInstance, resolveUser } from "../../../customers/find.ts";
+import { getInstance, type Instance } from "../../../customers/instances.ts";
+import type { Subject } from "../../../customers/subject.ts";
 import { CliError } from "../../../errors.ts";
 import type { Ledger } from "../../../journal/ledger.ts";
-import { getInstance, type Instance } from "../../../customers/instances.ts";
-import { resolveInstance, resolveUser } from "../../../customers/find.ts";
 import type { Run } from "../../../runs/run.ts";
-import { usualCause, type StartRequest } from "../../../runs/start/start.ts";
 import { startOnRecord, type RecordedOutcome } from "../../../runs/start/on-record.ts";
-import type { Subject } from "../../../customers/subject.ts";
+import { usualCause, type StartRequest } from "../../../runs/start/start.ts";
 import { formatDuration } from "../../../terminal/time.ts";
 import { command, hint } from "../../../typed-command.ts";
+import { keepUnstorable } from "../../shared/keep-unstorable.ts";
 import { whyOf } from "../../shared/ticket-and-reason.ts";
+import { runView } from "../shared/view.ts";
 import { exitWithResult, followRun, type FollowOptions } from "../watch/follow.ts";
 import { conflict, decide, waitForEnd, type OnConflict } from "./conflict.ts";
-import { keepUnstorable } from "../../shared/keep-unstorable.ts";
 import { askForPrompt, readPrompt, type PromptSources } from "./prompt.ts";
-import { runView } from "../shared/view.ts";
 
 export interface StartOneOptions extends FollowOptions, PromptSources {
   readonly user: string;

@@ -1,8 +1,8 @@
 /** The options that say on whom many runs are to be started. */
 import { InvalidArgumentError, Option } from "@commander-js/extra-typings";
-import type { RunStatus } from "../../../contract/procedures.ts";
 import { USERS_FORMATS, type UsersFormat } from "../../../bulk/input/formats.ts";
 import { parseShard, type Shard } from "../../../bulk/plan/shard.ts";
+import type { RunStatus } from "../../../contract/procedures.ts";
 import { CliError } from "../../../errors.ts";
 import { once } from "../../shared/options.ts";
 import type { When } from "../../shared/when.ts";

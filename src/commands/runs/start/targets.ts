@@ -5,17 +5,17 @@ import { addAbortSignal } from "node:stream";
 import { buffer } from "node:stream/consumers";
 import type { Api } from "../../../api/api.ts";
 import { problemWithName, readUsers } from "../../../bulk/input/input.ts";
-import type { Entry, Target } from "../../../bulk/item.ts";
-import { planTargets, type PlacedEntry, type PlanProgress } from "../../../bulk/plan/plan.ts";
 import { PromptTemplate } from "../../../bulk/input/prompt-template.ts";
 import { COLUMNS, countRunning, entriesFromInstances, entriesFromRuns } from "../../../bulk/input/select.ts";
+import type { Entry, Target } from "../../../bulk/item.ts";
+import { planTargets, type PlacedEntry, type PlanProgress } from "../../../bulk/plan/plan.ts";
 import type { Context } from "../../../context.ts";
 import { CliError, messageOf } from "../../../errors.ts";
 import { command, hint, plain } from "../../../typed-command.ts";
 import { resolveFilter, saySince } from "../shared/filter.ts";
+import { runCount } from "../shared/view.ts";
 import { askForPrompt, readPrompt, type PromptSources } from "./prompt.ts";
 import { checkTargetOptions, INSTANCE_STATES, RUN_STATUSES, type TargetOptions } from "./target-options.ts";
-import { runCount } from "../shared/view.ts";
 
 /** Where the targets of a job come from; a file's content is told by its hash. */
 interface TargetSource {

@@ -6,9 +6,9 @@ import type { Run } from "../../../runs/run.ts";
 import { watchList } from "../../../runs/watch/list.ts";
 import { totalsOf } from "../../../runs/watch/watched.ts";
 import { resolveFilter, type FilterOptions } from "../shared/filter.ts";
+import { runView } from "../shared/view.ts";
 import { showMany } from "./follow-many.ts";
 import { idWriter, newestFirst, totalsLine, writer } from "./many-view.ts";
-import { runView } from "../shared/view.ts";
 
 export interface FollowListOptions extends FilterOptions {
   /** How many runs to begin with. */

@@ -4,9 +4,9 @@ import type { Run } from "../../../runs/run.ts";
 import { watchMany } from "../../../runs/watch/many.ts";
 import { totalsOf, type ManyEvent, type Watched } from "../../../runs/watch/watched.ts";
 import { OnEnd } from "../../shared/on-end.ts";
+import { runCount, runView } from "../shared/view.ts";
 import type { FollowOptions } from "./follow.ts";
 import { manyColumns, restLine, runningFirst, totalsLine, writer, type Order } from "./many-view.ts";
-import { runCount, runView } from "../shared/view.ts";
 import { worstResult } from "./worst-result.ts";
 
 const TICK_MS = 1_000;

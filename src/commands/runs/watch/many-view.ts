@@ -2,8 +2,8 @@
 import type { Context } from "../../../context.ts";
 import { initiator } from "../../../runs/run.ts";
 import type { ManyEvent, Totals, Watched } from "../../../runs/watch/watched.ts";
-import { withoutColors } from "../../../terminal/sanitize.ts";
 import type { Color } from "../../../terminal/paint.ts";
+import { withoutColors } from "../../../terminal/sanitize.ts";
 import type { Column } from "../../../terminal/table.ts";
 import { formatAgo } from "../../../terminal/time.ts";
 import { runColor, runCount, runStatusWord, runTook } from "../shared/view.ts";

@@ -1,21 +1,21 @@
 import { execute } from "../../../bulk/execute/execute.ts";
+import type { PromptTemplate } from "../../../bulk/input/prompt-template.ts";
 import { isSendable, planned, type Item, type Sendable, type Target } from "../../../bulk/item.ts";
 import { Results, writePlan, type PlanHeader } from "../../../bulk/job/files.ts";
 import { markOf, type JobMark } from "../../../bulk/job/records.ts";
-import type { PromptTemplate } from "../../../bulk/input/prompt-template.ts";
 import { toRecorded, type JobSettings } from "../../../bulk/job/settings.ts";
 import type { Context } from "../../../context.ts";
 import { CliError, messageOf, type ErrorKind } from "../../../errors.ts";
 import type { Ledger } from "../../../journal/ledger.ts";
 import { command, hint, plain } from "../../../typed-command.ts";
 import { confirmMany } from "../confirm-many.ts";
+import { keepUnstorable } from "../keep-unstorable.ts";
+import { OnEnd } from "../on-end.ts";
+import { whyOf, type WhyOptions } from "../ticket-and-reason.ts";
 import { settingsWords, type JobOptions } from "./options.ts";
+import { summarizePlan } from "./plan-view.ts";
 import { countsWords, openScreen } from "./screen.ts";
 import { JobTally } from "./tally.ts";
-import { OnEnd } from "../on-end.ts";
-import { keepUnstorable } from "../keep-unstorable.ts";
-import { summarizePlan } from "./plan-view.ts";
-import { whyOf, type WhyOptions } from "../ticket-and-reason.ts";
 
 export interface BeginOptions extends JobOptions, WhyOptions {
   readonly yes?: true | undefined;

@@ -1,6 +1,6 @@
 import type { JobEvent } from "../../../bulk/execute/execute.ts";
-import type { Item, ItemState } from "../../../bulk/item.ts";
 import { STATES_IN_ORDER } from "../../../bulk/item-state.ts";
+import type { Item, ItemState } from "../../../bulk/item.ts";
 import { signatureOf } from "../../../bulk/report/signature.ts";
 import { formatDuration } from "../../../terminal/time.ts";
 
