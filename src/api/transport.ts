@@ -6,8 +6,9 @@ import { ApiError, foreign, notUnderstood } from "./api-error.ts";
 import { isLoopback, type Origin } from "./origin.ts";
 import { PlatformClock } from "./platform-clock.ts";
 import { tokenRemover } from "./token.ts";
+import { openWire } from "./wire/open.ts";
 import { ProxyTrouble } from "./wire/proxy.ts";
-import { CONNECT_TIMEOUT_MS, openWire, SWITCHED_PROTOCOLS, type Wire, type WireAnswer } from "./wire/wire.ts";
+import { CONNECT_TIMEOUT_MS, SWITCHED_PROTOCOLS, type Wire, type WireAnswer } from "./wire/wire.ts";
 
 /** What went over the wire, for `--debug`: never a header, never a body. */
 export interface ExchangeLog {

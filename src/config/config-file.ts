@@ -1,5 +1,6 @@
 import { access, readFile, rename } from "node:fs/promises";
 import { join } from "node:path";
+import type Conf from "conf";
 import * as z from "zod";
 import { CliError, messageOf } from "../errors.ts";
 import { assertTrusted, type Flaw } from "../files/trust.ts";
@@ -112,7 +113,7 @@ export async function changeConfig(directory: string, change: (config: Config) =
 }
 
 /** Loaded only to write: it brings a schema compiler along. It asks for the home directory when it is loaded. */
-function loadConf(): Promise<typeof import("conf")> {
+function loadConf(): Promise<{ readonly default: typeof Conf }> {
   return import("conf").catch((error: unknown) => {
     throw new CliError("local-state", `settings cannot be written without a home directory: ${messageOf(error)}`, {
       hint: "name one: export HOME=DIRECTORY",

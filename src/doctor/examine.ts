@@ -3,13 +3,14 @@ import { limit } from "../async/limit.ts";
 import { unlessAborted } from "../async/on-abort.ts";
 import { CliError } from "../errors.ts";
 import { command, hint } from "../typed-command.ts";
-import { fail, FIND_OUT, skipped, USUAL_LIMIT_MS, type Check, type Finding, type Setup, type Stage } from "./check.ts";
+import { fail, FIND_OUT, skipped, USUAL_LIMIT_MS, type Check, type Finding, type Stage } from "./check.ts";
 import { Examined } from "./examined.ts";
 import { LOGIN } from "./login.ts";
 import { NETWORK } from "./network.ts";
 import { PLATFORM } from "./platform.ts";
 import { presentable } from "./presentable.ts";
 import { SETTINGS } from "./settings.ts";
+import type { Setup } from "./setup.ts";
 import { STORAGE } from "./storage.ts";
 import { TOOL } from "./tool.ts";
 

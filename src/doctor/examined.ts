@@ -2,8 +2,8 @@ import type { Answer } from "../api/transport.ts";
 import { proxyFor } from "../api/wire/proxy.ts";
 import type { Credential } from "../config/credentials.ts";
 import { profile } from "../contract/rest.ts";
-import type { Setup } from "./check.ts";
 import { Route } from "./route.ts";
+import type { Setup } from "./setup.ts";
 
 /** An answer of the platform, and when it was asked and answered on this machine's clock, in milliseconds. */
 export interface TimedAnswer extends Answer {

@@ -5,8 +5,9 @@ import { KeyringUnavailable } from "../config/keyring.ts";
 import { CliError } from "../errors.ts";
 import { flawsOnTheWay } from "../files/trust.ts";
 import { command, hint } from "../typed-command.ts";
-import { fail, ok, warn, type Check, type Setup } from "./check.ts";
+import { fail, ok, warn, type Check } from "./check.ts";
 import { typed } from "./presentable.ts";
+import type { Setup } from "./setup.ts";
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 const SOON_DAYS = 30;

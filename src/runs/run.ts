@@ -1,5 +1,6 @@
 import type * as z from "zod";
-import { admin, UNKNOWN_OUTCOME_OUTPUTS, type RunStatus } from "../contract/procedures.ts";
+import type { admin } from "../contract/procedures.ts";
+import { UNKNOWN_OUTCOME_OUTPUTS, type RunStatus } from "../contract/procedures.ts";
 
 type RunBucket = "pending" | "pass" | "fail" | "cancel" | "unknown";
 
@@ -101,4 +102,9 @@ function bucketOf({ status, outcomeUnknown }: Pick<Run, "status" | "outcomeUnkno
 export function initiator(run: Run): string {
   if (run.initiatedBy === "user") return "customer";
   return run.initiatedByAdminEmail ?? run.initiatedByAdminId ?? "an admin";
+}
+
+/** A run's status in a word: `unknown` where the platform says failed only because it lost the run. */
+export function runStatusWord({ status, outcomeUnknown }: Run): string {
+  return outcomeUnknown ? "unknown" : status;
 }

@@ -1,4 +1,5 @@
-import { Option, type Command } from "@commander-js/extra-typings";
+import type { Option } from "@commander-js/extra-typings";
+import { type Command } from "@commander-js/extra-typings";
 /** No option takes another one, or nothing at all, for its value: held for every command and each of its options. */
 import * as fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";

@@ -1,6 +1,4 @@
 import type { Readable } from "node:stream";
-import type { Origin } from "../origin.ts";
-import { proxyFor } from "./proxy.ts";
 
 export interface WireRequest {
   readonly origin: string;
@@ -37,14 +35,3 @@ export const SWITCHED_PROTOCOLS = "HTTP_101";
 export const KEEP_ALIVE_MS = 4_000;
 
 export const CONNECT_TIMEOUT_MS = 10_000;
-
-/** The way there: direct, or through the proxy that the environment names. Each is loaded only where it is used. */
-export async function openWire(origin: Origin, env: Readonly<Record<string, string | undefined>>): Promise<Wire> {
-  const proxy = proxyFor(origin, env);
-  if (!proxy) {
-    const { DirectWire } = await import("./direct.ts");
-    return new DirectWire();
-  }
-  const { ProxyWire } = await import("./proxied.ts");
-  return new ProxyWire(proxy);
-}

@@ -1,5 +1,5 @@
 /** What would happen to each of many entries, before anything is sent. */
-import { ApiError } from "../../api/api-error.ts";
+import type { ApiError } from "../../api/api-error.ts";
 import type { Api } from "../../api/api.ts";
 import { getInstances, type LookedAt } from "../../customers/instances.ts";
 import { machineState } from "../../customers/machine.ts";

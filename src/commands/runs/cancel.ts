@@ -10,7 +10,7 @@ import { cancelOnRecord } from "../../runs/cancel/on-record.ts";
 import { resolveRuns } from "../../runs/find.ts";
 import { listRuns } from "../../runs/list.ts";
 import { keepOutput, type Kept } from "../../runs/output/kept.ts";
-import type { Run } from "../../runs/run.ts";
+import { runStatusWord, type Run } from "../../runs/run.ts";
 import { settleRuns } from "../../runs/settle/settle.ts";
 import { command, hint, option } from "../../typed-command.ts";
 import { confirmMany, expectCountOption } from "../shared/confirm-many.ts";
@@ -19,7 +19,7 @@ import { whyOf } from "../shared/ticket-and-reason.ts";
 import { sinceOption } from "../shared/when.ts";
 import { initiatedByOption, resolveFilter, saySince, searchOption, type FilterOptions } from "./shared/filter.ts";
 import { sayWhatIsOpen } from "./shared/open-operations.ts";
-import { runCount, runStatusWord, runTook, runView, targetLines } from "./shared/view.ts";
+import { runCount, runTook, runView, targetLines } from "./shared/view.ts";
 
 interface CancelOptions extends FilterOptions {
   readonly running?: true | undefined;

@@ -8,14 +8,14 @@ import { verdictOf, type Evidence, type Judgement, type Look, type Verdict } fro
 import { CliError } from "../../errors.ts";
 import { resolveRuns } from "../../runs/find.ts";
 import { listRuns } from "../../runs/list.ts";
-import { initiator, type Run } from "../../runs/run.ts";
+import { runStatusWord, initiator, type Run } from "../../runs/run.ts";
 import { isStart } from "../../runs/start/row-search.ts";
 import type { Color } from "../../terminal/paint.ts";
 import type { Detail, View, When } from "../../terminal/records.ts";
 import { formatAgo, formatDuration } from "../../terminal/time.ts";
 import { command, hint, plain } from "../../typed-command.ts";
 import { duration, examples, instanceOption, userOption } from "../shared/options.ts";
-import { promptLine, runColor, runStatusWord } from "./shared/view.ts";
+import { promptLine, runColor } from "./shared/view.ts";
 
 interface DiagnoseOptions {
   readonly user?: string | undefined;

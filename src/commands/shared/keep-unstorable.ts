@@ -1,8 +1,8 @@
 import type { Context } from "../../context.ts";
 import { messageOf } from "../../errors.ts";
+import { runStatusWord } from "../../runs/run.ts";
 import { UNSTORABLE, type Polled } from "../../runs/settle/settle.ts";
 import { hint } from "../../typed-command.ts";
-import { runStatusWord } from "../runs/shared/view.ts";
 
 /**
  * Says that a run had ended which the platform shows as running for good, and keeps its output here: the start that comes next costs

@@ -1,4 +1,4 @@
-import { initiator, RUN_FIELDS, type Run } from "../../../runs/run.ts";
+import { runStatusWord, initiator, RUN_FIELDS, type Run } from "../../../runs/run.ts";
 import type { Color } from "../../../terminal/paint.ts";
 import type { Detail, View, When } from "../../../terminal/records.ts";
 import { formatAgo, formatDuration } from "../../../terminal/time.ts";
@@ -14,11 +14,6 @@ const COLORS = {
 /** The colour that stands for how a run is doing. */
 export function runColor({ bucket }: Run): Color {
   return COLORS[bucket];
-}
-
-/** A run's status in a word: `unknown` where the platform says failed only because it lost the run. */
-export function runStatusWord({ status, outcomeUnknown }: Run): string {
-  return outcomeUnknown ? "unknown" : status;
 }
 
 /** How long a run took, or has been running until now, by the platform's clock. */

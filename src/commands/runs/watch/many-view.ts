@@ -1,12 +1,12 @@
 /** What many watched runs look like: a row of the live table, a line, an event. */
 import type { Context } from "../../../context.ts";
-import { initiator } from "../../../runs/run.ts";
+import { runStatusWord, initiator } from "../../../runs/run.ts";
 import type { ManyEvent, Totals, Watched } from "../../../runs/watch/watched.ts";
 import type { Color } from "../../../terminal/paint.ts";
 import { withoutColors } from "../../../terminal/sanitize.ts";
 import type { Column } from "../../../terminal/table.ts";
 import { formatAgo } from "../../../terminal/time.ts";
-import { runColor, runCount, runStatusWord, runTook } from "../shared/view.ts";
+import { runColor, runCount, runTook } from "../shared/view.ts";
 
 export type Order = (a: Watched, b: Watched) => number;
 

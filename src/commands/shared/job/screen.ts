@@ -4,7 +4,8 @@ import { reportItem } from "../../../bulk/report/report.ts";
 import type { Context } from "../../../context.ts";
 import type { Column } from "../../../terminal/table.ts";
 import { formatDuration } from "../../../terminal/time.ts";
-import { JobTally, type UnderWay } from "./tally.ts";
+import type { JobTally } from "./tally.ts";
+import { type UnderWay } from "./tally.ts";
 import { itemView, stateColor } from "./view.ts";
 
 const TICK_MS = 1_000;
