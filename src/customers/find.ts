@@ -16,11 +16,15 @@ const MOST_LOOKALIKES = 5;
 const ALL = Number.MAX_SAFE_INTEGER;
 
 /**
- * Finds the user that `text` names: an e-mail address, a user ID (a UUID or a legacy `oauth/…` text), or an instance ID.
+ * Finds the user that `text` names: an e-mail address, a user ID (a UUID or a legacy `oauth/…` text), or an instance ID. Where
+ * nobody is named, there is nobody to find.
  *
- * @throws CliError `not-found`
+ * @throws CliError `not-found`, `ambiguous`, `usage`
  */
-export async function resolveUser(api: Api, text: string): Promise<Subject> {
+export async function resolveUser(api: Api, text: string): Promise<Subject>;
+export async function resolveUser(api: Api, text: string | undefined): Promise<Subject | undefined>;
+export async function resolveUser(api: Api, text: string | undefined): Promise<Subject | undefined> {
+  if (text === undefined) return undefined;
   if (text.trim() === "") throw new CliError("usage", "the user's name is empty: is a variable not set?");
   if (isUuid(text)) {
     // The platform compares IDs letter by letter, and writes its own in lower case.

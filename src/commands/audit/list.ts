@@ -69,7 +69,7 @@ async function list({ api: open, output }: Pick<Context, "api" | "output">, opti
 async function find(api: Api, { user, run: runId, since: when }: ListOptions): Promise<AuditRecords> {
   let at: Date | undefined;
   const since = when && (() => (at ??= instantOf(when, api.clock)));
-  const subject = user === undefined ? undefined : await resolveUser(api, user);
+  const subject = await resolveUser(api, user);
   const [run] = runId === undefined ? [] : await resolveRuns(api, [runId], { subject });
   const userId = subject?.userId ?? run?.userId;
   if (userId === undefined) return since === undefined ? { records: [], cut: [] } : auditSince(api, since);

@@ -2,13 +2,10 @@ import type { Command } from "@commander-js/extra-typings";
 import type { Api } from "../../api/api.ts";
 import { CONCURRENCY, pooled, whileGoing } from "../../async/pool.ts";
 import type { Context, OpenContext } from "../../context.ts";
-import { resolveUser } from "../../customers/find.ts";
 import { CliError, messageOf, type ErrorKind } from "../../errors.ts";
 import type { Ledger } from "../../journal/ledger.ts";
 import { machineDown, type Cancellation } from "../../runs/cancel/cancel.ts";
 import { cancelOnRecord } from "../../runs/cancel/on-record.ts";
-import { resolveRuns } from "../../runs/find.ts";
-import { listRuns } from "../../runs/list.ts";
 import { keepOutput, type Kept } from "../../runs/output/kept.ts";
 import { runStatusWord, type Run } from "../../runs/run.ts";
 import { settleRuns } from "../../runs/settle/settle.ts";
@@ -17,8 +14,9 @@ import { confirmMany, expectCountOption } from "../shared/confirm-many.ts";
 import { examples, instanceOption, reasonOption, ticketOption, userOption, yesOption } from "../shared/options.ts";
 import { whyOf } from "../shared/ticket-and-reason.ts";
 import { sinceOption } from "../shared/when.ts";
-import { initiatedByOption, resolveFilter, saySince, searchOption, type FilterOptions } from "./shared/filter.ts";
+import { initiatedByOption, saySince, searchOption, type FilterOptions } from "./shared/filter.ts";
 import { sayWhatIsOpen } from "./shared/open-operations.ts";
+import { pickRuns } from "./shared/pick.ts";
 import { runCount, runTook, runView, targetLines } from "./shared/view.ts";
 
 interface CancelOptions extends FilterOptions {
@@ -65,8 +63,15 @@ async function cancel(context: Context, ids: readonly string[], options: CancelO
   const { output, prompter } = context;
   output.expect(runView);
   const api = await context.api();
+  const picked = await pickRuns(context, api, ids, {
+    ...options,
+    verb: "cancel",
+    all: options.running === true || options.instance !== undefined,
+    allFlags: "--running",
+    onPicked: (filter) => saySince(context, filter),
+  });
   // What has ended meanwhile needs no confirmation.
-  const { runs, machineDown: down } = await settleRuns(api, await chooseRuns(context, api, ids, options));
+  const { runs, machineDown: down } = await settleRuns(api, picked.runs);
   const ended = runs.filter(({ status }) => status !== "running");
   for (const run of ended) sayResult(output, { run, alreadyEnded: true });
   const leftAlone = options.force ? [] : down;
@@ -286,41 +291,4 @@ async function showAsData({ output }: Context, order: readonly Run[], shown: rea
 function sayUntouched(output: Context["output"], untouched: readonly Run[], total: number): void {
   output.warn(`${untouched.length} of ${runCount(total)} ${untouched.length === 1 ? "was" : "were"} not cancelled:`);
   output.notes(targetLines(untouched, output.now()), { needed: true });
-}
-
-async function chooseRuns(
-  context: Context,
-  api: Api,
-  ids: readonly string[],
-  { running: all, ...filter }: CancelOptions,
-): Promise<Run[]> {
-  const { user, instance, initiatedBy, search, since } = filter;
-  const narrowed = [instance, initiatedBy, search, since].some((value) => value !== undefined);
-  if (ids.length > 0) {
-    if (all || narrowed) {
-      throw new CliError("usage", "name runs, or pick them with --running and filters, not both");
-    }
-    const subject = user === undefined ? undefined : await resolveUser(api, user);
-    const runs = await resolveRuns(api, ids, { subject });
-    return [...new Map(runs.map((run) => [run.id, run])).values()];
-  }
-  if (!all && user === undefined && instance === undefined) {
-    throw new CliError("usage", "say which runs to cancel", {
-      hint: [
-        command("runs cancel", "RUN"),
-        command("runs cancel", { "--user": "USER" }),
-        ...(narrowed ? ["or all that pass the filters, of every customer: add --running"] : []),
-      ],
-    });
-  }
-  const running: Run[] = [];
-  const resolved = await resolveFilter(context, api, { ...filter, status: "running" });
-  for await (const run of listRuns(api, resolved, Number.MAX_SAFE_INTEGER)) running.push(run);
-  saySince(context, resolved);
-  if (running.length > 0) return running;
-  const { subject } = resolved;
-  const who = subject && !narrowed ? `${subject.email ?? subject.userId} has no run in progress` : undefined;
-  throw new CliError("not-found", who ?? "no run in progress passes the filters", {
-    hint: hint`see the runs there were: ${command("runs list", { "--user": subject?.userId })}`,
-  });
 }

@@ -120,7 +120,7 @@ async function ask(
   if (instance !== undefined && !isUuid(instance)) {
     throw new CliError("usage", `"${instance}" is not an instance ID (a UUID)`);
   }
-  const subject = user === undefined ? undefined : await resolveUser(api, user);
+  const subject = await resolveUser(api, user);
   if (id !== undefined) {
     if (instance !== undefined) throw new CliError("usage", "a run has its own instance: leave --instance out");
     const [run] = await resolveRuns(api, [id], { subject });

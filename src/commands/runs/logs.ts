@@ -60,8 +60,7 @@ async function logs(context: Context, id: string, options: LogsOptions): Promise
     });
   }
   const api = await context.api();
-  const subject = options.user === undefined ? undefined : await resolveUser(api, options.user);
-  const [run] = await resolveRuns(api, [id], { subject });
+  const [run] = await resolveRuns(api, [id], { subject: await resolveUser(api, options.user) });
   if (!run) return;
   if (options.follow && run.status === "running") {
     await followRun(context, run, { ...options, all: options.tail === undefined });

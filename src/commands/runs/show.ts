@@ -30,8 +30,7 @@ export function configure(command: Command, open: OpenContext): void {
 
 async function show(context: Pick<Context, "api" | "output">, id: string, options: ShowOptions): Promise<void> {
   const api = await context.api();
-  const subject = options.user === undefined ? undefined : await resolveUser(api, options.user);
-  const found = await resolveRuns(api, [id], { subject });
+  const found = await resolveRuns(api, [id], { subject: await resolveUser(api, options.user) });
   const { runs, machineDown, unanswered, unstorable } = options.refresh
     ? await settleRuns(api, found)
     : { runs: found, machineDown: [], unanswered: [], unstorable: [] };

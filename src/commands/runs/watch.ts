@@ -1,15 +1,13 @@
 import { InvalidArgumentError, Option, type Command } from "@commander-js/extra-typings";
 import type { Context, OpenContext } from "../../context.ts";
-import { resolveUser } from "../../customers/find.ts";
 import { CliError } from "../../errors.ts";
-import { resolveRuns } from "../../runs/find.ts";
 import { listRuns } from "../../runs/list.ts";
 import type { Run } from "../../runs/run.ts";
-import { command, hint } from "../../typed-command.ts";
 import { onEndOption } from "../shared/on-end.ts";
 import { examples, instanceOption, intervalOption, tailOption, timeoutOption, userOption } from "../shared/options.ts";
 import { sinceOption } from "../shared/when.ts";
-import { initiatedByOption, resolveFilter, searchOption, type FilterOptions } from "./shared/filter.ts";
+import { initiatedByOption, searchOption, type FilterOptions } from "./shared/filter.ts";
+import { pickRuns } from "./shared/pick.ts";
 import { exitWithResult, followRun, type FollowOptions } from "./watch/follow.ts";
 
 interface WatchOptions extends FollowOptions, Omit<FilterOptions, "status"> {
@@ -84,42 +82,22 @@ async function watch(context: Context, ids: readonly string[], options: WatchOpt
 interface Choice {
   readonly runs: readonly Run[];
   /** Finds what passes the same filters later on. */
-  readonly discover?: (signal: AbortSignal) => AsyncIterable<Run>;
+  readonly discover?: ((signal: AbortSignal) => AsyncIterable<Run>) | undefined;
 }
 
 async function chooseRuns(context: Context, ids: readonly string[], options: WatchOptions): Promise<Choice> {
-  const api = await context.api();
-  const { user, instance, initiatedBy, search, since, running, mine } = options;
-  const narrowed = [instance, initiatedBy, search, since].some((value) => value !== undefined);
-  if (ids.length > 0) {
-    if (running || mine || narrowed) {
-      throw new CliError("usage", "name runs, or pick them with --running, --mine and filters, not both");
-    }
-    const subject = user === undefined ? undefined : await resolveUser(api, user);
-    const runs = await resolveRuns(api, ids, { subject });
-    return { runs: [...new Map(runs.map((run) => [run.id, run])).values()] };
-  }
+  const { initiatedBy, running, mine } = options;
   if (mine && initiatedBy !== undefined && initiatedBy !== "me") {
     throw new CliError("usage", `--mine and --initiated-by ${initiatedBy} exclude each other`);
   }
-  if (user === undefined && !running && !mine) {
-    throw new CliError("usage", "say which run to watch", {
-      hint: [
-        command("runs watch", "RUN"),
-        command("runs watch", { "--user": "USER" }),
-        ...(narrowed ? ["or all that pass the filters, of every customer: add --running"] : []),
-        hint`see: ${command("runs list", { "--status": "running" })}`,
-      ],
-    });
-  }
-  const picked = { user, instance, search, since, initiatedBy: mine ? "me" : initiatedBy } as const;
-  const filter = await resolveFilter(context, api, { ...picked, status: "running" });
-  const discover = (signal?: AbortSignal) => listRuns(api, filter, Number.MAX_SAFE_INTEGER, { signal });
-  const runs: Run[] = [];
-  for await (const run of discover()) runs.push(run);
-  if (runs.length > 0) return { runs, discover };
-  const who = filter.subject && !narrowed && !mine ? (filter.subject.email ?? filter.subject.userId) : undefined;
-  throw new CliError("not-found", who ? `${who} has no run in progress` : "no run in progress passes the filters", {
-    hint: hint`see the runs there were: ${command("runs list", { "--user": filter.subject?.userId })}`,
+  const api = await context.api();
+  const { runs, filter } = await pickRuns(context, api, ids, {
+    ...options,
+    initiatedBy: mine ? "me" : initiatedBy,
+    verb: "watch",
+    all: (running ?? mine) === true,
+    allFlags: "--running, --mine",
   });
+  if (!filter) return { runs };
+  return { runs, discover: (signal) => listRuns(api, filter, Number.MAX_SAFE_INTEGER, { signal }) };
 }

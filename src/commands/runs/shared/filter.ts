@@ -38,7 +38,7 @@ export async function resolveFilter({ me }: Pick<Context, "me">, api: Api, optio
   if (options.instance !== undefined && !isUuid(options.instance)) {
     throw new CliError("usage", `"${options.instance}" is not an instance ID (a UUID)`);
   }
-  const subject = user === undefined ? undefined : await resolveUser(api, user);
+  const subject = await resolveUser(api, user);
   const { instance = subject?.instance?.id } = options;
   let at: Date | undefined;
   return {
