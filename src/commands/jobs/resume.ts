@@ -15,27 +15,13 @@ import { writerOf } from "../../journal/claim.ts";
 import { openPath } from "../../journal/folder.ts";
 import type { Ledger } from "../../journal/ledger.ts";
 import { command, hint } from "../../typed-command.ts";
-import {
-  concurrencyOption,
-  detachOption,
-  jobSettings,
-  jobTimeoutOption,
-  maxErrorsOption,
-  maxRunningOption,
-  onConflictOption,
-  rateOption,
-  resendUnknownOption,
-  settingsWords,
-  waitOption,
-  type JobOptions,
-} from "../shared/job/options.ts";
+import { jobOptions, jobSettings, settingsWords, startOptions, type JobOptions } from "../shared/job/options.ts";
 import { doJob, stoppedError } from "../shared/job/run.ts";
 import { JobTally } from "../shared/job/tally.ts";
 import { itemView, jobArgument } from "../shared/job/view.ts";
-import { onEndOption } from "../shared/on-end.ts";
-import { examples, reasonOption, ticketOption, timeoutOption, yesOption } from "../shared/options.ts";
+import { examples, yesOption } from "../shared/options.ts";
 import { confirmSetAside } from "../shared/set-aside.ts";
-import { whyOf, type WhyOptions } from "../shared/ticket-and-reason.ts";
+import { whyOf, whyOptions, type WhyOptions } from "../shared/ticket-and-reason.ts";
 
 interface ResumeOptions extends JobOptions, WhyOptions {
   readonly asPlanned?: true | undefined;
@@ -45,24 +31,14 @@ interface ResumeOptions extends JobOptions, WhyOptions {
 }
 
 export function configure(command: Command, open: OpenContext): void {
-  command
-    .argument("<job>", jobArgument)
-    .addOption(concurrencyOption())
-    .addOption(rateOption())
-    .addOption(maxRunningOption())
-    .addOption(maxErrorsOption())
-    .addOption(onConflictOption())
-    .addOption(waitOption())
-    .addOption(detachOption())
-    .addOption(timeoutOption())
-    .addOption(jobTimeoutOption())
-    .addOption(onEndOption())
+  const job = startOptions(jobOptions(command.argument("<job>", jobArgument)))
     .option("--as-planned", "go on with the targets as they were planned, although the file has changed since")
-    .addOption(resendUnknownOption())
     .option("--adopt <runs...>", "take these runs for starts of the job where several could be it")
-    .option("--take-over", "set aside a process that holds the job and is not seen here, once it has ended for certain")
-    .addOption(ticketOption())
-    .addOption(reasonOption())
+    .option(
+      "--take-over",
+      "set aside a process that holds the job and is not seen here, once it has ended for certain",
+    );
+  whyOptions(job)
     .addOption(yesOption())
     .addHelpText(
       "after",

@@ -7,26 +7,13 @@ import { planTargets, type PlacedEntry } from "../../bulk/plan/plan.ts";
 import type { Context, OpenContext } from "../../context.ts";
 import { CliError } from "../../errors.ts";
 import { command, hint } from "../../typed-command.ts";
-import { expectCountOption } from "../shared/confirm-many.ts";
-import {
-  canaryOption,
-  canaryPauseOption,
-  concurrencyOption,
-  detachOption,
-  jobSettings,
-  jobTimeoutOption,
-  maxErrorsOption,
-  maxRunningOption,
-  onConflictOption,
-  rateOption,
-  resendUnknownOption,
-  waitOption,
-} from "../shared/job/options.ts";
+import { confirmOptions } from "../shared/confirm-many.ts";
+import { canaryOptions, jobOptions, jobSettings, startOptions } from "../shared/job/options.ts";
 import { expectPlan, showPlan, summarizePlan } from "../shared/job/plan-view.ts";
 import { beginJob, type BeginOptions } from "../shared/job/run.ts";
 import { itemView, jobArgument } from "../shared/job/view.ts";
-import { onEndOption } from "../shared/on-end.ts";
-import { examples, reasonOption, ticketOption, timeoutOption, yesOption } from "../shared/options.ts";
+import { examples } from "../shared/options.ts";
+import { whyOptions } from "../shared/ticket-and-reason.ts";
 
 interface RetryOptions extends BeginOptions {
   readonly also?: readonly Also[] | undefined;
@@ -40,26 +27,10 @@ const ALSO = ["cancelled", "lost", "skipped"] as const satisfies readonly ItemSt
 type Also = (typeof ALSO)[number];
 
 export function configure(command: Command, open: OpenContext): void {
-  command
+  const job = command
     .argument("<job>", jobArgument)
-    .option("--also <states...>", `targets in these states, too: ${ALSO.join(", ")}`)
-    .addOption(concurrencyOption())
-    .addOption(rateOption())
-    .addOption(maxRunningOption())
-    .addOption(canaryOption())
-    .addOption(canaryPauseOption())
-    .addOption(maxErrorsOption())
-    .addOption(onConflictOption())
-    .addOption(waitOption())
-    .addOption(detachOption())
-    .addOption(timeoutOption())
-    .addOption(jobTimeoutOption())
-    .addOption(onEndOption())
-    .addOption(resendUnknownOption())
-    .addOption(ticketOption())
-    .addOption(reasonOption())
-    .addOption(yesOption())
-    .addOption(expectCountOption())
+    .option("--also <states...>", `targets in these states, too: ${ALSO.join(", ")}`);
+  confirmOptions(whyOptions(startOptions(canaryOptions(jobOptions(job)))))
     .option("-n, --dry-run", "show what would be started, and send nothing")
     .addHelpText(
       "after",

@@ -10,41 +10,34 @@ import { keepOutput, type Kept } from "../../runs/output/kept.ts";
 import { runStatusWord, type Run } from "../../runs/run.ts";
 import { settleRuns } from "../../runs/settle/settle.ts";
 import { command, hint, option } from "../../typed-command.ts";
-import { confirmMany, expectCountOption } from "../shared/confirm-many.ts";
-import { examples, instanceOption, reasonOption, ticketOption, userOption, yesOption } from "../shared/options.ts";
-import { whyOf } from "../shared/ticket-and-reason.ts";
+import { confirmMany, confirmOptions, type ConfirmOptions } from "../shared/confirm-many.ts";
+import { examples, instanceOption, userOption } from "../shared/options.ts";
+import { whyOf, whyOptions, type WhyOptions } from "../shared/ticket-and-reason.ts";
 import { sinceOption } from "../shared/when.ts";
 import { initiatedByOption, saySince, searchOption, type FilterOptions } from "./shared/filter.ts";
 import { sayWhatIsOpen } from "./shared/open-operations.ts";
 import { pickRuns } from "./shared/pick.ts";
 import { runCount, runTook, runView, targetLines } from "./shared/view.ts";
 
-interface CancelOptions extends FilterOptions {
+interface CancelOptions extends FilterOptions, ConfirmOptions, WhyOptions {
   readonly running?: true | undefined;
-  readonly yes?: true | undefined;
-  readonly expectCount?: number | undefined;
   readonly dryRun?: true | undefined;
   readonly force?: true | undefined;
   readonly withoutOutput?: true | undefined;
-  readonly ticket?: string | undefined;
-  readonly reason?: string | undefined;
 }
 
 export function configure(command: Command, open: OpenContext): void {
-  command
+  const picked = command
     .argument("[runs...]", "run IDs, unique beginnings of them, or @latest with --user")
     .addOption(userOption())
     .addOption(instanceOption())
     .option("--running", "all runs in progress that pass the filters")
     .addOption(initiatedByOption())
     .addOption(searchOption())
-    .addOption(sinceOption("only runs started since"))
-    .addOption(yesOption())
-    .addOption(expectCountOption())
+    .addOption(sinceOption("only runs started since"));
+  whyOptions(confirmOptions(picked))
     .option("--force", "also where the machine is down, which loses the run's outcome")
     .option("--without-output", "also where the output so far cannot be kept on this machine, and so is lost")
-    .addOption(ticketOption())
-    .addOption(reasonOption())
     .option("-n, --dry-run", "show what would be cancelled, and cancel nothing")
     .addHelpText(
       "after",

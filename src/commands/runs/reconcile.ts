@@ -11,9 +11,9 @@ import { LOOK_LONGER_MS } from "../../runs/start/reconcile.ts";
 import { isStart, reconcileCancel, reconcileStarts, type OpenStart } from "../../runs/start/row-search.ts";
 import type { View, When } from "../../terminal/records.ts";
 import { command, hint } from "../../typed-command.ts";
-import { examples, reasonOption, ticketOption, yesOption } from "../shared/options.ts";
+import { examples, yesOption } from "../shared/options.ts";
 import { confirmSetAside } from "../shared/set-aside.ts";
-import { whyOf } from "../shared/ticket-and-reason.ts";
+import { whyOf, whyOptions, type WhyOptions } from "../shared/ticket-and-reason.ts";
 
 /** So many operations are named in a hint. */
 const MAX_NAMED = 5;
@@ -21,12 +21,10 @@ const MAX_NAMED = 5;
 /** Looking needs none. */
 const NO_REASON = { ticket: null, reason: null };
 
-interface ReconcileOptions {
+interface ReconcileOptions extends WhyOptions {
   readonly close?: true | undefined;
   readonly yes?: true | undefined;
   readonly dryRun?: true | undefined;
-  readonly ticket?: string | undefined;
-  readonly reason?: string | undefined;
 }
 
 /** An operation whose end was open, and what is known of it now. */
@@ -54,14 +52,13 @@ interface Reconciled {
 }
 
 export function configure(command: Command, open: OpenContext): void {
-  command
+  const chosen = command
     .argument("[operations...]", "IDs of operations, or unique beginnings of them; without any: all that are open")
     .option(
       "--close",
       "record that nothing more will be found out about those that stay open; a process that holds one and is not seen here is set aside",
-    )
-    .addOption(ticketOption())
-    .addOption(reasonOption())
+    );
+  whyOptions(chosen)
     .addOption(yesOption())
     .option("-n, --dry-run", "show what is open, and ask the platform nothing")
     .addHelpText(

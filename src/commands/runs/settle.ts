@@ -9,37 +9,25 @@ import type { Run } from "../../runs/run.ts";
 import { giveUpRuns } from "../../runs/settle/give-up.ts";
 import { sweepRuns } from "../../runs/settle/sweep.ts";
 import { command, type OptionsToType } from "../../typed-command.ts";
-import { confirmMany, expectCountOption } from "../shared/confirm-many.ts";
-import {
-  examples,
-  instanceOption,
-  reasonOption,
-  ticketOption,
-  userOption,
-  wholeNumber,
-  yesOption,
-} from "../shared/options.ts";
-import { whyOf } from "../shared/ticket-and-reason.ts";
+import { confirmMany, confirmOptions, type ConfirmOptions } from "../shared/confirm-many.ts";
+import { examples, instanceOption, userOption, wholeNumber } from "../shared/options.ts";
+import { whyOf, whyOptions, type WhyOptions } from "../shared/ticket-and-reason.ts";
 import { settledView, SettleReport } from "./settle/report.ts";
 import { resolveFilter } from "./shared/filter.ts";
 import { sayWhatIsOpen } from "./shared/open-operations.ts";
 import { runCount, targetLines } from "./shared/view.ts";
 
-interface SettleOptions {
+interface SettleOptions extends ConfirmOptions, WhyOptions {
   readonly user?: string | undefined;
   readonly instance?: string | undefined;
   readonly all?: true | undefined;
   readonly concurrency: number;
   readonly force?: true | undefined;
-  readonly yes?: true | undefined;
-  readonly expectCount?: number | undefined;
   readonly dryRun?: true | undefined;
-  readonly ticket?: string | undefined;
-  readonly reason?: string | undefined;
 }
 
 export function configure(command: Command, open: OpenContext): void {
-  command
+  const picked = command
     .addOption(userOption())
     .addOption(instanceOption())
     .option("-a, --all", "every run that is shown as running, of all customers")
@@ -48,11 +36,8 @@ export function configure(command: Command, open: OpenContext): void {
         .argParser(wholeNumber(1, 64))
         .default(CONCURRENCY),
     )
-    .option("--force", "also where the machine is not running: the platform marks such a run failed for good")
-    .addOption(yesOption())
-    .addOption(expectCountOption())
-    .addOption(ticketOption())
-    .addOption(reasonOption())
+    .option("--force", "also where the machine is not running: the platform marks such a run failed for good");
+  whyOptions(confirmOptions(picked))
     .option("-n, --dry-run", "show which runs would be asked about, and ask about none")
     .addHelpText(
       "after",

@@ -1,30 +1,9 @@
 import { Option, type Command } from "@commander-js/extra-typings";
 import type { OpenContext } from "../../context.ts";
 import { expectCountOption } from "../shared/confirm-many.ts";
-import {
-  canaryOption,
-  canaryPauseOption,
-  concurrencyOption,
-  detachOption,
-  jobTimeoutOption,
-  maxErrorsOption,
-  maxRunningOption,
-  onConflictOption,
-  rateOption,
-  resendUnknownOption,
-  waitOption,
-} from "../shared/job/options.ts";
-import { onEndOption } from "../shared/on-end.ts";
-import {
-  examples,
-  instanceOption,
-  intervalOption,
-  once,
-  reasonOption,
-  ticketOption,
-  timeoutOption,
-  yesOption,
-} from "../shared/options.ts";
+import { canaryOptions, jobOptions, startOptions } from "../shared/job/options.ts";
+import { examples, instanceOption, intervalOption, once, yesOption } from "../shared/options.ts";
+import { whyOptions } from "../shared/ticket-and-reason.ts";
 import { sinceOption } from "../shared/when.ts";
 import { initiatedByOption } from "./shared/filter.ts";
 import {
@@ -43,20 +22,15 @@ import {
 } from "./start/target-options.ts";
 
 export function configure(command: Command, open: OpenContext): void {
-  command
+  const one = command
     .argument("[source]", "- reads the prompt from standard input")
     .addOption(usersOption())
     .addOption(instanceOption())
     .addOption(new Option("-p, --prompt <text>", "what to repair, up to 10,000 characters").argParser(once))
     .addOption(new Option("--prompt-file <file>", "read the prompt from a file").argParser(once))
     .option("-w, --watch", "follow the run to its end, and exit with its result")
-    .addOption(onConflictOption())
-    .addOption(intervalOption())
-    .addOption(timeoutOption())
-    .addOption(onEndOption())
-    .addOption(ticketOption())
-    .addOption(reasonOption())
-    .addOption(resendUnknownOption())
+    .addOption(intervalOption());
+  const many = whyOptions(startOptions(one))
     .addOption(yesOption())
     .option("-n, --dry-run", "show what would be started, and send nothing")
     .optionsGroup("Many targets, which make a job:")
@@ -73,16 +47,8 @@ export function configure(command: Command, open: OpenContext): void {
     .addOption(initiatedByOption())
     .addOption(shardOption())
     .addOption(expectCountOption())
-    .optionsGroup("How a job is done:")
-    .addOption(concurrencyOption())
-    .addOption(rateOption())
-    .addOption(maxRunningOption())
-    .addOption(canaryOption())
-    .addOption(canaryPauseOption())
-    .addOption(maxErrorsOption())
-    .addOption(waitOption())
-    .addOption(detachOption())
-    .addOption(jobTimeoutOption())
+    .optionsGroup("How a job is done:");
+  canaryOptions(jobOptions(many))
     .addHelpText(
       "after",
       examples(

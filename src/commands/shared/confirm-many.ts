@@ -1,7 +1,7 @@
-import { Option } from "@commander-js/extra-typings";
+import { Option, type Command, type OptionValues } from "@commander-js/extra-typings";
 import type { Context } from "../../context.ts";
 import { CliError } from "../../errors.ts";
-import { wholeNumber } from "./options.ts";
+import { wholeNumber, yesOption } from "./options.ts";
 
 /** So many may be changed with `--yes` alone where nobody can be asked. */
 const MOST_UNCOUNTED = 20;
@@ -9,10 +9,15 @@ const MOST_UNCOUNTED = 20;
 export const expectCountOption = () =>
   new Option("--expect-count <n>", "go on only if exactly so many are meant").argParser(wholeNumber(0, 100_000));
 
-interface ConfirmManyOptions {
+/** What says that something may be done to many, where nobody is asked. */
+export interface ConfirmOptions {
   readonly yes?: boolean | undefined;
   readonly expectCount?: number | undefined;
-  readonly what?: "run" | "target";
+}
+
+/** The command with {@link ConfirmOptions}. */
+export function confirmOptions<Args extends unknown[], Options extends OptionValues>(command: Command<Args, Options>) {
+  return command.addOption(yesOption()).addOption(expectCountOption());
 }
 
 /**
@@ -25,7 +30,7 @@ export async function confirmMany(
   { prompter, target }: Pick<Context, "prompter" | "target">,
   question: string,
   count: number,
-  { yes = false, expectCount, what = "run" }: ConfirmManyOptions,
+  { yes = false, expectCount, what = "run" }: ConfirmOptions & { readonly what?: "run" | "target" },
 ): Promise<void> {
   const runs = count === 1 ? `1 ${what} is` : `${count} ${what}s are`;
   if (expectCount !== undefined && expectCount !== count) {

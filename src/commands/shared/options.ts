@@ -48,18 +48,6 @@ export const intervalOption = () =>
 export const timeoutOption = () =>
   new Option("--timeout <time>", "stop watching after this long; the run goes on").argParser(duration);
 
-export const ticketOption = () =>
-  new Option("--ticket <id>", "the ticket that this is for, for the record").argParser(oneLine);
-
-export const reasonOption = () => new Option("--reason <text>", "why, for the record").argParser(oneLine);
-
-/** A text that fits a record. */
-function oneLine(text: string, previous: string | undefined): string {
-  const line = once(text, previous).trim();
-  if (!/\p{Cc}/u.test(line)) return line;
-  throw new InvalidArgumentError("Give one line, without control characters.");
-}
-
 /** Examples below a command's help. */
 export function examples(...lines: readonly string[]): string {
   return `\nExamples:\n${lines.map((line) => `  ${line}`).join("\n")}`;

@@ -1,6 +1,8 @@
+import { InvalidArgumentError, Option, type Command, type OptionValues } from "@commander-js/extra-typings";
 import type { Context, Why } from "../../context.ts";
 import { CliError } from "../../errors.ts";
 import { command, hint } from "../../typed-command.ts";
+import { once } from "./options.ts";
 
 /** The options that say why something is changed. */
 export interface WhyOptions {
@@ -9,6 +11,20 @@ export interface WhyOptions {
 }
 
 const LONGEST = { ticket: 200, reason: 1_000 } as const;
+
+/** The command with the options that say why something is changed: {@link WhyOptions}. */
+export function whyOptions<Args extends unknown[], Options extends OptionValues>(command: Command<Args, Options>) {
+  return command
+    .addOption(new Option("--ticket <id>", "the ticket that this is for, for the record").argParser(oneLine))
+    .addOption(new Option("--reason <text>", "why, for the record").argParser(oneLine));
+}
+
+/** A text that fits a record. */
+function oneLine(text: string, previous: string | undefined): string {
+  const line = once(text, previous).trim();
+  if (!/\p{Cc}/u.test(line)) return line;
+  throw new InvalidArgumentError("Give one line, without control characters.");
+}
 
 /**
  * Why something is changed, for the record: as given, and as the profile wants it. On a terminal the user is asked for what is

@@ -11,21 +11,19 @@ import { usualCause, type StartRequest } from "../../../runs/start/start.ts";
 import { formatDuration } from "../../../terminal/time.ts";
 import { command, hint } from "../../../typed-command.ts";
 import { keepUnstorable } from "../../shared/keep-unstorable.ts";
-import { whyOf } from "../../shared/ticket-and-reason.ts";
+import { whyOf, type WhyOptions } from "../../shared/ticket-and-reason.ts";
 import { runView } from "../shared/view.ts";
 import { exitWithResult, followRun, type FollowOptions } from "../watch/follow.ts";
 import { conflict, decide, waitForEnd, type OnConflict } from "./conflict.ts";
 import { askForPrompt, readPrompt, type PromptSources } from "./prompt.ts";
 
-export interface StartOneOptions extends FollowOptions, PromptSources {
+export interface StartOneOptions extends FollowOptions, PromptSources, WhyOptions {
   readonly user: string;
   readonly instance?: string | undefined;
   readonly watch?: true | undefined;
   readonly yes?: true | undefined;
   readonly dryRun?: true | undefined;
   readonly onConflict?: OnConflict | "skip" | undefined;
-  readonly ticket?: string | undefined;
-  readonly reason?: string | undefined;
   readonly resendUnknown?: true | undefined;
 }
 

@@ -1,5 +1,5 @@
-/** The options that say how a job is done, the same wherever one is begun or gone on with. */
-import { InvalidArgumentError, Option } from "@commander-js/extra-typings";
+/** The options that say how a job is done, the same wherever one is begun or resumed. */
+import { InvalidArgumentError, Option, type Command, type OptionValues } from "@commander-js/extra-typings";
 import {
   formatLimit,
   ON_CONFLICT,
@@ -9,7 +9,8 @@ import {
   type OnConflict,
 } from "../../../bulk/job/settings.ts";
 import { CliError } from "../../../errors.ts";
-import { duration, wholeNumber } from "../options.ts";
+import { onEndOption } from "../on-end.ts";
+import { duration, timeoutOption, wholeNumber } from "../options.ts";
 
 export interface JobOptions {
   readonly concurrency?: number | undefined;
@@ -46,44 +47,57 @@ function errorLimit(text: string): ErrorLimit {
   throw new InvalidArgumentError("Give a number of targets or a part of them, such as 5 or 2%.");
 }
 
-export const concurrencyOption = () =>
-  new Option("--concurrency <n>", `starts under way at a time, at most (default: ${CONCURRENCY})`).argParser(
-    wholeNumber(1, 256),
-  );
+/**
+ * The command with the options that say how a job is done, wherever one is begun or resumed: of {@link JobOptions} all but those of
+ * {@link canaryOptions} and {@link startOptions}.
+ */
+export function jobOptions<Args extends unknown[], Options extends OptionValues>(command: Command<Args, Options>) {
+  return command
+    .addOption(
+      new Option("--concurrency <n>", `starts under way at a time, at most (default: ${CONCURRENCY})`).argParser(
+        wholeNumber(1, 256),
+      ),
+    )
+    .addOption(new Option("--rate <n>", "starts a second at most: 5/s, 30/m").argParser(rate))
+    .addOption(
+      new Option("--max-running <n>", "runs in progress at a time, at most").argParser(wholeNumber(1, 100_000)),
+    )
+    .addOption(
+      new Option("--max-errors <n>", "start nothing more once more than this has gone wrong: 5, or 2%").argParser(
+        errorLimit,
+      ),
+    )
+    .option("--wait", "follow every run to its end (default on a terminal)")
+    .addOption(new Option("--detach", "start the runs only (default elsewhere)").conflicts("wait"))
+    .addOption(
+      new Option("--job-timeout <time>", "stop starting and watching after this long; runs go on").argParser(duration),
+    );
+}
 
-export const rateOption = () => new Option("--rate <n>", "starts a second at most: 5/s, 30/m").argParser(rate);
+/** The command with the options that try a job out first: where one is begun. */
+export function canaryOptions<Args extends unknown[], Options extends OptionValues>(command: Command<Args, Options>) {
+  return command
+    .addOption(
+      new Option("--canary <n>", "start so many, and go on only once their runs have completed").argParser(
+        wholeNumber(1, 10_000),
+      ),
+    )
+    .option("--canary-pause", "with --canary: ask before going on as well");
+}
 
-export const maxRunningOption = () =>
-  new Option("--max-running <n>", "runs in progress at a time, at most").argParser(wholeNumber(1, 100_000));
-
-export const canaryOption = () =>
-  new Option("--canary <n>", "start so many, and go on only once their runs have completed").argParser(
-    wholeNumber(1, 10_000),
-  );
-
-export const canaryPauseOption = () => new Option("--canary-pause", "with --canary: ask before going on as well");
-
-export const maxErrorsOption = () =>
-  new Option("--max-errors <n>", "start nothing more once more than this has gone wrong: 5, or 2%").argParser(
-    errorLimit,
-  );
-
-/** `skip` is for several targets only. */
-export const onConflictOption = () =>
-  new Option(
-    "--on-conflict <what>",
-    "a run is in progress: fail, attach to it, wait for its end; or skip the target (of several)",
-  ).choices(ON_CONFLICT);
-
-export const waitOption = () => new Option("--wait", "follow every run to its end (default on a terminal)");
-
-export const detachOption = () => new Option("--detach", "start the runs only (default elsewhere)").conflicts("wait");
-
-export const jobTimeoutOption = () =>
-  new Option("--job-timeout <time>", "stop starting and watching after this long; runs go on").argParser(duration);
-
-export const resendUnknownOption = () =>
-  new Option("--resend-unknown", "start although an earlier start on the instance may have happened");
+/** The command with the options that say how each start and its run are treated, one or many; `skip` is for several targets only. */
+export function startOptions<Args extends unknown[], Options extends OptionValues>(command: Command<Args, Options>) {
+  return command
+    .addOption(
+      new Option(
+        "--on-conflict <what>",
+        "a run is in progress: fail, attach to it, wait for its end; or skip the target (of several)",
+      ).choices(ON_CONFLICT),
+    )
+    .addOption(timeoutOption())
+    .addOption(onEndOption())
+    .option("--resend-unknown", "start although an earlier start on the instance may have happened");
+}
 
 /**
  * How a job is to be done, by its options.

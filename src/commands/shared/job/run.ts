@@ -8,7 +8,7 @@ import type { Context } from "../../../context.ts";
 import { CliError, messageOf, type ErrorKind } from "../../../errors.ts";
 import type { Ledger } from "../../../journal/ledger.ts";
 import { command, hint, plain } from "../../../typed-command.ts";
-import { confirmMany } from "../confirm-many.ts";
+import { confirmMany, type ConfirmOptions } from "../confirm-many.ts";
 import { keepUnstorable } from "../keep-unstorable.ts";
 import { OnEnd } from "../on-end.ts";
 import { whyOf, type WhyOptions } from "../ticket-and-reason.ts";
@@ -17,10 +17,7 @@ import { summarizePlan } from "./plan-view.ts";
 import { countsWords, openScreen } from "./screen.ts";
 import { JobTally } from "./tally.ts";
 
-export interface BeginOptions extends JobOptions, WhyOptions {
-  readonly yes?: true | undefined;
-  readonly expectCount?: number | undefined;
-}
+export type BeginOptions = JobOptions & WhyOptions & ConfirmOptions;
 
 /** What a job is to be made of. */
 export interface NewJob {
