@@ -21,6 +21,8 @@ export interface OutputOptions {
   readonly platformFlags: OptionsToType;
 }
 
+const MAX_QUOTED_LINES = 30;
+
 /** The platform that a command is about, as far as it changes what a person is shown. */
 export interface Place {
   readonly profile: string;
@@ -213,6 +215,14 @@ export class Output {
   /** Tells the user something, on standard error. Left out when quiet. */
   note(text: Said): void {
     if (!this.quiet) this.#message(sanitizeLine(this.typed(text)));
+  }
+
+  /** Shows a text as it was written, set apart from what the tool says; of a very long one, both ends. */
+  quote(text: string): void {
+    const lines = text.split("\n").map((line) => `  | ${sanitizeLine(line)}`);
+    const left = lines.length - MAX_QUOTED_LINES;
+    if (left > 0) lines.splice(MAX_QUOTED_LINES / 2, left, `  … ${left} more lines …`);
+    this.#message(lines.join("\n"));
   }
 
   /** Marks something as done, on standard error. Left out when quiet. */

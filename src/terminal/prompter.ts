@@ -1,6 +1,8 @@
+import type { Writable } from "node:stream";
 import { CliError } from "../errors.ts";
 import type { Host } from "./host.ts";
 import { hostOf, type Output, type Place } from "./output.ts";
+import type { Terminal } from "./text-input.ts";
 
 /** What a confirmation is about. */
 export interface ConfirmOptions {
@@ -9,7 +11,9 @@ export interface ConfirmOptions {
   /** The platform that would be changed; absent for what is on this machine only. */
   readonly place?: (Place & { readonly confirm: "auto" | "always" }) | undefined;
   /** A word to type in place of a yes, where what is confirmed is to be read first. */
-  readonly word?: string;
+  readonly word?: string | undefined;
+  /** A yes will do on production, too: what is confirmed was typed a moment ago, by the same person. */
+  readonly plain?: boolean;
 }
 
 /** Asks the user. Everything it shows goes to standard error. */
@@ -36,7 +40,7 @@ export class Prompter {
    *
    * @throws CliError `usage` when there is nobody to ask; `interrupted` when the user says no or Ctrl-C.
    */
-  async confirm(question: string, { yes, place, word }: ConfirmOptions): Promise<void> {
+  async confirm(question: string, { yes, place, word, plain }: ConfirmOptions): Promise<void> {
     if (yes && !(place?.confirm === "always" && this.canAsk)) return;
     if (!this.canAsk) {
       throw new CliError("usage", "this needs a confirmation, and there is no terminal to ask on", {
@@ -45,7 +49,7 @@ export class Prompter {
     }
     const { confirm, input } = await import("@inquirer/prompts");
     const mark = place ? this.#output.mark(place) : "";
-    const name = word ?? (place?.production ? hostOf(place.origin) : undefined);
+    const name = word ?? (place?.production && !plain ? hostOf(place.origin) : undefined);
     const confirmed = await this.#ask(async (context) => {
       if (name === undefined) return confirm({ message: `${mark}${question}`, default: false }, context);
       const typed = await input({ message: `${mark}${question} Type ${name} to go on:` }, context);
@@ -108,37 +112,46 @@ export class Prompter {
   }
 
   /**
-   * Has the user write a text, in their editor if they have named one. `place`: the platform that it is for.
+   * Has the user type or paste a text of one or more lines. `place`: the platform that it is for.
    *
    * @throws CliError `interrupted`
    */
   async text(question: string, place: Place): Promise<string> {
-    const { editor, input } = await import("@inquirer/prompts");
-    const message = `${this.#output.mark(place)}${question}`;
-    const { VISUAL, EDITOR } = this.#host.env;
-    if (VISUAL || EDITOR) {
-      return this.#ask((context) => editor({ message, waitForUserInput: false }, context));
-    }
-    return this.#ask((context) => input({ message, required: true }, context));
+    const { readText } = await import("./text-input.ts");
+    const text = await this.#output.aside(() => {
+      this.#host.stderr.write(`? ${this.#output.mark(place)}${question} (Alt-Enter: a new line; Enter: done)\n`);
+      return readText(this.#terminal());
+    });
+    if (text === undefined) throw new CliError("interrupted", "interrupted; nothing was changed");
+    return text;
   }
 
-  async #ask<T>(
-    ask: (context: { input: NodeJS.ReadableStream; output: NodeJS.WritableStream; signal: AbortSignal }) => Promise<T>,
-  ): Promise<T> {
+  /**
+   * Has the user edit a text in their editor.
+   *
+   * @returns `undefined` when it was left as it was.
+   * @throws CliError `usage` when there is nobody to ask, or the editor failed.
+   */
+  async edited(text: string, name: string): Promise<string | undefined> {
+    if (!this.canAsk) throw new CliError("usage", "there is no terminal for an editor");
+    const { edit } = await import("./editor.ts");
+    return this.#output.aside(() => edit(this.#host, text, name));
+  }
+
+  async #ask<T>(ask: (context: Terminal) => Promise<T>): Promise<T> {
     try {
-      return await this.#output.aside(() =>
-        ask({
-          input: this.#host.stdin,
-          // The terminal's own stream: prompts move the cursor on it.
-          output: this.#host.stderr as unknown as NodeJS.WritableStream,
-          signal: this.#host.stop,
-        }),
-      );
+      return await this.#output.aside(() => ask(this.#terminal()));
     } catch (error) {
       if (error instanceof Error && /^(ExitPrompt|AbortPrompt|CancelPrompt)Error$/.test(error.name)) {
         throw new CliError("interrupted", "interrupted; nothing was changed");
       }
       throw error;
     }
+  }
+
+  #terminal(): Terminal {
+    const { stdin, stderr, stop, onExit } = this.#host;
+    // The terminal's own stream: questions move the cursor on it.
+    return { input: stdin, output: stderr as unknown as Writable, signal: stop, onExit };
   }
 }

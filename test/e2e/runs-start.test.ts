@@ -1,4 +1,4 @@
-import { writeFile } from "node:fs/promises";
+import { chmod, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import * as z from "zod";
@@ -17,9 +17,11 @@ const file = async (name: string, content: string | Uint8Array) => {
   await writeFile(path, content);
   return path;
 };
+/** A paste, as a terminal marks it. */
+const marked = (text: string) => `\u001b[200~${text.replaceAll(/\r?\n/g, "\r")}\u001b[201~`;
 
 beforeAll(async () => {
-  desk = await openDesk({ extraUsers: 2 });
+  desk = await openDesk({ extraUsers: 12 });
 });
 afterAll(() => desk.close());
 beforeEach(async () => {
@@ -125,9 +127,112 @@ describe("the prompt", () => {
     const command = desk.begin(["runs", "start", "-u", "fleet03@fleet.example.com"], { tty: true });
     await command.waitFor(/What should the agent repair\?/);
     command.type(`${QUICK} typed\r`);
+    await command.waitFor(/Start a recovery run on instance/);
+    command.type("y\r");
     const { code, stdout } = await command.done;
     expect(code).toBe(0);
     expect(await desk.row(stdout.trim())).toMatchObject({ prompt: `${QUICK} typed` });
+  });
+
+  const PASTED = `${QUICK} since\n\n\tthe config edit\r\nof “today”`;
+  const MEANT = `${QUICK} since\n\n\tthe config edit\nof “today”`;
+
+  it.each([
+    ["a marked paste", "user0003", marked(PASTED), ["\r"]],
+    ["a marked paste that ends with a line end", "user0004", marked(`${PASTED}\n`), ["\r"]],
+    ["a paste that is not marked", "user0005", PASTED.replaceAll(/\r?\n/g, "\r"), ["\r"]],
+    ["Alt-Enter", "user0006", MEANT.replaceAll("\n", "\u001b\r"), ["\r"]],
+    ["Ctrl-J", "user0007", MEANT, ["\r"]],
+    ["typing after a paste", "user0008", marked(MEANT.slice(0, -5)), [MEANT.slice(-5), "\r"]],
+    ["Ctrl-D", "user0009", marked(`${MEANT}\n`), ["\u0004"]],
+  ])("takes several lines: %s", async (_, user, first, more) => {
+    const command = desk.begin(["runs", "start", "-u", `${user}@load.example.com`], { tty: true });
+    await command.waitFor(/What should the agent repair\?/);
+    command.type(first);
+    for (const keys of more) command.type(keys);
+    await command.waitFor(/Start a recovery run on instance/);
+    expect(await sent()).toBe(0);
+    command.type("y\r");
+    const { code, stdout, stderr } = await command.done;
+    expect(code).toBe(0);
+    expect(stderr).toContain("  | of “today”\n");
+    expect(await desk.row(stdout.trim())).toMatchObject({ prompt: MEANT });
+  });
+
+  it("takes 10,000 characters in one paste", async () => {
+    const prompt = `${QUICK}\n`.padEnd(9_998, "größe und mehr\n").concat("zz");
+    const command = desk.begin(["runs", "start", "-u", "user0010@load.example.com"], { tty: true });
+    await command.waitFor(/What should the agent repair\?/);
+    command.type(marked(prompt));
+    command.type("\r");
+    await command.waitFor(/the prompt, 10000 characters/);
+    await command.waitFor(/more lines …/);
+    await command.waitFor(/Start a recovery run on instance/);
+    command.type("y\r");
+    const { stdout } = await command.done;
+    expect(await desk.row(stdout.trim())).toMatchObject({ prompt });
+  });
+
+  it("is not sent without a yes", async () => {
+    const command = desk.begin(["runs", "start", "-u", "fleet03@fleet.example.com"], { tty: true });
+    await command.waitFor(/What should the agent repair\?/);
+    command.type("fix it\r");
+    await command.waitFor(/Start a recovery run on instance/);
+    command.type("\r");
+    expect(await command.done).toMatchObject({ code: 130, stdout: "" });
+    expect(await sent()).toBe(0);
+  });
+
+  it("is written in the editor on request, by nobody who sees the token or whom the file is not for", async () => {
+    const editor = await file(
+      "editor.sh",
+      '#!/bin/sh\nstat -c %a "$1" >"$0.seen"; cat "$1" >>"$0.seen"; env | grep -c KILOCLAW_ADMIN_TOKEN >>"$0.seen"\n' +
+        `printf '${QUICK} by\\nhand\\n' >"$1"\n`,
+    );
+    await chmod(editor, 0o700);
+    const env = { EDITOR: "false", VISUAL: editor };
+    const command = desk.begin(["runs", "start", "-u", "user0011@load.example.com", "-e", "-p", "first"], {
+      tty: true,
+      env,
+    });
+    await command.waitFor(/Start a recovery run on instance/);
+    command.type("y\r");
+    const { stdout } = await command.done;
+    expect(await desk.row(stdout.trim())).toMatchObject({ prompt: `${QUICK} by\nhand` });
+    expect(await readFile(`${editor}.seen`, "utf8")).toBe("600\nfirst0\n");
+  });
+
+  it.each([
+    ["left as it was", "true", 130, "left as it was; nothing was sent"],
+    ["emptied", "truncate -s 0", 130, "is empty; nothing was sent"],
+    ["of an editor that fails", "false", 2, "ended with exit code 1; nothing was sent"],
+    ["of an editor that is not there", "no-such-editor", 2, "nothing was sent"],
+  ])("is not sent: %s", async (_, editor, code, said) => {
+    const argv = ["runs", "start", "-u", "fleet03@fleet.example.com", "--edit", "-p", "first"];
+    const result = await desk.run(argv, { tty: true, env: { VISUAL: editor } });
+    expect(result.code).toBe(code);
+    expect(result.stderr).toContain(said);
+    expect(await sent()).toBe(0);
+  });
+
+  it("needs a terminal for the editor", async () => {
+    const { code, stderr } = await desk.run(["runs", "start", "-u", "fleet03@fleet.example.com", "-e"]);
+    expect(code).toBe(2);
+    expect(stderr).toContain("--edit needs a terminal");
+  });
+
+  it("comes from standard input with -p -", async () => {
+    expect(await start(["-p", "-"], { stdin: `${QUICK}\n` })).toBe(QUICK);
+  });
+
+  it("may be the name of a file, or have braces: with a word about it", async () => {
+    const path = await file("incident.txt", "what happened");
+    const named = await desk.run(["runs", "start", "-u", "fleet03@fleet.example.com", "-p", path, "--dry-run"]);
+    expect(named.stderr).toContain(
+      `the prompt is the name of a file here; to send what is in the file: --prompt-file ${path}`,
+    );
+    const braces = await desk.run(["runs", "start", "-u", "fleet03@fleet.example.com", "-p", "fix {{fault}}", "-n"]);
+    expect(braces.stderr).toContain("{{fault}} is sent as it stands");
   });
 
   it("is not sent when the user leaves the question with Ctrl-C", async () => {

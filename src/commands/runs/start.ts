@@ -28,6 +28,7 @@ export function configure(command: Command, open: OpenContext): void {
     .addOption(instanceOption())
     .addOption(new Option("-p, --prompt <text>", "what to repair, up to 10,000 characters").argParser(once))
     .addOption(new Option("--prompt-file <file>", "read the prompt from a file").argParser(once))
+    .option("-e, --edit", "write the prompt in your editor ($VISUAL, $EDITOR)")
     .option("-w, --watch", "follow the run to its end, and exit with its result")
     .addOption(intervalOption());
   const many = whyOptions(startOptions(one))

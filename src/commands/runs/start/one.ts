@@ -51,12 +51,17 @@ export async function startOne(context: Context, options: StartOneOptions): Prom
   const [subject, me] = await Promise.all([resolveUser(api, options.user), context.me(), prepare(context, options)]);
   const instance = await resolveInstance(api, subject, options.instance);
   const who = subject.email ?? subject.userId;
-  const prompt = given ?? (await askForPrompt(context));
+  const prompt = given ?? (await askForPrompt(context, options));
+  const [field] = /\{\{\s*[\w.-]+\s*\}\}/.exec(prompt) ?? [];
+  if (field !== undefined) {
+    output.warn(`${field} is sent as it stands: fields are filled in for several targets, from --users-file`);
+  }
   if (options.dryRun) return dryRun(context, who, instance, prompt);
   const place = await context.target();
-  if (place.confirm === "always") {
+  const always = place.confirm === "always";
+  if (always || given === undefined) {
     const question = `Start a recovery run on instance ${instance.id} of ${who}?`;
-    await prompter.confirm(question, { yes: options.yes ?? false, place });
+    await prompter.confirm(question, { yes: options.yes ?? false, place, plain: !always });
   }
 
   const ledger = await context.ledger("start", await whyOf(context, options));

@@ -1,26 +1,78 @@
-import { readFile } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import { resolve } from "node:path";
 import { addAbortSignal } from "node:stream";
 import { text as readAll } from "node:stream/consumers";
 import type { Context } from "../../../context.ts";
 import { CliError, messageOf } from "../../../errors.ts";
 import { checkPrompt } from "../../../runs/start/prompt.ts";
+import { hint, option } from "../../../typed-command.ts";
 
 export interface PromptSources {
   readonly prompt?: string | undefined;
   readonly promptFile?: string | undefined;
   /** The command's argument: `-` for standard input. */
   readonly source?: string | undefined;
+  /** Write it in an editor; what the others give is what the editor begins with. */
+  readonly edit?: true | undefined;
 }
 
 /**
  * The prompt from wherever the user put it: `-p`, a file, or standard input. A file's last line ending is not part of it.
  *
- * @returns `undefined` when the user did not say, and can be asked.
+ * @returns `undefined` when the user is to be asked.
  * @throws CliError `usage`
  */
 export async function readPrompt(
-  { host, prompter }: Pick<Context, "host" | "prompter">,
+  context: Pick<Context, "host" | "output" | "prompter">,
+  sources: PromptSources,
+): Promise<string | undefined> {
+  const { prompter } = context;
+  if (sources.edit) {
+    if (prompter.canAsk) return undefined;
+    throw new CliError("usage", "--edit needs a terminal");
+  }
+  const given = await givenPrompt(context, sources);
+  if (given !== undefined) return checkPrompt(given);
+  if (prompter.canAsk) return undefined;
+  throw new CliError("usage", "there is no prompt", {
+    hint: 'say what to repair: -p "gateway crash-loops since the config edit", --prompt-file FILE, or - for standard input',
+  });
+}
+
+/**
+ * Asks the user for the prompt, and shows it back. Last of all: what somebody has written must not be lost to something that could be
+ * found out before.
+ *
+ * @throws CliError `usage`; `interrupted`
+ */
+export async function askForPrompt(
+  context: Pick<Context, "host" | "output" | "prompter" | "target">,
+  sources: PromptSources,
+): Promise<string> {
+  const { output, prompter, target } = context;
+  const prompt = sources.edit
+    ? await editPrompt(context, sources)
+    : await prompter.text("What should the agent repair?", await target());
+  checkPrompt(prompt);
+  output.note(`the prompt, ${prompt.length} characters:`);
+  output.quote(prompt);
+  return prompt;
+}
+
+async function editPrompt(
+  context: Pick<Context, "host" | "output" | "prompter">,
+  sources: PromptSources,
+): Promise<string> {
+  const text = await context.prompter.edited((await givenPrompt(context, sources)) ?? "", "prompt.md");
+  if (text === undefined || text.trim() === "") {
+    const how = text === undefined ? "was left as it was" : "is empty";
+    throw new CliError("interrupted", `the prompt ${how}; nothing was sent`);
+  }
+  return text.trimEnd();
+}
+
+async function givenPrompt(
+  { host, output }: Pick<Context, "host" | "output">,
   { prompt, promptFile, source }: PromptSources,
 ): Promise<string | undefined> {
   if (source !== undefined && source !== "-") {
@@ -30,24 +82,21 @@ export async function readPrompt(
   }
   const given = [prompt, promptFile, source].filter((value) => value !== undefined);
   if (given.length > 1) throw new CliError("usage", "give the prompt once: -p TEXT, --prompt-file FILE, or -");
-  if (prompt !== undefined) return checkPrompt(prompt);
-  if (source === "-" || promptFile === "-") return checkPrompt(withoutLastLineEnd(await readStdin(host)));
-  if (promptFile !== undefined)
-    return checkPrompt(withoutLastLineEnd(await readPromptFile(resolve(host.cwd, promptFile))));
-  if (prompter.canAsk) return undefined;
-  throw new CliError("usage", "there is no prompt", {
-    hint: 'say what to repair: -p "gateway crash-loops since the config edit", --prompt-file FILE, or - for standard input',
-  });
+  if (prompt === "-" || source === "-" || promptFile === "-") return withoutLastLineEnd(await readStdin(host));
+  if (promptFile !== undefined) return withoutLastLineEnd(await readPromptFile(resolve(host.cwd, promptFile)));
+  if (prompt !== undefined && (await isFile(resolve(host.cwd, prompt)))) {
+    output.note(
+      hint`the prompt is the name of a file here; to send what is in the file: ${option("--prompt-file", prompt)}`,
+    );
+  }
+  return prompt;
 }
 
-/**
- * Asks the user for the prompt. Last of all: what somebody has written must not be lost to something that could be found out
- * before.
- *
- * @throws CliError `usage`; `interrupted`
- */
-export async function askForPrompt({ prompter, target }: Pick<Context, "prompter" | "target">): Promise<string> {
-  return checkPrompt(withoutLastLineEnd(await prompter.text("What should the agent repair?", await target())));
+function isFile(path: string): Promise<boolean> {
+  return stat(path).then(
+    (facts) => facts.isFile(),
+    () => false,
+  );
 }
 
 /** Standard input to its end, or until the user wants the tool to end. */

@@ -56,7 +56,7 @@ export async function resolveTargets(
   const { entries, columns, source } = await chooseEntries(context, options, early?.fields);
   early?.check(entries, columns);
   const targets = await plan(context, entries, options);
-  const template = early ?? new PromptTemplate(await askForPrompt(context));
+  const template = early ?? new PromptTemplate(await askForPrompt(context, options));
   if (!early) template.check(entries, columns);
   return { targets, template, source };
 }
