@@ -76,6 +76,7 @@ describe("filters", () => {
     [["--since", "0s"], "Give how long ago, with its unit"],
     [["--since", "1730000000"], "Give how long ago, with its unit"],
     [["--since", "2026-02-30"], "There is no such day"],
+    [["--since", "99999999999d"], "argument '99999999999d' is invalid. Give at most 36500d."],
     [["--limit", "0"], "whole number from 1"],
     [["--limit", "1.5"], "whole number from 1"],
     [["--user", "a@b.c", "--user", "d@e.f"], "given twice"],
@@ -88,6 +89,15 @@ describe("filters", () => {
     expect(stdout).toBe("");
     expect(code).toBe(2);
   });
+});
+
+it("says when --since is in the future, also with -q, which leaves out that there is nothing", async () => {
+  for (const more of [[], ["-q"], ["--json"]]) {
+    const { code, stdout, stderr } = await desk.run(["runs", "list", "--since", "2999-01-01T00:00Z", ...more]);
+    expect(stderr).toMatch(/^warning: --since 2999-01-01T00:00:00\.000Z is in the future: it is \d{4}-\S+Z now$/m);
+    expect(stdout).toBe(more[0] === "--json" ? "[]\n" : "");
+    expect(code).toBe(0);
+  }
 });
 
 describe("formats", () => {

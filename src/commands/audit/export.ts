@@ -7,12 +7,12 @@ import { CliError } from "../../errors.ts";
 import type { View } from "../../terminal/records.ts";
 import { command, hint } from "../../typed-command.ts";
 import { examples } from "../shared/options.ts";
-import { instantOf, sinceOption, untilOption, type When } from "../shared/when.ts";
+import { momentOf, sinceOf, sinceOption, untilOption, type GivenTime } from "../shared/when.ts";
 import { Damages } from "./shared/damages.ts";
 
 interface ExportOptions {
-  readonly since?: When | undefined;
-  readonly until?: When | undefined;
+  readonly since?: GivenTime | undefined;
+  readonly until?: GivenTime | undefined;
 }
 
 export function configure(command: Command, open: OpenContext): void {
@@ -43,7 +43,8 @@ async function exportAccounts(context: Context, options: ExportOptions): Promise
   }
   const api = await context.api();
   const [{ origin }, { userId: adminId }] = await Promise.all([context.target(), context.me()]);
-  const [since, until] = [options.since, options.until].map((when) => when && instantOf(when, api.clock));
+  const since = sinceOf(context, options.since, api.clock)?.();
+  const until = options.until && momentOf(options.until, api.clock);
   const damages = new Damages(output);
   const read = () => loggedOperations(paths.state, { origin }, damages);
   const progress = await output.busy("asking the platform");

@@ -15,12 +15,12 @@ import { resolveRuns } from "../../runs/find.ts";
 import type { View } from "../../terminal/records.ts";
 import { command } from "../../typed-command.ts";
 import { examples, limitOption, once, userOption } from "../shared/options.ts";
-import { instantOf, sinceOption, type When } from "../shared/when.ts";
+import { sinceOf, sinceOption, type GivenTime } from "../shared/when.ts";
 
 interface ListOptions {
   readonly user?: string | undefined;
   readonly run?: string | undefined;
-  readonly since?: When | undefined;
+  readonly since?: GivenTime | undefined;
   readonly limit: number;
 }
 
@@ -44,7 +44,8 @@ export function configure(command: Command, open: OpenContext): void {
     .action(async (options) => list(await open(), options));
 }
 
-async function list({ api: open, output }: Pick<Context, "api" | "output">, options: ListOptions): Promise<void> {
+async function list(context: Pick<Context, "api" | "output">, options: ListOptions): Promise<void> {
+  const { output } = context;
   const { user, run, since, limit } = options;
   output.expect(auditView);
   if (user === undefined && run === undefined && since === undefined) {
@@ -60,15 +61,15 @@ async function list({ api: open, output }: Pick<Context, "api" | "output">, opti
       },
     );
   }
-  const { records, cut } = await find(await open(), options);
+  const { records, cut } = await find(context, await context.api(), options);
   await output.list(records.slice(0, limit), auditView, "no audit records");
   if (records.length > limit) output.note(`the newest ${limit} of ${records.length}: --limit`);
   if (cut.length > 0 && records.length <= limit) output.warn(cutWarning(cut));
 }
 
-async function find(api: Api, { user, run: runId, since: when }: ListOptions): Promise<AuditRecords> {
-  let at: Date | undefined;
-  const since = when && (() => (at ??= instantOf(when, api.clock)));
+async function find(context: Pick<Context, "output">, api: Api, options: ListOptions): Promise<AuditRecords> {
+  const { user, run: runId } = options;
+  const since = sinceOf(context, options.since, api.clock);
   const subject = await resolveUser(api, user);
   const [run] = runId === undefined ? [] : await resolveRuns(api, [runId], { subject });
   const userId = subject?.userId ?? run?.userId;

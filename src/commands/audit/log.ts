@@ -4,7 +4,7 @@ import type { Context, OpenContext } from "../../context.ts";
 import { resolveUser } from "../../customers/find.ts";
 import type { View } from "../../terminal/records.ts";
 import { examples, once } from "../shared/options.ts";
-import { instantOf, sinceOption, untilOption, type When } from "../shared/when.ts";
+import { momentOf, sinceOf, sinceOption, untilOption, type GivenTime } from "../shared/when.ts";
 import { rawRecords, recordView } from "./log/raw-records.ts";
 import { Damages } from "./shared/damages.ts";
 
@@ -16,8 +16,8 @@ interface LogOptions {
   readonly ticket?: string | undefined;
   readonly action?: string | undefined;
   readonly origin?: string | undefined;
-  readonly since?: When | undefined;
-  readonly until?: When | undefined;
+  readonly since?: GivenTime | undefined;
+  readonly until?: GivenTime | undefined;
   readonly open?: true | undefined;
   readonly records?: true | undefined;
 }
@@ -60,7 +60,8 @@ async function log(context: Context, options: LogOptions): Promise<void> {
   const { output } = context;
   const { records, user, run, instance, op, ticket, action, origin, open } = options;
   // The journal's times are this machine's.
-  const [since, until] = [options.since, options.until].map((when) => when && instantOf(when));
+  const since = sinceOf(context, options.since)?.();
+  const until = options.until && momentOf(options.until);
   if (records) output.expect(recordView);
   else output.expect(operationView);
   const userId = await userIdOf(context, user);

@@ -10,7 +10,7 @@ import { systemFiles } from "../../files/file-layer.ts";
 import { allJournals } from "../../journal/folder.ts";
 import { verifyJournal } from "../../journal/scan.ts";
 import { examples } from "../shared/options.ts";
-import { instantOf, sinceOption, type When } from "../shared/when.ts";
+import { sinceOf, sinceOption, type GivenTime } from "../shared/when.ts";
 import {
   advice,
   count,
@@ -23,7 +23,7 @@ import {
 } from "./verify/report.ts";
 
 interface VerifyOptions {
-  readonly since?: When | undefined;
+  readonly since?: GivenTime | undefined;
   readonly offline?: true | undefined;
 }
 
@@ -88,14 +88,14 @@ async function verify(context: Context, { since, offline }: VerifyOptions): Prom
 async function compare(
   { output, paths, target, me }: Context,
   api: Api,
-  since: When | undefined,
+  since: GivenTime | undefined,
   elsewhere: Set<string>,
 ): Promise<Verified[]> {
   const [{ origin }, { userId: adminId }] = await Promise.all([target(), me()]);
   if (adminId === undefined) {
     output.warn("the platform does not say who you are: what the journal has not is not looked for");
   }
-  const from = since && instantOf(since, api.clock);
+  const from = sinceOf({ output }, since, api.clock)?.();
   async function* read() {
     // What is damaged is a finding already.
     for await (const operation of loggedOperations(paths.state, {}, { onDamaged: () => undefined })) {

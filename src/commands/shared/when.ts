@@ -1,16 +1,30 @@
 /** `--since` and `--until`: one way to give a time, in every command. */
 import { InvalidArgumentError, Option } from "@commander-js/extra-typings";
+import type { Context } from "../../context.ts";
 import { CliError } from "../../errors.ts";
 import { parseDuration } from "../../terminal/time.ts";
 
 /** A time as a person gives it: so many milliseconds before now, or a moment. Whose clock says what now is, the command knows. */
-export type When = { readonly agoMs: number } | { readonly at: Date };
+export type GivenTime = { readonly agoMs: number } | { readonly at: Date };
+
+interface Clock {
+  /** What time it is; `undefined` while that is not known. */
+  now(): Date | undefined;
+}
+
+const THIS_MACHINE: Clock = { now: () => new Date() };
+
+/** A hundred years: what is longer is a slip of the finger, and may be before all that a date can be. */
+const MAX_AGO_MS = 36_500 * 86_400_000;
+
+/** Clocks differ by that much, and a loop gives the time at which it began: neither is worth a warning. */
+const TOLERATED_MS = 60_000;
 
 export const sinceOption = (what = "only what happened since") =>
-  new Option("--since <time>", `${what}: 90m, 3h, 7d, 2w ago, a date, or a date and time`).argParser(parseWhen);
+  new Option("--since <time>", `${what}: 90m, 3h, 7d, 2w ago, a date, or a date and time`).argParser(parseTime);
 
 export const untilOption = () =>
-  new Option("--until <time>", "only what happened before: as --since").argParser(parseWhen);
+  new Option("--until <time>", "only what happened before: as --since").argParser(parseTime);
 
 /**
  * The moment that is meant. What is compared with the platform's times is counted back from now on the platform's clock.
@@ -18,42 +32,67 @@ export const untilOption = () =>
  * @param clock the platform's, once it has answered; absent for this machine's.
  * @throws CliError `unreachable` where the platform has not said what time it is.
  */
-export function instantOf(when: When, clock: { now(): Date | undefined } = { now: () => new Date() }): Date {
-  if ("at" in when) return when.at;
+export function momentOf(given: GivenTime, clock: Clock = THIS_MACHINE): Date {
+  if ("at" in given) return given.at;
   const now = clock.now();
-  if (now) return new Date(now.getTime() - when.agoMs);
+  if (now) return new Date(now.getTime() - given.agoMs);
   throw new CliError("unreachable", "the platform does not say what time it is there; nothing was sent", {
     hint: "give a date and time instead, such as 2026-11-01T09:30Z",
   });
 }
 
+/**
+ * The moment of `--since`, found out when it is first asked for, and the same from then on. Warns where it is in the future: what is
+ * found is nothing, which `--quiet` would leave unsaid.
+ *
+ * @param clock as in {@link momentOf}; the moment is asked for only once the platform has answered.
+ */
+export function sinceOf(
+  { output }: Pick<Context, "output">,
+  given: GivenTime | undefined,
+  clock: Clock = THIS_MACHINE,
+): (() => Date) | undefined {
+  if (given === undefined) return undefined;
+  let since: Date | undefined;
+  return () => {
+    if (since) return since;
+    since = momentOf(given, clock);
+    const now = clock.now();
+    if (now && since.getTime() > now.getTime() + TOLERATED_MS) {
+      output.warn(`--since ${since.toISOString()} is in the future: it is ${now.toISOString()} now`);
+    }
+    return since;
+  };
+}
+
 const DATE = /^(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?(?:(Z)|([+-])(\d\d):?(\d\d))?)?$/i;
+
+const ACCEPTED =
+  "Give how long ago, with its unit (90m, 3h, 7d, 2w), a date, or a date and time such as 2026-11-01T09:30Z.";
 
 /**
  * Reads `90m`, `3h`, `7d`, `2w` (ago), a date, or a date and time: this machine's local time, unless it ends in `Z` or an offset.
+ * An hour that there is twice, when the clocks are put back, is the first of the two.
  *
  * @throws InvalidArgumentError also for a bare number (seconds? an epoch?) and for a day or hour that does not exist.
  */
-export function parseWhen(text: string): When {
+export function parseTime(text: string): GivenTime {
   const agoMs = /^\d+(\.\d+)?$/.test(text) ? undefined : parseDuration(text);
+  if (agoMs !== undefined && agoMs > MAX_AGO_MS) throw new InvalidArgumentError("Give at most 36500d.");
   if (agoMs !== undefined && agoMs > 0) return { agoMs };
   const parts = DATE.exec(text);
-  if (!parts) {
-    throw new InvalidArgumentError(
-      "Give how long ago, with its unit (90m, 3h, 7d, 2w), a date, or a date and time such as 2026-11-01T09:30Z.",
-    );
-  }
-  const at = momentOf(parts);
+  if (!parts) throw new InvalidArgumentError(ACCEPTED);
+  const at = readDate(parts);
   if (at) return { at };
-  throw new InvalidArgumentError("There is no such day or hour.");
+  throw new InvalidArgumentError(`There is no such day or hour. ${ACCEPTED}`);
 }
 
-function momentOf([
+function readDate([
   ,
   year,
   month,
   day,
-  hour = "0",
+  hour,
   minute = "0",
   second = "0",
   part = "0",
@@ -61,7 +100,7 @@ function momentOf([
   sign,
   ...offset
 ]: RegExpExecArray) {
-  const fields = [Number(year), Number(month), Number(day), Number(hour), Number(minute), Number(second)] as const;
+  const fields = [Number(year), Number(month), Number(day), Number(hour ?? 0), Number(minute), Number(second)] as const;
   const [y, mo, d, h, mi, s] = fields;
   const ms = Math.floor(Number(`0.${part}`) * 1_000);
   const [offsetHours = 0, offsetMinutes = 0] = offset.map((digits) => Number(digits ?? 0));
@@ -69,15 +108,10 @@ function momentOf([
   const same = (...read: readonly number[]) => read.every((value, index) => value === fields[index]);
   if (utc === undefined && sign === undefined) {
     const local = new Date(y, mo - 1, d, h, mi, s, ms);
-    const read = [
-      local.getFullYear(),
-      local.getMonth() + 1,
-      local.getDate(),
-      local.getHours(),
-      local.getMinutes(),
-      local.getSeconds(),
-    ];
-    return same(...read) ? local : undefined;
+    const date = [local.getFullYear(), local.getMonth() + 1, local.getDate()];
+    // A day may begin at one o'clock, where the clocks are put forward at midnight.
+    const time = hour === undefined ? [] : [local.getHours(), local.getMinutes(), local.getSeconds()];
+    return same(...date, ...time) ? local : undefined;
   }
   const asUtc = new Date(Date.UTC(y, mo - 1, d, h, mi, s, ms));
   const [read = "", time = ""] = asUtc.toISOString().split(/T|\./);

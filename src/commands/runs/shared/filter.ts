@@ -7,7 +7,7 @@ import { isUuid, resolveUser } from "../../../customers/find.ts";
 import { CliError } from "../../../errors.ts";
 import type { RunFilter } from "../../../runs/list.ts";
 import { command, hint } from "../../../typed-command.ts";
-import { instantOf, type When } from "../../shared/when.ts";
+import { sinceOf, type GivenTime } from "../../shared/when.ts";
 
 export const initiatedByOption = () =>
   new Option("--initiated-by <who>", "only runs started by an admin, by the customer, or by you").choices([
@@ -25,7 +25,7 @@ export interface FilterOptions {
   readonly status?: RunStatus | undefined;
   readonly initiatedBy?: "admin" | "user" | "me" | undefined;
   readonly search?: string | undefined;
-  readonly since?: When | undefined;
+  readonly since?: GivenTime | undefined;
 }
 
 /**
@@ -33,23 +33,26 @@ export interface FilterOptions {
  *
  * @throws CliError `not-found`, `ambiguous`, `usage`
  */
-export async function resolveFilter({ me }: Pick<Context, "me">, api: Api, options: FilterOptions): Promise<RunFilter> {
+export async function resolveFilter(
+  context: Pick<Context, "me" | "output">,
+  api: Api,
+  options: FilterOptions,
+): Promise<RunFilter> {
   const { user, initiatedBy, since, status, search } = options;
   if (options.instance !== undefined && !isUuid(options.instance)) {
     throw new CliError("usage", `"${options.instance}" is not an instance ID (a UUID)`);
   }
   const subject = await resolveUser(api, user);
   const { instance = subject?.instance?.id } = options;
-  let at: Date | undefined;
   return {
     subject,
     instanceId: instance?.toLowerCase(),
     status,
     initiatedBy: initiatedBy === "me" ? "admin" : initiatedBy,
-    adminId: initiatedBy === "me" ? await myId(me) : undefined,
+    adminId: initiatedBy === "me" ? await myId(context.me) : undefined,
     search,
     // Not before the platform has answered: it is counted back from now on its clock.
-    since: since === undefined ? undefined : () => (at ??= instantOf(since, api.clock)),
+    since: sinceOf(context, since, api.clock),
   };
 }
 

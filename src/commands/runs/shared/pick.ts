@@ -32,7 +32,7 @@ export interface PickOptions extends Omit<FilterOptions, "status"> {
  * @throws CliError `usage`; `not-found`, also where no run passes; `ambiguous`
  */
 export async function pickRuns(
-  context: Pick<Context, "me">,
+  context: Pick<Context, "me" | "output">,
   api: Api,
   ids: readonly string[],
   { verb, all, allFlags, onPicked, ...options }: PickOptions,

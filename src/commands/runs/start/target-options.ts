@@ -5,7 +5,7 @@ import { parseShard, type Shard } from "../../../bulk/plan/shard.ts";
 import type { RunStatus } from "../../../contract/procedures.ts";
 import { CliError } from "../../../errors.ts";
 import { once } from "../../shared/options.ts";
-import type { When } from "../../shared/when.ts";
+import type { GivenTime } from "../../shared/when.ts";
 import type { PromptSources } from "./prompt.ts";
 
 /** Billing states of instances, and statuses of runs: which of them `--status` takes depends on what is picked from. */
@@ -24,7 +24,7 @@ export interface TargetOptions {
   readonly status?: (typeof INSTANCE_STATES)[number] | RunStatus | undefined;
   readonly search?: string | undefined;
   readonly imageTag?: string | undefined;
-  readonly since?: When | undefined;
+  readonly since?: GivenTime | undefined;
   readonly initiatedBy?: "admin" | "user" | "me" | undefined;
   readonly shard?: Shard | undefined;
 }
