@@ -9,6 +9,7 @@ import { cancelRun, type CancelOptions } from "../../src/runs/cancel/cancel.ts";
 import { cancelOnRecord } from "../../src/runs/cancel/on-record.ts";
 import { startedRun, type Run } from "../../src/runs/run.ts";
 import { reconcileCancel } from "../../src/runs/start/row-search.ts";
+import { leftOn } from "../support/left-on.ts";
 
 const RUN: Run = startedRun({
   id: "f1fadb86-559e-4c1e-a8db-5fc7a1dc3f60",
@@ -146,6 +147,14 @@ describe("a cancel is not sent", () => {
     await expect(stopping).rejects.toBe(full);
     expect(sends()).toBe(0);
   });
+});
+
+it("leaves nothing behind on the signal that many cancels share", async () => {
+  const { signal } = new AbortController();
+  for (let turn = 0; turn < 50; turn++) {
+    await cancel(platform({ polls: ["running", busy(10), "cancelled"] }).api, { stop: signal });
+  }
+  expect(leftOn(signal)).toBe(0);
 });
 
 describe("what is said of a cancel", () => {

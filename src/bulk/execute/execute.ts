@@ -4,6 +4,7 @@ import { Bell } from "../../async/bell.ts";
 import { graceAfter } from "../../async/grace.ts";
 import { limit } from "../../async/limit.ts";
 import { unlessAborted } from "../../async/on-abort.ts";
+import { ownSignal } from "../../async/own-signal.ts";
 import { Queue } from "../../async/queue.ts";
 import { callAfter } from "../../async/wait.ts";
 import { admin } from "../../contract/procedures.ts";
@@ -167,7 +168,7 @@ class Execution {
   /** Works until nothing is left to do; then the events end. Never throws. */
   async work(): Promise<void> {
     const { stop, timeoutMs } = this.#options;
-    const over = new AbortController();
+    const over = ownSignal(stop);
     const { drainMs, endMs } = this.#timing;
     const drain = graceAfter(stop, drainMs);
     const onStop = () => this.close("interrupted");
@@ -176,12 +177,15 @@ class Execution {
     if (stop.aborted) onStop();
     else stop.addEventListener("abort", onStop, { once: true });
     try {
-      const following = this.#follow(AbortSignal.any([stop, over.signal]));
+      const following = this.#follow(over.signal);
       await this.#dispatch(drain.signal);
       this.#following.end();
       over.abort();
       // What a poll that never settles holds up is only that it is known to have ended.
-      await unlessAborted(graceAfter(over.signal, endMs).signal, following).catch(() => undefined);
+      const grace = graceAfter(over.signal, endMs);
+      await unlessAborted(grace.signal, following)
+        .catch(() => undefined)
+        .finally(() => grace.release());
     } catch (error) {
       this.#fail(error);
     } finally {
@@ -189,6 +193,7 @@ class Execution {
       timeLimit?.cancel();
       clearInterval(ticking);
       drain.release();
+      over.release();
     }
     const failure = this.#failure ?? this.#trouble;
     if (failure === undefined) this.events.end();

@@ -243,8 +243,7 @@ async function cancelOne(
       onSending();
     },
     force,
-    // Its own for each run: however many there are, nothing piles up on the one that they share.
-    stop: AbortSignal.any([stop]),
+    stop,
   });
   sayResult(output, cancelled);
   if (kept?.problem != null) {

@@ -1,5 +1,6 @@
 import { ApiError } from "../../api/api-error.ts";
 import type { Api } from "../../api/api.ts";
+import { ownSignal } from "../../async/own-signal.ts";
 import { callAfter } from "../../async/wait.ts";
 import { admin } from "../../contract/procedures.ts";
 import { machineState } from "../../customers/machine.ts";
@@ -34,12 +35,16 @@ export async function askTogether(
   const began = performance.now();
   const patience = pace.patienceMs;
   const shared = group.length > 1;
-  const hurry = new AbortController();
-  const asking = AbortSignal.any([signal, hurry.signal]);
+  // Its own for each group: the watch's signal outlives them all.
+  const asking = ownSignal(signal);
   const unanswered: { readonly run: WatchedRun; readonly error: CliError }[] = [];
   let current = lane;
+  let late = false;
   const hurrying = callAfter(patience, () => {
-    if (shared) return hurry.abort();
+    if (shared) {
+      late = true;
+      return asking.abort();
+    }
     schedule.move(current, "slow");
     current = "slow";
     wake();
@@ -47,8 +52,8 @@ export async function askTogether(
 
   const askOne = async (run: WatchedRun) => {
     try {
-      if (!(await lookAtMachine(api, run, asking))) return back(run);
-      const { run: polled, status } = await pollRun(api, run.watched.run, { signal: asking, retry: false });
+      if (!(await lookAtMachine(api, run, asking.signal))) return back(run);
+      const { run: polled, status } = await pollRun(api, run.watched.run, { signal: asking.signal, retry: false });
       const tookMs = performance.now() - began;
       run.lane = !shared && tookMs > patience ? "slow" : "shared";
       if (status.hasRun) run.answered(polled, status.output ?? "", tookMs, performance.now());
@@ -61,8 +66,11 @@ export async function askTogether(
     }
   };
 
+  const asked = group.map(askOne);
+  // One that is refused ends this at once; what the others still ask ends with the watch.
+  void Promise.allSettled(asked).then(() => asking.release());
   try {
-    await Promise.all(group.map(askOne));
+    await Promise.all(asked);
   } finally {
     hurrying.cancel();
     if (current === lane) schedule.over(lane, group.length);
@@ -76,7 +84,7 @@ export async function askTogether(
     const final = !(error instanceof ApiError && error.transient);
     // Too late, or an answer that leaves nothing to wait for: which of them is the cause, each tells by itself.
     if (current === "slow") run.lane = current;
-    if (shared && (hurry.signal.aborted || (final && !ofOne))) run.suspect(now);
+    if (shared && (late || (final && !ofOne))) run.suspect(now);
     else {
       const askedMs = run.failed(error, now);
       // All of a request are refused at once: that counts as one.
