@@ -13,6 +13,8 @@ interface Verb {
 
 interface Noun {
   readonly summary: string;
+  /** Words that other tools have taught people, for the noun and for its verbs. Help does not list them. */
+  readonly alias?: string;
   readonly verbs: Readonly<Record<string, Verb>>;
 }
 
@@ -20,6 +22,7 @@ interface Noun {
 export const NOUNS: Readonly<Record<string, Noun>> = {
   runs: {
     summary: "recovery runs: list, start, watch, cancel",
+    alias: "run",
     verbs: {
       list: { summary: "list runs, newest first", load: () => import("./commands/runs/list.ts") },
       start: {
@@ -49,6 +52,7 @@ export const NOUNS: Readonly<Record<string, Noun>> = {
   },
   jobs: {
     summary: "bulk jobs of this machine: list, show, resume, report",
+    alias: "job",
     verbs: {
       list: { summary: "list this machine's bulk jobs, newest first", load: () => import("./commands/jobs/list.ts") },
       show: { summary: "show a bulk job in numbers", load: () => import("./commands/jobs/show.ts") },
@@ -68,6 +72,7 @@ export const NOUNS: Readonly<Record<string, Noun>> = {
   },
   instances: {
     summary: "customers' instances",
+    alias: "instance",
     verbs: {
       list: { summary: "list instances, newest first", load: () => import("./commands/instances/list.ts") },
       show: { summary: "show one instance and its machine", load: () => import("./commands/instances/show.ts") },
@@ -75,6 +80,7 @@ export const NOUNS: Readonly<Record<string, Noun>> = {
   },
   users: {
     summary: "the platform's users",
+    alias: "user",
     verbs: {
       find: { summary: "find users by e-mail, name or ID", load: () => import("./commands/users/find.ts") },
     },
@@ -147,6 +153,14 @@ export const PLAIN_COMMANDS: Readonly<Record<string, Verb>> = {
   },
 };
 
+/** Other tools' words for verbs, where a noun has the verb and not the word. */
+const OTHER_WORDS: Readonly<Record<string, readonly string[]>> = {
+  list: ["ls"],
+  show: ["view", "get"],
+  cancel: ["stop"],
+  watch: ["tail"],
+};
+
 /** Short names for commands that are typed often. */
 const ALIASES: Readonly<Record<string, readonly [noun: string, verb: string]>> = {
   login: ["auth", "login"],
@@ -170,6 +184,7 @@ export function createProgram(host: Host) {
   const program = new StrictCommand("kiloclaw-admin")
     .description("Start, watch, cancel and account for recovery runs on customers' KiloClaw instances.")
     .version(host.version, "-V, --version", "print the version")
+    .addOption(new Option("-v").hideHelp())
     .exitOverride()
     .enablePositionalOptions()
     .showSuggestionAfterError()
@@ -183,6 +198,11 @@ export function createProgram(host: Host) {
     })
     .addHelpText("after", () => EPILOGUE);
   addCommonOptions(program);
+  const printVersion = () => {
+    host.stdout.write(`${host.version}\n`);
+    throw new CommanderError(0, "commander.version", host.version);
+  };
+  program.on("option:v", printVersion);
 
   const open = (command: Command) => async () => {
     context ??= import("./context.ts").then(({ Context }) =>
@@ -204,17 +224,22 @@ export function createProgram(host: Host) {
       command.optionsGroup("Options of every command:");
       addCommonOptions(command);
     });
-  for (const [name, { summary, verbs }] of Object.entries(NOUNS)) {
-    add(program, name, summary, (noun) => {
+  for (const [name, { summary, alias, verbs }] of Object.entries(NOUNS)) {
+    const noun = add(program, name, summary, () => {
       addCommonOptions(noun, { hidden: true });
-      for (const [verbName, verb] of Object.entries(verbs)) addVerb(noun, verbName, verb);
+      for (const [verbName, verb] of Object.entries(verbs)) {
+        const words = (OTHER_WORDS[verbName] ?? []).filter((word) => !(word in verbs));
+        addVerb(noun, verbName, verb).aliases(words);
+      }
     });
+    if (alias) noun.alias(alias);
   }
   for (const [name, command] of Object.entries(PLAIN_COMMANDS)) addVerb(program, name, command);
   for (const [alias, [noun, verb]] of Object.entries(ALIASES)) {
     const target = NOUNS[noun]?.verbs[verb];
     if (target) addVerb(program, alias, { ...target, summary: `short for ${noun} ${verb}` });
   }
+  add(program, "version", "print the version", (command) => void command.action(printVersion));
   add(program, "help", "help on a command, or on: exit-codes, environment, output, safety", async (command) => {
     const { configureHelp } = await import("./commands/help.ts");
     configureHelp(command, program, host);
@@ -227,7 +252,7 @@ export function createProgram(host: Host) {
       if (!(error instanceof CommanderError)) throw error;
       // The program or a noun alone: its help is the answer.
       if (error.code === "commander.help") return parse([...argv, "--help"]);
-      if (error.exitCode !== 0) throw usage(error.message.replace(/^error: /, ""), named);
+      if (error.exitCode !== 0) throw usage(error, named);
     }
   };
   return { program, context: { opened: () => context?.catch(() => undefined) ?? Promise.resolve(undefined) }, parse };
@@ -239,7 +264,7 @@ function addCommand(
   name: string,
   summary: string,
   fill: (command: Command) => void | Promise<void>,
-): void {
+): Command {
   const command = parent
     .command(name)
     .summary(summary)
@@ -251,12 +276,18 @@ function addCommand(
     filled = true;
     return fill(command);
   });
+  return command;
 }
 
-function usage(message: string, command: Command): CliError {
+function usage({ code, message }: CommanderError, command: Command): CliError {
   const names: string[] = [];
   for (let level: Command = command; level.parent; level = level.parent as Command) names.unshift(level.name());
-  return new CliError("usage", message, { hint: hint`see: ${typed(names.join(" "), { "--help": true })}` });
+  const see = hint`see: ${typed(names.join(" "), { "--help": true })}`;
+  // A verb alone: most often one of the first noun's.
+  const [, word = ""] = (code === "commander.unknownCommand" && names.length === 0 && /'(.*?)'/.exec(message)) || [];
+  const verb = Object.keys(NOUNS.runs?.verbs ?? {}).find((name) => name === word || OTHER_WORDS[name]?.includes(word));
+  const meant = verb === undefined ? [] : [hint`did you mean: ${typed(`runs ${verb}`)}`];
+  return new CliError("usage", message.replace(/^error: /, ""), { hint: [...meant, see] });
 }
 
 /** Every command takes them, in front of the noun, of the verb, or behind it. */

@@ -77,7 +77,8 @@ export function configureHelp(command: Command, program: Command, host: Host): v
       host.stdout.write(`${topic()}\n`);
       return;
     }
-    const known = first === undefined || program.commands.some((noun) => noun.name() === first);
+    const known =
+      first === undefined || program.commands.some((noun) => [noun.name(), ...noun.aliases()].includes(first));
     if (!known) {
       throw new CliError("usage", `there is no command and no topic "${first}"`, {
         hint: `topics: ${Object.keys(TOPICS).join(", ")}; commands: kiloclaw-admin --help`,

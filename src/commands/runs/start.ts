@@ -23,7 +23,7 @@ import {
 
 export function configure(command: Command, open: OpenContext): void {
   const one = command
-    .argument("[source]", "- reads the prompt from standard input")
+    .argument("[source...]", "- reads the prompt from standard input")
     .addOption(usersOption())
     .addOption(instanceOption())
     .addOption(new Option("-p, --prompt <text>", "what to repair, up to 10,000 characters").argParser(once))
@@ -62,7 +62,9 @@ export function configure(command: Command, open: OpenContext): void {
       ) +
         "\n\nPrints the run's ID. A start is sent at most once; see: kiloclaw-admin help safety\nA job can be gone on with: kiloclaw-admin jobs resume",
     )
-    .action(async (source, options) => {
+    .action(async (words, options) => {
+      const { sourceIn } = await import("./start/prompt.ts");
+      const source = sourceIn(words, options);
       const { user = [], ...rest } = options;
       const [only] = user;
       if (only !== undefined && !meansMany(options)) {

@@ -5,15 +5,38 @@ import { text as readAll } from "node:stream/consumers";
 import type { Context } from "../../../context.ts";
 import { CliError, messageOf } from "../../../errors.ts";
 import { checkPrompt } from "../../../runs/start/prompt.ts";
-import { hint, option } from "../../../typed-command.ts";
+import { command, hint, option, type OptionsToType } from "../../../typed-command.ts";
 
 export interface PromptSources {
   readonly prompt?: string | undefined;
   readonly promptFile?: string | undefined;
-  /** The command's argument: `-` for standard input. */
-  readonly source?: string | undefined;
+  /** The command's argument, if it has one: standard input. */
+  readonly source?: "-" | undefined;
   /** Write it in an editor; what the others give is what the editor begins with. */
   readonly edit?: true | undefined;
+}
+
+/**
+ * What the command's arguments name: standard input, or nothing.
+ *
+ * @throws CliError `usage` with the line that was meant: a customer without `--user`, a prompt without quotes.
+ */
+export function sourceIn(
+  words: readonly string[],
+  { user = [], prompt }: { readonly user?: readonly string[] | undefined; readonly prompt?: string | undefined },
+): "-" | undefined {
+  if (words.length === 0) return undefined;
+  if (words.length === 1 && words[0] === "-") return "-";
+  const customers = words.filter((word) => /^\S+@\S+\.\S+$/.test(word));
+  const rest = words.filter((word) => !customers.includes(word));
+  const text = [...(prompt === undefined ? [] : [prompt]), ...rest].join(" ");
+  const users = [...user, ...customers].map((name): OptionsToType => ({ "--user": name }));
+  throw new CliError("usage", `unexpected argument "${words.join(" ")}"`, {
+    hint: [
+      hint`did you mean: ${command("runs start", ...users, { "--prompt": text === "" ? undefined : text })}`,
+      ...(rest.length > 0 ? ['a prompt of several words is one argument, in quotes; "-" reads standard input'] : []),
+    ],
+  });
 }
 
 /**
@@ -75,11 +98,6 @@ async function givenPrompt(
   { host, output }: Pick<Context, "host" | "output">,
   { prompt, promptFile, source }: PromptSources,
 ): Promise<string | undefined> {
-  if (source !== undefined && source !== "-") {
-    throw new CliError("usage", `unexpected argument "${source}"`, {
-      hint: `to give the prompt on the command line, quote it: -p "${source} …"; "-" reads standard input`,
-    });
-  }
   const given = [prompt, promptFile, source].filter((value) => value !== undefined);
   if (given.length > 1) throw new CliError("usage", "give the prompt once: -p TEXT, --prompt-file FILE, or -");
   if (prompt === "-" || source === "-" || promptFile === "-") return withoutLastLineEnd(await readStdin(host));
