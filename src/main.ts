@@ -31,7 +31,7 @@ export async function main(argv: readonly string[], host: Host): Promise<number>
     const { reportError } = await import("./terminal/error-report.ts");
     const opened = await context.opened();
     const explained = await opened?.explained(error).catch(() => undefined);
-    reportError(host, argv, explained ?? error, exitCode, opened?.output);
+    reportError(host, explained ?? error, { argv, exitCode, output: opened?.output });
     return exitCode;
   } finally {
     await (await context.opened())?.close();

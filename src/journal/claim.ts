@@ -227,7 +227,7 @@ async function claimPaths(stateDirectory: string, files: FileLayer): Promise<str
 
 async function holderOf(path: string, files: FileLayer): Promise<Holder | null> {
   const own = await thisMachine();
-  return (await opened(path, files, (file) => firstInTheWay(path, file, own, files), "read")) ?? null;
+  return (await opened(path, files, (file) => firstInTheWay(file, { path, machine: own, files }), "read")) ?? null;
 }
 
 /** Works with a claim's file; `undefined` when there is none. */
@@ -275,7 +275,7 @@ async function takeClaim(
       assertTrusted(path, facts);
       const nonce = randomUUID();
       await append(file, { nonce, process, op, since: new Date().toISOString(), instance });
-      const inTheWay = await firstInTheWay(path, file, own, files, { nonce, setAside });
+      const inTheWay = await firstInTheWay(file, { path, machine: own, files }, { nonce, setAside });
       // Only once everybody ahead is out of the way it matters whether this is still the file: the open one keeps its identity.
       if ((await identityOf(path, files)) !== facts.identity) continue;
       if (inTheWay) {
@@ -312,10 +312,8 @@ async function queueOf(file: OpenFile): Promise<z.output<typeof queued>[]> {
 
 /** The first in the queue, ahead of one's own place if there is one, that is not gone. */
 async function firstInTheWay(
-  path: string,
   file: OpenFile,
-  machine: Machine,
-  files: FileLayer,
+  { path, machine, files }: { readonly path: string; readonly machine: Machine; readonly files: FileLayer },
   own?: { readonly nonce: string; readonly setAside: Holder | undefined },
 ): Promise<Holder | undefined> {
   for (const entry of await queueOf(file)) {

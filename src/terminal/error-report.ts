@@ -10,18 +10,16 @@ const MAX_DETAIL_LENGTH = 65_536;
 
 const ISSUES = "https://github.com/Kilo-Org/kiloclaw-admin/issues";
 
-/**
- * Tells the user, on standard error, what went wrong and what to type next; as JSON where JSON was asked for.
- *
- * @param output what the command used, if it came that far: it knows the profile's format and colour.
- */
-export function reportError(
-  host: Host,
-  argv: readonly string[],
-  error: unknown,
-  exitCode: number,
-  output?: Pick<Output, "color" | "format" | "typed">,
-): void {
+interface ReportOptions {
+  /** As they were typed. */
+  readonly argv: readonly string[];
+  readonly exitCode: number;
+  /** What the command used, if it came that far: it knows the profile's format and colour. */
+  readonly output: Pick<Output, "color" | "format" | "typed"> | undefined;
+}
+
+/** Tells the user, on standard error, what went wrong and what to type next; as JSON where JSON was asked for. */
+export function reportError(host: Host, error: unknown, { argv, exitCode, output }: ReportOptions): void {
   if (error instanceof CliError && error.silent) return;
   if (debugging(host, argv)) for (const detail of detailsOf(error)) host.stderr.write(`debug: ${sanitize(detail)}\n`);
   const known = error instanceof CliError;

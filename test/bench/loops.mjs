@@ -95,15 +95,15 @@ async function compare(sandbox) {
     for (let turn = 0; turn < all.length; turn++) {
       const { name, work, targets, results } = all[(slice + turn) % all.length];
       const [from, to] = [slice, slice + 1].map((edge) => Math.round((targets.length * edge) / slices));
-      results.push(await measureOne(sandbox, name, targets.slice(from, to), work));
+      results.push(await measureOne(sandbox, { name, work, targets: targets.slice(from, to) }));
     }
   }
-  const whole = await measureOne(sandbox, "job", customers, followJob, { ended: true });
+  const whole = await measureOne(sandbox, { name: "job", work: followJob, targets: customers, ended: true });
   await checkReport(sandbox, whole.rows);
   print([...all, { name: "job, --wait, in one", results: [whole] }]);
 }
 
-async function measureOne(sandbox, name, targets, work, { ended = false } = {}) {
+async function measureOne(sandbox, { name, work, targets, ended = false }) {
   await sandbox.cli(["sandbox", "reset", "--yes"]);
   const before = await serverCpuMs(sandbox.pid);
   const cost = await work(sandbox, targets);

@@ -219,7 +219,7 @@ const WAYS = {
   },
 };
 
-async function measure(way, size, board, meter, { runs, ...access }) {
+async function measure(way, size, board, { meter, runs, ...access }) {
   const watchers = new Watchers();
   const sample = way === "each" && size > MOST_PROCESSES ? SAMPLE_OF_MANY : size;
   const watched = board.slice(0, sample);
@@ -339,7 +339,7 @@ try {
   for (const size of sizes) {
     const rows = [];
     for (const way of values.ways.split(",")) {
-      rows.push(await measure(way, size, board, meter, { runs, url: meter.url, token, settle }));
+      rows.push(await measure(way, size, board, { meter, runs, url: meter.url, token, settle }));
     }
     show(size, rows);
   }

@@ -288,9 +288,15 @@ describe("the prompt", () => {
 
 describe("--watch", () => {
   it.each([
-    ["fleet05", "[rehearse lines=3 interval=0.05]", 0, "✓ completed", "step 3/3"],
-    ["fleet06", "[rehearse lines=2 interval=0.05 exit=1]", 3, "✗ failed", "done exit=1"],
-  ])("follows the run and exits with its result: %s", async (key, prompt, exit, verdict, shown) => {
+    { key: "fleet05", prompt: "[rehearse lines=3 interval=0.05]", exit: 0, verdict: "✓ completed", shown: "step 3/3" },
+    {
+      key: "fleet06",
+      prompt: "[rehearse lines=2 interval=0.05 exit=1]",
+      exit: 3,
+      verdict: "✗ failed",
+      shown: "done exit=1",
+    },
+  ])("follows the run and exits with its result: $key", async ({ key, prompt, exit, verdict, shown }) => {
     const argv = ["runs", "start", "-u", `${key}@fleet.example.com`, "-p", prompt, "--watch", "--interval", "50ms"];
     const { code, stdout, stderr } = await desk.run(argv);
     expect(code).toBe(exit);

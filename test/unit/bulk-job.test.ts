@@ -67,7 +67,12 @@ async function begin(targets: readonly Target[]): Promise<Journal> {
 }
 
 /** Writes down that a start was sent to the target, and what became of it, if that is known. */
-async function send(journal: Journal, index: number, result?: string, runId: string | null = null, settled = true) {
+async function send(
+  journal: Journal,
+  index: number,
+  result?: string,
+  { runId = null, settled = true }: { runId?: string | null; settled?: boolean } = {},
+) {
   const op = randomUUID();
   const facts = { userId: `user-${index}`, instanceId: instanceOf(index), runId: null };
   await journal.append({ kind: "intent", op, ...facts, ...promptFacts("fix it"), knownRunIds: [] });
@@ -115,14 +120,14 @@ describe("a job on record", () => {
 
   it("knows from its journal what was sent, also where the results were lost", async () => {
     const journal = await begin(Array.from({ length: 8 }, (_, at) => target(at + 1)));
-    await send(journal, 1, "started", RUN);
+    await send(journal, 1, "started", { runId: RUN });
     await send(journal, 2);
-    await send(journal, 3, "unknown", null, false);
+    await send(journal, 3, "unknown", { settled: false });
     await send(journal, 4, "refused");
     await send(journal, 5, "conflict");
     await send(journal, 6, "machine-down");
     await send(journal, 7, "refused");
-    await send(journal, 7, "found", RUN);
+    await send(journal, 7, "found", { runId: RUN });
     await journal.close();
     expect(await statesOf(journal)).toEqual([
       [1, "running", RUN],
@@ -145,7 +150,7 @@ describe("a job on record", () => {
     ] as const) {
       const journal = await begin([target(1), target(2)]);
       for (const [at, result] of results.entries())
-        await send(journal, at + 1, result, result === "alike" ? RUN : null);
+        await send(journal, at + 1, result, { runId: result === "alike" ? RUN : null });
       await journal.close();
       expect([results, (await loadJob(state, journal.id)).sent]).toEqual([results, sent]);
     }
@@ -153,8 +158,8 @@ describe("a job on record", () => {
 
   it("believes what was kept of a run's end, and a later word about a start that nobody knew of", async () => {
     const journal = await begin([target(1), target(2)]);
-    await send(journal, 1, "started", RUN);
-    const op = await send(journal, 2, "unknown", null, false);
+    await send(journal, 1, "started", { runId: RUN });
+    const op = await send(journal, 2, "unknown", { settled: false });
     await keep(
       journal,
       { ...planned(target(1)), state: "failed", runId: RUN, exitCode: 3, problem: "no backup", startedAt: new Date(5) },
@@ -231,7 +236,7 @@ describe("a job on record", () => {
       target(2),
       target(3, { planned: "unknown", userId: null, instanceId: null }),
     ]);
-    await send(journal, 1, "started", RUN);
+    await send(journal, 1, "started", { runId: RUN });
     await journal.end();
     const file = await findJob(state, journal.id);
     const before = await summaryOf(file);

@@ -355,51 +355,37 @@ describe("whether a process has ended is", () => {
   const own = { host: "desk", machine: M, boot: "boot 1", space: "pid:[1]" };
   const theirs = { ...own, pid: GONE, began: null };
   const there = { pid: process.pid };
-  it.each<[string, Partial<ProcessIdentity>, Partial<Machine>, "local" | "network", Sight]>([
-    ["known on this machine and boot", {}, {}, "network", "gone"],
-    ["seen on this machine and boot", there, {}, "network", "alive"],
-    ["known under the machine's earlier name", { host: "dhcp-17" }, {}, "network", "gone"],
-    ["known after a restart of this machine", { boot: "boot 0" }, {}, "local", "gone"],
-    ["known after a restart, whatever has the number now", { boot: "boot 0", ...there }, {}, "local", "gone"],
-    ["in doubt after another boot, on a network's folder", { boot: "boot 0" }, {}, "network", "unseen"],
-    ["in doubt on another machine of the same name", { machine: "b".repeat(32) }, {}, "local", "unseen"],
-    [
-      "in doubt on another machine, at another boot",
-      { machine: "b".repeat(32), boot: "boot 0" },
-      {},
-      "local",
-      "unseen",
-    ],
-    ["in doubt in another container", { space: "pid:[2]" }, {}, "local", "unseen"],
-    ["in doubt where it has no machine ID", { machine: null }, {}, "local", "unseen"],
-    ["in doubt where version 0.1.0 wrote it", { machine: undefined }, {}, "local", "unseen"],
-    [
-      "in doubt at an earlier boot that version 0.1.0 wrote",
-      { machine: undefined, boot: "boot 0" },
-      {},
-      "local",
-      "unseen",
-    ],
-    ["in doubt where this machine has no ID", {}, { machine: null }, "local", "unseen"],
-    ["in doubt where neither has one", { machine: null }, { machine: null }, "local", "unseen"],
-    ["in doubt without a boot", { boot: null }, { boot: null }, "local", "unseen"],
-    ["in doubt where only it has no boot", { boot: null }, {}, "local", "unseen"],
-    ["seen without machine IDs, at one boot", { machine: undefined, ...there }, {}, "network", "alive"],
+  it.each<[string, Partial<ProcessIdentity>, Partial<Machine> & { folder?: "network" }, Sight]>([
+    ["known on this machine and boot", {}, { folder: "network" }, "gone"],
+    ["seen on this machine and boot", there, { folder: "network" }, "alive"],
+    ["known under the machine's earlier name", { host: "dhcp-17" }, { folder: "network" }, "gone"],
+    ["known after a restart of this machine", { boot: "boot 0" }, {}, "gone"],
+    ["known after a restart, whatever has the number now", { boot: "boot 0", ...there }, {}, "gone"],
+    ["in doubt after another boot, on a network's folder", { boot: "boot 0" }, { folder: "network" }, "unseen"],
+    ["in doubt on another machine of the same name", { machine: "b".repeat(32) }, {}, "unseen"],
+    ["in doubt on another machine, at another boot", { machine: "b".repeat(32), boot: "boot 0" }, {}, "unseen"],
+    ["in doubt in another container", { space: "pid:[2]" }, {}, "unseen"],
+    ["in doubt where it has no machine ID", { machine: null }, {}, "unseen"],
+    ["in doubt where version 0.1.0 wrote it", { machine: undefined }, {}, "unseen"],
+    ["in doubt at an earlier boot that version 0.1.0 wrote", { machine: undefined, boot: "boot 0" }, {}, "unseen"],
+    ["in doubt where this machine has no ID", {}, { machine: null }, "unseen"],
+    ["in doubt where neither has one", { machine: null }, { machine: null }, "unseen"],
+    ["in doubt without a boot", { boot: null }, { boot: null }, "unseen"],
+    ["in doubt where only it has no boot", { boot: null }, {}, "unseen"],
+    ["seen without machine IDs, at one boot", { machine: undefined, ...there }, { folder: "network" }, "alive"],
     [
       "seen by name where nothing else is known",
       { machine: null, boot: null, ...there },
       { machine: null, boot: null },
-      "local",
       "alive",
     ],
     [
       "in doubt by number alone",
       { machine: null, boot: null, host: "b", ...there },
       { machine: null, boot: null },
-      "local",
       "unseen",
     ],
-  ])("%s", async (_case, they, we, folder, expected) => {
+  ])("%s", async (_case, they, { folder = "local", ...we }, expected) => {
     expect(await sightOf({ ...theirs, ...they }, { ...own, ...we }, async () => folder === "local")).toBe(expected);
   });
 

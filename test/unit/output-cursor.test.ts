@@ -125,7 +125,7 @@ describe("output so far, poll by poll", () => {
   it("finds the longest part that was seen, as comparing every one would", () => {
     const letters = fc.string({ unit: fc.constantFrom("a", "b"), maxLength: 4 });
     fc.assert(
-      fc.property(letters, letters, letters, fc.nat(900), fc.nat(900), (a, b, c, m, n) => {
+      fc.property(fc.tuple(letters, letters, letters), fc.nat(900), fc.nat(900), ([a, b, c], m, n) => {
         const [seen, text] = [`${a}${b.repeat(m)}${c.repeat(n % 7)}`, `${b.repeat(n)}${c}${a.repeat(m % 5)}`];
         if (seen === "" || text === "" || seen === text) return;
         const cursor = new OutputCursor();

@@ -217,21 +217,21 @@ describe("it is looked for", () => {
     const options = { stop: new AbortController().signal, lookAfterMs: [] };
     const { api } = platform([{ at: 0, id: "run" }]);
     const opens = [open(null), open(null, { op: "none", adminId: "bob" })];
-    const findings = await reconcileStarts(api, ledger, "instance", opens, options);
+    const findings = await reconcileStarts(api, ledger, opens, options);
     expect([...findings]).toMatchObject([["op", { state: "found", run: { id: "run" } }]]);
     expect(settled).toEqual([{ op: "op", runId: "run", result: "found" }]);
-    const held = await reconcileStarts(api, ledger, "instance", [open({ pid: 1 })], options);
+    const held = await reconcileStarts(api, ledger, [open({ pid: 1 })], options);
     expect(held.get("op")).toMatchObject({ state: "found" });
     const twins = platform([
       { at: 0, id: "run" },
       { at: 0, id: "twin" },
     ]);
-    const alarm = await reconcileStarts(twins.api, ledger, "instance", [open(null)], options);
+    const alarm = await reconcileStarts(twins.api, ledger, [open(null)], options);
     expect(alarm.get("op")).toMatchObject({ state: "alarm" });
     expect(settled).toHaveLength(1);
     // Which of two runs is the one's tells which is the other's.
     const both = [open(null), open(null, { op: "later", knownRunIds: ["run"] })];
-    const told = await reconcileStarts(twins.api, ledger, "instance", both, options);
+    const told = await reconcileStarts(twins.api, ledger, both, options);
     expect(told.get("op")).toMatchObject({ state: "found", run: { id: "run" } });
     expect(told.get("later")).toMatchObject({ state: "found", run: { id: "twin" } });
   });

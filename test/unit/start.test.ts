@@ -678,28 +678,42 @@ describe("on record", () => {
     return found;
   };
 
-  it.each<[string, boolean, string | null, string | null, () => string | Error]>([
-    ["started", true, NEW, null, () => NEW],
-    ["refused", true, null, "UNAUTHORIZED", () => own(401, "UNAUTHORIZED")],
-    ["refused", true, null, null, unsent],
-    ["refused", true, null, "controller_route_unavailable", () => own(412, "X", UPSTREAM_CODES.routeUnavailable)],
-    ["machine-down", true, null, null, () => own(409, "CONFLICT", UPSTREAM_CODES.instanceNotRunning)],
-    ["possible-orphan", false, null, "kilo_cli_run_already_active", busy],
-    ["unknown", false, null, null, lost],
-  ])("is closed or left open by what became of it: %s, closed: %s", async (result, settled, runId, code, answer) => {
-    vi.spyOn(Math, "random").mockReturnValue(0);
-    const ledger = new Ledger(state, invocation);
-    const platform = new Platform(answer, answer, answer);
-    expect(await record(platform, ledger)).toMatchObject({ state: result });
-    await ledger.close();
-    vi.restoreAllMocks();
-    expect(await opens()).toHaveLength(settled ? 0 : 1);
-    expect(await records()).toMatchObject([
-      { kind: "intent", userId: CUSTOMER, instanceId: INSTANCE, knownRunIds: [OLD], ...promptFacts(PROMPT) },
-      { kind: "outcome", result, settled, runId, code },
-      { kind: "end" },
-    ]);
-  });
+  it.each<{
+    result: string;
+    settled: boolean;
+    runId?: string;
+    code?: string;
+    answer: () => string | Error;
+  }>([
+    { result: "started", settled: true, runId: NEW, answer: () => NEW },
+    { result: "refused", settled: true, code: "UNAUTHORIZED", answer: () => own(401, "UNAUTHORIZED") },
+    { result: "refused", settled: true, answer: unsent },
+    {
+      result: "refused",
+      settled: true,
+      code: "controller_route_unavailable",
+      answer: () => own(412, "X", UPSTREAM_CODES.routeUnavailable),
+    },
+    { result: "machine-down", settled: true, answer: () => own(409, "CONFLICT", UPSTREAM_CODES.instanceNotRunning) },
+    { result: "possible-orphan", settled: false, code: "kilo_cli_run_already_active", answer: busy },
+    { result: "unknown", settled: false, answer: lost },
+  ])(
+    "is closed or left open by what became of it: $result, closed: $settled",
+    async ({ result, settled, runId = null, code = null, answer }) => {
+      vi.spyOn(Math, "random").mockReturnValue(0);
+      const ledger = new Ledger(state, invocation);
+      const platform = new Platform(answer, answer, answer);
+      expect(await record(platform, ledger)).toMatchObject({ state: result });
+      await ledger.close();
+      vi.restoreAllMocks();
+      expect(await opens()).toHaveLength(settled ? 0 : 1);
+      expect(await records()).toMatchObject([
+        { kind: "intent", userId: CUSTOMER, instanceId: INSTANCE, knownRunIds: [OLD], ...promptFacts(PROMPT) },
+        { kind: "outcome", result, settled, runId, code },
+        { kind: "end" },
+      ]);
+    },
+  );
 
   it("an alarm is left open for a person, another's run in the way closes it", async () => {
     const alarm = new Platform(lost);

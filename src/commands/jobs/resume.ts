@@ -83,10 +83,9 @@ async function resume(context: Context, id: string, options: ResumeOptions): Pro
   const job = await assemble(paths.state, file, records, true);
   if (!options.asPlanned) await refuseIfChanged(context, job);
   const template = new PromptTemplate(job.plan.prompt);
-  const prompt = (target: Sendable) => template.render(target);
   const before = new JobTally(job.items, { sent: job.sent });
   try {
-    if (options.adopt) await adopt(context, ledger, job, options.adopt, prompt);
+    if (options.adopt) await adopt(context, ledger, { ...job, template }, options.adopt);
     await reconcile(context, ledger, job, options);
   } catch (error) {
     throw await stoppedError(context, file.id, before, error);
@@ -98,7 +97,7 @@ async function resume(context: Context, id: string, options: ResumeOptions): Pro
   );
   output.note(settingsWords(settings));
   const { items, mark } = job;
-  await doJob(context, ledger, { id: file.id, items, template, mark, sent: before.sent }, settings, options);
+  await doJob(context, ledger, { id: file.id, items, template, settings, mark, sent: before.sent }, options);
 }
 
 /** The targets are those of the plan, whatever the file says: somebody who changed it may think otherwise. */
@@ -119,10 +118,10 @@ async function refuseIfChanged({ output }: Pick<Context, "output">, { plan: { so
 async function adopt(
   { api, me, output }: Pick<Context, "api" | "me" | "output">,
   ledger: Ledger,
-  { items, mark }: Job,
+  { items, mark, template }: Job & { readonly template: PromptTemplate },
   runs: readonly string[],
-  prompt: (target: Sendable) => string,
 ): Promise<void> {
+  const prompt = (target: Sendable) => template.render(target);
   const adopter = new Adopter(ledger, mark, (await me()).userId);
   for (const { target, runId } of await adopter.adopt(await api(), runs, items, prompt)) {
     output.note(`${target.userEmail ?? target.named}: adopted as this job's run: ${runId}`);

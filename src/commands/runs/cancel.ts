@@ -1,5 +1,4 @@
 import type { Command } from "@commander-js/extra-typings";
-import type { Api } from "../../api/api.ts";
 import { CONCURRENCY, pooled, whileGoing } from "../../async/pool.ts";
 import type { Context, OpenContext } from "../../context.ts";
 import { CliError, messageOf, type ErrorKind } from "../../errors.ts";
@@ -87,7 +86,6 @@ async function cancel(context: Context, ids: readonly string[], options: CancelO
   const books = { ledger, unrecorded: new Set<string>(), loseOutput: consentToLoss(context, options.withoutOutput) };
   const { results, failures, untouched, refusal, sent } = await cancelAll(
     context,
-    api,
     running,
     books,
     options.force ?? false,
@@ -164,13 +162,7 @@ function consentToLoss(
  * Cancels runs, a few at a time: one machine that hangs must not hold up the others for minutes. Within a run the order
  * stays: its output is kept, then it is cancelled, then it is looked at.
  */
-async function cancelAll(
-  context: Context,
-  api: Api,
-  running: readonly Run[],
-  books: Books,
-  force: boolean,
-): Promise<Outcome> {
+async function cancelAll(context: Context, running: readonly Run[], books: Books, force: boolean): Promise<Outcome> {
   const { output, stop } = context;
   const several = running.length > 1;
   const cancelled = new Map<string, Run>();
@@ -183,7 +175,7 @@ async function cancelAll(
   const attempt = async (run: Run) => {
     let sending = false;
     try {
-      const result = await cancelOne(context, api, run, books, { force, onSending: () => (sending = true) });
+      const result = await cancelOne(context, run, books, { force, onSending: () => (sending = true) });
       sent ||= sending;
       done.add(run.id);
       cancelled.set(run.id, result);
@@ -220,14 +212,13 @@ async function cancelAll(
 
 async function cancelOne(
   context: Context,
-  api: Api,
   run: Run,
   { ledger, unrecorded, loseOutput }: Books,
   { force, onSending }: { readonly force: boolean; readonly onSending: () => void },
 ): Promise<Run> {
   const { output, paths, stop } = context;
   let kept: Kept | undefined;
-  const cancelled = await cancelOnRecord(api, run, ledger, {
+  const cancelled = await cancelOnRecord(await context.api(), run, ledger, {
     onUnrecorded: (why) => {
       // A journal that is broken stays broken: it is said once.
       if (!unrecorded.has(why)) output.warn(`${why}; cancelling all the same, off the record`);

@@ -1,5 +1,4 @@
 import type { Command } from "@commander-js/extra-typings";
-import type { Api } from "../../api/api.ts";
 import { platformOf } from "../../api/origin.ts";
 import { ownSignal } from "../../async/own-signal.ts";
 import type { Context, OpenContext } from "../../context.ts";
@@ -77,7 +76,8 @@ export function configure(command: Command, open: OpenContext): void {
 async function reconcile(context: Context, ids: readonly string[], options: ReconcileOptions): Promise<void> {
   const { output, prompter } = context;
   output.expect(reconciledView);
-  const api = await context.api();
+  // Before anything else: without a login there is nothing to find out.
+  await context.api();
   // It may look for minutes, and an upgrade replace the files meanwhile.
   await Promise.all([output.prepare(), prompter.prepare()]);
   const why = options.close ? await whyOf(context, options) : NO_REASON;
@@ -105,7 +105,7 @@ async function reconcile(context: Context, ids: readonly string[], options: Reco
 
   // Who has decided to close what is not found does not wait for it.
   const lookAfterMs = options.close ? [] : LOOK_LONGER_MS;
-  const done = await reconcileAll(context, api, ledger, chosen, lookAfterMs);
+  const done = await reconcileAll(context, ledger, chosen, lookAfterMs);
   let rows = done.map(({ row }) => row);
   const left = done.filter(({ row: { result } }) => result === "open" || result === "alarm");
   if (options.close && left.length > 0) {
@@ -126,8 +126,7 @@ async function reconcile(context: Context, ids: readonly string[], options: Reco
 
 /** One look at an instance's rows serves all starts that are open there. */
 async function reconcileAll(
-  { output, stop }: Pick<Context, "output" | "stop">,
-  api: Api,
+  { api, output, stop }: Pick<Context, "api" | "output" | "stop">,
   ledger: Ledger,
   chosen: readonly OpenIntent[],
   lookAfterMs: readonly number[],
@@ -143,11 +142,11 @@ async function reconcileAll(
   }
   const note = (open: OpenIntent, changes: Partial<Reconciled>) =>
     done.set(open.intent.op, { open, row: { ...asWas(open), ...changes } });
-  const reconcileStartsOn = async ([instanceId, opens]: [string, OpenStart[]]) => {
+  const reconcileStartsOnOne = async (opens: readonly OpenStart[]) => {
     // Its own for each search: however many there are, nothing piles up on the one that they share.
     const own = ownSignal(stop);
     try {
-      const findings = await reconcileStarts(api, ledger, instanceId, opens, { stop: own.signal, lookAfterMs });
+      const findings = await reconcileStarts(await api(), ledger, opens, { stop: own.signal, lookAfterMs });
       for (const open of opens) {
         const finding = findings.get(open.intent.op);
         if (finding?.state === "found") note(open, { result: "found", runId: finding.run.id });
@@ -160,7 +159,7 @@ async function reconcileAll(
     }
   };
   const reconcileOneCancel = async (open: OpenIntent) => {
-    const run = await reconcileCancel(api, ledger, open);
+    const run = await reconcileCancel(await api(), ledger, open);
     if (run) note(open, { result: run.status, runId: run.id });
   };
   const progress = await output.busy(
@@ -168,7 +167,7 @@ async function reconcileAll(
   );
   try {
     await Promise.all([
-      ...[...starts].map(reconcileStartsOn),
+      ...[...starts.values()].map(reconcileStartsOnOne),
       ...idle.filter((open) => !isStart(open)).map(reconcileOneCancel),
     ]);
     stop.throwIfAborted();

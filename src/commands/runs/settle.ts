@@ -77,7 +77,7 @@ async function settle(context: Context, options: SettleOptions): Promise<void> {
     progress.stop();
     if (abandoned.length > 0 && !stop.aborted) {
       if (dryRun) for (const run of abandoned) await report.add({ run, state: "unasked", problem: null });
-      else await giveUp(context, api, abandoned, options, report);
+      else await giveUp(context, abandoned, options, report);
     }
   } finally {
     progress.stop();
@@ -94,7 +94,6 @@ async function settle(context: Context, options: SettleOptions): Promise<void> {
 /** Asks about runs that the platform will mark failed for it. */
 async function giveUp(
   context: Context,
-  api: Api,
   runs: readonly Run[],
   options: SettleOptions,
   report: SettleReport,
@@ -114,7 +113,10 @@ async function giveUp(
     for (const run of runs) await report.add({ run, state: "machine-down", problem: "its machine is not running" });
     throw error;
   }
-  for await (const settlement of giveUpRuns(api, runs, ledger, { concurrency: options.concurrency, stop })) {
+  for await (const settlement of giveUpRuns(await context.api(), runs, ledger, {
+    concurrency: options.concurrency,
+    stop,
+  })) {
     await report.add(settlement);
   }
 }

@@ -41,8 +41,8 @@ export async function whyOf(
   settings.assertUnderstood();
   const pattern = settings.get("ticketPattern").value;
   return {
-    ticket: await fill(context, "ticket", ticket, settings.get("requireTicket").value, pattern),
-    reason: await fill(context, "reason", reason, settings.get("requireReason").value, undefined),
+    ticket: await fill(context, "ticket", ticket, { required: settings.get("requireTicket").value, pattern }),
+    reason: await fill(context, "reason", reason, { required: settings.get("requireReason").value }),
   };
 }
 
@@ -50,8 +50,7 @@ async function fill(
   { prompter, target }: Pick<Context, "prompter" | "target">,
   what: keyof WhyOptions,
   given: string | undefined,
-  required: boolean,
-  pattern: string | undefined,
+  { required, pattern }: { readonly required: boolean; readonly pattern?: string | undefined },
 ): Promise<string | null> {
   const problemWith = (text: string) => problem(text, what, pattern);
   if (given === undefined) {

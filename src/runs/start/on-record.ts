@@ -114,7 +114,7 @@ async function settleEarlier(
 ): Promise<Extract<RecordedOutcome, { state: "found-earlier" }> | { readonly unsettled: IntentRecord[] }> {
   const opens = (await ledger.open({ instanceId: instance.id })).filter(isStart);
   if (opens.length === 0) return { unsettled: [] };
-  const findings = await reconcileStarts(api, ledger, instance.id, opens, { stop, lookAfterMs: [] });
+  const findings = await reconcileStarts(api, ledger, opens, { stop, lookAfterMs: [] });
   const { promptSha256 } = promptFacts(prompt);
   for (const { intent } of opens) {
     const finding = findings.get(intent.op);

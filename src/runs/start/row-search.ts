@@ -29,18 +29,17 @@ export type OpenStart = OpenIntent & { readonly intent: StartIntent };
  * Looks for the runs of earlier invocations' starts on one instance, and writes down what it finds. One look at the rows
  * serves all of them. Asks no run for its status.
  *
- * @param opens starts on `instanceId`.
+ * @param opens starts on the same instance.
  * @returns what was found, by operation.
  */
 export async function reconcileStarts(
   api: Api,
   ledger: Ledger,
-  instanceId: string,
   opens: readonly OpenStart[],
   options: SearchOptions,
 ): Promise<ReadonlyMap<string, Finding>> {
   const intents = opens.map(({ intent }) => intent);
-  const findings = await findStarts(api, instanceId, intents, await ledger.knownRuns(), options);
+  const findings = await findStarts(api, intents, await ledger.knownRuns(), options);
   for (const open of opens) {
     const finding = findings.get(open.intent.op);
     // A process that is still at it will find out by itself.
@@ -63,7 +62,7 @@ export async function findStart(
   recorded: readonly KnownRun[],
   options: SearchOptions,
 ): Promise<Finding> {
-  const findings = await findStarts(api, intent.instanceId, [intent], recorded, options);
+  const findings = await findStarts(api, [intent], recorded, options);
   return findings.get(intent.op) ?? NOTHING;
 }
 
@@ -72,11 +71,12 @@ const NOTHING: Finding = { state: "nothing" };
 /** As {@link findStart}, for starts on one instance. The looks are those that the latest of them needs. */
 async function findStarts(
   api: Api,
-  instanceId: string,
   intents: readonly StartIntent[],
   recorded: readonly KnownRun[],
   { stop, lookAfterMs }: SearchOptions,
 ): Promise<ReadonlyMap<string, Finding>> {
+  const instanceId = intents[0]?.instanceId;
+  if (instanceId === undefined) return new Map();
   const sentAt = Math.max(...intents.map(({ at }) => Date.parse(at)));
   // A clock that was set back must not make it wait for longer.
   const ageMs = Math.max(0, Date.now() - sentAt);

@@ -68,7 +68,7 @@ export async function beginJob(
   });
   output.note(`job ${journal.id}`);
   const mark = markOf(journal.id, { at, platformAt }, []);
-  await doJob(context, ledger, { id: journal.id, items: own.map(planned), template, mark }, settings, options);
+  await doJob(context, ledger, { id: journal.id, items: own.map(planned), template, settings, mark }, options);
 }
 
 export interface JobAtHand {
@@ -76,6 +76,7 @@ export interface JobAtHand {
   /** One for each target, in the plan's order. */
   readonly items: Item[];
   readonly template: PromptTemplate;
+  readonly settings: JobSettings;
   readonly mark: JobMark;
   /** A start had left for one of them before. */
   readonly sent?: boolean;
@@ -90,8 +91,7 @@ export interface JobAtHand {
 export async function doJob(
   context: Context,
   ledger: Ledger,
-  { id, items, template, mark, sent = false }: JobAtHand,
-  settings: JobSettings,
+  { id, items, template, settings, mark, sent = false }: JobAtHand,
   options: JobOptions,
 ): Promise<void> {
   const { output, paths, prompter, stop, closed } = context;
