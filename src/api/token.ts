@@ -34,7 +34,7 @@ export function expiredWords(token: string): string | undefined {
 }
 
 /** Shorter ones are no tokens of a platform, and would be found everywhere. */
-const SHORTEST_SECRET = 8;
+const MIN_SECRET_LENGTH = 8;
 
 /**
  * Takes one token out of texts that a server sent, in the spellings in which it may give it back: as it is, its signature
@@ -47,6 +47,6 @@ export function tokenRemover(token: string | undefined): (text: string) => strin
   );
   const signature = token.split(".")[2] ?? token;
   const spellings = new Set([token, encodeURIComponent(token), signature, ...base64]);
-  const secrets = [...spellings].filter(({ length }) => length >= SHORTEST_SECRET);
+  const secrets = [...spellings].filter(({ length }) => length >= MIN_SECRET_LENGTH);
   return (text) => secrets.reduce((rest, secret) => rest.replaceAll(secret, REDACTED), text);
 }

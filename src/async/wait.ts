@@ -1,7 +1,7 @@
 import { onAbort } from "./on-abort.ts";
 
 /** A timer of Node holds 31 bits of milliseconds, 24.8 days; a longer one fires at once. */
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
+const MAX_TIMER_MS = 2 ** 31 - 1;
 
 export interface Timer {
   cancel(): void;
@@ -16,7 +16,7 @@ export interface Timer {
 export function callAfter(ms: number, callback: () => void, { ref = true }: { readonly ref?: boolean } = {}): Timer {
   let timer: NodeJS.Timeout;
   const arm = (left: number) => {
-    const now = Math.min(left, LONGEST_TIMER_MS);
+    const now = Math.min(left, MAX_TIMER_MS);
     timer = setTimeout(() => (left > now ? arm(left - now) : callback()), now);
     if (!ref) timer.unref();
   };

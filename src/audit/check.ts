@@ -7,7 +7,7 @@ import { CONCURRENCY, pooled } from "../async/pool.ts";
 import { listRuns } from "../runs/list.ts";
 import type { Run } from "../runs/run.ts";
 import type { LoggedOperation } from "./operation.ts";
-import { listAudit, MOST_AUDIT_RECORDS, type AuditRecord } from "./records.ts";
+import { listAudit, MAX_AUDIT_RECORDS, type AuditRecord } from "./records.ts";
 
 /**
  * - `verified`: the platform has an audit record of it, and that says the same.
@@ -115,14 +115,14 @@ class AuditLog {
     this.#cutAt = new Map(
       [...byUser].flatMap(([userId, records]) => {
         const oldest = records.at(-1);
-        return oldest && records.length >= MOST_AUDIT_RECORDS ? [[userId, oldest.createdAt]] : [];
+        return oldest && records.length >= MAX_AUDIT_RECORDS ? [[userId, oldest.createdAt]] : [];
       }),
     );
   }
 
   static async of(api: Api, userIds: readonly string[]): Promise<AuditLog> {
     const byUser = new Map<string, AuditRecord[]>();
-    const ask = async (userId: string) => [userId, await listAudit(api, userId, MOST_AUDIT_RECORDS)] as const;
+    const ask = async (userId: string) => [userId, await listAudit(api, userId, MAX_AUDIT_RECORDS)] as const;
     for await (const [userId, records] of pooled(new Set(userIds), CONCURRENCY, ask)) byUser.set(userId, records);
     return new AuditLog(byUser);
   }
@@ -184,7 +184,7 @@ function judge(operation: LoggedOperation, log: AuditLog, claims: ReturnType<typ
   if (!record && log.isCut(userId, at)) {
     return say(
       "unchecked",
-      `older than the newest ${MOST_AUDIT_RECORDS} audit records of its user, which is all the platform gives`,
+      `older than the newest ${MAX_AUDIT_RECORDS} audit records of its user, which is all the platform gives`,
     );
   }
   if (!record) {

@@ -32,11 +32,11 @@ export const AUDIT_FIELDS = [
 ] as const satisfies readonly (keyof AuditRecord)[];
 
 /** The most records the platform gives of one user; there is no way to the older ones. */
-export const MOST_AUDIT_RECORDS = 50;
+export const MAX_AUDIT_RECORDS = 50;
 
 /** The newest audit records about a user, newest first. */
 export async function listAudit(api: Api, userId: string, limit: number): Promise<AuditRecord[]> {
-  const rows = await api.query(admin.adminAuditLogs, { userId, limit: Math.min(limit, MOST_AUDIT_RECORDS) });
+  const rows = await api.query(admin.adminAuditLogs, { userId, limit: Math.min(limit, MAX_AUDIT_RECORDS) });
   return rows.map((row) => recordOf(row));
 }
 
@@ -48,9 +48,9 @@ export interface AuditRecords {
 
 /** What there is about a user since then, newest first. */
 export async function auditOf(api: Api, userId: string, since?: () => Date): Promise<AuditRecords> {
-  const all = await listAudit(api, userId, MOST_AUDIT_RECORDS);
+  const all = await listAudit(api, userId, MAX_AUDIT_RECORDS);
   const records = all.filter(({ createdAt }) => since === undefined || createdAt >= since());
-  return { records, cut: records.length === MOST_AUDIT_RECORDS ? [userId] : [] };
+  return { records, cut: records.length === MAX_AUDIT_RECORDS ? [userId] : [] };
 }
 
 /**

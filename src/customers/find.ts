@@ -12,7 +12,7 @@ export function isUuid(text: string): boolean {
   return z.uuid().safeParse(text).success;
 }
 
-const MOST_LOOKALIKES = 5;
+const MAX_LOOKALIKES = 5;
 const ALL = Number.MAX_SAFE_INTEGER;
 
 /**
@@ -51,8 +51,8 @@ export async function resolveUser(api: Api, text: string | undefined): Promise<S
       users.length > 0
         ? [
             "did you mean:",
-            ...users.slice(0, MOST_LOOKALIKES).map(({ id, email }) => hint`${email}: ${option("--user", id)}`),
-            ...(users.length > MOST_LOOKALIKES ? [`and ${users.length - MOST_LOOKALIKES} more`] : []),
+            ...users.slice(0, MAX_LOOKALIKES).map(({ id, email }) => hint`${email}: ${option("--user", id)}`),
+            ...(users.length > MAX_LOOKALIKES ? [`and ${users.length - MAX_LOOKALIKES} more`] : []),
           ]
         : hint`look the customer up: ${command("users find", text)}`,
   });

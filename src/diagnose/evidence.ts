@@ -1,7 +1,7 @@
 import { ApiError } from "../api/api-error.ts";
 import type { Api } from "../api/api.ts";
 import { wait } from "../async/wait.ts";
-import { listAudit, MOST_AUDIT_RECORDS, type AuditRecord } from "../audit/records.ts";
+import { listAudit, MAX_AUDIT_RECORDS, type AuditRecord } from "../audit/records.ts";
 import { UNKNOWN_OUTCOME_OUTPUTS } from "../contract/procedures.ts";
 import { getInstance } from "../customers/instances.ts";
 import { machineOf, machineState } from "../customers/machine.ts";
@@ -51,7 +51,7 @@ export async function gatherEvidence(api: Api, question: Question, options: Look
   const [instance, rows, audit] = await Promise.all([
     instanceId === null ? null : instanceEvidence(api, instanceId, options.stop),
     instanceId === null ? [] : rowsOf(api, instanceId),
-    listAudit(api, userId, MOST_AUDIT_RECORDS).catch(orNull),
+    listAudit(api, userId, MAX_AUDIT_RECORDS).catch(orNull),
   ]);
   const looked = run ? await lookAt(api, run, instance?.machine ?? null, options) : undefined;
   const others = rows.filter(({ id }) => id !== run?.id);
@@ -99,7 +99,7 @@ async function instanceEvidence(api: Api, id: string, signal: AbortSignal) {
 /** The instance's newest runs: as many as the audit log goes back, and more. */
 async function rowsOf(api: Api, instanceId: string): Promise<Run[]> {
   const rows: Run[] = [];
-  for await (const row of listRuns(api, { instanceId }, 2 * MOST_AUDIT_RECORDS)) rows.push(row);
+  for await (const row of listRuns(api, { instanceId }, 2 * MAX_AUDIT_RECORDS)) rows.push(row);
   return rows;
 }
 

@@ -5,7 +5,7 @@ import { rewritten } from "../typed-command.ts";
 import type { Finding } from "./check.ts";
 
 /** What is shorter also stands for itself in ordinary words. */
-const SHORTEST_SECRET = 5;
+const MIN_SECRET_LENGTH = 5;
 const HIDDEN = "[hidden]";
 /** A JSON Web Token, or what is left of one. */
 const TOKEN = /\beyJ[\w-]{8,}(?:\.[\w-]*){0,2}/g;
@@ -27,7 +27,7 @@ export function presentable(
   const present = (text: string) => {
     let clean = text;
     for (const secret of secrets)
-      if (secret && secret.length >= SHORTEST_SECRET) clean = clean.replaceAll(secret, HIDDEN);
+      if (secret && secret.length >= MIN_SECRET_LENGTH) clean = clean.replaceAll(secret, HIDDEN);
     return withoutHome(clean.replaceAll(TOKEN, HIDDEN).replaceAll(USER_INFO, `//${HIDDEN}@`));
   };
   return {

@@ -44,7 +44,7 @@ export interface Permissions {
 }
 
 /** A path that leads through more links than this leads nowhere, as for the system itself. */
-const MOST_LINKS = 40;
+const MAX_LINKS = 40;
 const STICKY = 0o1000;
 
 /**
@@ -104,7 +104,7 @@ export function flawsOnTheWay(path: string, role: Role): readonly Flaw[] {
     }
     // A link's own permissions mean nothing; its owner decides where it leads.
     note(flawOf(at, { uid: stats.uid, gid: stats.gid, mode: 0 }, "parent"));
-    if ((links += 1) > MOST_LINKS) break;
+    if ((links += 1) > MAX_LINKS) break;
     const target = readlinkSync(at);
     at = isAbsolute(target) ? parse(target).root : folder;
     names.unshift(...namesIn(target));

@@ -5,7 +5,7 @@ import { assertTrusted, closedPath, openPath, type JournalFile } from "./folder.
 import {
   FORMAT,
   GENESIS,
-  LONGEST_LINE,
+  MAX_LINE_LENGTH,
   toRecord,
   unseal,
   unsealTail,
@@ -230,7 +230,7 @@ async function* linesOf({ size, read }: Bytes, begin: number): AsyncGenerator<Li
       offset = end;
     }
     rest = bytes.subarray(from);
-    if (rest.length > LONGEST_LINE) rest = rest.subarray(rest.length - LONGEST_LINE);
+    if (rest.length > MAX_LINE_LENGTH) rest = rest.subarray(rest.length - MAX_LINE_LENGTH);
   }
   if (rest.length > 0) yield { bytes: rest, offset, whole: false, end: position };
 }

@@ -136,7 +136,7 @@ const HASH_FIELD = Buffer.from(`,"hash":"`);
 const SEAL_LENGTH = HASH_FIELD.length + 64 + 2;
 
 /** Longer than any record may be. */
-export const LONGEST_LINE = 1 << 17;
+export const MAX_LINE_LENGTH = 1 << 17;
 
 type Unsealed = JournalRecord extends infer R ? (R extends JournalRecord ? Omit<R, "hash"> : never) : never;
 
@@ -151,7 +151,7 @@ export function seal(unsealed: Unsealed): { readonly line: Buffer; readonly reco
   const text = JSON.stringify({ format, ...fields });
   const hash = createHash("sha256").update(text).digest("hex");
   const line = Buffer.from(`${text.slice(0, -1)},"hash":"${hash}"}\n`);
-  if (line.length > LONGEST_LINE) throw new Error(`a journal's record cannot have ${line.length} bytes`);
+  if (line.length > MAX_LINE_LENGTH) throw new Error(`a journal's record cannot have ${line.length} bytes`);
   return { line, record: { ...parsed, hash } };
 }
 

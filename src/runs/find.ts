@@ -6,10 +6,10 @@ import { listRuns, scanRuns } from "./list.ts";
 import type { Run } from "./run.ts";
 
 const ALL = Number.MAX_SAFE_INTEGER;
-const MOST_CANDIDATES = 10;
+const MAX_CANDIDATES = 10;
 
 /** The shortest beginning of a run ID that is taken as one. */
-const SHORTEST_PREFIX = 8;
+const MIN_PREFIX_LENGTH = 8;
 
 export interface RunScope {
   /** The user whose runs are meant: makes the search short, and gives `@latest` its meaning. */
@@ -28,7 +28,7 @@ export async function resolveRuns(api: Api, ids: readonly string[], { subject }:
       if (!subject) throw new CliError("usage", "@latest needs --user, to say whose latest run is meant");
     } else if (!/^[0-9a-f]{8}[0-9a-f-]*$/.test(text) || text.length > 36) {
       throw new CliError("usage", `"${text}" is not a run ID`, {
-        hint: `give the full ID, its first ${SHORTEST_PREFIX} or more characters, or @latest with --user`,
+        hint: `give the full ID, its first ${MIN_PREFIX_LENGTH} or more characters, or @latest with --user`,
       });
     }
   }
@@ -55,10 +55,8 @@ function theOne(text: string, found: readonly Run[]): Run {
   if (found.length === 1) return run;
   throw new CliError("ambiguous", `"${text}" is the beginning of ${found.length} run IDs`, {
     hint: [
-      ...found
-        .slice(0, MOST_CANDIDATES)
-        .map(({ id, userEmail, status }) => hint`${id}  ${status}  ${userEmail ?? "-"}`),
-      ...(found.length > MOST_CANDIDATES ? [`and ${found.length - MOST_CANDIDATES} more; --user narrows it down`] : []),
+      ...found.slice(0, MAX_CANDIDATES).map(({ id, userEmail, status }) => hint`${id}  ${status}  ${userEmail ?? "-"}`),
+      ...(found.length > MAX_CANDIDATES ? [`and ${found.length - MAX_CANDIDATES} more; --user narrows it down`] : []),
     ],
   });
 }

@@ -3,7 +3,7 @@ import type { TextSink } from "./host.ts";
 import { withoutColors } from "./sanitize.ts";
 import { cutTo } from "./width.ts";
 
-const SHORTEST_FRAME_MS = 100;
+const MIN_FRAME_MS = 100;
 /** Between these, a terminal that knows them shows nothing half done; others ignore them. */
 const BEGIN = "\u001b[?2026h";
 const END = "\u001b[?2026l";
@@ -45,7 +45,7 @@ export class Live {
   /** Something may have changed: there will be a frame soon. */
   refresh(): void {
     if (this.#ended) return;
-    const waitMs = Math.max(0, this.#lastFrame + SHORTEST_FRAME_MS - performance.now());
+    const waitMs = Math.max(0, this.#lastFrame + MIN_FRAME_MS - performance.now());
     this.#timer ??= callAfter(waitMs, () => {
       this.#timer = undefined;
       this.#frame();

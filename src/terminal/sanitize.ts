@@ -1,4 +1,4 @@
-import { endOfColors, LONGEST_COLORS } from "./sgr.ts";
+import { endOfColors, MAX_COLORS_LENGTH } from "./sgr.ts";
 
 /**
  * The one function between untrusted text and a terminal.
@@ -149,7 +149,7 @@ export class SanitizingStream {
 function heldBack(text: string): number {
   const last = text.charCodeAt(text.length - 1);
   if (last === 0x0d || (last >= 0xd800 && last <= 0xdbff)) return 1;
-  const partial = SGR_START.exec(text.slice(-LONGEST_COLORS));
+  const partial = SGR_START.exec(text.slice(-MAX_COLORS_LENGTH));
   return partial ? partial[0].length : 0;
 }
 

@@ -1,5 +1,5 @@
 /** How long a sequence may be: real ones have a handful of parameters, and an endless one must not cost more than its length. */
-export const LONGEST_COLORS = 52;
+export const MAX_COLORS_LENGTH = 52;
 
 /** A kind of underlining, or a colour, whose parts are written with colons (ITU T.416). */
 const WITH_PARTS = /^(?:4:[0-5]|[34]8:(?:5:\d+|2:(?:\d*:)?\d+:\d+:\d+))$/;
@@ -10,7 +10,7 @@ const WITH_PARTS = /^(?:4:[0-5]|[34]8:(?:5:\d+|2:(?:\d*:)?\d+:\d+:\d+))$/;
  */
 export function endOfColors(text: string, at: number): number {
   if (text.charCodeAt(at) !== 0x1b || text.charCodeAt(at + 1) !== 0x5b) return -1;
-  const last = Math.min(text.length, at + LONGEST_COLORS);
+  const last = Math.min(text.length, at + MAX_COLORS_LENGTH);
   let code = 0;
   let from = at + 2;
   let parts = false;

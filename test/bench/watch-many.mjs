@@ -33,9 +33,9 @@ const most = Math.max(...sizes);
 const CALM_MS = 36_000;
 const CADENCE_MS = 10_000;
 /** Processes of one run each that this machine is asked to hold at a time. */
-const MOST_PROCESSES = 100;
+const MAX_PROCESSES = 100;
 const SAMPLE_OF_MANY = 50;
-const MOST_ENDS = 40;
+const MAX_ENDS = 40;
 const ENDS_WITHIN_MS = 20_000;
 const LATEST_NOTICE_MS = 60_000;
 
@@ -221,7 +221,7 @@ const WAYS = {
 
 async function measure(way, size, board, { meter, runs, ...access }) {
   const watchers = new Watchers();
-  const sample = way === "each" && size > MOST_PROCESSES ? SAMPLE_OF_MANY : size;
+  const sample = way === "each" && size > MAX_PROCESSES ? SAMPLE_OF_MANY : size;
   const watched = board.slice(0, sample);
   try {
     await WAYS[way].begin(watchers, size, watched, access);
@@ -250,7 +250,7 @@ async function measure(way, size, board, { meter, runs, ...access }) {
 
 /** Ends some of the runs at times by chance. @returns how long each end took to be seen, in milliseconds. */
 async function endings(watchers, watched, runs) {
-  const chosen = watched.filter((_, index) => index % Math.ceil(watched.length / MOST_ENDS) === 0);
+  const chosen = watched.filter((_, index) => index % Math.ceil(watched.length / MAX_ENDS) === 0);
   await Promise.all(
     chosen.map(async (run) => {
       await sleep(Math.random() * ENDS_WITHIN_MS);

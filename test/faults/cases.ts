@@ -59,7 +59,7 @@ const claims = ({ stderr }: Result) =>
     .replaceAll(/an earlier start[^\n]*/g, "");
 
 /** The furthest a command may be from its end: the longest time-out, the search after it, and the retries. */
-const LONGEST_MS = 300_000;
+const MAX_MS = 300_000;
 const MAIN: Readonly<Record<CommandName, string>> = {
   start: "startKiloCliRun",
   cancel: "cancelKiloCliRun",
@@ -198,10 +198,10 @@ class Played {
     const giveUp = new AbortController();
     const results = await Promise.race([
       Promise.all(this.#running.map(({ done }) => done)),
-      sleep(LONGEST_MS, undefined, { signal: giveUp.signal, ref: false }).catch(() => undefined),
+      sleep(MAX_MS, undefined, { signal: giveUp.signal, ref: false }).catch(() => undefined),
     ]);
     giveUp.abort();
-    if (!results) this.#blame("wrong exit", `has not ended after ${LONGEST_MS / 1000} s`);
+    if (!results) this.#blame("wrong exit", `has not ended after ${MAX_MS / 1000} s`);
     return results;
   }
 

@@ -52,7 +52,7 @@ const PROMPT = "[rehearse lines=1 interval=0.05 exit={{exit}}]";
 /** How long a command takes to be loaded on a busy machine, about. */
 const LOADED_MS = 800;
 /** A command that waits for a row may take half a minute more than it works. */
-const LONGEST_MS = 240_000;
+const MAX_MS = 240_000;
 /** Commands that are let alone to finish the job, at most. */
 const FINISHING = 6;
 
@@ -211,7 +211,7 @@ class Campaign {
     const giveUp = new AbortController();
     const code = await Promise.race([
       command.end(),
-      sleep(LONGEST_MS, "late" as const, { signal: giveUp.signal }).catch(() => null),
+      sleep(MAX_MS, "late" as const, { signal: giveUp.signal }).catch(() => null),
     ]);
     giveUp.abort();
     if (code === "late") throw new Error(`seed ${this.#plan.seed}: has not ended: ${command.stderr}`);

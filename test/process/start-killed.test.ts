@@ -17,7 +17,7 @@ import { openDesk, root, run, type Desk } from "../harness.ts";
 const BIN = join(root, "bin", "kiloclaw-admin.js");
 /** How many processes are killed at a moment of no choice; more in the whole fault campaign. */
 const RANDOM_KILLS = process.env.KILOCLAW_FAULTS === undefined ? 30 : 200;
-const SHORTEST_WATCH_MS = 2;
+const MIN_WATCH_MS = 2;
 
 let desk: Desk;
 let customers = 0;
@@ -93,7 +93,7 @@ class Scene {
 
   /** Waits until such a record is on disk, looking every few milliseconds: nobody tells of it. */
   async written(kind: string): Promise<void> {
-    while (!(await this.kinds()).includes(kind)) await sleep(SHORTEST_WATCH_MS);
+    while (!(await this.kinds()).includes(kind)) await sleep(MIN_WATCH_MS);
   }
 
   get starts(): number {

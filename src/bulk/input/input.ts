@@ -22,7 +22,7 @@ export interface Input {
 }
 
 /** No e-mail address and no ID is longer. */
-const LONGEST_NAME = 320;
+const MAX_NAME_LENGTH = 320;
 
 /**
  * Reads the users that a text names: one a line, or CSV, JSON or JSON lines as this tool's own lists write them.
@@ -81,7 +81,7 @@ function entryOf(
 /** What keeps a text from being the name of one user. */
 export function problemWithName(named: string): string | undefined {
   if (/[\s\p{Cc}]/u.test(named)) return "is not one user: there is white space or a control character in it";
-  if (named.length > LONGEST_NAME) return `is too long for a user: ${named.length} characters`;
+  if (named.length > MAX_NAME_LENGTH) return `is too long for a user: ${named.length} characters`;
   return undefined;
 }
 

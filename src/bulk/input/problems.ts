@@ -1,6 +1,6 @@
 import { CliError } from "../../errors.ts";
 
-const MOST_NAMED = 10;
+const MAX_NAMED = 10;
 
 /** What is wrong with an input, gathered so that it is said all at once: every problem is counted, the first ten are named. */
 export class Problems {
@@ -10,7 +10,7 @@ export class Problems {
   /** @param place where it is, such as `line 3`. */
   add(place: string, what: string): void {
     this.#count += 1;
-    if (this.#named.length < MOST_NAMED) this.#named.push(`${place}: ${what}`);
+    if (this.#named.length < MAX_NAMED) this.#named.push(`${place}: ${what}`);
   }
 
   /**

@@ -26,7 +26,7 @@ export interface Job {
 }
 
 /** The shortest beginning of a job's ID that is taken as one. */
-const SHORTEST_PREFIX = 8;
+const MIN_PREFIX_LENGTH = 8;
 
 /** The journals of this machine's jobs, oldest first. */
 export async function jobJournals(stateDirectory: string): Promise<JournalFile[]> {
@@ -49,9 +49,9 @@ export async function jobJournals(stateDirectory: string): Promise<JournalFile[]
  */
 export async function findJob(stateDirectory: string, text: string): Promise<JournalFile> {
   const wanted = text.toLowerCase();
-  if (wanted !== "@latest" && (wanted.length < SHORTEST_PREFIX || !/^[0-9a-f-]{8,36}$/.test(wanted))) {
+  if (wanted !== "@latest" && (wanted.length < MIN_PREFIX_LENGTH || !/^[0-9a-f-]{8,36}$/.test(wanted))) {
     throw new CliError("usage", `"${text}" is not a job ID`, {
-      hint: hint`give the ID, its first ${SHORTEST_PREFIX} or more characters, or @latest; see: ${command("jobs list")}`,
+      hint: hint`give the ID, its first ${MIN_PREFIX_LENGTH} or more characters, or @latest; see: ${command("jobs list")}`,
     });
   }
   const jobs = await jobJournals(stateDirectory);

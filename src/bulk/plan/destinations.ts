@@ -25,10 +25,10 @@ export type Resolved = Place | Nowhere;
 
 const PAGE_SIZE = 100;
 /** The IDs of all that was read are kept meanwhile: beyond so many, searching for each is better. */
-const MOST_SCANNED = 500_000;
+const MAX_SCANNED = 500_000;
 /** A search that finds more users than this does not name one. */
-const MOST_USERS = 1_000;
-const MOST_CANDIDATES = 10;
+const MAX_USERS = 1_000;
+const MAX_CANDIDATES = 10;
 
 /** What one or several entries ask for, and what was found of it. */
 interface Wanted {
@@ -64,7 +64,7 @@ export async function resolveEntries(
   const each = [...wanted.values()];
   if (each.length === 0) return [];
   const total = await countInstances(api);
-  const scanned = total <= MOST_SCANNED && total / PAGE_SIZE <= each.length && (await scanFor(api, each, onProgress));
+  const scanned = total <= MAX_SCANNED && total / PAGE_SIZE <= each.length && (await scanFor(api, each, onProgress));
   if (!scanned) await searchFor(api, each, onProgress);
   for (const want of each) settle(want);
   const left = each.filter(({ resolved }) => resolved === undefined);
@@ -135,7 +135,7 @@ function decide({ name, instance, found: inAnyOrder }: Wanted): Resolved | undef
   if (instance !== null) return decideNamed(name, instance, found);
   const users = found.filter((row) => row.userId === name || row.userEmail?.toLowerCase() === name);
   const ids = [...new Set(users.map(({ userId }) => userId))];
-  if (ids.length > 1) return nowhere("ambiguous", `${ids.length} users: ${ids.slice(0, MOST_CANDIDATES).join(", ")}`);
+  if (ids.length > 1) return nowhere("ambiguous", `${ids.length} users: ${ids.slice(0, MAX_CANDIDATES).join(", ")}`);
   const candidates = users.length > 0 ? users : found.filter(({ id }) => id === name);
   const active = candidates.filter(({ destroyedAt }) => destroyedAt === null);
   const [first] = active;
@@ -162,19 +162,19 @@ function decideNamed(name: string, id: string, found: readonly Instance[]): Reso
 /** Whether there is such a user, whom no instance speaks of. */
 async function lookUpUser(api: Api, want: Wanted, { scanned }: { scanned: boolean }): Promise<Resolved> {
   const { name, instance } = want;
-  const users = await searchUsers(api, name, MOST_USERS);
+  const users = await searchUsers(api, name, MAX_USERS);
   const exact = users.filter(({ id, email }) => id === name || email.toLowerCase() === name);
   const [user] = exact;
   if (!user) {
-    const vague = users.length >= MOST_USERS;
-    return nowhere("unknown", vague ? `more than ${MOST_USERS} users have this in their address or name` : null);
+    const vague = users.length >= MAX_USERS;
+    return nowhere("unknown", vague ? `more than ${MAX_USERS} users have this in their address or name` : null);
   }
   if (exact.length > 1) {
     return nowhere(
       "ambiguous",
       `${exact.length} users: ${exact
         .map(({ id }) => id)
-        .slice(0, MOST_CANDIDATES)
+        .slice(0, MAX_CANDIDATES)
         .join(", ")}`,
     );
   }
@@ -204,7 +204,7 @@ function nowhere(
 
 function candidateWords(candidates: readonly Instance[]): string {
   const words = candidates
-    .slice(0, MOST_CANDIDATES)
+    .slice(0, MAX_CANDIDATES)
     .map(({ id, organizationId }) => `${id} (${organizationId ? `organization ${organizationId}` : "personal"})`);
   return words.join(", ") + (candidates.length > words.length ? `, and ${candidates.length - words.length} more` : "");
 }

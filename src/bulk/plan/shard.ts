@@ -6,13 +6,13 @@ export interface Shard {
   readonly of: number;
 }
 
-const MOST_SHARDS = 10_000;
+const MAX_SHARDS = 10_000;
 
 /** Reads `k/n`; `undefined` when the text is not a slice. */
 export function parseShard(text: string): Shard | undefined {
   const [, number, of] = /^(\d{1,5})\/(\d{1,5})$/.exec(text) ?? [];
   const shard = { number: Number(number), of: Number(of) };
-  return shard.number >= 1 && shard.number <= shard.of && shard.of <= MOST_SHARDS ? shard : undefined;
+  return shard.number >= 1 && shard.number <= shard.of && shard.of <= MAX_SHARDS ? shard : undefined;
 }
 
 /**

@@ -19,7 +19,7 @@ export interface HistogramBucket {
 
 /** Nine of ten runs fall into about so many buckets. */
 const FINE = 10;
-const MOST_BUCKETS = 16;
+const MAX_BUCKETS = 16;
 
 export function durationFigures(sorted: Float64Array): Durations {
   return {
@@ -48,7 +48,7 @@ export function distribution(sorted: Float64Array): HistogramBucket[] {
   const from = Math.floor(shortest / step) * step;
   const needed = (until: number) => Math.floor((until - from) / step) + 1;
   const all = needed(longest);
-  const closed = all <= MOST_BUCKETS ? all : needed(bulk) + 1;
+  const closed = all <= MAX_BUCKETS ? all : needed(bulk) + 1;
   const counts = Array.from({ length: closed + (closed < all ? 1 : 0) }, () => 0);
   for (const ms of sorted) {
     const place = Math.min(Math.floor((ms - from) / step), counts.length - 1);

@@ -10,8 +10,8 @@ const POLICY = "default-src 'none'; style-src 'unsafe-inline'";
 /** Rows are written so many at a time. */
 const PIECE = 500;
 /** So many of a group are named; all of them are below. */
-const MOST_SHOWN = 3;
-const MOST_GROUPS = 100;
+const MAX_SHOWN = 3;
+const MAX_GROUPS = 100;
 
 /**
  * The page, in pieces: joined they are it. Its texts come from elsewhere, and pass `words.clean` and an escape on their way.
@@ -118,7 +118,7 @@ function figures(page: Markup, { durations, histogram, timeline }: Report): Html
 
 function groupSection({ html }: Markup, { groups }: Report): Html {
   const all = groups.reduce((sum, { count }) => sum + count, 0);
-  const more = groups.length - MOST_GROUPS;
+  const more = groups.length - MAX_GROUPS;
   return html`<section>
     <h2>What went wrong, by what it has in common</h2>
     <div class="box">
@@ -136,13 +136,13 @@ function groupSection({ html }: Markup, { groups }: Report): Html {
           </tr>
         </thead>
         <tbody>
-          ${groups.slice(0, MOST_GROUPS).map(
+          ${groups.slice(0, MAX_GROUPS).map(
             ({ signature, state, count, samples }) =>
               html`<tr>
                 <td class="number"><b>${COUNT.format(count)}</b><small>${percent(count, all)}</small></td>
                 <td><span class="state ${ITEM_STATES[state].tone}">${state}</span>${signature.slice(state.length)}</td>
                 <td>
-                  ${samples.slice(0, MOST_SHOWN).map(({ index, named, runId }) => html`<a href="#t${index}">${named}</a><small>${runId === null ? "" : html`<code>${runId}</code>`}</small>`)}
+                  ${samples.slice(0, MAX_SHOWN).map(({ index, named, runId }) => html`<a href="#t${index}">${named}</a><small>${runId === null ? "" : html`<code>${runId}</code>`}</small>`)}
                 </td>
               </tr> `,
           )}

@@ -96,7 +96,7 @@ export const REPORT_FIELDS = [
   "items",
 ] as const satisfies readonly (keyof Report)[];
 
-const MOST_SAMPLES = 5;
+const MAX_SAMPLES = 5;
 
 /** Adds a job up. Takes memory in proportion to its items, and looks at each a fixed number of times, sorting aside. */
 export function makeReport(job: JobFacts, items: Iterable<Item>): Report {
@@ -110,7 +110,7 @@ export function makeReport(job: JobFacts, items: Iterable<Item>): Report {
     if (item.signature === null) continue;
     const group = groups.get(item.signature) ?? { state: item.state, count: 0, samples: [] };
     group.count += 1;
-    if (group.samples.length < MOST_SAMPLES) {
+    if (group.samples.length < MAX_SAMPLES) {
       group.samples.push({ index: item.index, named: item.named, runId: item.runId });
     }
     groups.set(item.signature, group);

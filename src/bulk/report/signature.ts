@@ -8,8 +8,8 @@ export type Failure = Pick<Item, "state" | "exitCode" | "problem"> & {
 };
 
 /** So much of a text is looked at: what is wrong is said at its beginning, and nobody's text may cost more than others'. */
-const LONGEST_TEXT = 600;
-const LONGEST_SIGNATURE = 160;
+const MAX_TEXT_LENGTH = 600;
+const MAX_SIGNATURE_LENGTH = 160;
 
 /**
  * What differs and what stands for it, in this order: what is made of parts goes before its parts. None of them looks further
@@ -59,11 +59,11 @@ export function signatureOf({ state, exitCode, problem, target }: Failure): stri
   if (state === "unplanned") return `${state}, ${target.planned}`;
   const head = exitCode === null ? state : `${state}, exit code ${exitCode}`;
   const text = problem === null ? "" : normalize(problem);
-  return text === "" ? head : cut(`${head}: ${text}`, LONGEST_SIGNATURE);
+  return text === "" ? head : cut(`${head}: ${text}`, MAX_SIGNATURE_LENGTH);
 }
 
 function normalize(problem: string): string {
-  let text = withoutTokens(beginning(problem, LONGEST_TEXT));
+  let text = withoutTokens(beginning(problem, MAX_TEXT_LENGTH));
   for (const [what, placeholder] of PLACEHOLDERS) text = text.replace(what, placeholder);
   return withoutNumbers(text).replaceAll(SAME_AGAIN, "$1").replaceAll(/ {2,}/g, " ").trim();
 }

@@ -19,7 +19,7 @@ interface Span {
   readonly attached: boolean;
 }
 
-const MOST_BUCKETS = 60;
+const MAX_BUCKETS = 60;
 
 /**
  * The time from the job's first start to the last thing known of it, in equal parts that begin where people's clocks do (UTC).
@@ -75,7 +75,7 @@ function at(times: Float64Array, place: number): number {
 /** Parts of a length that people count in, that begin at a multiple of it. */
 function partsOf(first: number, last: number): { from: number; step: number; count: number } {
   // Fewer than there may be: the first seldom begins with the first start, nor does the last end with the last end.
-  const step = stepFor(Math.max(1_000, last - first), MOST_BUCKETS - 2);
+  const step = stepFor(Math.max(1_000, last - first), MAX_BUCKETS - 2);
   const from = Math.floor(first / step) * step;
   // A run of no time at the last moment ends one millisecond later.
   return { from, step, count: Math.floor((last + 1 - from) / step) + 1 };

@@ -4,7 +4,7 @@ import {
   AUDIT_FIELDS,
   auditOf,
   auditSince,
-  MOST_AUDIT_RECORDS,
+  MAX_AUDIT_RECORDS,
   type AuditRecord,
   type AuditRecords,
 } from "../../audit/records.ts";
@@ -29,7 +29,7 @@ export function configure(command: Command, open: OpenContext): void {
     .addOption(userOption())
     .addOption(new Option("-r, --run <run>", "only records about this run").argParser(once))
     .addOption(sinceOption())
-    .addOption(limitOption(MOST_AUDIT_RECORDS))
+    .addOption(limitOption(MAX_AUDIT_RECORDS))
     .addHelpText(
       "after",
       examples(
@@ -38,7 +38,7 @@ export function configure(command: Command, open: OpenContext): void {
         "kiloclaw-admin audit list --since 1d",
       ) +
         `\n\nThe platform records starts by admins, and cancels that took effect. It keeps them by user and gives the newest\n` +
-        `${MOST_AUDIT_RECORDS} of each; where there may be more, this says so. --since alone asks about every user of whom a run was\n` +
+        `${MAX_AUDIT_RECORDS} of each; where there may be more, this says so. --since alone asks about every user of whom a run was\n` +
         "started since then: a later cancel of an older run is seen only with its --user or --run.",
     )
     .action(async (options) => list(await open(), options));
@@ -83,7 +83,7 @@ async function find(context: Pick<Context, "output">, api: Api, options: ListOpt
 
 function cutWarning(users: readonly string[]): string {
   const whose = users.length === 1 ? `user ${users[0]}` : `${users.length} users`;
-  return `there may be older records of ${whose}: the platform gives only the newest ${MOST_AUDIT_RECORDS} of each`;
+  return `there may be older records of ${whose}: the platform gives only the newest ${MAX_AUDIT_RECORDS} of each`;
 }
 
 const auditView: View<AuditRecord> = {

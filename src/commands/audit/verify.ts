@@ -3,7 +3,7 @@ import type { Api } from "../../api/api.ts";
 import { platformOf } from "../../api/origin.ts";
 import { compareWithPlatform } from "../../audit/check.ts";
 import { loggedOperations } from "../../audit/operation.ts";
-import { MOST_AUDIT_RECORDS } from "../../audit/records.ts";
+import { MAX_AUDIT_RECORDS } from "../../audit/records.ts";
 import type { Context, OpenContext } from "../../context.ts";
 import { CliError } from "../../errors.ts";
 import { systemFiles } from "../../files/file-layer.ts";
@@ -47,7 +47,7 @@ export function configure(command: Command, open: OpenContext): void {
         `                   machine, or its journal is gone\n` +
         `  open             nobody knows, after six minutes, what became of it: kiloclaw-admin runs reconcile\n\n` +
         `The table shows what is not in order; -o json, jsonl and csv have every journal and every operation. The users compared\n` +
-        `are those in the journals and those of the runs that you started. The platform gives the newest ${MOST_AUDIT_RECORDS} audit records of a\n` +
+        `are those in the journals and those of the runs that you started. The platform gives the newest ${MAX_AUDIT_RECORDS} audit records of a\n` +
         `user: what is older is counted as unchecked. --since leaves out older operations; the chains are checked whole.\n` +
         `Exits with 9 when there are findings.`,
     )

@@ -19,7 +19,7 @@ interface ReportOptions {
 }
 
 /** A person reads so many rows at most; the other formats have all. */
-const MOST_ROWS = 100;
+const MAX_ROWS = 100;
 
 export function configure(command: Command, open: OpenContext): void {
   command
@@ -80,10 +80,10 @@ async function summary(output: Context["output"], report: Report): Promise<void>
   const open = report.items.filter(({ signature }) => signature !== null);
   if (open.length === 0) return;
   output.line("");
-  await output.list(report.groups.slice(0, MOST_ROWS), groupView, "");
+  await output.list(report.groups.slice(0, MAX_ROWS), groupView, "");
   output.line("");
-  await output.list(open.slice(0, MOST_ROWS), itemView, "");
-  const more = open.length - MOST_ROWS;
+  await output.list(open.slice(0, MAX_ROWS), itemView, "");
+  const more = open.length - MAX_ROWS;
   if (more > 0)
     output.note(
       hint`and ${more} more that need attention: ${command("jobs report", report.job.id, { "--output": "csv" })}`,

@@ -26,7 +26,7 @@ interface DiagnoseOptions {
 
 const LOOKS = 3;
 const INTERVAL_MS = 2_000;
-const MOST_NAMED = 10;
+const MAX_NAMED = 10;
 
 export function configure(command: Command, open: OpenContext): void {
   command
@@ -139,7 +139,7 @@ async function ask(
     throw new CliError("not-found", `instance ${instance} does not belong to ${who}`);
   }
   const running: Run[] = [];
-  for await (const run of listRuns(api, { subject, instanceId: on, status: "running" }, MOST_NAMED)) running.push(run);
+  for await (const run of listRuns(api, { subject, instanceId: on, status: "running" }, MAX_NAMED)) running.push(run);
   if (running.length > 1) {
     throw new CliError("ambiguous", `${who} has several runs that are shown as running; name one`, {
       hint: running.map(

@@ -4,7 +4,7 @@ import { CliError } from "../../errors.ts";
 import { wholeNumber, yesOption } from "./options.ts";
 
 /** So many may be changed with `--yes` alone where nobody can be asked. */
-const MOST_UNCOUNTED = 20;
+const MAX_UNCOUNTED = 20;
 
 export const expectCountOption = () =>
   new Option("--expect-count <n>", "go on only if exactly so many are meant").argParser(wholeNumber(0, 100_000));
@@ -38,8 +38,8 @@ export async function confirmMany(
       hint: `look at them; if they are the right ones: --expect-count ${count}`,
     });
   }
-  if (yes && !prompter.canAsk && expectCount === undefined && count > MOST_UNCOUNTED) {
-    throw new CliError("usage", `${runs} meant: --yes alone is not enough for more than ${MOST_UNCOUNTED}`, {
+  if (yes && !prompter.canAsk && expectCount === undefined && count > MAX_UNCOUNTED) {
+    throw new CliError("usage", `${runs} meant: --yes alone is not enough for more than ${MAX_UNCOUNTED}`, {
       hint: `look at them with --dry-run; if they are the right ones, add --expect-count ${count}`,
     });
   }

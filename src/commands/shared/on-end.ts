@@ -26,8 +26,8 @@ export interface OnEndLimits {
 
 const LIMITS: OnEndLimits = { atOnce: 4, eachMs: 60_000, afterStopMs: 5_000, killMs: 3_000 };
 /** The platform takes prompts of up to so many; an older row or another platform may have longer ones than the system takes. */
-const LONGEST_VALUE = 10_000;
-const LONGEST_LINE = 16_384;
+const MAX_VALUE_LENGTH = 10_000;
+const MAX_LINE_LENGTH = 16_384;
 /** How long what a command has left running may keep its output open. */
 const PIPES_MS = 500;
 
@@ -193,7 +193,7 @@ function variablesOf({ run, state }: Ended): Record<string, string> {
 /** A value as the system takes it: bounded, and without NUL. */
 function asVariable(value: string | number | Date | null): string {
   const text = value instanceof Date ? value.toISOString() : String(value ?? "");
-  return text.slice(0, LONGEST_VALUE).replaceAll("\0", "\ufffd");
+  return text.slice(0, MAX_VALUE_LENGTH).replaceAll("\0", "\ufffd");
 }
 
 /** Hands over a stream's lines as they come; one without an end, in parts. */
@@ -204,7 +204,7 @@ async function eachLine(stream: Readable, say: (line: string) => void): Promise<
       const lines = `${open}${piece as string}`.split("\n");
       open = lines.pop() ?? "";
       for (const line of lines) say(line);
-      if (open.length < LONGEST_LINE) continue;
+      if (open.length < MAX_LINE_LENGTH) continue;
       say(open);
       open = "";
     }

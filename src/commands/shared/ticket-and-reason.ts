@@ -10,7 +10,7 @@ export interface WhyOptions {
   readonly reason?: string | undefined;
 }
 
-const LONGEST = { ticket: 200, reason: 1_000 } as const;
+const MAX_LENGTH = { ticket: 200, reason: 1_000 } as const;
 
 /** The command with the options that say why something is changed: {@link WhyOptions}. */
 export function whyOptions<Args extends unknown[], Options extends OptionValues>(command: Command<Args, Options>) {
@@ -73,7 +73,7 @@ async function fill(
 
 function problem(text: string, what: keyof WhyOptions, pattern: string | undefined): string | undefined {
   if (text === "") return "it is empty";
-  if (text.length > LONGEST[what]) return `it is longer than ${LONGEST[what]} characters`;
+  if (text.length > MAX_LENGTH[what]) return `it is longer than ${MAX_LENGTH[what]} characters`;
   if (pattern === undefined || new RegExp(`^(?:${pattern})$`, "u").test(text)) return undefined;
   return `it does not match ${pattern}`;
 }

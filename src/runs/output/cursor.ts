@@ -4,7 +4,7 @@ export const TRUNCATION_MARKER = "… [output truncated] …\n";
 /** So much of what was seen has to be found again for the output to go on there, in UTF-16 units: less may look alike by chance. */
 const CERTAIN_LENGTH = 256;
 /** How many places are compared one by one before all are gone over at once, which takes longer but always as long. */
-const MOST_TRIES = 16;
+const MAX_TRIES = 16;
 
 export interface NewOutput {
   /** What has not been given out before. */
@@ -76,7 +76,7 @@ function overlapOf(seen: string, text: string): number {
     const end = seen.slice(-CERTAIN_LENGTH);
     let at = text.lastIndexOf(end, longest - CERTAIN_LENGTH);
     for (let tries = 0; at >= 0; tries++) {
-      if (tries === MOST_TRIES) return overlapAtOnce(seen, text, at + CERTAIN_LENGTH);
+      if (tries === MAX_TRIES) return overlapAtOnce(seen, text, at + CERTAIN_LENGTH);
       const overlap = at + CERTAIN_LENGTH;
       if (text.slice(0, overlap) === seen.slice(-overlap)) return overlap;
       at = at === 0 ? -1 : text.lastIndexOf(end, at - 1);
@@ -104,7 +104,7 @@ function borderOf(text: string, length: number): number {
   const whole = text.slice(0, length);
   let at = whole.indexOf(begin, 1);
   for (let tries = 0; at >= 0; tries++) {
-    if (tries === MOST_TRIES) return bordersOf(text, length)[length - 1] ?? 0;
+    if (tries === MAX_TRIES) return bordersOf(text, length)[length - 1] ?? 0;
     if (whole.slice(at) === whole.slice(0, length - at)) return length - at;
     at = whole.indexOf(begin, at + 1);
   }

@@ -16,7 +16,7 @@ import type { Session } from "./sessions.ts";
 const MAX_ACCOUNTS = 50;
 
 /** What a program says about itself is shown up to here: it must not push the decision off the screen. */
-const LONGEST_CLAIM = 160;
+const MAX_CLAIM_LENGTH = 160;
 
 /** @param secret signs the forms, so that only a page that was served to this session can be sent. */
 export function devicePage({
@@ -105,9 +105,9 @@ function askForDecision(request: DeviceAuthRequest, accounts: readonly User[], t
     <p class="code">${request.code}</p>
     <dl>
       <dt>Program</dt>
-      <dd>${claim.length > LONGEST_CLAIM ? `${claim.slice(0, LONGEST_CLAIM)}…` : claim}</dd>
+      <dd>${claim.length > MAX_CLAIM_LENGTH ? `${claim.slice(0, MAX_CLAIM_LENGTH)}…` : claim}</dd>
       <dt>Address</dt>
-      <dd>${request.ip_address.slice(0, LONGEST_CLAIM)}</dd>
+      <dd>${request.ip_address.slice(0, MAX_CLAIM_LENGTH)}</dd>
       <dt>Asked</dt>
       <dd>${clock(request.created_at)}, good until ${clock(request.expires_at)}</dd>
     </dl>

@@ -38,7 +38,7 @@ interface Chosen {
 }
 
 /** A file of 100,000 users is a tenth of this; what is longer has columns that nobody needs. */
-const MOST_BYTES = 128 * 2 ** 20;
+const MAX_BYTES = 128 * 2 ** 20;
 
 /**
  * The targets that the options mean, and the prompt for them. Everything is checked before anything is sent; a user who can be
@@ -168,12 +168,12 @@ async function readUsersFile(
   const name = standard ? "standard input" : path;
   const read = async () => {
     if (standard) return buffer(addAbortSignal(stop, stdin));
-    if ((await stat(path)).size > MOST_BYTES) throw new Error(TOO_LONG);
+    if ((await stat(path)).size > MAX_BYTES) throw new Error(TOO_LONG);
     return readFile(path);
   };
   try {
     const bytes = await read();
-    if (bytes.length > MOST_BYTES) throw new Error(TOO_LONG);
+    if (bytes.length > MAX_BYTES) throw new Error(TOO_LONG);
     const sha256 = createHash("sha256").update(bytes).digest("hex");
     const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
     return { text, name, source: standard ? sourceOf("stdin", null, sha256) : sourceOf("file", path, sha256) };
@@ -183,7 +183,7 @@ async function readUsersFile(
   }
 }
 
-const TOO_LONG = `it is longer than ${MOST_BYTES / 2 ** 20} MiB; leave out the columns that are not needed`;
+const TOO_LONG = `it is longer than ${MAX_BYTES / 2 ** 20} MiB; leave out the columns that are not needed`;
 
 function sourceOf(kind: TargetSource["kind"], path: string | null = null, sha256: string | null = null): TargetSource {
   return { kind, path, sha256 };

@@ -28,7 +28,7 @@ const WORDS = {
 const STATES = Object.keys(WORDS) as PlannedState[];
 /** Of these there is nothing to be said of each. */
 const UNNAMED: readonly PlannedState[] = ["startable"];
-const MOST_NAMED = 10;
+const MAX_NAMED = 10;
 
 const planView: View<PlannedTarget> = {
   fields: [
@@ -70,7 +70,7 @@ export function summarizePlan(output: Output, targets: readonly Target[], { need
     const of = targets.filter(({ planned }) => planned === state);
     if (of.length === 0) return [];
     const [label, , means] = WORDS[state];
-    const named = UNNAMED.includes(state) ? [] : of.slice(0, MOST_NAMED).map(lineOf);
+    const named = UNNAMED.includes(state) ? [] : of.slice(0, MAX_NAMED).map(lineOf);
     const more = UNNAMED.includes(state) ? 0 : of.length - named.length;
     const lines = [`${of.length}, ${means}`, ...named];
     if (more > 0) lines.push(`and ${more} more; see all with --dry-run -o csv`);

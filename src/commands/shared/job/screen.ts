@@ -10,9 +10,9 @@ import { itemView, stateColor } from "./view.ts";
 
 const TICK_MS = 1_000;
 /** A screen has no room for more; they need not even be sorted. */
-const MOST_ROWS = 200;
-const MOST_GROUPS = 3;
-const MOST_LEFT = 20;
+const MAX_ROWS = 200;
+const MAX_GROUPS = 3;
+const MAX_LEFT = 20;
 
 const COLUMNS: readonly Column<UnderWay>[] = [
   { header: "STATE", rank: 1, value: ({ item }) => item.state, color: ({ item }) => stateColor(item.state) },
@@ -60,14 +60,14 @@ export async function openScreen({ output }: Pick<Context, "output">, id: string
 /** Leaves on the screen the targets that somebody has to look at. */
 async function listOpen(output: Context["output"], items: readonly Item[]): Promise<void> {
   const open = items.map(reportItem).filter(({ signature }) => signature !== null);
-  if (open.length > 0) await output.list(open.slice(0, MOST_LEFT), itemView, "");
-  if (open.length > MOST_LEFT) output.note(`… and ${open.length - MOST_LEFT} more`);
+  if (open.length > 0) await output.list(open.slice(0, MAX_LEFT), itemView, "");
+  if (open.length > MAX_LEFT) output.note(`… and ${open.length - MAX_LEFT} more`);
 }
 
 /** Those that have been at it for longest on top. */
 function frame(id: string, tally: JobTally) {
   const rows: UnderWay[] = [];
-  for (const one of tally.underWay.values()) if (rows.push(one) === MOST_ROWS) break;
+  for (const one of tally.underWay.values()) if (rows.push(one) === MAX_ROWS) break;
   return {
     rows,
     rest: (left: readonly UnderWay[]) => `… and ${tally.underWay.size - rows.length + left.length} more under way`,
@@ -77,7 +77,7 @@ function frame(id: string, tally: JobTally) {
 
 /** What has gone wrong so far, by what it has in common. */
 function groupLines(tally: JobTally): string[] {
-  return tally.groups(MOST_GROUPS).map(({ signature, count }) => `${count} × ${signature}`);
+  return tally.groups(MAX_GROUPS).map(({ signature, count }) => `${count} × ${signature}`);
 }
 
 function footLine(id: string, tally: JobTally): string {
