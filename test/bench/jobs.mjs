@@ -1,6 +1,6 @@
 // What starting runs on many instances costs.
-//   node test/bench/jobs.mjs [--users 2000] [--sample 200] [--slices 5] [--concurrency 8,32] [--agents node,shell] [--targets 100000]
-//                            [--profile FOLDER]
+//   npm run bench -- jobs [--users 2000] [--sample 200] [--slices 5] [--concurrency 8,32] [--agents node,shell]
+//                          [--targets 100000] [--profile FOLDER]
 // --users 0 or --targets 0 leaves a part out. --sample: so many starts of the shell loop stand for all. --slices:
 // the loops and the job take turns with so many parts of the targets. --profile: where to put
 // profiles of the command line's CPU time.

@@ -1,5 +1,5 @@
 // What the journal costs: a single start, a job of many, and reading it all back in little memory.
-//   node test/bench/journal.mjs [RECORDS]     default: 100000
+//   npm run bench -- journal [RECORDS]     default: 100000
 import { mkdtemp, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

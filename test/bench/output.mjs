@@ -1,7 +1,7 @@
 // What it costs to print only what is new of an output that each poll brings whole, next to comparing the whole texts unit by
 // unit. One run writes so much that its output grows, and so much that the machine cuts it, over the same polls. Every figure is
 // of a process of its own, whose memory is that of nobody else.
-//   node test/bench/output.mjs [POLLS]     default: 200 polls
+//   npm run bench -- output [POLLS]     default: 200 polls
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";

@@ -1,6 +1,6 @@
 // What planning a job of many costs in time, requests and memory, against a stand-in for the platform that answers at once, in a
 // process of its own: what is left is this tool's own work and the wire.
-//   node test/bench/plan.mjs [TARGETS]     default: 100000
+//   npm run bench -- plan [TARGETS]     default: 100000
 import { fork } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import http from "node:http";

@@ -1,6 +1,6 @@
 // What a safe start costs next to a bare one, which is a single POST by a minimal program: in requests and in time, measured in
 // turns so that the machine's moods hit both.
-//   node test/bench/start.mjs [RUNS]     default: 15 runs
+//   npm run bench -- start [RUNS]     default: 15 runs
 import { spawn, spawnSync } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";

@@ -1,5 +1,5 @@
 // What starting up costs, as ratios to a bare `node -e 0`, measured in turn in one run so that the machine's moods hit both.
-//   node test/bench/startup.mjs [RUNS] [NODE …]     default: 21 runs, this Node
+//   npm run bench -- startup [RUNS] [NODE …]     default: 21 runs, this Node
 import { spawn, spawnSync } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";

@@ -1,7 +1,7 @@
 // What it costs to watch 10, 100 and 1,000 runs that say nothing, and how soon an end is seen: one process for all, next to a
 // process for each, and next to a plain loop that asks about each run every 3 s, as the platform's own page does. All against
 // one sandbox on a real Postgres, with a real process for every run.
-//   node test/bench/watch-many.mjs [--sizes 10,100,1000] [--rest 30] [--ways table,lines,each,loop] [--profile FOLDER]
+//   npm run bench -- watch [--sizes 10,100,1000] [--rest 30] [--ways table,lines,each,loop] [--profile FOLDER]
 // With a folder, each watching process leaves a CPU profile there.
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";

@@ -272,7 +272,7 @@ class Played {
     const { command, fault, seed } = this.#case;
     const lasts = this.#lasts === Infinity ? "for good" : `${this.#lasts} times`;
     const where = `from ${this.#from === "main" ? MAIN[command] : `exchange ${this.#from}`} on, ${lasts}`;
-    const replay = `npm run faults -- --command ${command} --fault ${fault} --seed ${seed}`;
+    const replay = `npm run campaign -- faults --command ${command} --fault ${fault} --seed ${seed}`;
     this.#problems.push({
       kind,
       text: `${kind}: ${text}\n  ${this.#made?.what ?? fault}, ${where}\n  again: ${replay}`,

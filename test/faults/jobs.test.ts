@@ -1,6 +1,6 @@
 /**
  * Jobs over a way that fails one answer in ten, killed meanwhile or not; and jobs that meet: of two operators, and of one. The
- * whole of it: `npm run faults:jobs`.
+ * whole of it: `npm run campaign -- faults --jobs`.
  */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { loadCustomer } from "../../src/sandbox/seed/people.ts";

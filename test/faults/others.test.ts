@@ -1,4 +1,4 @@
-/** The fault matrix, for watching, cancelling and lists. The whole of it: `npm run faults`. */
+/** The fault matrix, for watching, cancelling and lists. The whole of it: `npm run campaign -- faults`. */
 import { expect, it } from "vitest";
 import { casesOf, playAll, table, whole } from "./campaign.ts";
 import type { Case } from "./cases.ts";

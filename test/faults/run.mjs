@@ -1,6 +1,6 @@
 // The whole fault campaign, one case of it again, or jobs alone: killed, over a way that fails, and meeting each other.
-//   npm run faults -- [--seeds 20] [--seed 17] [--fault reset] [--command start]
-//   npm run faults:jobs
+//   npm run campaign -- faults [--seeds 20] [--seed 17] [--fault reset] [--command start]
+//   npm run campaign -- faults --jobs
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";

@@ -1,7 +1,7 @@
 /**
  * Watching for a long time over a way that fails one answer in five, in every way of the matrix that leaves a watch something to
  * wait for: it ends with each run's own outcome, prints nothing twice, loses nothing unsaid, and does not grow. A few seconds of
- * it, unless the environment asks for minutes: `npm run soak -- --minutes 30`.
+ * it, unless the environment asks for minutes: `npm run campaign -- soak --minutes 30`.
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";

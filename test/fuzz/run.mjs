@@ -1,6 +1,6 @@
 // Hostile text through the tool's one way to a screen: generated texts in pieces, a sample of them through a real terminal
 // (script of util-linux), and what a megabyte of each kind costs.
-//   npm run fuzz [-- --texts 1000000] [--terminal 50000] [--seed 1]
+//   npm run campaign -- fuzz [--texts 1000000] [--terminal 50000] [--seed 1]
 import { spawnSync } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";

@@ -2,7 +2,7 @@
  * How strong the tests of the safety core are: changes it in many small ways, one at a time, and looks which changes a test
  * notices. A campaign of its own: it takes minutes for each group.
  *
- *   npm run mutation -- [GROUP…] [--only FILE] [--concurrency N]
+ *   npm run campaign -- mutation [GROUP…] [--only FILE] [--concurrency N]
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";

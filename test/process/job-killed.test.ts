@@ -1,6 +1,6 @@
 /**
  * A job whose process is killed, or told to stop, at moments of no choice, and gone on with until it is done: each target was
- * sent one start at most, each run is in the report, with its own outcome. The whole of it: `npm run faults:jobs`.
+ * sent one start at most, each run is in the report, with its own outcome. The whole of it: `npm run campaign -- faults --jobs`.
  */
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { figures, playJob, type Played } from "../faults/job-campaign.ts";
