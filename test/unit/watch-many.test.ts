@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { WORST_FIRST, worstResult } from "../../src/commands/runs/watch/worst-result.ts";
 import { tailOf } from "../../src/runs/output/tail.ts";
 import { startedRun } from "../../src/runs/run.ts";
-import { fairShare, hurryMs, pauseMs, QUICK_POLL_MS, SLOW_POLL_MS } from "../../src/runs/watch/cadence.ts";
+import { CADENCE, discoveryPauseMs, fairShare, hurryMs, pauseMs, wishedMs } from "../../src/runs/watch/cadence.ts";
 import type { Watched } from "../../src/runs/watch/watched.ts";
 
 const calm = { intervalMs: undefined, tookMs: 10, slowdown: 1, size: 100, share: Infinity, chance: 0.5 };
@@ -14,9 +14,9 @@ describe("the pause before a run is asked about again", () => {
     fc.assert(
       fc.property(silences, ([a, b]) => {
         const [less, more] = [Math.min(a, b), Math.max(a, b)].map((silentMs) => pauseMs({ ...calm, silentMs }));
-        expect(less).toBeGreaterThanOrEqual(QUICK_POLL_MS);
+        expect(less).toBeGreaterThanOrEqual(CADENCE.quickPollMs);
         expect(less).toBeLessThanOrEqual(more ?? 0);
-        expect(more).toBeLessThanOrEqual(SLOW_POLL_MS);
+        expect(more).toBeLessThanOrEqual(CADENCE.slowPollMs);
       }),
     );
   });
@@ -49,6 +49,33 @@ describe("the pause before a run is asked about again", () => {
     expect(hurryMs([100, 45_000, 120])).toBe(2_000);
     expect(hurryMs([3_000, 3_000, 10])).toBe(12_000);
     expect(hurryMs([45_000])).toBe(20_000);
+  });
+});
+
+describe("the cadence of a watch", () => {
+  it("is what the README and the rules for bad times promise", () => {
+    expect(CADENCE).toEqual({
+      quickPollMs: 2_000,
+      slowPollMs: 10_000,
+      firstBackoffMs: 1_000,
+      longestBackoffMs: 20_000,
+      shortestBackoffMs: 500,
+      longestRetryAfterMs: 60_000,
+      patienceMs: 300_000,
+      maxNotUnderstood: 3,
+      discoveryMs: 10_000,
+      quickestDiscoveryMs: 1_000,
+    });
+  });
+
+  it("eases with the silence, and is the user's where there is one", () => {
+    const silences = [0, 6_000, 9_000, 30_000, 300_000];
+    expect(silences.map((silentMs) => wishedMs(silentMs, undefined))).toEqual([2_000, 2_000, 3_000, 10_000, 10_000]);
+    expect(silences.map((silentMs) => wishedMs(silentMs, 50))).toEqual([50, 50, 50, 50, 50]);
+  });
+
+  it("looks for new runs as often as it may ask, every 1 to 10 s", () => {
+    expect([undefined, 50, 3_000, 60_000].map(discoveryPauseMs)).toEqual([10_000, 1_000, 3_000, 10_000]);
   });
 });
 

@@ -1,6 +1,7 @@
 /** Options and arguments that mean the same in every command. */
 import { InvalidArgumentError, Option } from "@commander-js/extra-typings";
-import { parseDuration } from "../../terminal/time.ts";
+import { CADENCE } from "../../runs/watch/cadence.ts";
+import { formatDuration, parseDuration } from "../../terminal/time.ts";
 
 /** Takes a value once: with the field's usual "last one wins", `--user a --user b` would silently drop a customer. */
 export function once(value: string, previous: string | undefined): string {
@@ -42,8 +43,10 @@ export const tailOption = (description: string) =>
 
 export const yesOption = () => new Option("-y, --yes", "do it without asking");
 
+const EASING = [CADENCE.quickPollMs, CADENCE.slowPollMs].map(formatDuration).join(", easing to ");
+
 export const intervalOption = () =>
-  new Option("--interval <time>", "time between polls (default: 2s, easing to 10s in silence)").argParser(duration);
+  new Option("--interval <time>", `time between polls (default: ${EASING} in silence)`).argParser(duration);
 
 export const timeoutOption = () =>
   new Option("--timeout <time>", "stop watching after this long; the run goes on").argParser(duration);

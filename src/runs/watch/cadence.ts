@@ -1,9 +1,38 @@
-/** How often each of many runs is asked about. Pure: what the scheduler of `watch-many.ts` computes with. */
+/** The one table of how runs are watched, one or many: how often, and what a question without an answer costs. Times in milliseconds. */
+export const CADENCE = {
+  /** Between questions about a run that writes. */
+  quickPollMs: 2_000,
+  /** And about one that is silent for long. */
+  slowPollMs: 10_000,
+  /** A question that was not answered is asked again after up to so long, by chance, twice as long each time, */
+  firstBackoffMs: 1_000,
+  /** but never longer than this. */
+  longestBackoffMs: 20_000,
+  /** Nor sooner than this, where it is one of many. */
+  shortestBackoffMs: 500,
+  /** As long as the platform may ask to be left alone. */
+  longestRetryAfterMs: 60_000,
+  /** Without an answer for longer than this, nobody waits for one any more. */
+  patienceMs: 5 * 60_000,
+  /** So many answers in a row that this version does not understand, and it is not going to. */
+  maxNotUnderstood: 3,
+  /** Between looks for runs to watch as well. */
+  discoveryMs: 10_000,
+  /** The least, where the user's own time between polls is shorter. */
+  quickestDiscoveryMs: 1_000,
+} as const;
 
-export const QUICK_POLL_MS = 2_000;
-export const SLOW_POLL_MS = 10_000;
-/** So many answers in a row that this version does not understand, and it is not going to. */
-export const MAX_NOT_UNDERSTOOD = 3;
+/** Milliseconds until a run is asked about again that was answered just now: the user's own time, or as its silence has it. */
+export function wishedMs(silentMs: number, intervalMs: number | undefined): number {
+  return intervalMs ?? Math.min(CADENCE.slowPollMs, Math.max(CADENCE.quickPollMs, silentMs / 3));
+}
+
+/** Milliseconds until the next look for runs to watch as well: as often as a run may be asked about. */
+export function discoveryPauseMs(intervalMs: number | undefined): number {
+  const { quickestDiscoveryMs, discoveryMs } = CADENCE;
+  return Math.max(quickestDiscoveryMs, Math.min(discoveryMs, intervalMs ?? discoveryMs));
+}
+
 /** Characters of output a second that all watched runs together may cost; each answer brings the whole of a run's output. */
 export const OUTPUT_BUDGET = 4 * 2 ** 20;
 /** Polls of one run are this much apart from each other by chance, so that many tools do not ask in step. */
@@ -31,9 +60,9 @@ export interface Circumstances {
   readonly chance: number;
 }
 
-/** Milliseconds until a run is asked about again: 2 s while it writes, easing to 10 s in silence, longer for what costs much. */
+/** Milliseconds until one of many runs is asked about again: as long as for one alone, but longer for what costs much. */
 export function pauseMs({ silentMs, intervalMs, tookMs, slowdown, size, share, chance }: Circumstances): number {
-  const wished = intervalMs ?? Math.min(SLOW_POLL_MS, Math.max(QUICK_POLL_MS, silentMs / 3));
+  const wished = wishedMs(silentMs, intervalMs);
   const affordable = share > 0 ? (size / share) * 1_000 : 0;
   return Math.max(wished * slowdown, tookMs * REST, affordable) * (1 - JITTER + 2 * JITTER * chance);
 }

@@ -6,6 +6,7 @@ import { suspendSignal } from "../../async/suspend.ts";
 import { wait } from "../../async/wait.ts";
 import { CliError } from "../../errors.ts";
 import type { Run } from "../run.ts";
+import { discoveryPauseMs } from "./cadence.ts";
 import { Pace } from "./pace.ts";
 import { askTogether } from "./poll-group.ts";
 import { Schedule } from "./schedule.ts";
@@ -31,8 +32,6 @@ export interface WatchManyOptions {
 
 /** Queries of one moment share a request, so requests that must not leave one after the other. */
 const APART_MS = 5;
-const QUICKEST_DISCOVERY_MS = 1_000;
-const DISCOVERY_MS = 10_000;
 /** So many known runs in a row, and the rest of the list is known too. A run's row may come a moment after newer ones. */
 const KNOWN_IN_A_ROW = 50;
 const TICK_MS = 1_000;
@@ -112,7 +111,7 @@ export async function* watchMany(
   };
 
   const lookForMore = async (find: NonNullable<WatchManyOptions["discover"]>) => {
-    const pause = Math.max(QUICKEST_DISCOVERY_MS, Math.min(DISCOVERY_MS, intervalMs ?? DISCOVERY_MS));
+    const pause = discoveryPauseMs(intervalMs);
     for (;;) {
       await wait(pause, signal).catch(() => undefined);
       if (signal.aborted) return;

@@ -10,7 +10,7 @@ import { command, hint } from "../../typed-command.ts";
 import { OutputCursor, type NewOutput } from "../output/cursor.ts";
 import type { Run } from "../run.ts";
 import { pollRun } from "../settle/settle.ts";
-import { MAX_NOT_UNDERSTOOD } from "./cadence.ts";
+import { CADENCE, wishedMs } from "./cadence.ts";
 
 export type WatchEvent =
   /** New output, or word that some is lost. */
@@ -30,19 +30,11 @@ export type WatchEvent =
 export interface WatchOptions {
   /** Aborted: stop watching. Never touches the run. */
   readonly stop: AbortSignal;
-  /** Fixed time between polls in milliseconds, instead of 2 s while output grows, easing to 10 s in silence. */
+  /** Fixed time between polls in milliseconds, instead of one that grows with the silence. */
   readonly intervalMs?: number | undefined;
   /** Stop watching after so many milliseconds. */
   readonly timeoutMs?: number | undefined;
 }
-
-const QUICK_POLL_MS = 2_000;
-const SLOW_POLL_MS = 10_000;
-const FIRST_BACKOFF_MS = 1_000;
-const LONGEST_BACKOFF_MS = 20_000;
-/** How long to go on without any answer. */
-const LONGEST_RETRY_AFTER_MS = 60_000;
-const PATIENCE_MS = 5 * 60_000;
 
 /** Not the wall clock: it runs on while the machine sleeps, and nobody runs out of patience then. */
 function clock(): number {
@@ -99,7 +91,7 @@ async function* follow(
         return;
       }
       const silentMs = lastAnswer - lastGrowth;
-      pause = intervalMs ?? Math.min(SLOW_POLL_MS, Math.max(QUICK_POLL_MS, silentMs / 3));
+      pause = wishedMs(silentMs, intervalMs);
       yield { type: "progress", run: current, silentMs, nextPollMs: pause };
     } catch (error) {
       if (stop.aborted) return;
@@ -108,11 +100,11 @@ async function* follow(
       if (error.kind === "auth") throw stopped(run, error);
       if (!error.transient) throw error;
       notUnderstood = error.kind === "incompatible" ? notUnderstood + 1 : 0;
-      if (notUnderstood === MAX_NOT_UNDERSTOOD) throw stopped(run, error);
-      if (clock() - lastAnswer > PATIENCE_MS) throw gaveUp(run, "the platform does not answer", error);
+      if (notUnderstood === CADENCE.maxNotUnderstood) throw stopped(run, error);
+      if (clock() - lastAnswer > CADENCE.patienceMs) throw gaveUp(run, "the platform does not answer", error);
       failures += 1;
-      pause = error.retryAfterMs === undefined ? 0 : Math.min(error.retryAfterMs, LONGEST_RETRY_AFTER_MS);
-      pause ||= backoff(failures, FIRST_BACKOFF_MS, LONGEST_BACKOFF_MS);
+      pause = error.retryAfterMs === undefined ? 0 : Math.min(error.retryAfterMs, CADENCE.longestRetryAfterMs);
+      pause ||= backoff(failures, CADENCE.firstBackoffMs, CADENCE.longestBackoffMs);
       yield { type: "trouble", error, nextPollMs: pause };
     }
     await wait(pause, signal).catch(() => undefined);
@@ -151,7 +143,7 @@ export async function refuseIfMachineIsDown(api: Api, run: Run, signal?: AbortSi
   );
 }
 
-/** What an error that ended {@link watchRun} says about the run, as `watch-many.ts` has it; `undefined`: nothing. */
+/** What an error that ended {@link watchRun} says about the run, as `many.ts` has it; `undefined`: nothing. */
 export function stateAfter(error: unknown): "machine-down" | "given-up" | undefined {
   if (!(error instanceof CliError) || error.kind === "auth") return undefined;
   if (error.kind === "conflict") return "machine-down";

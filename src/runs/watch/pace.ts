@@ -1,4 +1,4 @@
-import { fairShare, hurryMs, OUTPUT_BUDGET, pauseMs, QUICK_POLL_MS } from "./cadence.ts";
+import { CADENCE, fairShare, hurryMs, OUTPUT_BUDGET, pauseMs } from "./cadence.ts";
 
 const MOST_SLOWDOWN = 8;
 /** After each answer, so much of a slowdown is left. */
@@ -40,7 +40,7 @@ export class Pace {
   /** Shares the output budget among the runs in progress. */
   shareOut(sizes: readonly number[]): void {
     // As if each were asked as often as it may be: what it costs now depends on its share.
-    const demands = sizes.map((size) => (size / (this.#intervalMs ?? QUICK_POLL_MS)) * 1_000);
+    const demands = sizes.map((size) => (size / (this.#intervalMs ?? CADENCE.quickPollMs)) * 1_000);
     this.#share = fairShare(demands, OUTPUT_BUDGET);
   }
 

@@ -3,17 +3,13 @@ import { backoff } from "../../api/retry.ts";
 import type { CliError } from "../../errors.ts";
 import { tailOf } from "../output/tail.ts";
 import type { Run } from "../run.ts";
-import { MAX_NOT_UNDERSTOOD, QUICK_POLL_MS } from "./cadence.ts";
+import { CADENCE } from "./cadence.ts";
 import type { Pace } from "./pace.ts";
 import type { Lane, Turn } from "./schedule.ts";
 import type { Watched, WatchedEvent } from "./watched.ts";
 
 /** So many refused requests in a row, and a run no longer shares one: it may be what breaks it. */
 const SUSPICIOUS_FAILURES = 3;
-const FIRST_BACKOFF_MS = 1_000;
-const LONGEST_BACKOFF_MS = 20_000;
-const LONGEST_RETRY_AFTER_MS = 60_000;
-const PATIENCE_MS = 5 * 60_000;
 /** An output that nobody has seen may be as long as any. */
 const LONGEST_OUTPUT = 2 ** 20;
 
@@ -92,8 +88,8 @@ export class WatchedRun implements Turn {
    */
   failed(error: CliError, now: number): number {
     this.#notUnderstood = error.kind === "incompatible" ? this.#notUnderstood + 1 : 0;
-    const transient = error instanceof ApiError && error.transient && this.#notUnderstood < MAX_NOT_UNDERSTOOD;
-    if (!transient || now - this.#lastAnswer > PATIENCE_MS) {
+    const transient = error instanceof ApiError && error.transient && this.#notUnderstood < CADENCE.maxNotUnderstood;
+    if (!transient || now - this.#lastAnswer > CADENCE.patienceMs) {
       this.finish({ state: "given-up", problem: error.message });
       return 0;
     }
@@ -102,10 +98,13 @@ export class WatchedRun implements Turn {
     this.machineUp = this.watched.run.status !== "running";
     if (this.#failures >= SUSPICIOUS_FAILURES && this.lane === "shared") this.lane = "suspect";
     const asked = Math.min(
-      error.retryAfterMs ?? (error.httpStatus === 429 ? FIRST_BACKOFF_MS : 0),
-      LONGEST_RETRY_AFTER_MS,
+      error.retryAfterMs ?? (error.httpStatus === 429 ? CADENCE.firstBackoffMs : 0),
+      CADENCE.longestRetryAfterMs,
     );
-    const wait = Math.max(QUICK_POLL_MS / 4, backoff(this.#failures, FIRST_BACKOFF_MS, LONGEST_BACKOFF_MS));
+    const wait = Math.max(
+      CADENCE.shortestBackoffMs,
+      backoff(this.#failures, CADENCE.firstBackoffMs, CADENCE.longestBackoffMs),
+    );
     this.#pause(asked || wait, now);
     const known = this.watched.problem !== null;
     this.#change({ problem: error.message });
