@@ -244,7 +244,7 @@ describe("targets from the platform's own lists", () => {
       instance: instanceId(fleetInstance(1)),
       line: null,
       fields: { userEmail: "fleet01@fleet.example.com", lifecycleState: "active" },
-      place: {
+      destination: {
         userId: fleetUserId(1),
         userEmail: "fleet01@fleet.example.com",
         instanceId: instanceId(fleetInstance(1)),

@@ -6,7 +6,7 @@ import { CliError } from "../../errors.ts";
 import { listRuns, type RunFilter } from "../../runs/list.ts";
 import { RUN_FIELDS } from "../../runs/run.ts";
 import type { Entry } from "../item.ts";
-import type { PlacedEntry } from "../plan/plan.ts";
+import type { AddressedEntry } from "../plan/plan.ts";
 
 /** What a prompt can say of an instance, or of the run that was there: the fields of this tool's own lists. */
 export const COLUMNS = { instances: INSTANCE_FIELDS, runs: RUN_FIELDS } as const;
@@ -21,8 +21,8 @@ export async function entriesFromInstances(
   api: Api,
   filter: InstanceFilter,
   fields: readonly string[] = INSTANCE_FIELDS,
-): Promise<PlacedEntry[]> {
-  const entries: PlacedEntry[] = [];
+): Promise<AddressedEntry[]> {
+  const entries: AddressedEntry[] = [];
   const complete = await scanInstances(api, filter, (instance) => {
     if (instance.destroyedAt !== null) return;
     const { id, userId, userEmail } = instance;
@@ -31,7 +31,7 @@ export async function entriesFromInstances(
       instance: id,
       line: null,
       fields: textsOf(instance, INSTANCE_FIELDS, fields),
-      place: { userId, userEmail, instanceId: id },
+      destination: { userId, userEmail, instanceId: id },
     });
   });
   if (complete) return entries;
@@ -51,7 +51,7 @@ export async function entriesFromRuns(
   filter: RunFilter,
   fields: readonly string[] = RUN_FIELDS,
 ): Promise<Entry[]> {
-  const entries = new Map<string, Entry | PlacedEntry>();
+  const entries = new Map<string, Entry | AddressedEntry>();
   for await (const run of listRuns(api, filter, Number.MAX_SAFE_INTEGER)) {
     const { userId, userEmail, instanceId } = run;
     const key = instanceId ?? userId;
@@ -62,7 +62,7 @@ export async function entriesFromRuns(
       line: null,
       fields: textsOf(run, RUN_FIELDS, fields),
     };
-    entries.set(key, instanceId === null ? entry : { ...entry, place: { userId, userEmail, instanceId } });
+    entries.set(key, instanceId === null ? entry : { ...entry, destination: { userId, userEmail, instanceId } });
   }
   return [...entries.values()];
 }

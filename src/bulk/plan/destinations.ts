@@ -7,13 +7,13 @@ import { searchUsers } from "../../customers/users.ts";
 import type { Entry } from "../item.ts";
 
 /** Where a start would go. */
-export interface Place {
+export interface Destination {
   readonly userId: string;
   readonly userEmail: string | null;
   readonly instanceId: string;
 }
 
-/** Why there is no one place to start at, and whose it would be, as far as that is known. */
+/** Why there is no one destination, and whose it would be, as far as that is known. */
 interface Nowhere {
   readonly planned: "no-instance" | "ambiguous" | "unknown";
   readonly userId: string | null;
@@ -21,7 +21,7 @@ interface Nowhere {
   readonly detail: string | null;
 }
 
-export type Resolved = Place | Nowhere;
+export type Resolved = Destination | Nowhere;
 
 const PAGE_SIZE = 100;
 /** The IDs of all that was read are kept meanwhile: beyond so many, searching for each is better. */
@@ -43,7 +43,7 @@ interface Wanted {
 }
 
 /**
- * Finds the place of each entry, in their order. Goes through all instances where that is fewer questions than searching for
+ * Finds the destination of each entry, in their order. Goes through all instances where that is fewer questions than searching for
  * each; only who has none is looked for among the users.
  *
  * @throws ApiError
@@ -139,7 +139,7 @@ function decide({ name, instance, found: inAnyOrder }: Wanted): Resolved | undef
   const candidates = users.length > 0 ? users : found.filter(({ id }) => id === name);
   const active = candidates.filter(({ destroyedAt }) => destroyedAt === null);
   const [first] = active;
-  if (first && active.length === 1) return placeOf(first);
+  if (first && active.length === 1) return destinationOf(first);
   if (first) {
     return nowhere("ambiguous", `${active.length} active instances: ${candidateWords(active)}`, first);
   }
@@ -156,7 +156,7 @@ function decideNamed(name: string, id: string, found: readonly Instance[]): Reso
   if (!isOf(row, name)) {
     return nowhere("no-instance", `instance ${id} belongs to ${row.userEmail ?? row.userId}, not to ${name}`);
   }
-  return row.destroyedAt === null ? placeOf(row) : nowhere("no-instance", destroyedWords(row), row);
+  return row.destroyedAt === null ? destinationOf(row) : nowhere("no-instance", destroyedWords(row), row);
 }
 
 /** Whether there is such a user, whom no instance speaks of. */
@@ -190,7 +190,7 @@ async function lookUpUser(api: Api, want: Wanted, { scanned }: { scanned: boolea
   });
 }
 
-function placeOf({ id, userId, userEmail }: Instance): Place {
+function destinationOf({ id, userId, userEmail }: Instance): Destination {
   return { userId, userEmail, instanceId: id };
 }
 

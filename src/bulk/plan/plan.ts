@@ -6,12 +6,12 @@ import { machineState } from "../../customers/machine.ts";
 import { scanRuns } from "../../runs/list.ts";
 import { initiator, type Run } from "../../runs/run.ts";
 import type { Entry, PlannedState, Target } from "../item.ts";
-import { destroyedWords, resolveEntries, type Place } from "./destinations.ts";
+import { destroyedWords, resolveEntries, type Destination } from "./destinations.ts";
 import { isInShard, type Shard } from "./shard.ts";
 
-/** An entry whose place is known from where it comes. */
-export interface PlacedEntry extends Entry {
-  readonly place: Place;
+/** An entry whose destination is known from where it comes. */
+export interface AddressedEntry extends Entry {
+  readonly destination: Destination;
 }
 
 export interface PlanProgress {
@@ -43,10 +43,10 @@ type Draft = { -readonly [Key in keyof Omit<Target, keyof Entry | "index">]: Tar
  */
 export async function planTargets(
   api: Api,
-  entries: readonly (Entry | PlacedEntry)[],
+  entries: readonly (Entry | AddressedEntry)[],
   { shard, onProgress = () => undefined }: PlanOptions = {},
 ): Promise<Target[]> {
-  const drafts = await place(api, entries, (done, total) => onProgress({ stage: "users", done, total }));
+  const drafts = await draft(api, entries, (done, total) => onProgress({ stage: "users", done, total }));
   markDuplicates(drafts);
   const mine = shard ? drafts.filter((draft) => isInShard(shardKey(draft), shard)) : drafts;
   const open = new Map<string, Draft>();
@@ -74,15 +74,15 @@ export async function planTargets(
   }));
 }
 
-async function place(
+async function draft(
   api: Api,
-  entries: readonly (Entry | PlacedEntry)[],
+  entries: readonly (Entry | AddressedEntry)[],
   onProgress: (done: number, total: number) => void,
 ): Promise<Draft[]> {
-  const asked = entries.filter((entry) => !("place" in entry));
+  const asked = entries.filter((entry) => !("destination" in entry));
   const answers = (await resolveEntries(api, asked, onProgress)).values();
   return entries.map((entry): Draft => {
-    const found = "place" in entry ? entry.place : answers.next().value;
+    const found = "destination" in entry ? entry.destination : answers.next().value;
     if (!found) throw new Error(`nothing is known of ${entry.named}`);
     if ("planned" in found) return { entry, instanceId: null, ...found };
     return { entry, ...found, planned: "startable", detail: null };

@@ -3,7 +3,7 @@ import { platformOf } from "../../api/origin.ts";
 import { PromptTemplate } from "../../bulk/input/prompt-template.ts";
 import type { Item, ItemState } from "../../bulk/item.ts";
 import { loadJob } from "../../bulk/job/job.ts";
-import { planTargets, type PlacedEntry } from "../../bulk/plan/plan.ts";
+import { planTargets, type AddressedEntry } from "../../bulk/plan/plan.ts";
 import type { Context, OpenContext } from "../../context.ts";
 import { CliError } from "../../errors.ts";
 import { command, hint } from "../../typed-command.ts";
@@ -60,7 +60,7 @@ async function retryFailed(context: Context, id: string, options: RetryOptions):
   else output.expect(itemView);
   const { facts, items, plan, settings: before } = await loadJob(paths.state, id);
   const states = [...FAILED, ...(options.also ?? [])];
-  const entries = items.flatMap((item): PlacedEntry[] => (states.includes(item.state) ? placed(item) : []));
+  const entries = items.flatMap((item): AddressedEntry[] => (states.includes(item.state) ? addressed(item) : []));
   if (entries.length === 0) {
     throw new CliError("not-found", `job ${facts.id} has no target that is ${states.join(", ")}`, {
       hint: hint`see what became of each: ${command("jobs report", facts.id)}`,
@@ -85,8 +85,8 @@ async function retryFailed(context: Context, id: string, options: RetryOptions):
 }
 
 /** Whose instance it is, is known. */
-function placed({ target }: Item): PlacedEntry[] {
+function addressed({ target }: Item): AddressedEntry[] {
   const { named, instance, line, fields, userId, userEmail, instanceId } = target;
   if (userId === null || instanceId === null) return [];
-  return [{ named, instance, line, fields, place: { userId, userEmail, instanceId } }];
+  return [{ named, instance, line, fields, destination: { userId, userEmail, instanceId } }];
 }

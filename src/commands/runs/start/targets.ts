@@ -8,7 +8,7 @@ import { problemWithName, readUsers } from "../../../bulk/input/input.ts";
 import { PromptTemplate } from "../../../bulk/input/prompt-template.ts";
 import { COLUMNS, countRunning, entriesFromInstances, entriesFromRuns } from "../../../bulk/input/select.ts";
 import type { Entry, Target } from "../../../bulk/item.ts";
-import { planTargets, type PlacedEntry, type PlanProgress } from "../../../bulk/plan/plan.ts";
+import { planTargets, type AddressedEntry, type PlanProgress } from "../../../bulk/plan/plan.ts";
 import type { Context } from "../../../context.ts";
 import { CliError, messageOf } from "../../../errors.ts";
 import { command, hint, plain } from "../../../typed-command.ts";
@@ -31,7 +31,7 @@ export interface PlannedTargets {
 }
 
 interface Chosen {
-  readonly entries: readonly (Entry | PlacedEntry)[];
+  readonly entries: readonly (Entry | AddressedEntry)[];
   /** What a prompt's `{{field}}` can stand for. */
   readonly columns: readonly string[];
   readonly source: TargetSource;
@@ -131,7 +131,7 @@ function oneOf<T extends string>(known: readonly T[], status: string | undefined
   throw new CliError("usage", `--status ${status} is not ${what}`, { hint: `it can be: ${known.join(", ")}` });
 }
 
-function orNotFound(entries: readonly (Entry | PlacedEntry)[], what: "instance" | "run"): typeof entries {
+function orNotFound(entries: readonly (Entry | AddressedEntry)[], what: "instance" | "run"): typeof entries {
   if (entries.length > 0) return entries;
   throw new CliError("not-found", `no ${what} passes the filters`, {
     hint: hint`see what there is: ${command(`${what}s list`)}`,
