@@ -52,12 +52,12 @@ export function jsonError(text: string): string | undefined {
       fits &&= sign === "," && open.length > 0;
       wanted = open.at(-1) === "}" ? "name" : "value";
     }
-    if (!fits) return placeOf(text, offset);
+    if (!fits) return positionOf(text, offset);
     offset += whole.length;
   }
 }
 
-function placeOf(text: string, offset: number): string {
+function positionOf(text: string, offset: number): string {
   const at = offset + (/^[ \t\r\n]*/.exec(text.slice(offset))?.[0].length ?? 0);
   const before = text.slice(0, at);
   const line = before.split("\n").length;

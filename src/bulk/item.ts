@@ -33,7 +33,7 @@ export type PlannedState =
   | "duplicate";
 
 export interface Target extends Entry {
-  /** Its place in the plan, from 1. */
+  /** Its number in the plan, from 1. */
   readonly index: number;
   readonly userId: string | null;
   readonly userEmail: string | null;

@@ -171,8 +171,8 @@ function schemaError(json: unknown): string | undefined {
   if (hasOwnProto(json)) return '"__proto__" is no name, of a profile or of a setting';
   const issue = fileSchema.safeParse(json).error?.issues[0];
   if (issue) {
-    const place = issue.path.length > 0 ? `${issue.path.join(".")}: ` : "";
-    return place + issueWords(issue);
+    const where = issue.path.length > 0 ? `${issue.path.join(".")}: ` : "";
+    return where + issueWords(issue);
   }
   const { profiles = {} } = fileSchema.parse(json);
   const homeless = Object.keys(profiles).find((name) => name !== DEFAULT_PROFILE && profiles[name]?.host === undefined);

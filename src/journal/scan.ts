@@ -69,7 +69,7 @@ export async function* inTimeOrder<T>(
   at: (item: T) => string,
 ): AsyncGenerator<T, void, undefined> {
   interface Source {
-    readonly place: number;
+    readonly index: number;
     readonly item: T;
     readonly rest: AsyncGenerator<T, void, undefined>;
   }
@@ -77,7 +77,7 @@ export async function* inTimeOrder<T>(
   const active: Source[] = [];
   const isBefore = (one: Source, other: Source) => {
     const [a, b] = [at(one.item), at(other.item)];
-    return a === b ? one.place < other.place : a < b;
+    return a === b ? one.index < other.index : a < b;
   };
   const add = (source: Source) => {
     let [low, high] = [0, active.length];
@@ -103,11 +103,11 @@ export async function* inTimeOrder<T>(
       const journal = journals[next];
       // A journal holds nothing older than its own name.
       if (journal && (!first || journal.name.slice(0, 19) <= compact(at(first.item)))) {
-        const place = next;
+        const index = next;
         next += 1;
         const [{ rest, first: found }] = ahead.splice(0, 1) as [(typeof ahead)[number]];
         const { done, value } = await found;
-        if (!done) add({ place, item: value, rest });
+        if (!done) add({ index, item: value, rest });
       } else if (first) {
         // Still among the active ones: whoever stops reading here has all of them closed.
         yield first.item;

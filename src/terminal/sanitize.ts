@@ -193,9 +193,9 @@ function isUnsafePair(high: number, low: number): boolean {
 
 const HEX = Uint16Array.from("0123456789abcdef", (digit) => digit.charCodeAt(0));
 
-/** Writes `\\x1b` or `\\u{202e}` for a character, to this place. @returns the place behind it. */
-function show(code: number, place: number): number {
-  let to = place;
+/** Writes `\\x1b` or `\\u{202e}` for a character, at this index. @returns the index behind it. */
+function show(code: number, index: number): number {
+  let to = index;
   scratch[to++] = 0x5c;
   if (code <= 0xff) {
     scratch[to++] = 0x78;

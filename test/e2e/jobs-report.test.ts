@@ -90,7 +90,7 @@ describe("jobs report", () => {
   it("says where the rest is when it is too much to read", async () => {
     jobId = await keep({
       facts: facts(),
-      items: Array.from({ length: 150 }, (_, place) => itemOf(place + 1, { state: "lost" })),
+      items: Array.from({ length: 150 }, (_, index) => itemOf(index + 1, { state: "lost" })),
     });
     const { stdout, stderr } = await report([]);
     expect(stdout.match(/^\d+ +lost +[\da-f]{8}-/gm)).toHaveLength(100);
@@ -129,8 +129,8 @@ describe("jobs report", () => {
       "index line named state runId userId userEmail instanceId startedAt completedAt durationMs exitCode attached signature problem",
     );
     expect(csv).toHaveLength(301);
-    lines.forEach((line, place) => {
-      expect(csv[place + 1]).toEqual(
+    lines.forEach((line, index) => {
+      expect(csv[index + 1]).toEqual(
         Object.values(line).map((value: unknown) => (value === null ? "" : String(value))),
       );
     });

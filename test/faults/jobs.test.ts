@@ -73,8 +73,8 @@ async function meet({ name, operators, onConflict, alike }: Meeting) {
   const from = customers(MEETING_TARGETS + quarter);
   const dice = new Dice("meeting", name);
   const jobs = operators.map(async (operator, at) => {
-    const targets = Array.from({ length: MEETING_TARGETS }, (_, place) => ({
-      number: from + at * quarter + place,
+    const targets = Array.from({ length: MEETING_TARGETS }, (_, index) => ({
+      number: from + at * quarter + index,
       exit: 0,
       order: dice.chance(),
     })).toSorted((a, b) => a.order - b.order);

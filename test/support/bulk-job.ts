@@ -63,10 +63,10 @@ export function itemOf(
 /** A job of so many targets, most of which completed, with some in every other state. */
 export function jobOf(count: number, given: Partial<JobFacts> = {}): MadeUpJob {
   const dice = diceOf(42);
-  const items = Array.from({ length: count }, (_, place): Item => {
-    const other = STATES_IN_ORDER[place];
+  const items = Array.from({ length: count }, (_, index): Item => {
+    const other = STATES_IN_ORDER[index];
     const lucky = dice() < 0.8;
-    return inState(place + 1, other ?? (lucky ? "completed" : pick(OFTEN, dice())), dice);
+    return inState(index + 1, other ?? (lucky ? "completed" : pick(OFTEN, dice())), dice);
   });
   const endedAt = new Date(
     Math.max(...items.slice(0, 50_000).map(({ completedAt }) => completedAt?.getTime() ?? 0)) + 4_000,

@@ -335,8 +335,8 @@ export async function live(
   try {
     for await (const _ of reconcileItems(api, ledger, items, look));
     if (life.resendUnknown) {
-      for (const [place, item] of items.entries()) {
-        if (item.state === "unknown") items[place] = { ...item, state: "waiting" };
+      for (const [index, item] of items.entries()) {
+        if (item.state === "unknown") items[index] = { ...item, state: "waiting" };
       }
     }
     const results = await Results.open(state, file.id);

@@ -275,7 +275,7 @@ describe("a job", () => {
     const done = await doJob(platform, 20);
     expect(new Set(states(done))).toEqual(new Set(["running"]));
     expect(platform.sent.filter((index) => index === 3)).toHaveLength(2);
-    const gaps = at.slice(1).map((time, place) => time - (at[place] ?? 0));
+    const gaps = at.slice(1).map((time, index) => time - (at[index] ?? 0));
     expect(Math.max(...gaps)).toBeGreaterThan(950);
     expect(done.events.some((event) => event.type === "pace" && event.pausedMs > 0 && event.limit === 2)).toBe(true);
   });

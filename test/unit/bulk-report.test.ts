@@ -15,8 +15,8 @@ const span = fc.record({
 });
 const spans = fc.array(span, { minLength: 1, maxLength: 60 });
 const itemsOf = (all: readonly { at: number; took: number | null; attached: boolean }[]): Item[] =>
-  all.map(({ at, took, attached }, place) =>
-    itemOf(place + 1, {
+  all.map(({ at, took, attached }, index) =>
+    itemOf(index + 1, {
       state: took === null ? "running" : "completed",
       startedAt: new Date(NOON + at),
       completedAt: took === null ? null : new Date(NOON + at + took),
@@ -35,7 +35,7 @@ describe("a job's report", () => {
       expect(totals[state]).toBe(items.filter((item) => item.state === state).length);
       expect(totals[state]).toBeGreaterThan(0);
     }
-    expect(reported.map(({ index }) => index)).toEqual(Array.from({ length: 400 }, (_, place) => place + 1));
+    expect(reported.map(({ index }) => index)).toEqual(Array.from({ length: 400 }, (_, index) => index + 1));
     expect(sum(groups.map(({ count }) => count))).toBe(reported.filter(({ signature }) => signature !== null).length);
   });
 
@@ -93,7 +93,7 @@ describe("how long runs took", () => {
         for (const { fromMs, toMs, count } of histogram) {
           expect(took.filter((ms) => ms >= fromMs && ms < (toMs ?? Infinity))).toHaveLength(count);
         }
-        histogram.slice(1).forEach(({ fromMs }, place) => expect(fromMs).toBe(histogram[place]?.toMs));
+        histogram.slice(1).forEach(({ fromMs }, index) => expect(fromMs).toBe(histogram[index]?.toMs));
         expect(
           new Set(histogram.flatMap(({ fromMs, toMs }) => (toMs === null ? [] : toMs - fromMs))).size,
         ).toBeLessThan(2);
@@ -102,9 +102,9 @@ describe("how long runs took", () => {
   });
 
   it("is told apart where most took minutes, though one took a day", () => {
-    const minutes = Array.from({ length: 99 }, (_, place) => ({
+    const minutes = Array.from({ length: 99 }, (_, index) => ({
       at: 0,
-      took: 60_000 + place * 2_000,
+      took: 60_000 + index * 2_000,
       attached: false,
     }));
     const { histogram } = report(itemsOf([...minutes, { at: 0, took: 24 * 3_600_000, attached: false }]));
@@ -121,7 +121,7 @@ describe("runs over time", () => {
         const { timeline } = report(itemsOf(all), ended === null ? null : new Date(NOON + ended));
         expect(timeline.length).toBeGreaterThan(0);
         expect(timeline.length).toBeLessThanOrEqual(60);
-        timeline.slice(1).forEach(({ from }, place) => expect(from).toEqual(timeline[place]?.to));
+        timeline.slice(1).forEach(({ from }, index) => expect(from).toEqual(timeline[index]?.to));
         const end = timeline.at(-1)?.to.getTime() ?? 0;
         const times = all.map(({ at, took }) => ({
           from: NOON + at,

@@ -11,7 +11,7 @@ export interface UsersRecord {
   /** From 1; `null` in a form that does not go by lines. */
   readonly line: number | null;
   /** Where it is, in words. */
-  readonly place: string;
+  readonly where: string;
   readonly values: Readonly<Record<string, Value>>;
 }
 
@@ -20,7 +20,7 @@ interface Reader {
   /** Gets the columns' names before the first record, in a form that has a header; throws if they will not do. */
   readonly headOf: (names: readonly string[]) => void;
   /** Gets what is no record. */
-  readonly reject: (place: string, what: string) => void;
+  readonly reject: (where: string, what: string) => void;
 }
 
 /** Reads the records of a text, one after the other. */
@@ -28,7 +28,7 @@ export async function recordsOf(text: string, format: UsersFormat, reader: Reade
   switch (format) {
     case "lines":
       return eachLine(text, (line, content) => {
-        if (!content.startsWith("#")) reader.take({ line, place: `line ${line}`, values: { user: content } });
+        if (!content.startsWith("#")) reader.take({ line, where: `line ${line}`, values: { user: content } });
       });
     case "jsonl":
       return eachLine(text, (line, content) => takeObject(reader, line, `line ${line}`, parsed(content)));
@@ -71,14 +71,14 @@ function parsed(json: string): Parsed {
   }
 }
 
-function takeObject(reader: Reader, line: number | null, place: string, json: Parsed): void {
-  if (!("value" in json)) return reader.reject(place, json.problem);
+function takeObject(reader: Reader, line: number | null, where: string, json: Parsed): void {
+  if (!("value" in json)) return reader.reject(where, json.problem);
   const { value } = json;
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    return reader.reject(place, `${quoted(JSON.stringify(value))} is not a JSON object`);
+    return reader.reject(where, `${quoted(JSON.stringify(value))} is not a JSON object`);
   }
   const values = Object.entries(value).map(([name, part]: [string, unknown]) => [name, valueOf(part)]);
-  reader.take({ line, place, values: Object.fromEntries(values) });
+  reader.take({ line, where, values: Object.fromEntries(values) });
 }
 
 function valueOf(part: unknown): Value {
@@ -95,25 +95,25 @@ async function readCsv(text: string, reader: Reader): Promise<void> {
   const takeRow = (cells: string[], { bytes: end }: { readonly bytes: number }) => {
     const line = lines.ofRecordUpTo(end);
     if (cells.every((cell) => cell.trim() === "")) return null;
-    const place = `line ${line}`;
+    const where = `line ${line}`;
     if (head === undefined) {
       head = cells.map((cell) => cell.trim());
       const names = head;
       const twice = names.find((name, at) => name !== "" && names.indexOf(name) !== at);
-      if (twice !== undefined) throw new Unusable(place, `there are two columns "${twice}"`);
+      if (twice !== undefined) throw new Unusable(where, `there are two columns "${twice}"`);
       reader.headOf(names);
     } else if (cells.length !== head.length) {
-      reader.reject(place, `it has ${cells.length} cells, and the header line has ${head.length}`);
+      reader.reject(where, `it has ${cells.length} cells, and the header line has ${head.length}`);
     } else {
       const values = head.map((name, at) => [name, unguarded(cells[at] ?? "")]);
-      reader.take({ line, place, values: Object.fromEntries(values) });
+      reader.take({ line, where, values: Object.fromEntries(values) });
     }
     return null;
   };
   try {
     parse(bytes, { relax_column_count: true, skip_empty_lines: true, on_record: takeRow });
   } catch (error) {
-    if (error instanceof Unusable) return reader.reject(error.place, error.message);
+    if (error instanceof Unusable) return reader.reject(error.where, error.message);
     if (!isCsvError(error)) throw error;
     const line = lines.ofRecordUpTo(bytes.length);
     const what = error.code === "CSV_QUOTE_NOT_CLOSED" ? "is not closed" : "is amiss";
@@ -122,11 +122,11 @@ async function readCsv(text: string, reader: Reader): Promise<void> {
 }
 
 class Unusable extends Error {
-  readonly place: string;
+  readonly where: string;
 
-  constructor(place: string, message: string) {
+  constructor(where: string, message: string) {
     super(message);
-    this.place = place;
+    this.where = where;
   }
 }
 

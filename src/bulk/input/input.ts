@@ -45,7 +45,7 @@ export async function readUsers(text: string, name: string, options: InputOption
   const take = (record: UsersRecord) => {
     for (const column of Object.keys(record.values)) known.add(column);
     const entry = entryOf(record, columns, options.fields);
-    if (typeof entry === "string") problems.add(record.place, entry);
+    if (typeof entry === "string") problems.add(record.where, entry);
     else entries.push(entry);
   };
   const headOf = (names: readonly string[]) => {
@@ -55,7 +55,7 @@ export async function readUsers(text: string, name: string, options: InputOption
       hint: "name the columns: --user-column NAME, --instance-column NAME",
     });
   };
-  await recordsOf(clean, format, { take, headOf, reject: (place, what) => problems.add(place, what) });
+  await recordsOf(clean, format, { take, headOf, reject: (where, what) => problems.add(where, what) });
   problems.throwIfAny((count) => `${count === 1 ? "1 line" : `${count} lines`} of ${name} cannot be used`);
   if (entries.length === 0) throw new CliError("usage", `${name} names no user; nothing was sent`);
   return { entries, columns: [...known] };

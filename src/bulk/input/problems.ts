@@ -7,10 +7,10 @@ export class Problems {
   readonly #named: string[] = [];
   #count = 0;
 
-  /** @param place where it is, such as `line 3`. */
-  add(place: string, what: string): void {
+  /** @param where such as `line 3`. */
+  add(where: string, what: string): void {
     this.#count += 1;
-    if (this.#named.length < MAX_NAMED) this.#named.push(`${place}: ${what}`);
+    if (this.#named.length < MAX_NAMED) this.#named.push(`${where}: ${what}`);
   }
 
   /**

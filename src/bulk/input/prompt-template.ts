@@ -45,14 +45,14 @@ export class PromptTemplate {
     let number = 0;
     for (const entry of entries) {
       number += 1;
-      const place = placeOf(entry, number);
+      const where = whereOf(entry, number);
       const missing = this.fields.filter((field) => valueOf(entry, field) === undefined);
       if (missing.length > 0) {
-        problems.add(place, `it has no ${missing.map((field) => `{{${field}}}`).join(" and no ")}`);
+        problems.add(where, `it has no ${missing.map((field) => `{{${field}}}`).join(" and no ")}`);
         continue;
       }
       const problem = problemWithPrompt(this.render(entry));
-      if (problem !== undefined) problems.add(place, `the prompt ${problem}`);
+      if (problem !== undefined) problems.add(where, `the prompt ${problem}`);
     }
     problems.throwIfAny(
       (count) => `${count === 1 ? "1 prompt" : `${count} prompts`} cannot be made from the template`,
@@ -62,7 +62,7 @@ export class PromptTemplate {
 }
 
 /** Where an entry is in the input, in words. */
-function placeOf({ line, named }: Entry, number: number): string {
+function whereOf({ line, named }: Entry, number: number): string {
   return line === null ? `target ${number} (${named})` : `line ${line}`;
 }
 
@@ -86,10 +86,10 @@ function partsOf(text: string): string[] {
     const end = text.indexOf("}}", next);
     const field = end === -1 ? "" : text.slice(next + 2, end).trim();
     if (field === "" || /[{}\r\n]/.test(field)) {
-      const place = `line ${text.slice(0, next).split("\n").length}`;
+      const where = `line ${text.slice(0, next).split("\n").length}`;
       throw new CliError(
         "usage",
-        `the prompt's {{ at ${place} is not followed by a field's name and }}; nothing was sent`,
+        `the prompt's {{ at ${where} is not followed by a field's name and }}; nothing was sent`,
         {
           hint: "a field is written {{name}}; where the braces are meant, write \\{{",
         },

@@ -48,7 +48,7 @@ const result = z.object({
   problem: z.string().nullable(),
 });
 
-/** What became of the target at this place of the plan, from 1. */
+/** What became of the target with this number in the plan, from 1. */
 export type StoredResult = z.output<typeof result>;
 
 function folderOf(stateDirectory: string, jobId: string): string {

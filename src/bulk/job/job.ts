@@ -126,9 +126,9 @@ export async function assemble(
     const item = items[index - 1];
     if (item) items[index - 1] = { ...item, ...result };
   }
-  for (const [place, item] of items.entries()) {
+  for (const [index, item] of items.entries()) {
     const { instanceId } = item.target;
-    if (instanceId !== null && isSendable(item.target)) items[place] = onRecord(item, records.ending(instanceId));
+    if (instanceId !== null && isSendable(item.target)) items[index] = onRecord(item, records.ending(instanceId));
   }
   const { profile, origin, ticket, reason, adminId, at } = job;
   const { invocations } = records;

@@ -27,7 +27,7 @@ export async function* reconcileItems(
   const open = journal.open.filter(isStartIntent);
   if (open.length === 0) return;
   const recorded = await ledger.knownRuns();
-  const places = new Map(items.map(({ target: { instanceId } }, place) => [instanceId, place]));
+  const slots = new Map(items.map(({ target: { instanceId } }, slot) => [instanceId, slot]));
   const find = async (intent: StartIntent) => {
     // Its own for each search: however many there are, nothing piles up on the one that they share.
     const own = ownSignal(stop);
@@ -42,20 +42,20 @@ export async function* reconcileItems(
     SEARCHES,
     find,
   )) {
-    const place = places.get(intent.instanceId) ?? -1;
-    const item = items[place];
+    const slot = slots.get(intent.instanceId) ?? -1;
+    const item = items[slot];
     if (!item) continue;
     if (finding.state === "found") {
       const { id: runId, startedAt } = finding.run;
       await journal.append({ kind: "reconcile", op: intent.op, runId, result: "found", settled: true, code: null });
-      items[place] =
+      items[slot] =
         item.runId === null || item.runId === runId
           ? { ...item, state: "running", runId, startedAt, problem: null }
           : { ...item, problem: `another start of this job has a run as well: ${runId}` };
     } else if (item.runId === null) {
       const several =
         finding.state === "alarm" ? `several runs fit it: ${finding.runs.map(({ id }) => id).join(", ")}` : null;
-      items[place] = {
+      items[slot] = {
         ...item,
         state: "unknown",
         problem: several ?? "no record of a run was found, which is no proof",
@@ -64,7 +64,7 @@ export async function* reconcileItems(
       // A person had a start sent again, and that one's run is known.
       continue;
     }
-    yield items[place];
+    yield items[slot];
   }
 }
 

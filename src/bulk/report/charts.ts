@@ -30,11 +30,11 @@ export function totalsBar({ html }: Markup, { totals, items }: Report): Html {
 /** How long runs took: a bar for each length, which its label and its number stand beside. */
 export function histogramFigure({ html, words }: Markup, buckets: readonly HistogramBucket[]): Html {
   const most = Math.max(...buckets.map(({ count }) => count));
-  const rows = buckets.map(({ count }, place) => {
-    const y = place * ROW;
+  const rows = buckets.map(({ count }, index) => {
+    const y = index * ROW;
     const width = (count / most) * (100 - LABELS - 14);
     return html`<text class="dim" x="${LABELS - 2}%" y="${y + 14}" text-anchor="end"
-        >${fromWords(buckets, place, words)}<tspan class="wide"> ${toWords(buckets, place, words)}</tspan></text
+        >${fromWords(buckets, index, words)}<tspan class="wide"> ${toWords(buckets, index, words)}</tspan></text
       >
       <rect class="bars" x="${LABELS}%" y="${y + 3}" width="${width.toFixed(3)}%" height="${ROW - 6}" rx="2" />
       <text x="${(LABELS + width + 1.5).toFixed(3)}%" y="${y + 14}">${COUNT.format(count)}</text>`;
@@ -60,9 +60,9 @@ export function histogramFigure({ html, words }: Markup, buckets: readonly Histo
         </thead>
         <tbody>
           ${buckets.map(
-            ({ count }, place) =>
+            ({ count }, index) =>
               html`<tr>
-                <td>${fromWords(buckets, place, words)} ${toWords(buckets, place, words)}</td>
+                <td>${fromWords(buckets, index, words)} ${toWords(buckets, index, words)}</td>
                 <td>${count}</td>
               </tr>`,
           )}
@@ -72,13 +72,13 @@ export function histogramFigure({ html, words }: Markup, buckets: readonly Histo
   </figure>`;
 }
 
-function fromWords(buckets: readonly HistogramBucket[], place: number, { duration }: Words): string {
-  const fromMs = buckets[place]?.fromMs ?? 0;
+function fromWords(buckets: readonly HistogramBucket[], index: number, { duration }: Words): string {
+  const fromMs = buckets[index]?.fromMs ?? 0;
   return fromMs === 0 ? "0 –" : `${duration(fromMs)} –`;
 }
 
-function toWords(buckets: readonly HistogramBucket[], place: number, { duration }: Words): string {
-  const toMs = buckets[place]?.toMs ?? null;
+function toWords(buckets: readonly HistogramBucket[], index: number, { duration }: Words): string {
+  const toMs = buckets[index]?.toMs ?? null;
   return toMs === null ? "longer" : duration(toMs);
 }
 
@@ -93,18 +93,18 @@ export function timelineFigure({ html, words }: Markup, buckets: readonly Timeli
   const busiest = Math.max(1, ...buckets.map(({ started, ended }) => Math.max(started, ended)));
   const at = day(first.from) === day(last.to) ? clock : dayAndClock;
   const step = words.duration(first.to.getTime() - first.from.getTime());
-  const line = buckets.map(({ running }, place) => {
+  const line = buckets.map(({ running }, index) => {
     const y = (AREA * (1 - running / peak)).toFixed(1);
-    return `L${place} ${y}H${place + 1}`;
+    return `L${index} ${y}H${index + 1}`;
   });
   const lane = (tone: Tone, count: (bucket: TimelineBucket) => number, down: boolean) =>
-    buckets.map((bucket, place) => {
+    buckets.map((bucket, index) => {
       const height = (LANE * count(bucket)) / busiest;
       return height === 0
         ? ""
         : html`<rect
             class="${tone}"
-            x="${place + 0.1}"
+            x="${index + 0.1}"
             y="${(down ? LANE + 1 : LANE - height).toFixed(2)}"
             width="0.8"
             height="${height.toFixed(2)}"
@@ -112,8 +112,8 @@ export function timelineFigure({ html, words }: Markup, buckets: readonly Timeli
     });
   // Read by pointing at it; the table has the same.
   const tips = buckets.map(
-    (bucket, place) =>
-      html`<rect x="${place}" y="0" width="1" height="${AREA + 2 * LANE}" fill-opacity="0"
+    (bucket, index) =>
+      html`<rect x="${index}" y="0" width="1" height="${AREA + 2 * LANE}" fill-opacity="0"
         ><title>
           ${at(bucket.from)}: ${COUNT.format(bucket.running)} at a time, ${COUNT.format(bucket.started)} started,
           ${COUNT.format(bucket.ended)} ended

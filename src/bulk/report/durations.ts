@@ -51,12 +51,12 @@ export function distribution(sorted: Float64Array): HistogramBucket[] {
   const closed = all <= MAX_BUCKETS ? all : needed(bulk) + 1;
   const counts = Array.from({ length: closed + (closed < all ? 1 : 0) }, () => 0);
   for (const ms of sorted) {
-    const place = Math.min(Math.floor((ms - from) / step), counts.length - 1);
-    counts[place] = (counts[place] ?? 0) + 1;
+    const index = Math.min(Math.floor((ms - from) / step), counts.length - 1);
+    counts[index] = (counts[index] ?? 0) + 1;
   }
-  return counts.map((count, place) => ({
-    fromMs: from + place * step,
-    toMs: place < closed ? from + (place + 1) * step : null,
+  return counts.map((count, index) => ({
+    fromMs: from + index * step,
+    toMs: index < closed ? from + (index + 1) * step : null,
     count,
   }));
 }

@@ -46,8 +46,8 @@ export function timelineOf(spans: readonly Span[], endedAt: Date | null): Timeli
   let [started, ended] = [0, 0];
   while (at(starts, started) < from) started += 1;
   while (at(ends, ended) < from) ended += 1;
-  return Array.from({ length: count }, (_, place) => {
-    const to = from + (place + 1) * step;
+  return Array.from({ length: count }, (_, index) => {
+    const to = from + (index + 1) * step;
     const before = { started, ended };
     let running = started - ended;
     for (;;) {
@@ -67,9 +67,9 @@ export function timelineOf(spans: readonly Span[], endedAt: Date | null): Timeli
   });
 }
 
-/** The time at a place; after the last: never. */
-function at(times: Float64Array, place: number): number {
-  return times[place] ?? Infinity;
+/** The time at an index; after the last: never. */
+function at(times: Float64Array, index: number): number {
+  return times[index] ?? Infinity;
 }
 
 /** Parts of a length that people count in, that begin at a multiple of it. */

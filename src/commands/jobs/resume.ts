@@ -146,6 +146,6 @@ async function reconcile(
   }
   stop.throwIfAborted();
   if (!resendUnknown) return;
-  for (const [place, item] of items.entries())
-    if (item.state === "unknown") items[place] = { ...item, state: "waiting" };
+  for (const [index, item] of items.entries())
+    if (item.state === "unknown") items[index] = { ...item, state: "waiting" };
 }

@@ -262,10 +262,10 @@ function sayResult(output: Context["output"], { run, alreadyEnded }: Cancellatio
 /** The runs as data, in the order in which they were named; people have been told line by line. */
 async function showAsData({ output }: Context, order: readonly Run[], shown: readonly Run[]): Promise<void> {
   if (output.format === "table") return;
-  const places = new Map(order.map(({ id }, place) => [id, place]));
-  const place = ({ id }: Run) => places.get(id) ?? 0;
+  const indexes = new Map(order.map(({ id }, index) => [id, index]));
+  const indexOf = ({ id }: Run) => indexes.get(id) ?? 0;
   await output.list(
-    shown.toSorted((a, b) => place(a) - place(b)),
+    shown.toSorted((a, b) => indexOf(a) - indexOf(b)),
     runView,
     "",
   );

@@ -99,10 +99,10 @@ export async function searchRows(
   const { signal: grace, release } = graceAfter(stop, LOOK_AFTER_STOP_MS);
   let rows: readonly Run[] | undefined;
   try {
-    for (const [place, afterMs] of lookAfterMs.entries()) {
+    for (const [index, afterMs] of lookAfterMs.entries()) {
       const pauseMs = began + afterMs - performance.now();
       // After a look that took long, one makes up for all that have become due.
-      if (place > 0 && (lookAfterMs[place + 1] ?? Infinity) < performance.now() - began) continue;
+      if (index > 0 && (lookAfterMs[index + 1] ?? Infinity) < performance.now() - began) continue;
       // A stop cuts the wait short once, the end of the grace after it for good.
       if (pauseMs > 0) await wait(pauseMs, stop.aborted ? grace : stop).catch(() => undefined);
       if (grace.aborted) break;

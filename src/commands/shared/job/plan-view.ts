@@ -80,8 +80,8 @@ export function summarizePlan(output: Output, targets: readonly Target[], { need
 }
 
 function lineOf({ line, named, detail }: Target): string {
-  const place = line === null ? "" : `line ${line}: `;
-  return sanitizeLine(`${place}${named}${detail === null ? "" : `, ${detail}`}`);
+  const where = line === null ? "" : `line ${line}: `;
+  return sanitizeLine(`${where}${named}${detail === null ? "" : `, ${detail}`}`);
 }
 
 function plannedTarget({ index, line, named, planned, userId, userEmail, instanceId, detail }: Target): PlannedTarget {
