@@ -17,7 +17,7 @@ interface Chosen {
 export class Columns {
   readonly #user: string | undefined;
   readonly #instance: string | undefined;
-  /** Of the names that were asked about last: those of one record are mostly those of the next. */
+  /** Of the names that were asked about last: those of one entry are mostly those of the next. */
   #last: { readonly names: readonly string[]; readonly chosen: Chosen | string } | undefined;
 
   /** The columns' names where the user gave them; else those of this tool's own lists, and likely ones. */
@@ -38,7 +38,7 @@ export class Columns {
     return typeof chosen === "string" ? chosen : undefined;
   }
 
-  /** The user and the instance that a record names, each `null` where it does not, or what is wrong with it. */
+  /** The user and the instance that an entry names, each `null` where it does not, or what is wrong with it. */
   of(values: Readonly<Record<string, Value>>): { user: string | null; instance: string | null } | string {
     const chosen = this.#chosen(Object.keys(values));
     if (typeof chosen === "string") return chosen;

@@ -1,4 +1,4 @@
-/** The forms in which an input names its users, and the records in it. */
+/** The forms in which an input names its users, and the entries in it. */
 import type { CsvError } from "csv-parse/sync";
 import { messageOf } from "../../errors.ts";
 import type { Value } from "./columns.ts";
@@ -7,7 +7,7 @@ import { quoted } from "./problems.ts";
 export const USERS_FORMATS = ["lines", "csv", "json", "jsonl"] as const;
 export type UsersFormat = (typeof USERS_FORMATS)[number];
 
-export interface UsersRecord {
+export interface RawEntry {
   /** From 1; `null` in a form that does not go by lines. */
   readonly line: number | null;
   /** Where it is, in words. */
@@ -16,15 +16,15 @@ export interface UsersRecord {
 }
 
 interface Reader {
-  readonly take: (record: UsersRecord) => void;
-  /** Gets the columns' names before the first record, in a form that has a header; throws if they will not do. */
+  readonly take: (entry: RawEntry) => void;
+  /** Gets the columns' names before the first entry, in a form that has a header; throws if they will not do. */
   readonly headOf: (names: readonly string[]) => void;
-  /** Gets what is no record. */
+  /** Gets what is no entry. */
   readonly reject: (where: string, what: string) => void;
 }
 
-/** Reads the records of a text, one after the other. */
-export async function recordsOf(text: string, format: UsersFormat, reader: Reader): Promise<void> {
+/** Reads the entries of a text, one after the other. */
+export async function readEntries(text: string, format: UsersFormat, reader: Reader): Promise<void> {
   switch (format) {
     case "lines":
       return eachLine(text, (line, content) => {
@@ -93,7 +93,7 @@ async function readCsv(text: string, reader: Reader): Promise<void> {
   const lines = new LineCount(bytes);
   let head: string[] | undefined;
   const takeRow = (cells: string[], { bytes: end }: { readonly bytes: number }) => {
-    const line = lines.ofRecordUpTo(end);
+    const line = lines.ofEntryUpTo(end);
     if (cells.every((cell) => cell.trim() === "")) return null;
     const where = `line ${line}`;
     if (head === undefined) {
@@ -115,7 +115,7 @@ async function readCsv(text: string, reader: Reader): Promise<void> {
   } catch (error) {
     if (error instanceof Unusable) return reader.reject(error.where, error.message);
     if (!isCsvError(error)) throw error;
-    const line = lines.ofRecordUpTo(bytes.length);
+    const line = lines.ofEntryUpTo(bytes.length);
     const what = error.code === "CSV_QUOTE_NOT_CLOSED" ? "is not closed" : "is amiss";
     reader.reject(`line ${line}`, `a quotation mark ${what}, so that nothing from there on can be read`);
   }
@@ -144,8 +144,8 @@ class LineCount {
     this.#bytes = bytes;
   }
 
-  /** The line on which the next record begins. @param end where it ends. */
-  ofRecordUpTo(end: number): number {
+  /** The line on which the next entry begins. @param end where it ends. */
+  ofEntryUpTo(end: number): number {
     let start: number | undefined;
     for (; this.#at < end; this.#at++) {
       const byte = this.#bytes[this.#at];

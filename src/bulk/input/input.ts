@@ -3,7 +3,7 @@ import { isUuid } from "../../customers/find.ts";
 import { CliError } from "../../errors.ts";
 import type { Entry } from "../item.ts";
 import { Columns } from "./columns.ts";
-import { recordsOf, withoutByteOrderMark, type UsersFormat, type UsersRecord } from "./formats.ts";
+import { readEntries, withoutByteOrderMark, type UsersFormat, type RawEntry } from "./formats.ts";
 import { Problems, quoted } from "./problems.ts";
 
 export interface InputOptions {
@@ -42,10 +42,10 @@ export async function readUsers(text: string, name: string, options: InputOption
   const known = new Set<string>();
   const problems = new Problems();
   const entries: Entry[] = [];
-  const take = (record: UsersRecord) => {
-    for (const column of Object.keys(record.values)) known.add(column);
-    const entry = entryOf(record, columns, options.fields);
-    if (typeof entry === "string") problems.add(record.where, entry);
+  const take = (raw: RawEntry) => {
+    for (const column of Object.keys(raw.values)) known.add(column);
+    const entry = entryOf(raw, columns, options.fields);
+    if (typeof entry === "string") problems.add(raw.where, entry);
     else entries.push(entry);
   };
   const headOf = (names: readonly string[]) => {
@@ -55,18 +55,14 @@ export async function readUsers(text: string, name: string, options: InputOption
       hint: "name the columns: --user-column NAME, --instance-column NAME",
     });
   };
-  await recordsOf(clean, format, { take, headOf, reject: (where, what) => problems.add(where, what) });
+  await readEntries(clean, format, { take, headOf, reject: (where, what) => problems.add(where, what) });
   problems.throwIfAny((count) => `${count === 1 ? "1 line" : `${count} lines`} of ${name} cannot be used`);
   if (entries.length === 0) throw new CliError("usage", `${name} names no user; nothing was sent`);
   return { entries, columns: [...known] };
 }
 
-/** What a record says, or what is wrong with it. */
-function entryOf(
-  { line, values }: UsersRecord,
-  columns: Columns,
-  needed: readonly string[] | undefined,
-): Entry | string {
+/** What a raw entry says, or what is wrong with it. */
+function entryOf({ line, values }: RawEntry, columns: Columns, needed: readonly string[] | undefined): Entry | string {
   const found = columns.of(values);
   if (typeof found === "string") return found;
   const { user, instance } = found;
@@ -88,7 +84,7 @@ export function problemWithName(named: string): string | undefined {
 const NO_FIELDS = {};
 
 /** The `user` of a template is there without being kept twice. */
-function fieldsOf(values: UsersRecord["values"], named: string, needed?: readonly string[]): Entry["fields"] {
+function fieldsOf(values: RawEntry["values"], named: string, needed?: readonly string[]): Entry["fields"] {
   const names = needed ?? Object.keys(values);
   const fields = names.flatMap((name): [string, string][] => {
     const value = Object.hasOwn(values, name) ? values[name] : undefined;

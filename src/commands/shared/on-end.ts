@@ -10,7 +10,7 @@ import type { Watched } from "../../runs/watch/watched.ts";
 import { formatDuration } from "../../terminal/time.ts";
 import { once } from "./options.ts";
 
-/** Of a run that nothing more will come of: its record, and whether that says it ended. */
+/** Of a run that nothing more will come of: its row, and whether that says it ended. */
 export type Ended = Pick<Watched, "run" | "state">;
 
 export interface OnEndLimits {

@@ -17,7 +17,7 @@ export const newestFirst: Order = (a, b) => b.run.startedAt.getTime() - a.run.st
 export const runningFirst: Order = (a, b) =>
   Number(a.state !== "running") - Number(b.state !== "running") || newestFirst(a, b);
 
-/** A watched run's status in a word, or two where the record says less than is known. */
+/** A watched run's status in a word, or two where the row says less than is known. */
 function watchedWord({ state, run }: Watched): string {
   if (state === "machine-down") return "machine down";
   return state === "given-up" ? "no answer" : runStatusWord(run);
