@@ -236,8 +236,8 @@ export function createProgram(host: Host) {
   }
   for (const [name, command] of Object.entries(PLAIN_COMMANDS)) addVerb(program, name, command);
   for (const [alias, [noun, verb]] of Object.entries(ALIASES)) {
-    const target = NOUNS[noun]?.verbs[verb];
-    if (target) addVerb(program, alias, { ...target, summary: `short for ${noun} ${verb}` });
+    const named = NOUNS[noun]?.verbs[verb];
+    if (named) addVerb(program, alias, { ...named, summary: `short for ${noun} ${verb}` });
   }
   add(program, "version", "print the version", (command) => void command.action(printVersion));
   add(program, "help", "help on a command, or on: exit-codes, environment, output, safety", async (command) => {

@@ -70,16 +70,16 @@ export const OPERATION_FIELDS = [
 
 function loggedOperation({ journal, op, first, decisions, ending, state }: Operation): LoggedOperation {
   const later = ending?.kind === "reconcile" ? ending : null;
-  const target = first.kind === "reconcile" ? first.adopted : first;
-  const prompt = "promptSha256" in target ? target : later?.adopted;
+  const about = first.kind === "reconcile" ? first.adopted : first;
+  const prompt = "promptSha256" in about ? about : later?.adopted;
   return {
     at: new Date(first.at),
     action: first.action,
     state,
     result: ending?.result ?? null,
     runId: ending?.runId ?? first.runId,
-    userId: target.userId,
-    instanceId: target.instanceId,
+    userId: about.userId,
+    instanceId: about.instanceId,
     adminId: later?.adopted ? later.adopted.adminId : first.adminId,
     ticket: first.ticket,
     reason: first.reason,

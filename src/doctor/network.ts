@@ -91,12 +91,12 @@ export const NETWORK: readonly Check[] = [
     look: async (examined, signal) => {
       const { proxy, platform } = await examined.route();
       if (!proxy) return skipped(NO_PROXY_HERE);
-      const target = `${bracketed(platform.host)}:${platform.port}`;
+      const authority = `${bracketed(platform.host)}:${platform.port}`;
       const began = performance.now();
       try {
         const { status, socket } = await (await examined.route()).tunnel(proxy, signal);
         socket.destroy();
-        if (status === 200) return ok(`opened to ${target} (${since(began)})`);
+        if (status === 200) return ok(`opened to ${authority} (${since(began)})`);
         if (status === 407) {
           return fail(
             "the proxy wants a user and a password, or others (407)",
@@ -104,11 +104,11 @@ export const NETWORK: readonly Check[] = [
           );
         }
         return fail(
-          `the proxy opens no connection to ${target} (${status})`,
+          `the proxy opens no connection to ${authority} (${status})`,
           `ask for access, or go past the proxy: export NO_PROXY=${platform.host}`,
         );
       } catch (error) {
-        return fail(`the proxy opens no connection to ${target}: ${whyNot(error)}`, `is ${proxy.variable} right?`);
+        return fail(`the proxy opens no connection to ${authority}: ${whyNot(error)}`, `is ${proxy.variable} right?`);
       }
     },
   },

@@ -95,13 +95,13 @@ export class Route {
    */
   async tunnel(proxy: ProxyEndpoint, signal: AbortSignal): Promise<{ status: number; socket: Socket }> {
     const { request } = proxy.secure ? await import("node:https") : await import("node:http");
-    const target = `${bracketed(this.platform.host)}:${this.platform.port}`;
+    const authority = `${bracketed(this.platform.host)}:${this.platform.port}`;
     const asking = request({
       method: "CONNECT",
       host: proxy.host,
       port: proxy.port,
-      path: target,
-      headers: { host: target, ...(proxy.authorization ? { "proxy-authorization": proxy.authorization } : {}) },
+      path: authority,
+      headers: { host: authority, ...(proxy.authorization ? { "proxy-authorization": proxy.authorization } : {}) },
       lookup: this.#lookup,
       agent: false,
       signal,

@@ -105,9 +105,9 @@ export function flawsOnTheWay(path: string, role: Role): readonly Flaw[] {
     // A link's own permissions mean nothing; its owner decides where it leads.
     note(flawOf(at, { uid: stats.uid, gid: stats.gid, mode: 0 }, "parent"));
     if ((links += 1) > MAX_LINKS) break;
-    const target = readlinkSync(at);
-    at = isAbsolute(target) ? parse(target).root : folder;
-    names.unshift(...namesIn(target));
+    const linked = readlinkSync(at);
+    at = isAbsolute(linked) ? parse(linked).root : folder;
+    names.unshift(...namesIn(linked));
   }
   return [...flaws.values()];
 }

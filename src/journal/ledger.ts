@@ -93,7 +93,7 @@ export class Ledger {
   async #setAside(
     journal: Journal,
     holder: Holder,
-    target: {
+    about: {
       readonly op: string;
       readonly userId: string;
       readonly instanceId: string | null;
@@ -104,7 +104,7 @@ export class Ledger {
     const decision = "set-aside";
     await journal.append({
       kind: "override",
-      ...target,
+      ...about,
       decision,
       holder: { pid, host, since: since.toISOString() },
     });

@@ -14,7 +14,7 @@ type AdoptionRecord = Extract<JournalRecord, { kind: "reconcile" }> & {
 };
 type FirstRecord = IntentRecord | OverrideRecord | AdoptionRecord;
 
-/** What was done, or may have been done, to one target: an intent and what became of it. */
+/** What was done, or may have been done, to one instance or run: an intent and what became of it. */
 export interface Operation {
   readonly journal: JournalFile;
   readonly op: string;

@@ -46,7 +46,7 @@ const common = {
 };
 
 /** What it is done to. */
-const target = {
+const about = {
   userId: line,
   instanceId: z.guid().nullable(),
   runId: z.guid().nullable(),
@@ -62,7 +62,7 @@ const ending = {
   code: code.nullable(),
 };
 
-/** The target of a run that was found without an intent of this machine: its journal had gone back in time. */
+/** What is known of a run that was found without an intent of this machine: its journal had gone back in time. */
 const adopted = z.object({
   userId: line,
   instanceId: z.guid(),
@@ -86,7 +86,7 @@ const record = z.discriminatedUnion("kind", [
   z.object({
     kind: z.literal("intent"),
     ...common,
-    ...target,
+    ...about,
     promptSha256: sha256.nullable(),
     /** In UTF-16 units, as the platform counts. */
     promptLength: count.nullable(),
@@ -101,7 +101,7 @@ const record = z.discriminatedUnion("kind", [
   z.object({
     kind: z.literal("override"),
     ...common,
-    ...target,
+    ...about,
     decision: word,
     /** The process that was set aside, if that is what was decided. */
     holder: z.object({ pid: z.int().positive(), host: line, since: z.iso.datetime() }).optional(),

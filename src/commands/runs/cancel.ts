@@ -16,7 +16,7 @@ import { sinceOption } from "../shared/when.ts";
 import { initiatedByOption, saySince, searchOption, type FilterOptions } from "./shared/filter.ts";
 import { sayWhatIsOpen } from "./shared/open-operations.ts";
 import { pickRuns } from "./shared/pick.ts";
-import { runCount, runTook, runView, targetLines } from "./shared/view.ts";
+import { runCount, runTook, runView, runLines } from "./shared/view.ts";
 
 interface CancelOptions extends FilterOptions, ConfirmOptions, WhyOptions {
   readonly running?: true | undefined;
@@ -73,7 +73,7 @@ async function cancel(context: Context, ids: readonly string[], options: CancelO
     return showAsData(context, runs, ended);
   }
   for (const { id } of leftAlone) output.warn(`${id} is left alone: its machine is not running`);
-  output.notes(targetLines(running, output.now()), { needed: prompter.canAsk && options.yes !== true });
+  output.notes(runLines(running, output.now()), { needed: prompter.canAsk && options.yes !== true });
   if (options.dryRun) {
     await showAsData(context, runs, running);
     return output.note(`dry run: ${runCount(running.length)} would be cancelled; no cancel was sent`);
@@ -273,5 +273,5 @@ async function showAsData({ output }: Context, order: readonly Run[], shown: rea
 
 function sayUntouched(output: Context["output"], untouched: readonly Run[], total: number): void {
   output.warn(`${untouched.length} of ${runCount(total)} ${untouched.length === 1 ? "was" : "were"} not cancelled:`);
-  output.notes(targetLines(untouched, output.now()), { needed: true });
+  output.notes(runLines(untouched, output.now()), { needed: true });
 }

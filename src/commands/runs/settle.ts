@@ -15,7 +15,7 @@ import { whyOf, whyOptions, type WhyOptions } from "../shared/ticket-and-reason.
 import { settledView, SettleReport } from "./settle/report.ts";
 import { resolveFilter } from "./shared/filter.ts";
 import { sayWhatIsOpen } from "./shared/open-operations.ts";
-import { runCount, targetLines } from "./shared/view.ts";
+import { runCount, runLines } from "./shared/view.ts";
 
 interface SettleOptions extends ConfirmOptions, WhyOptions {
   readonly user?: string | undefined;
@@ -101,7 +101,7 @@ async function giveUp(
   const { output, prompter, stop } = context;
   const ledger = await context.ledger("settle", await whyOf(context, options));
   await sayWhatIsOpen(context, ledger, runs);
-  output.notes(targetLines(runs, output.now()), { needed: prompter.canAsk && options.yes !== true });
+  output.notes(runLines(runs, output.now()), { needed: prompter.canAsk && options.yes !== true });
   try {
     await confirmMany(
       context,

@@ -71,7 +71,7 @@ export async function startOnRecord(
     if (earlier.unsettled.length > 0 && !resendUnknown) return { state: "unsettled", intents: earlier.unsettled };
 
     let onRecord = false;
-    const target = { userId: request.userId, instanceId: request.instance.id, runId: null };
+    const about = { userId: request.userId, instanceId: request.instance.id, runId: null };
     const outcome = await startRun(api, request, {
       ...options,
       // Who sends nothing leaves no journal behind.
@@ -79,10 +79,10 @@ export async function startOnRecord(
       beforeSending: async ({ known }) => {
         const journal = await ledger.journal();
         if (earlier.unsettled.length > 0) {
-          await journal.append({ kind: "override", op, ...target, decision: "resend-unknown" });
+          await journal.append({ kind: "override", op, ...about, decision: "resend-unknown" });
         }
         const prompt = promptFacts(request.prompt);
-        await journal.append({ kind: "intent", op, ...target, ...prompt, knownRunIds: [...known] });
+        await journal.append({ kind: "intent", op, ...about, ...prompt, knownRunIds: [...known] });
         onRecord = true;
       },
     });

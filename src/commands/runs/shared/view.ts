@@ -36,7 +36,7 @@ function startedBy(run: Run, now: Date): string {
 }
 
 /** Runs that are about to be changed: whose they are and who started them. One at length, several a line each. */
-export function targetLines(runs: readonly Run[], now: Date): Detail[] {
+export function runLines(runs: readonly Run[], now: Date): Detail[] {
   const [run] = runs;
   if (run && runs.length === 1) {
     return [

@@ -7,7 +7,7 @@ import { stateAfter, watchRun, type WatchEvent } from "../../../runs/watch/one.t
 import { formatDuration } from "../../../terminal/time.ts";
 import { command, hint, type Hint, plain } from "../../../typed-command.ts";
 import { OnEnd } from "../../shared/on-end.ts";
-import { promptLine, runColor, runTook, targetLines } from "../shared/view.ts";
+import { promptLine, runColor, runTook, runLines } from "../shared/view.ts";
 
 export interface FollowOptions {
   readonly interval?: number | undefined;
@@ -82,7 +82,7 @@ async function showEvents(
   run: Run,
   events: AsyncIterable<ShownEvent>,
 ): Promise<Run | undefined> {
-  await output.header([...targetLines([run], output.now()), { label: "prompt", value: promptLine(run) }]);
+  await output.header([...runLines([run], output.now()), { label: "prompt", value: promptLine(run) }]);
   const line = await output.busy("asking for the run's output");
   const text = output.untrusted();
   let state: Extract<WatchEvent, { type: "progress" | "trouble" }> | undefined;
