@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import * as z from "zod";
 import { openDesk, run, type Desk } from "../harness.ts";
+import { lacks } from "../support/lacks.ts";
 
 let desk: Desk;
 let directory: string;
@@ -152,21 +153,24 @@ describe("files", () => {
     expect(list.stderr).toContain(`warning: unknown setting "${key}"`);
   });
 
-  it("with tokens that others can read, or that are elsewhere, are not trusted: 12", async () => {
-    await loggedIn();
-    const path = join(directory, "credentials.json");
-    const argv = ["runs", "list", "--profile", "sandbox"];
-    await chmod(path, 0o644);
-    const open = await run(argv, { configDir: directory });
-    expect(open.code).toBe(12);
-    expect(open.stderr).toContain(`chmod 600 ${path}`);
-    await rm(path);
-    await symlink("/etc/passwd", path);
-    expect((await run(argv, { configDir: directory })).code).toBe(12);
-    await rm(path);
-    await settings("credentials.json", '{"tokens":{"https://x":');
-    expect((await run(argv, { configDir: directory })).code).toBe(12);
-  });
+  it.skipIf(lacks("permissions"))(
+    "with tokens that others can read, or that are elsewhere, are not trusted: 12",
+    async () => {
+      await loggedIn();
+      const path = join(directory, "credentials.json");
+      const argv = ["runs", "list", "--profile", "sandbox"];
+      await chmod(path, 0o644);
+      const open = await run(argv, { configDir: directory });
+      expect(open.code).toBe(12);
+      expect(open.stderr).toContain(`chmod 600 ${path}`);
+      await rm(path);
+      await symlink("/etc/passwd", path);
+      expect((await run(argv, { configDir: directory })).code).toBe(12);
+      await rm(path);
+      await settings("credentials.json", '{"tokens":{"https://x":');
+      expect((await run(argv, { configDir: directory })).code).toBe(12);
+    },
+  );
 
   it("are where `config path` says", async () => {
     const { code, stdout } = await run(["config", "path"], { configDir: directory });

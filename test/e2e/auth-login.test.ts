@@ -5,6 +5,7 @@ import { createServer, type RequestListener } from "node:http";
 import { join } from "node:path";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import * as z from "zod";
+import { lacks } from "../support/lacks.ts";
 import { CODE, newcomer, said } from "../support/newcomer.ts";
 import { hiddenFields, sessionOf } from "../support/sandbox-pages.ts";
 
@@ -91,7 +92,7 @@ describe("auth login", () => {
     expect((await interrupted.done).code).toBe(130);
   });
 
-  it("opens the page of one's own sandbox signed in: nobody is asked for its key", async () => {
+  it.skipIf(lacks("shell"))("opens the page of one's own sandbox signed in: nobody is asked for its key", async () => {
     const { sandbox } = someone.desk;
     // What `sandbox start` leaves of a sandbox elsewhere.
     await writeFile(join(someone.configDir, "sandbox.latest"), sandbox.dataDir);

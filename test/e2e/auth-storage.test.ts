@@ -3,6 +3,7 @@ import { chmod, chown, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { root } from "../harness.ts";
+import { lacks } from "../support/lacks.ts";
 import { newcomer } from "../support/newcomer.ts";
 
 const someone = newcomer();
@@ -44,16 +45,19 @@ describe("storage", () => {
     expect(allowed.code).toBe(0);
   });
 
-  it("where others may write is refused, before anything is asked of the platform", async () => {
-    const before = (await someone.desk.sandbox.remote.requests()).length;
-    await chmod(someone.configDir, 0o777);
-    const refused = await withToken(someone.desk.sandbox.adminToken, "--insecure-storage");
-    await chmod(someone.configDir, 0o700);
-    expect(refused).toMatchObject({ code: 12, stdout: "" });
-    expect(refused.stderr).toContain(`chmod go-w ${someone.configDir}`);
-    expect(await files()).toBe("");
-    expect(await someone.desk.sandbox.remote.requests()).toHaveLength(before);
-  });
+  it.skipIf(lacks("permissions"))(
+    "where others may write is refused, before anything is asked of the platform",
+    async () => {
+      const before = (await someone.desk.sandbox.remote.requests()).length;
+      await chmod(someone.configDir, 0o777);
+      const refused = await withToken(someone.desk.sandbox.adminToken, "--insecure-storage");
+      await chmod(someone.configDir, 0o700);
+      expect(refused).toMatchObject({ code: 12, stdout: "" });
+      expect(refused.stderr).toContain(`chmod go-w ${someone.configDir}`);
+      expect(await files()).toBe("");
+      expect(await someone.desk.sandbox.remote.requests()).toHaveLength(before);
+    },
+  );
 
   it("in the keyring: the file only says so; logout empties both", async () => {
     const { folder, stored, asked } = await withKeyring(WORKING);
@@ -113,7 +117,7 @@ describe("storage", () => {
     expect(result.stderr).toContain(`auth login --host ${someone.desk.sandbox.url} --insecure-storage`);
   });
 
-  it.runIf(process.geteuid?.() === 0)("in another user's file is not trusted: 12", async () => {
+  it.skipIf(lacks("root"))("in another user's file is not trusted: 12", async () => {
     await withToken(someone.desk.sandbox.adminToken, "--insecure-storage");
     await chown(join(someone.configDir, "credentials.json"), 12_345, 12_345);
     const result = await at(["runs", "list"]);

@@ -11,6 +11,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import * as z from "zod";
 import { CHECKS } from "../../src/doctor/examine.ts";
 import { openDesk, root, type Desk, type RunOptions } from "../harness.ts";
+import { lacks } from "../support/lacks.ts";
 
 const DAY_S = 24 * 60 * 60;
 const results = z.array(
@@ -104,7 +105,7 @@ describe("where nothing is wrong", () => {
     expect(await readdir(join(configDir, "state"))).toEqual([]);
   });
 
-  it("a terminal shows them by stage, with marks, folded at its width", async () => {
+  it.skipIf(lacks("permissions"))("a terminal shows them by stage, with marks, folded at its width", async () => {
     await writeFile(config, "{}");
     await chmod(config, 0o620);
     const shown = await desk.run(["doctor"], { configDir, tty: true, columns: 60, env: { NO_COLOR: "1" } });
@@ -174,24 +175,27 @@ describe("the settings file", () => {
     expect((await readdir(configDir)).filter((name) => name.includes(".broken-"))).toHaveLength(aside);
   });
 
-  it("that everybody may change is not used, that our group may change is warned about; the remedies fix it", async () => {
-    await writeFile(config, "{}");
-    await chmod(config, 0o666);
-    const refused = await examine();
-    expect(refused.code).toBe(1);
-    expect(refused.by["config-file"]).toMatchObject({
-      result: "fail",
-      remedy: `chmod go-w ${config}\nor move them aside: kiloclaw-admin doctor --fix`,
-    });
-    spawnSync("sh", ["-c", refused.by["config-file"]?.remedy?.split("\n")[0] ?? ""]);
-    expect((await examine()).by["config-file"]?.result).toBe("ok");
-    await chmod(config, 0o660);
-    const { code, by } = await examine();
-    expect(code).toBe(0);
-    expect(by["config-file"]).toMatchObject({ result: "warn", remedy: `chmod g-w ${config}` });
-    spawnSync("sh", ["-c", by["config-file"]?.remedy ?? ""]);
-    expect((await examine()).by["config-file"]?.result).toBe("ok");
-  });
+  it.skipIf(lacks("permissions"))(
+    "that everybody may change is not used, that our group may change is warned about; the remedies fix it",
+    async () => {
+      await writeFile(config, "{}");
+      await chmod(config, 0o666);
+      const refused = await examine();
+      expect(refused.code).toBe(1);
+      expect(refused.by["config-file"]).toMatchObject({
+        result: "fail",
+        remedy: `chmod go-w ${config}\nor move them aside: kiloclaw-admin doctor --fix`,
+      });
+      spawnSync("sh", ["-c", refused.by["config-file"]?.remedy?.split("\n")[0] ?? ""]);
+      expect((await examine()).by["config-file"]?.result).toBe("ok");
+      await chmod(config, 0o660);
+      const { code, by } = await examine();
+      expect(code).toBe(0);
+      expect(by["config-file"]).toMatchObject({ result: "warn", remedy: `chmod g-w ${config}` });
+      spawnSync("sh", ["-c", by["config-file"]?.remedy ?? ""]);
+      expect((await examine()).by["config-file"]?.result).toBe("ok");
+    },
+  );
 
   it("that names an address which gets no token: said, and nothing is sent", async () => {
     await writeFile(config, JSON.stringify({ profiles: { evil: { host: "http://evil.example" } } }));
@@ -209,7 +213,7 @@ const store = (mode: number) =>
 
 describe("the credentials", () => {
   const fromFile = { env: { KILOCLAW_ADMIN_TOKEN: "" } };
-  it("that others may read fail, until the remedy is typed", async () => {
+  it.skipIf(lacks("permissions"))("that others may read fail, until the remedy is typed", async () => {
     await store(0o644);
     const { code, by } = await examine(fromFile);
     expect(code).toBe(1);

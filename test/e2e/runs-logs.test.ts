@@ -3,6 +3,7 @@ import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { openDesk, type Desk } from "../harness.ts";
+import { lacks } from "../support/lacks.ts";
 
 const FAST = ["--interval", "50ms"];
 const LINES = /^step (\d+)\//gm;
@@ -32,7 +33,7 @@ beforeAll(async () => {
 });
 afterAll(() => desk.close());
 
-describe("the pager", () => {
+describe.skipIf(lacks("shell"))("the pager", () => {
   let id: string;
   let caught: string;
   beforeAll(async () => {

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { openDesk, type Desk } from "../harness.ts";
+import { lacks } from "../support/lacks.ts";
 
 const FAST = ["--interval", "50ms"];
 const HOSTILE = [
@@ -36,7 +37,7 @@ afterEach(async () => {
 });
 afterAll(() => desk.close());
 
-describe("--on-end", () => {
+describe.skipIf(lacks("shell"))("--on-end", () => {
   it("runs once for each run of many, with its data in the environment", async () => {
     const users = [customer(), customer()] as const;
     const good = await running("[rehearse lines=1 interval=0]", users[0]);

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import * as z from "zod";
 import { openDesk, type Desk } from "../harness.ts";
+import { lacks } from "../support/lacks.ts";
 import { openRewritingProxy } from "../support/rewriting-proxy.ts";
 
 const UUID = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/;
@@ -183,24 +184,27 @@ describe("the prompt", () => {
     expect(await sent()).toBe(0);
   });
 
-  it("is written in the editor on request, by nobody who sees the token or whom the file is not for", async () => {
-    const editor = await file(
-      "editor.sh",
-      '#!/bin/sh\nstat -c %a "$1" >"$0.seen"; cat "$1" >>"$0.seen"; env | grep -c KILOCLAW_ADMIN_TOKEN >>"$0.seen"\n' +
-        `printf '${QUICK} by\\nhand\\n' >"$1"\n`,
-    );
-    await chmod(editor, 0o700);
-    const env = { EDITOR: "false", VISUAL: editor };
-    const command = desk.begin(["runs", "start", "-u", "user0011@load.example.com", "-e", "-p", "first"], {
-      tty: true,
-      env,
-    });
-    await command.waitFor(/Start a recovery run on instance/);
-    command.type("y\r");
-    const { stdout } = await command.done;
-    expect(await desk.row(stdout.trim())).toMatchObject({ prompt: `${QUICK} by\nhand` });
-    expect(await readFile(`${editor}.seen`, "utf8")).toBe("600\nfirst0\n");
-  });
+  it.skipIf(lacks("shell"))(
+    "is written in the editor on request, by nobody who sees the token or whom the file is not for",
+    async () => {
+      const editor = await file(
+        "editor.sh",
+        '#!/bin/sh\nstat -c %a "$1" >"$0.seen"; cat "$1" >>"$0.seen"; env | grep -c KILOCLAW_ADMIN_TOKEN >>"$0.seen"\n' +
+          `printf '${QUICK} by\\nhand\\n' >"$1"\n`,
+      );
+      await chmod(editor, 0o700);
+      const env = { EDITOR: "false", VISUAL: editor };
+      const command = desk.begin(["runs", "start", "-u", "user0011@load.example.com", "-e", "-p", "first"], {
+        tty: true,
+        env,
+      });
+      await command.waitFor(/Start a recovery run on instance/);
+      command.type("y\r");
+      const { stdout } = await command.done;
+      expect(await desk.row(stdout.trim())).toMatchObject({ prompt: `${QUICK} by\nhand` });
+      expect(await readFile(`${editor}.seen`, "utf8")).toBe("600\nfirst0\n");
+    },
+  );
 
   it.each([
     ["left as it was", "true", 130, "left as it was; nothing was sent"],

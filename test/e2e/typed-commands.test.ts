@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { saveToken } from "../../src/config/credentials.ts";
 import { NOUNS, PLAIN_COMMANDS } from "../../src/program.ts";
 import { openDesk, root, type Desk } from "../harness.ts";
+import { lacks } from "../support/lacks.ts";
 import { openRewritingProxy } from "../support/rewriting-proxy.ts";
 import { shellCommands } from "../support/shown-commands.ts";
 
@@ -105,38 +106,44 @@ describe("for customers with addresses that a shell would run", () => {
     return stdout.split("\0").slice(0, -1);
   };
 
-  it.each(HOSTILE)("%s: what is to be typed is that, and nothing else is run", async (address) => {
-    const unknown = await desk.run(["runs", "list", `--user=${address}`]);
-    const line = /kiloclaw-admin users find .*/.exec(unknown.stderr)?.[0] ?? "";
-    expect(pasted(line).filter((word) => word !== "--")).toEqual(["users", "find", address]);
+  it.skipIf(lacks("shell")).each(HOSTILE)(
+    "%s: what is to be typed is that, and nothing else is run",
+    async (address) => {
+      const unknown = await desk.run(["runs", "list", `--user=${address}`]);
+      const line = /kiloclaw-admin users find .*/.exec(unknown.stderr)?.[0] ?? "";
+      expect(pasted(line).filter((word) => word !== "--")).toEqual(["users", "find", address]);
 
-    // The platform has a customer of that name.
-    const coded = JSON.stringify(address).slice(1, -1);
-    const proxy = await openRewritingProxy(desk.sandbox.url, {
-      answer: (body) => body.replaceAll("alice@example.com", coded),
-      request: (path) => path.replaceAll(encodeURIComponent(address), "alice@example.com"),
-    });
-    try {
-      const hosted = { env: { KILOCLAW_ADMIN_HOST: proxy.url } };
-      const meant = await desk.run(["runs", "list", "--user", "alice"], hosted);
-      expect(meant.code).toBe(5);
-      const [, words = ""] = /(--user [0-9a-f-]{36})\s*$/m.exec(meant.stderr) ?? [];
-      expect(pasted(`kiloclaw-admin ${words}`)).toEqual(["--user", expect.stringMatching(/^[0-9a-f-]{36}$/)]);
-      const whole = meant.stderr.split("\n").find((text) => text.includes(words)) ?? "";
-      expect(() => shellCommands(whole)).not.toThrow();
+      // The platform has a customer of that name.
+      const coded = JSON.stringify(address).slice(1, -1);
+      const proxy = await openRewritingProxy(desk.sandbox.url, {
+        answer: (body) => body.replaceAll("alice@example.com", coded),
+        request: (path) => path.replaceAll(encodeURIComponent(address), "alice@example.com"),
+      });
+      try {
+        const hosted = { env: { KILOCLAW_ADMIN_HOST: proxy.url } };
+        const meant = await desk.run(["runs", "list", "--user", "alice"], hosted);
+        expect(meant.code).toBe(5);
+        const [, words = ""] = /(--user [0-9a-f-]{36})\s*$/m.exec(meant.stderr) ?? [];
+        expect(pasted(`kiloclaw-admin ${words}`)).toEqual(["--user", expect.stringMatching(/^[0-9a-f-]{36}$/)]);
+        const whole = meant.stderr.split("\n").find((text) => text.includes(words)) ?? "";
+        expect(() => shellCommands(whole)).not.toThrow();
 
-      const { stdout } = await desk.run(
-        ["runs", "diagnose", "--user", words.slice("--user ".length), "--json"],
-        hosted,
-      );
-      const { next, evidence } = JSON.parse(stdout) as { next: { command: string }[]; evidence: { userEmail: string } };
-      expect(evidence.userEmail).toBe(address);
-      for (const { command } of next) expect(pasted(command).join(" ")).not.toContain("example.com");
-    } finally {
-      await proxy.close();
-    }
-    expect(await readdir(bin)).toEqual(["kiloclaw-admin"]);
-  });
+        const { stdout } = await desk.run(
+          ["runs", "diagnose", "--user", words.slice("--user ".length), "--json"],
+          hosted,
+        );
+        const { next, evidence } = JSON.parse(stdout) as {
+          next: { command: string }[];
+          evidence: { userEmail: string };
+        };
+        expect(evidence.userEmail).toBe(address);
+        for (const { command } of next) expect(pasted(command).join(" ")).not.toContain("example.com");
+      } finally {
+        await proxy.close();
+      }
+      expect(await readdir(bin)).toEqual(["kiloclaw-admin"]);
+    },
+  );
 
   it("with line breaks: what is said stays one line, and no error or hint is made up", async () => {
     const coded = String.raw`a\nerror: lost\n  fix it: touch pwned\r\u2028a@example.com`;

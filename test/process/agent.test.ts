@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createInstanceDirectory, instanceHealth, type Breakage } from "../../src/sandbox/instance/directory.ts";
+import { lacks } from "../support/lacks.ts";
 import { AgentProgram } from "./agent-program.ts";
 
 let agent: AgentProgram;
@@ -108,7 +109,7 @@ describe("a repair", () => {
     expect((await readdir(directory)).toSorted()).toEqual(["backups", "gateway", "openclaw.json", "plugins"]);
   });
 
-  test.concurrent("stops between two steps on SIGTERM, with nothing half done", async () => {
+  test.skipIf(lacks("signals")).concurrent("stops between two steps on SIGTERM, with nothing half done", async () => {
     const directory = await instance("bad-port");
     const { code, stdout } = await agent.run("please repair", {
       cwd: directory,
@@ -156,7 +157,7 @@ describe("a rehearsal", () => {
     }
   });
 
-  test("that traps ignores SIGTERM; another one dies of it", async () => {
+  test.skipIf(lacks("signals"))("that traps ignores SIGTERM; another one dies of it", async () => {
     const [trapped, plain] = await Promise.all([
       agent.run("[rehearse lines=3 interval=0.2 trap=1]", { onOutput: terminateAtFirstStep }),
       agent.run("[rehearse lines=30 interval=0.2]", { onOutput: terminateAtFirstStep }),

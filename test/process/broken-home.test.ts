@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeEach, expect, it } from "vitest";
 import { root } from "../harness.ts";
+import { lacks } from "../support/lacks.ts";
 
 const BIN = join(root, "bin", "kiloclaw-admin.js");
 /** A user whom no system has, where the tests may act as one: the superuser can read everything. */
@@ -13,7 +14,7 @@ const isRoot = process.getuid?.() === 0;
 const stranger = isRoot ? { uid: NOBODY, gid: NOBODY } : {};
 // The checkout may lie where only its owner can read it.
 const canAct =
-  process.platform !== "win32" && spawnSync(process.execPath, [BIN, "help"], { ...stranger, env: {} }).status === 0;
+  !lacks("permissions") && spawnSync(process.execPath, [BIN, "help"], { ...stranger, env: {} }).status === 0;
 
 let folder: string;
 beforeEach(async () => {
@@ -33,7 +34,7 @@ const run = (argv: readonly string[], env: Readonly<Record<string, string>>) =>
     child.stdin?.end();
   });
 
-it.runIf(canAct && isRoot).each([
+it.skipIf(!canAct || lacks("root")).each([
   ["an empty HOME", { HOME: "" }],
   ["no HOME", {}],
   ["a relative HOME", { HOME: "." }],

@@ -10,6 +10,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openDesk, root, type Desk } from "../harness.ts";
 import { filesBelow, leaks } from "../support/canary.ts";
+import { lacks } from "../support/lacks.ts";
 
 /** Stands in for the system's keyring, and takes its time, so that its process is seen. */
 const KEYRING = `const fs = require("node:fs"); const store = process.env.KEYRING_STORE;
@@ -94,7 +95,7 @@ async function watched(argv: readonly string[], given: { stdin?: string; env?: N
   };
 }
 
-describe.runIf(process.platform === "linux")("the token", () => {
+describe.skipIf(lacks("linux"))("the token", () => {
   it("is in no process list, output or file, from the login with a keyring to the logout", async () => {
     const token = desk.sandbox.adminToken;
     const id = await desk.startRun("alice@example.com", "[rehearse lines=3 interval=0]");

@@ -8,6 +8,7 @@ import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import * as z from "zod";
 import { openDesk, root, type Desk, type Result } from "../harness.ts";
+import { lacks } from "../support/lacks.ts";
 import { startPostgres } from "../support/postgres.ts";
 
 const BIN = join(root, "bin", "kiloclaw-admin.js");
@@ -60,7 +61,6 @@ const onTerminal = (argv: readonly string[]) => {
   });
   return ending(child);
 };
-const hasScript = spawnSync("script", ["--version"]).stdout?.toString().includes("util-linux") ?? false;
 
 describe("the program", () => {
   it("tells its version and its help", async () => {
@@ -101,21 +101,18 @@ describe("the program", () => {
     expect(`${refused.stdout}${refused.stderr}`).not.toContain("canary");
   });
 
-  it.runIf(process.platform === "linux")(
-    "leaves it to no program that it starts with its own environment: a browser",
-    async () => {
-      const [browser, seen] = ["xdg-open", "environment"].map((name) => join(desk.configDir, name));
-      await writeFile(browser ?? "", `#!/bin/sh\nenv > '${seen}.part'; mv '${seen}.part' '${seen}'\n`, { mode: 0o700 });
-      const PATH = `${desk.configDir}:${process.env.PATH}`;
-      const more = { PATH, DISPLAY: ":0", KEPT: "kept", KILOCLAW_ADMIN_TOKEN: desk.sandbox.adminToken };
-      const { code } = await run(["sandbox", "open", "--data-dir", desk.sandbox.dataDir], more);
-      expect(code).toBe(0);
-      const environment = await vi.waitFor(() => readFile(seen ?? "", "utf8"), 10_000);
-      expect(environment).toContain("KEPT=kept");
-      expect(environment).not.toContain("KILOCLAW_ADMIN_TOKEN");
-      expect(environment).not.toContain(desk.sandbox.adminToken);
-    },
-  );
+  it.skipIf(lacks("linux"))("leaves it to no program that it starts with its own environment: a browser", async () => {
+    const [browser, seen] = ["xdg-open", "environment"].map((name) => join(desk.configDir, name));
+    await writeFile(browser ?? "", `#!/bin/sh\nenv > '${seen}.part'; mv '${seen}.part' '${seen}'\n`, { mode: 0o700 });
+    const PATH = `${desk.configDir}:${process.env.PATH}`;
+    const more = { PATH, DISPLAY: ":0", KEPT: "kept", KILOCLAW_ADMIN_TOKEN: desk.sandbox.adminToken };
+    const { code } = await run(["sandbox", "open", "--data-dir", desk.sandbox.dataDir], more);
+    expect(code).toBe(0);
+    const environment = await vi.waitFor(() => readFile(seen ?? "", "utf8"), 10_000);
+    expect(environment).toContain("KEPT=kept");
+    expect(environment).not.toContain("KILOCLAW_ADMIN_TOKEN");
+    expect(environment).not.toContain(desk.sandbox.adminToken);
+  });
 
   it.each(["http", "net", "*"])("shows it to nobody with NODE_DEBUG=%s either, and sends nothing", async (named) => {
     const before = (await desk.sandbox.remote.requests()).length;
@@ -153,7 +150,7 @@ describe("simultaneous starts", () => {
   });
 });
 
-describe("signals", () => {
+describe.skipIf(lacks("signals"))("signals", () => {
   it.each([
     ["SIGINT", 130],
     ["SIGTERM", 143],
@@ -174,7 +171,7 @@ describe("signals", () => {
   });
 });
 
-describe.skipIf(!hasScript)("on a terminal (needs script of util-linux)", () => {
+describe.skipIf(lacks("script"))("on a terminal", () => {
   it("watches a run to the check mark, and hands the terminal nothing hostile", async () => {
     const prompt = "[rehearse lines=3 ansi=1 exit=0]";
     const argv = ["runs", "start", "-u", "bob@example.com", "-p", prompt, "--watch", "--interval", "100ms"];

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { root } from "../harness.ts";
+import { lacks } from "../support/lacks.ts";
 
 const BIN = join(root, "bin", "kiloclaw-admin.js");
 const STRANGER = 54_321;
@@ -38,7 +39,7 @@ async function asked(env: NodeJS.ProcessEnv = {}, argv: readonly string[] = ["co
   );
 }
 
-describe.skipIf(process.geteuid === undefined)("the compile cache", () => {
+describe.skipIf(lacks("permissions"))("the compile cache", () => {
   it("lies in a folder of the user's own, for nobody else", async () => {
     expect(await asked()).toEqual([at(".cache", "kiloclaw-admin")]);
     expect((await stat(at(".cache", "kiloclaw-admin"))).mode & 0o777).toBe(0o700);
@@ -84,22 +85,19 @@ describe.skipIf(process.geteuid === undefined)("the compile cache", () => {
     }
   });
 
-  it.runIf(process.geteuid?.() === 0)(
-    "is not used where another user has planted its folder (needs root)",
-    async () => {
-      await mkdir(at(".cache", "kiloclaw-admin"), { recursive: true, mode: 0o700 });
-      for (const planted of [at(".cache", "kiloclaw-admin"), at(".cache"), home]) {
-        await chown(planted, STRANGER, STRANGER);
-        expect(await asked()).toBeUndefined();
-        await chown(planted, 0, 0);
-      }
-      expect(await asked()).toBeDefined();
-      // Nothing of root's is left behind in another user's home either.
-      await rm(at(".cache"), { recursive: true });
-      await chown(home, STRANGER, STRANGER);
+  it.skipIf(lacks("root"))("is not used where another user has planted its folder (needs root)", async () => {
+    await mkdir(at(".cache", "kiloclaw-admin"), { recursive: true, mode: 0o700 });
+    for (const planted of [at(".cache", "kiloclaw-admin"), at(".cache"), home]) {
+      await chown(planted, STRANGER, STRANGER);
       expect(await asked()).toBeUndefined();
-      await expect(stat(at(".cache"))).rejects.toThrow("ENOENT");
-      await chown(home, 0, 0);
-    },
-  );
+      await chown(planted, 0, 0);
+    }
+    expect(await asked()).toBeDefined();
+    // Nothing of root's is left behind in another user's home either.
+    await rm(at(".cache"), { recursive: true });
+    await chown(home, STRANGER, STRANGER);
+    expect(await asked()).toBeUndefined();
+    await expect(stat(at(".cache"))).rejects.toThrow("ENOENT");
+    await chown(home, 0, 0);
+  });
 });

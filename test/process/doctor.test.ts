@@ -11,6 +11,7 @@ import { text } from "node:stream/consumers";
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
 import * as z from "zod";
 import { openDesk, root, type Desk } from "../harness.ts";
+import { lacks } from "../support/lacks.ts";
 
 const BIN = join(root, "bin", "kiloclaw-admin.js");
 const FIXTURES = join(root, "test", "fixtures", "tls");
@@ -147,7 +148,7 @@ it("names no home directory, and leaves nothing behind", async () => {
   expect(await readdir(join(home, "of the desk"), { recursive: true })).toEqual(["state"]);
 });
 
-it("ends at once on Ctrl-C while nobody answers", async () => {
+it.skipIf(lacks("signals"))("ends at once on Ctrl-C while nobody answers", async () => {
   const server = createSocketServer(() => undefined);
   const port = await listening(server);
   const child = begin(["doctor"], { KILOCLAW_ADMIN_HOST: `https://127.0.0.1:${port}` });

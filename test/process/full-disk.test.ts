@@ -1,13 +1,13 @@
 /** Output that cannot be written: what was done stays done, and the exit code does not say otherwise. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import * as z from "zod";
 import { openDesk, root, type Desk, type Result } from "../harness.ts";
+import { lacks } from "../support/lacks.ts";
 
 const BIN = join(root, "bin", "kiloclaw-admin.js");
 const QUICK = "[rehearse lines=1]";
@@ -41,7 +41,7 @@ async function shell(redirected: string, ...argv: string[]): Promise<Result> {
 
 const rowsOf = async (user: string) => (await desk.rows(user)).filter(({ prompt }) => prompt === QUICK);
 
-describe.skipIf(!existsSync("/dev/full"))("a disk that is full (needs /dev/full)", () => {
+describe.skipIf(lacks("/dev/full"))("a disk that is full", () => {
   it.each([
     [["--version"]],
     [["--help"]],

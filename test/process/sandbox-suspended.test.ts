@@ -9,6 +9,7 @@ import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import * as z from "zod";
 import { findSandbox } from "../../src/sandbox/remote.ts";
 import { root, type Result } from "../harness.ts";
+import { lacks } from "../support/lacks.ts";
 import { Calls } from "../support/sandbox-calls.ts";
 
 const BIN = join(root, "bin", "kiloclaw-admin.js");
@@ -59,44 +60,52 @@ const start = async () => {
   return { child, ended, sandbox };
 };
 
-it("keeps what is its own: another one is refused, and it goes on", { timeout: 120_000 }, async () => {
-  const { child, ended, sandbox } = await start();
-  child.kill("SIGSTOP");
-  for (const argv of [["start", "--port", "0"], ["status"], ["stop"], ["reset", "--yes"]]) {
-    const { code, stderr } = await run(["sandbox", ...argv]);
-    expect(stderr).toContain(`kill -CONT ${child.pid}`);
+it.skipIf(lacks("signals"))(
+  "keeps what is its own: another one is refused, and it goes on",
+  { timeout: 120_000 },
+  async () => {
+    const { child, ended, sandbox } = await start();
+    child.kill("SIGSTOP");
+    for (const argv of [["start", "--port", "0"], ["status"], ["stop"], ["reset", "--yes"]]) {
+      const { code, stderr } = await run(["sandbox", ...argv]);
+      expect(stderr).toContain(`kill -CONT ${child.pid}`);
+      expect(code).toBe(12);
+    }
+    child.kill("SIGCONT");
+    expect((await sandbox.status()).pid).toBe(child.pid);
+    expect(await run(["sandbox", "stop"])).toMatchObject({ code: 0 });
+    expect((await ended).code).toBe(0);
+  },
+);
+
+it.skipIf(lacks("signals"))(
+  "leaves alone what a later one has taken, and writes no database any more",
+  { timeout: 120_000 },
+  async () => {
+    const first = await start();
+    const calls = new Calls({ url: first.sandbox.url }, await first.sandbox.token("ada.admin@kilocode.ai"));
+    await calls.started(JANE, "[rehearse lines=1000 interval=1]");
+    first.child.kill("SIGSTOP");
+    // Nobody knows of the first one then, and its lock grows stale.
+    await rm(join(dataDir, "sandbox.json"));
+    const second = await start();
+    const state = await readFile(join(dataDir, "sandbox.json"), "utf8");
+    const late = calls.start(JANE, "too late").catch(() => undefined);
+
+    first.child.kill("SIGCONT");
+    const { code, stderr } = await first.ended;
     expect(code).toBe(12);
-  }
-  child.kill("SIGCONT");
-  expect((await sandbox.status()).pid).toBe(child.pid);
-  expect(await run(["sandbox", "stop"])).toMatchObject({ code: 0 });
-  expect((await ended).code).toBe(0);
-});
+    expect(stderr).toContain(`lost its data directory ${dataDir}`);
+    expect((await late)?.status).not.toBe(200);
+    expect(await readFile(join(dataDir, "sandbox.json"), "utf8")).toBe(state);
 
-it("leaves alone what a later one has taken, and writes no database any more", { timeout: 120_000 }, async () => {
-  const first = await start();
-  const calls = new Calls({ url: first.sandbox.url }, await first.sandbox.token("ada.admin@kilocode.ai"));
-  await calls.started(JANE, "[rehearse lines=1000 interval=1]");
-  first.child.kill("SIGSTOP");
-  // Nobody knows of the first one then, and its lock grows stale.
-  await rm(join(dataDir, "sandbox.json"));
-  const second = await start();
-  const state = await readFile(join(dataDir, "sandbox.json"), "utf8");
-  const late = calls.start(JANE, "too late").catch(() => undefined);
-
-  first.child.kill("SIGCONT");
-  const { code, stderr } = await first.ended;
-  expect(code).toBe(12);
-  expect(stderr).toContain(`lost its data directory ${dataDir}`);
-  expect((await late)?.status).not.toBe(200);
-  expect(await readFile(join(dataDir, "sandbox.json"), "utf8")).toBe(state);
-
-  expect((await second.sandbox.status()).runs).toBe(127);
-  // The lock is still the second one's: it is renewed, and keeps others out.
-  await new Promise((resolve) => {
-    setTimeout(resolve, 5_000);
-  });
-  expect(second.child.exitCode).toBeNull();
-  expect(await run(["sandbox", "stop"])).toMatchObject({ code: 0 });
-  expect((await second.ended).code).toBe(0);
-});
+    expect((await second.sandbox.status()).runs).toBe(127);
+    // The lock is still the second one's: it is renewed, and keeps others out.
+    await new Promise((resolve) => {
+      setTimeout(resolve, 5_000);
+    });
+    expect(second.child.exitCode).toBeNull();
+    expect(await run(["sandbox", "stop"])).toMatchObject({ code: 0 });
+    expect((await second.ended).code).toBe(0);
+  },
+);

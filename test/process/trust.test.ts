@@ -9,6 +9,7 @@ import { text } from "node:stream/consumers";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import * as z from "zod";
 import { openDesk, root, type Desk, type Result } from "../harness.ts";
+import { lacks } from "../support/lacks.ts";
 
 const BIN = join(root, "bin", "kiloclaw-admin.js");
 /** A user whom no list of users knows. */
@@ -81,67 +82,64 @@ async function settingsOf(user: number, mode = 0o600): Promise<void> {
 
 /** Others may not even be allowed to read this package. */
 const canBeOthers =
-  process.geteuid?.() === 0 &&
+  !lacks("root") &&
   spawnSync(process.execPath, [BIN, "--version"], { uid: NOBODY_KNOWS, gid: NOBODY_KNOWS, cwd: "/" }).status === 0;
 
-describe.skipIf(!canBeOthers)(
-  "a user who is in no list of users (needs root, and a package that others can read)",
-  () => {
-    it("reads and changes settings, and starts a run", async () => {
-      await ownFolder(NOBODY_KNOWS);
-      const set = await as(NOBODY_KNOWS, tool("config", "set", "host", desk.sandbox.url));
-      expect(set).toMatchObject({ code: 0, stderr: expect.not.stringContaining("trusted") });
-      expect((await stat(settings())).uid).toBe(NOBODY_KNOWS);
-      const argv = tool("runs", "start", "-u", "alice@example.com", "-p", "[rehearse lines=1]", "-q");
-      const started = await as(NOBODY_KNOWS, argv, desk.env);
-      expect(started).toMatchObject({ code: 0, stdout: expect.stringMatching(/^[\da-f-]{36}\n$/) });
-    });
+describe.skipIf(!canBeOthers)("a user who is in no list of users (needs a package that others can read)", () => {
+  it("reads and changes settings, and starts a run", async () => {
+    await ownFolder(NOBODY_KNOWS);
+    const set = await as(NOBODY_KNOWS, tool("config", "set", "host", desk.sandbox.url));
+    expect(set).toMatchObject({ code: 0, stderr: expect.not.stringContaining("trusted") });
+    expect((await stat(settings())).uid).toBe(NOBODY_KNOWS);
+    const argv = tool("runs", "start", "-u", "alice@example.com", "-p", "[rehearse lines=1]", "-q");
+    const started = await as(NOBODY_KNOWS, argv, desk.env);
+    expect(started).toMatchObject({ code: 0, stdout: expect.stringMatching(/^[\da-f-]{36}\n$/) });
+  });
 
-    it.each([
-      ["another user's", 12_345, 0o644, "belongs to another user"],
-      ["its own, but open to all", NOBODY_KNOWS, 0o666, "everybody may change it"],
-    ])("does not use settings that are %s: 12, and nobody is asked anything", async (_what, owner, mode, why) => {
-      await ownFolder(NOBODY_KNOWS);
-      await settingsOf(owner, mode);
-      const env = { KILOCLAW_ADMIN_TOKEN: TOKEN };
-      const refused = await as(NOBODY_KNOWS, tool("runs", "list"), env);
-      expect(refused).toMatchObject({ code: 12, stdout: "" });
-      expect(refused.stderr).toContain(`${settings()} cannot be trusted: `);
-      expect(refused.stderr).toContain(why);
-      expect(asked).toEqual([]);
-    });
+  it.each([
+    ["another user's", 12_345, 0o644, "belongs to another user"],
+    ["its own, but open to all", NOBODY_KNOWS, 0o666, "everybody may change it"],
+  ])("does not use settings that are %s: 12, and nobody is asked anything", async (_what, owner, mode, why) => {
+    await ownFolder(NOBODY_KNOWS);
+    await settingsOf(owner, mode);
+    const env = { KILOCLAW_ADMIN_TOKEN: TOKEN };
+    const refused = await as(NOBODY_KNOWS, tool("runs", "list"), env);
+    expect(refused).toMatchObject({ code: 12, stdout: "" });
+    expect(refused.stderr).toContain(`${settings()} cannot be trusted: `);
+    expect(refused.stderr).toContain(why);
+    expect(asked).toEqual([]);
+  });
 
-    it("uses root's settings", async () => {
-      await ownFolder(NOBODY_KNOWS);
-      await settingsOf(0, 0o644);
-      const { code, stdout, stderr } = await as(NOBODY_KNOWS, tool("config", "get", "host"));
-      expect({ code, stdout, stderr }).toEqual({ code: 0, stdout: `${urlOf(stranger)}\n`, stderr: "" });
-    });
+  it("uses root's settings", async () => {
+    await ownFolder(NOBODY_KNOWS);
+    await settingsOf(0, 0o644);
+    const { code, stdout, stderr } = await as(NOBODY_KNOWS, tool("config", "get", "host"));
+    expect({ code, stdout, stderr }).toEqual({ code: 0, stdout: `${urlOf(stranger)}\n`, stderr: "" });
+  });
 
-    it("starts nothing where the state folder is another user's: 12, before anything is sent", async () => {
-      await ownFolder(NOBODY_KNOWS);
-      const state = join(own(), "state");
-      await mkdir(state);
-      await chmod(state, 0o755);
-      await chown(state, 12_345, 12_345);
-      // Readable by all, with the folders that a start needs: only its owner is wrong.
-      for (const name of ["claims", "journal", "journal/open"]) {
-        await mkdir(join(state, name), { mode: 0o700 });
-        await chown(join(state, name), NOBODY_KNOWS, NOBODY_KNOWS);
-      }
-      const before = (await desk.requests("startKiloCliRun")).length;
-      const argv = tool("runs", "start", "-u", "bob@example.com", "-p", "[rehearse lines=1]");
-      const refused = await as(NOBODY_KNOWS, argv, desk.env);
-      expect(refused).toMatchObject({ code: 12, stdout: "" });
-      expect(refused.stderr).toContain(`run: sudo chown -h ${NOBODY_KNOWS} ${state}`);
-      expect(await desk.requests("startKiloCliRun")).toHaveLength(before);
-      const doctor = await as(NOBODY_KNOWS, tool("doctor", "-o", "csv"), desk.env);
-      expect(doctor.stdout).toContain(`storage,state-directory,fail`);
-    });
-  },
-);
+  it("starts nothing where the state folder is another user's: 12, before anything is sent", async () => {
+    await ownFolder(NOBODY_KNOWS);
+    const state = join(own(), "state");
+    await mkdir(state);
+    await chmod(state, 0o755);
+    await chown(state, 12_345, 12_345);
+    // Readable by all, with the folders that a start needs: only its owner is wrong.
+    for (const name of ["claims", "journal", "journal/open"]) {
+      await mkdir(join(state, name), { mode: 0o700 });
+      await chown(join(state, name), NOBODY_KNOWS, NOBODY_KNOWS);
+    }
+    const before = (await desk.requests("startKiloCliRun")).length;
+    const argv = tool("runs", "start", "-u", "bob@example.com", "-p", "[rehearse lines=1]");
+    const refused = await as(NOBODY_KNOWS, argv, desk.env);
+    expect(refused).toMatchObject({ code: 12, stdout: "" });
+    expect(refused.stderr).toContain(`run: sudo chown -h ${NOBODY_KNOWS} ${state}`);
+    expect(await desk.requests("startKiloCliRun")).toHaveLength(before);
+    const doctor = await as(NOBODY_KNOWS, tool("doctor", "-o", "csv"), desk.env);
+    expect(doctor.stdout).toContain(`storage,state-directory,fail`);
+  });
+});
 
-describe.skipIf(!canBeOthers)("a sandbox (needs root)", () => {
+describe.skipIf(!canBeOthers)("a sandbox", () => {
   beforeEach(async () => {
     await ownFolder(0);
     await mkdir(data());
@@ -187,21 +185,16 @@ describe.skipIf(!canBeOthers)("a sandbox (needs root)", () => {
   });
 });
 
-const setpriv = spawnSync("setpriv", ["--version"]).status === 0;
-it.skipIf(!canBeOthers || !setpriv)(
-  "counts whom the process acts as, not who has called it (needs setpriv)",
-  async () => {
-    await ownFolder(0);
-    await settingsOf(NOBODY_KNOWS);
-    const asRoot = ["setpriv", "--ruid", String(NOBODY_KNOWS), ...tool("config", "get", "host")] as const;
-    expect(await as(0, asRoot)).toMatchObject({ code: 12, stdout: "" });
-    await chown(settings(), 0, 0);
-    expect(await as(0, asRoot)).toMatchObject({ code: 0, stdout: `${urlOf(stranger)}\n` });
-  },
-);
+it.skipIf(!canBeOthers || lacks("setpriv"))("counts whom the process acts as, not who has called it", async () => {
+  await ownFolder(0);
+  await settingsOf(NOBODY_KNOWS);
+  const asRoot = ["setpriv", "--ruid", String(NOBODY_KNOWS), ...tool("config", "get", "host")] as const;
+  expect(await as(0, asRoot)).toMatchObject({ code: 12, stdout: "" });
+  await chown(settings(), 0, 0);
+  expect(await as(0, asRoot)).toMatchObject({ code: 0, stdout: `${urlOf(stranger)}\n` });
+});
 
-const canMount = process.geteuid?.() === 0 && spawnSync("unshare", ["-m", "true"]).status === 0;
-it.skipIf(!canMount)("an open mount point of root's only warns (needs root and unshare)", async () => {
+it.skipIf(lacks("unshare"))("an open mount point of root's only warns", async () => {
   await mkdir(own(), { mode: 0o777 });
   await chmod(own(), 0o777);
   const below = { KILOCLAW_ADMIN_CONFIG_DIR: join(own(), "mine") };

@@ -5,7 +5,10 @@ import path from "node:path";
 import { kill } from "node:process";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { Controller, ControllerError, type ControllerRun } from "../../src/sandbox/machines/controller.ts";
+import { lacks } from "../support/lacks.ts";
 
+/** The programs that the machine runs here are shell scripts. */
+const noShell = lacks("shell");
 const PATH = "/usr/local/bin:/usr/bin:/bin";
 const open: Controller[] = [];
 let directory: string;
@@ -62,7 +65,7 @@ function alive(pid: number): boolean {
   }
 }
 
-test("a run is running with its partial output, then completed with all of it", async () => {
+test.skipIf(noShell)("a run is running with its partial output, then completed with all of it", async () => {
   const controller = machine('echo "one $1"; read line < go; echo two');
   const maker = running({ directory, command: ["/usr/bin/mkfifo"], env: { PATH } });
   await maker.start("go");
@@ -84,7 +87,7 @@ test("a run is running with its partial output, then completed with all of it", 
   expect(Date.parse(run.completedAt ?? "")).toBeGreaterThanOrEqual(Date.parse(run.startedAt));
 });
 
-test.each([
+test.skipIf(noShell).each([
   ["exit 1", 1],
   ["exit 137", 137],
   ["kill -9 $$", null],
@@ -94,7 +97,7 @@ test.each([
   expect(await ended(controller)).toMatchObject({ status: "failed", exitCode, output: "" });
 });
 
-test("a program that cannot be spawned is a failed run", async () => {
+test.skipIf(noShell)("a program that cannot be spawned is a failed run", async () => {
   const controller = running({ directory, command: ["no-such-program"], env: { PATH } });
   expect(await controller.start("x")).toMatchObject({ status: "running" });
   expect(await ended(controller)).toMatchObject({
@@ -105,19 +108,22 @@ test("a program that cannot be spawned is a failed run", async () => {
   expect(await controller.start("again")).toMatchObject({ status: "running" });
 });
 
-test("stdout and stderr are one text in the order of arrival", async () => {
+test.skipIf(noShell)("stdout and stderr are one text in the order of arrival", async () => {
   const controller = machine("echo a; sleep 0.1; echo b >&2; sleep 0.1; echo c");
   await controller.start("x");
   expect((await ended(controller)).output).toBe("a\nb\nc\n");
 });
 
-test("chunks are decoded one by one: a character split across two becomes U+FFFD, as on the platform", async () => {
-  const controller = machine("printf '\\360\\237'; sleep 0.2; printf '\\246\\200.'");
-  await controller.start("x");
-  expect((await ended(controller)).output).toBe("\uFFFD\uFFFD\uFFFD.");
-});
+test.skipIf(noShell)(
+  "chunks are decoded one by one: a character split across two becomes U+FFFD, as on the platform",
+  async () => {
+    const controller = machine("printf '\\360\\237'; sleep 0.2; printf '\\246\\200.'");
+    await controller.start("x");
+    expect((await ended(controller)).output).toBe("\uFFFD\uFFFD\uFFFD.");
+  },
+);
 
-test("of ten simultaneous starts exactly one wins, and the others say why", async () => {
+test.skipIf(noShell)("of ten simultaneous starts exactly one wins, and the others say why", async () => {
   const controller = machine("sleep 20");
   const results = await Promise.allSettled(
     Array.from({ length: 10 }, (_, index) => controller.start(`start ${index}`)),
@@ -134,7 +140,7 @@ test("of ten simultaneous starts exactly one wins, and the others say why", asyn
   }
 });
 
-test("runs in quick succession have different, increasing start times", async () => {
+test.skipIf(noShell)("runs in quick succession have different, increasing start times", async () => {
   const controller = machine("exit 0");
   const starts: string[] = [];
   for (let index = 0; index < 20; index += 1) {
@@ -145,7 +151,7 @@ test("runs in quick succession have different, increasing start times", async ()
   expect(starts).toEqual(starts.toSorted());
 });
 
-test.each([
+test.skipIf(noShell).each([
   ["a disabled CLI", true, "x"],
   ["a NUL in the prompt", false, "a\0b"],
 ])("%s refuses the start and leaves no run", async (_, cliDisabled, prompt) => {
@@ -154,40 +160,46 @@ test.each([
   expect(controller.status()).toBeNull();
 });
 
-test("cancel marks the run at once, ends the process and adds its note; what is still written comes after it", async () => {
-  const controller = machine("trap 'echo caught; exit 143' TERM; echo begun; while :; do sleep 0.05; done");
-  expect(await controller.cancel()).toBe(false);
-  await controller.start("x");
-  await printed(controller, "begun");
-  expect(await controller.cancel()).toBe(true);
-  expect(controller.status()).toMatchObject({
-    status: "cancelled",
-    exitCode: null,
-    output: "begun\n\n[cancelled by user]\n",
-  });
-  expect(await controller.cancel()).toBe(false);
-  expect(await printed(controller, "caught")).toBe("begun\n\n[cancelled by user]\ncaught\n");
-  expect(controller.status()).toMatchObject({ status: "cancelled", exitCode: null });
-});
+test.skipIf(noShell)(
+  "cancel marks the run at once, ends the process and adds its note; what is still written comes after it",
+  async () => {
+    const controller = machine("trap 'echo caught; exit 143' TERM; echo begun; while :; do sleep 0.05; done");
+    expect(await controller.cancel()).toBe(false);
+    await controller.start("x");
+    await printed(controller, "begun");
+    expect(await controller.cancel()).toBe(true);
+    expect(controller.status()).toMatchObject({
+      status: "cancelled",
+      exitCode: null,
+      output: "begun\n\n[cancelled by user]\n",
+    });
+    expect(await controller.cancel()).toBe(false);
+    expect(await printed(controller, "caught")).toBe("begun\n\n[cancelled by user]\ncaught\n");
+    expect(controller.status()).toMatchObject({ status: "cancelled", exitCode: null });
+  },
+);
 
-test("a cancelled process that ignores SIGTERM lives on beside the next run, until the machine is stopped", async () => {
-  const controller = machine("trap '' TERM; echo $$; while :; do sleep 0.2; done");
-  await controller.start("x");
-  const pid = Number.parseInt(await printed(controller, "\n"), 10);
-  await controller.cancel();
-  expect(await controller.start("next")).toMatchObject({ status: "running", prompt: "next" });
-  const next = Number.parseInt(await printed(controller, "\n"), 10);
-  // The real machine means to kill it after 5 s, and does not.
-  await new Promise((resolve) => {
-    setTimeout(resolve, 5_500);
-  });
-  expect([pid, next].map(alive)).toEqual([true, true]);
-  expect(controller.status()).toMatchObject({ status: "running", output: `${next}\n` });
-  await controller.stop();
-  expect([pid, next].map(alive)).toEqual([false, false]);
-});
+test.skipIf(noShell)(
+  "a cancelled process that ignores SIGTERM lives on beside the next run, until the machine is stopped",
+  async () => {
+    const controller = machine("trap '' TERM; echo $$; while :; do sleep 0.2; done");
+    await controller.start("x");
+    const pid = Number.parseInt(await printed(controller, "\n"), 10);
+    await controller.cancel();
+    expect(await controller.start("next")).toMatchObject({ status: "running", prompt: "next" });
+    const next = Number.parseInt(await printed(controller, "\n"), 10);
+    // The real machine means to kill it after 5 s, and does not.
+    await new Promise((resolve) => {
+      setTimeout(resolve, 5_500);
+    });
+    expect([pid, next].map(alive)).toEqual([true, true]);
+    expect(controller.status()).toMatchObject({ status: "running", output: `${next}\n` });
+    await controller.stop();
+    expect([pid, next].map(alive)).toEqual([false, false]);
+  },
+);
 
-test("stop kills the process and its children, and the run is forgotten", async () => {
+test.skipIf(noShell)("stop kills the process and its children, and the run is forgotten", async () => {
   const controller = machine("trap '' TERM; sleep 60 & echo $$ $!; wait");
   await controller.start("x");
   const pids = (await printed(controller, "\n")).trim().split(" ").map(Number);
@@ -198,36 +210,46 @@ test("stop kills the process and its children, and the run is forgotten", async 
   expect(await controller.start("after")).toMatchObject({ prompt: "after" });
 });
 
-test("a run ends when its pipes close: a child left behind that holds them keeps it running", async () => {
-  const controller = machine("(sleep 0.6; echo late) & exit 3");
-  await controller.start("x");
-  await new Promise((resolve) => {
-    setTimeout(resolve, 300);
-  });
-  expect(controller.status()).toMatchObject({ status: "running", exitCode: null });
-  await expect(controller.start("too early")).rejects.toMatchObject({ status: 409 });
-  expect(await ended(controller)).toMatchObject({ status: "failed", exitCode: 3, output: "late\n" });
-});
+test.skipIf(noShell)(
+  "a run ends when its pipes close: a child left behind that holds them keeps it running",
+  async () => {
+    const controller = machine("(sleep 0.6; echo late) & exit 3");
+    await controller.start("x");
+    await new Promise((resolve) => {
+      setTimeout(resolve, 300);
+    });
+    expect(controller.status()).toMatchObject({ status: "running", exitCode: null });
+    await expect(controller.start("too early")).rejects.toMatchObject({ status: 409 });
+    expect(await ended(controller)).toMatchObject({ status: "failed", exitCode: 3, output: "late\n" });
+  },
+);
 
-test("a child left behind that holds no pipe outlives the run and later ones, but not the machine", async () => {
-  const controller = machine("sleep 60 > /dev/null 2>&1 & echo $!");
-  await controller.start("x");
-  const left = Number((await ended(controller)).output);
-  await controller.start("next");
-  const second = Number((await ended(controller)).output);
-  expect([left, second].map(alive)).toEqual([true, true]);
-  await controller.stop();
-  expect([left, second].map(alive)).toEqual([false, false]);
-});
-
-test("a program that leaves its group with the pipes in hand does not hold up a stop", async () => {
-  const controller = machine("setsid sh -c 'echo $$; exec sleep 60'");
-  await controller.start("x");
-  const pid = Number.parseInt(await printed(controller, "\n"), 10);
-  try {
+test.skipIf(noShell)(
+  "a child left behind that holds no pipe outlives the run and later ones, but not the machine",
+  async () => {
+    const controller = machine("sleep 60 > /dev/null 2>&1 & echo $!");
+    await controller.start("x");
+    const left = Number((await ended(controller)).output);
+    await controller.start("next");
+    const second = Number((await ended(controller)).output);
+    expect([left, second].map(alive)).toEqual([true, true]);
     await controller.stop();
-    expect(controller.status()).toBeNull();
-  } finally {
-    if (alive(pid)) kill(pid, "SIGKILL");
-  }
-}, 5_000);
+    expect([left, second].map(alive)).toEqual([false, false]);
+  },
+);
+
+test.skipIf(noShell)(
+  "a program that leaves its group with the pipes in hand does not hold up a stop",
+  async () => {
+    const controller = machine("setsid sh -c 'echo $$; exec sleep 60'");
+    await controller.start("x");
+    const pid = Number.parseInt(await printed(controller, "\n"), 10);
+    try {
+      await controller.stop();
+      expect(controller.status()).toBeNull();
+    } finally {
+      if (alive(pid)) kill(pid, "SIGKILL");
+    }
+  },
+  5_000,
+);

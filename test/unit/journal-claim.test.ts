@@ -2,7 +2,7 @@
 import { spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { appendFile, chmod, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
-import { platform, tmpdir } from "node:os";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { systemFiles, type FileLayer } from "../../src/files/file-layer.ts";
@@ -24,6 +24,7 @@ import {
   type ProcessIdentity,
   type Sight,
 } from "../../src/journal/process-identity.ts";
+import { lacks } from "../support/lacks.ts";
 
 const ALICE = { instanceId: "11111111-1111-4111-8111-111111111111" };
 const BOB = { instanceId: "22222222-2222-4222-8222-222222222222" };
@@ -111,7 +112,7 @@ describe("an instance's claim", () => {
   });
 
   // Only Linux tells boots and beginnings apart.
-  it.runIf(platform() === "linux")(
+  it.skipIf(lacks("linux"))(
     "of an earlier boot, or of a process whose number is used again, does not count",
     async () => {
       const self = await identify(process.pid);
@@ -123,7 +124,7 @@ describe("an instance's claim", () => {
     },
   );
 
-  it.runIf(platform() === "linux")("dies with its process, although the machine has another name now", async () => {
+  it.skipIf(lacks("linux"))("dies with its process, although the machine has another name now", async () => {
     const self = { ...(await identify(process.pid)), host: "dhcp-17", pid: GONE };
     await claimInstance(state, target, { pid: GONE, op: randomUUID(), self });
     expect(await instanceHolders(state)).toEqual([]);
@@ -238,7 +239,7 @@ describe("an instance's claim", () => {
     await expect(instanceHolders(state)).rejects.toMatchObject({ kind: "local-state" });
   });
 
-  it("is not given in a file that others may change", async () => {
+  it.skipIf(lacks("permissions"))("is not given in a file that others may change", async () => {
     await far(GONE);
     const [holder] = await instanceHolders(state);
     if (!holder) throw new Error("nothing is held");
@@ -307,7 +308,7 @@ describe("who writes journals", () => {
   });
 });
 
-it.runIf(platform() === "linux")("a dead process that nobody has buried is gone", async () => {
+it.skipIf(lacks("linux"))("a dead process that nobody has buried is gone", async () => {
   const parent = spawn("/bin/sh", ["-c", "exec 3<&0; cat <&3 & echo $!; exec sleep 60 3<&-"]);
   try {
     const pid = await new Promise<number>((resolve) => {
@@ -389,12 +390,12 @@ describe("whether a process has ended is", () => {
     expect(await sightOf({ ...theirs, ...they }, { ...own, ...we }, async () => folder === "local")).toBe(expected);
   });
 
-  it("asked only of this machine's own disk", async () => {
+  it.skipIf(lacks("linux"))("asked only of this machine's own disk", async () => {
     expect(await systemFiles.isLocal("/proc/self/status")).toBe(false);
     expect(await systemFiles.isLocal(join(state, "missing"))).toBe(false);
   });
 
-  it.runIf(platform() === "linux")("not told with the machine's own ID", async () => {
+  it.skipIf(lacks("linux"))("not told with the machine's own ID", async () => {
     const { machine } = await thisMachine();
     const raw = await readFile("/etc/machine-id", "utf8").catch(() => "none");
     expect(machine ?? "0".repeat(32)).toMatch(/^[0-9a-f]{32}$/);

@@ -26,6 +26,7 @@ import { readJournal } from "../../src/journal/read.ts";
 import { promptFacts, type Entry, type JournalRecord } from "../../src/journal/record.ts";
 import { allRecords, verifyJournal } from "../../src/journal/scan.ts";
 import { Disk } from "../support/journal-disk.ts";
+import { lacks } from "../support/lacks.ts";
 
 const ALICE = { userId: "user-alice", instanceId: "11111111-1111-4111-8111-111111111111" };
 const BOB = { userId: "oauth/google:bob", instanceId: "22222222-2222-4222-8222-222222222222" };
@@ -297,35 +298,35 @@ describe("what cannot be trusted is refused", () => {
     await expect(Journal.create(state, invocation())).rejects.toThrow(`chmod 700 ${join(state, "journal")}`);
   });
 
-  it.runIf(process.geteuid?.() === 0)(
-    "a state folder of another user's, before anything is written there",
+  it.skipIf(lacks("root"))("a state folder of another user's, before anything is written there", async () => {
+    await mkdir(state, { recursive: true, mode: 0o700 });
+    await chown(state, 54_321, 54_321);
+    await expect(Journal.create(state, invocation())).rejects.toMatchObject({
+      kind: "local-state",
+      message: `${state} cannot be trusted: it belongs to another user; run: sudo chown -h 0 ${state}`,
+    });
+    const instance = { origin: "https://app.kilo.ai", instanceId: randomUUID() };
+    await expect(claimInstance(state, instance, { pid: process.pid, op: randomUUID() })).rejects.toThrow(
+      "another user",
+    );
+    expect(await readdir(state)).toEqual([]);
+  });
+
+  it.skipIf(lacks("permissions"))(
+    "a state folder that a group may change, or that is below one that everybody may change",
     async () => {
       await mkdir(state, { recursive: true, mode: 0o700 });
-      await chown(state, 54_321, 54_321);
-      await expect(Journal.create(state, invocation())).rejects.toMatchObject({
-        kind: "local-state",
-        message: `${state} cannot be trusted: it belongs to another user; run: sudo chown -h 0 ${state}`,
-      });
-      const instance = { origin: "https://app.kilo.ai", instanceId: randomUUID() };
-      await expect(claimInstance(state, instance, { pid: process.pid, op: randomUUID() })).rejects.toThrow(
-        "another user",
-      );
-      expect(await readdir(state)).toEqual([]);
+      await chmod(state, 0o770);
+      await expect(Journal.create(state, invocation())).rejects.toThrow(`chmod go-w ${state}`);
+      await chmod(state, 0o700);
+      await chmod(dirname(state), 0o777);
+      await expect(Journal.create(state, invocation())).rejects.toThrow(`chmod go-w ${dirname(state)}`);
+      await chmod(dirname(state), 0o700);
+      await expect(Journal.create(state, invocation())).resolves.toBeDefined();
     },
   );
 
-  it("a state folder that a group may change, or that is below one that everybody may change", async () => {
-    await mkdir(state, { recursive: true, mode: 0o700 });
-    await chmod(state, 0o770);
-    await expect(Journal.create(state, invocation())).rejects.toThrow(`chmod go-w ${state}`);
-    await chmod(state, 0o700);
-    await chmod(dirname(state), 0o777);
-    await expect(Journal.create(state, invocation())).rejects.toThrow(`chmod go-w ${dirname(state)}`);
-    await chmod(dirname(state), 0o700);
-    await expect(Journal.create(state, invocation())).resolves.toBeDefined();
-  });
-
-  it("journals that are links, or that others may change", async () => {
+  it.skipIf(lacks("permissions"))("journals that are links, or that others may change", async () => {
     const op = randomUUID();
     const path = await start(op, null);
     await chmod(path, 0o666);

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { OnEnd, type Ended } from "../../src/commands/shared/on-end.ts";
 import { startedRun } from "../../src/runs/run.ts";
+import { lacks } from "../support/lacks.ts";
 
 const LIMITS = { atOnce: 4, eachMs: 30_000, afterStopMs: 30_000, killMs: 30_000 };
 const env = { PATH: process.env.PATH };
@@ -38,7 +39,7 @@ function desk() {
 
 const count = (said: readonly string[], line: string) => said.filter((each) => each === line).length;
 
-describe("a command for each run's end", () => {
+describe.skipIf(lacks("shell"))("a command for each run's end", () => {
   it("runs for every one of them, at most four at a time", async () => {
     const { said, context } = desk();
     // What is begun before anything else ends can be told from the order of the lines.

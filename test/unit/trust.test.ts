@@ -6,13 +6,13 @@ import { join } from "node:path";
 import * as fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { assertTrusted, flawOf, flawsOnTheWay, type Role } from "../../src/files/trust.ts";
+import { lacks } from "../support/lacks.ts";
 
 const US = process.geteuid?.() ?? 0;
 const OUR_GROUP = process.getegid?.() ?? 0;
 const STRANGER = 54_321;
 const FILES: readonly Role[] = ["token", "record", "recordFolder", "state", "settings"];
 const ROLES: readonly Role[] = [...FILES, "parent"];
-const isRoot = US === 0;
 
 let folder: string;
 beforeEach(async () => {
@@ -32,7 +32,7 @@ const make = async (...names: string[]) => {
   return at(...names);
 };
 
-describe.skipIf(process.geteuid === undefined)("a file or folder by itself", () => {
+describe.skipIf(lacks("permissions"))("a file or folder by itself", () => {
   it("of another user is refused whatever its permissions; ours and root's are not", () => {
     for (const role of ROLES) {
       expect(flawOf("/x", { uid: STRANGER, gid: OUR_GROUP, mode: 0o600 }, role)).toMatchObject({
@@ -93,7 +93,7 @@ describe.skipIf(process.geteuid === undefined)("a file or folder by itself", () 
   });
 });
 
-describe.skipIf(process.geteuid === undefined)("the way to a file", () => {
+describe.skipIf(lacks("permissions"))("the way to a file", () => {
   it("is all its own: no flaw; what is not there has none either", async () => {
     const path = await make("a", "b", "c");
     for (const role of ["token", "record", "settings"] as const) expect(flawsOnTheWay(path, role)).toEqual([]);
@@ -131,7 +131,7 @@ describe.skipIf(process.geteuid === undefined)("the way to a file", () => {
     expect(flawsOnTheWay(at("a", "c"), "settings")).toEqual([]);
   });
 
-  it.runIf(isRoot)("through a folder, a file or a link of another user's is refused", async () => {
+  it.skipIf(lacks("root"))("through a folder, a file or a link of another user's is refused", async () => {
     const path = await make("a", "b", "c");
     for (const place of [at("a"), at("a", "b"), path]) {
       await chown(place, STRANGER, STRANGER);
