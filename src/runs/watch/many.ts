@@ -1,14 +1,15 @@
 import { ApiError } from "../../api/api-error.ts";
 import type { Api } from "../../api/api.ts";
 import { Bell } from "../../async/bell.ts";
-import { limit } from "../../async/limit.ts";
+import { limit, type Limit } from "../../async/limit.ts";
+import { ownSignal, type OwnSignal } from "../../async/own-signal.ts";
 import { suspendSignal } from "../../async/suspend.ts";
 import { wait } from "../../async/wait.ts";
 import { CliError } from "../../errors.ts";
 import type { Run } from "../run.ts";
 import { discoveryPauseMs } from "./cadence.ts";
 import { Pace } from "./pace.ts";
-import { askTogether } from "./poll-group.ts";
+import { askTogether, type Ways } from "./poll-group.ts";
 import { Schedule } from "./schedule.ts";
 import { WatchedRun } from "./watched-run.ts";
 import { kindOf, totalsOf, type ManyEvent, type Totals } from "./watched.ts";
@@ -49,126 +50,186 @@ const TICK_MS = 1_000;
  *
  * @throws CliError `auth` when the token is refused.
  */
-export async function* watchMany(
-  api: Api,
-  runs: readonly Run[],
-  { stop, intervalMs, timeoutMs, discover, goOn = false, arrivals }: WatchManyOptions,
-): AsyncGenerator<ManyEvent> {
-  const done = new AbortController();
-  const time = limit(stop, timeoutMs);
-  const signal = AbortSignal.any([time.signal, done.signal]);
-  const bell = new Bell(signal);
-  const seen = new Set<string>();
-  const going = new Set<WatchedRun>();
-  const totals = { ...totalsOf([]) };
-  const schedule = new Schedule<WatchedRun>();
-  const pace = new Pace(intervalMs);
-  const events: ManyEvent[] = [];
-  let expecting = arrivals !== undefined;
-  let changed = false;
-  let refused: unknown;
+export async function* watchMany(api: Api, runs: readonly Run[], options: WatchManyOptions): AsyncGenerator<ManyEvent> {
+  const watch = new ManyWatch(api, options);
+  try {
+    watch.begin(runs);
+    while (!watch.stopped) {
+      const asked = watch.ask();
+      watch.tellTotals();
+      // All that is there at once: shifting one by one from a long list costs its length each time.
+      while (watch.events.length > 0) for (const event of watch.events.splice(0)) yield event;
+      watch.throwIfRefused();
+      if (watch.isOver) return;
+      await watch.untilNext(asked);
+    }
+  } finally {
+    watch.close();
+  }
+}
 
-  /** Adjusts the totals: adding them up anew would cost as much as there are runs, for each that changes. */
-  const count = (kind: keyof Totals, by: 1 | -1) => {
-    totals[kind] += by;
-    changed = true;
-  };
+/** The runs under watch, what is to be told of them, and whose turn it is. */
+class ManyWatch {
+  /** What has not been told yet. */
+  readonly events: ManyEvent[] = [];
+  readonly #options: WatchManyOptions;
+  readonly #time: Limit;
+  readonly #own: OwnSignal;
+  readonly #bell: Bell;
+  readonly #schedule = new Schedule<WatchedRun>();
+  readonly #pace: Pace;
+  readonly #ways: Ways;
+  readonly #seen = new Set<string>();
+  readonly #going = new Set<WatchedRun>();
+  readonly #totals = { ...totalsOf([]) };
+  #totalsChanged = false;
+  #expecting: boolean;
+  /** Why there is no point in asking any more. */
+  #refused: { readonly error: unknown } | undefined;
+  #suspended = suspendSignal();
+  #ticking: NodeJS.Timeout | undefined;
 
-  const add = (run: Run, begun: "before" | "just now" = "before") => {
-    if (seen.has(run.id)) return;
-    seen.add(run.id);
-    const watched = new WatchedRun(run, performance.now(), pace, (event) => events.push(event));
-    count(kindOf(watched.watched), 1);
+  constructor(api: Api, options: WatchManyOptions) {
+    this.#options = options;
+    this.#time = limit(options.stop, options.timeoutMs);
+    this.#own = ownSignal(this.#time.signal);
+    this.#bell = new Bell(this.#own.signal);
+    this.#pace = new Pace(options.intervalMs);
+    this.#expecting = options.arrivals !== undefined;
+    this.#ways = {
+      api,
+      schedule: this.#schedule,
+      pace: this.#pace,
+      signal: this.#own.signal,
+      back: (run) => this.#back(run),
+      wake: () => this.#bell.ring(),
+    };
+  }
+
+  /** The stop, or the time limit. */
+  get stopped(): boolean {
+    return this.#own.signal.aborted;
+  }
+
+  /** Every run has come to its end, all is told, and there can be no more of them. */
+  get isOver(): boolean {
+    return this.#going.size === 0 && !this.#totalsChanged && !this.#expecting && !this.#options.goOn;
+  }
+
+  begin(runs: readonly Run[]): void {
+    const { discover, arrivals } = this.#options;
+    this.#ticking = setInterval(() => this.#tick(), TICK_MS);
+    for (const run of runs) this.#add(run);
+    if (discover) void this.#lookForMore(discover);
+    if (arrivals) void this.#takeIn(arrivals);
+  }
+
+  /** Sends the next request, if it is time for one. Nobody waits for its answer. */
+  ask(): boolean {
+    const turn = this.#schedule.next(performance.now());
+    if (turn) void askTogether(turn, this.#ways).catch((error: unknown) => this.#refuse(error));
+    return turn !== undefined;
+  }
+
+  tellTotals(): void {
+    if (this.#totalsChanged) this.events.push({ type: "totals", totals: { ...this.#totals } });
+    this.#totalsChanged = false;
+  }
+
+  /** @throws what ended the watch before its time. */
+  throwIfRefused(): void {
+    if (this.#refused) throw refusedBy(this.#refused.error);
+  }
+
+  /** Waits until there is something to ask or to tell. `asked`: a request has gone out just now. */
+  untilNext(asked: boolean): Promise<void> {
+    return this.#bell.wait(asked ? APART_MS : this.#schedule.waitMs(performance.now()));
+  }
+
+  /** Nobody wants to know any more. */
+  close(): void {
+    clearInterval(this.#ticking);
+    this.#suspended.release();
+    this.#time.release();
+    this.#own.abort();
+    this.#own.release();
+  }
+
+  #add(run: Run, begun: "before" | "just now" = "before"): void {
+    if (this.#seen.has(run.id)) return;
+    this.#seen.add(run.id);
+    const watched = new WatchedRun(run, performance.now(), this.#pace, (event) => this.events.push(event));
+    this.#count(kindOf(watched.watched), 1);
     if (!watched.going) return;
     if (begun === "just now") watched.wait(performance.now());
-    going.add(watched);
-    schedule.add(watched);
-  };
+    this.#going.add(watched);
+    this.#schedule.add(watched);
+  }
 
-  const back = (run: WatchedRun) => {
-    if (run.going) schedule.add(run);
+  #back(run: WatchedRun): void {
+    if (run.going) this.#schedule.add(run);
     else {
       // Those that go on are all `running`.
-      count("running", -1);
-      count(kindOf(run.watched), 1);
-      going.delete(run);
+      this.#count("running", -1);
+      this.#count(kindOf(run.watched), 1);
+      this.#going.delete(run);
     }
-    bell.ring();
-  };
+    this.#bell.ring();
+  }
 
-  const tellTotals = () => {
-    if (changed) events.push({ type: "totals", totals: { ...totals } });
-    changed = false;
-  };
+  /** Adjusts the totals: adding them up anew would cost as much as there are runs, for each that changes. */
+  #count(kind: keyof Totals, by: 1 | -1): void {
+    this.#totals[kind] += by;
+    this.#totalsChanged = true;
+  }
 
-  const takeIn = async (newcomers: AsyncIterable<Run>) => {
+  async #takeIn(newcomers: AsyncIterable<Run>): Promise<void> {
     for await (const run of newcomers) {
-      add(run, "just now");
-      bell.ring();
+      this.#add(run, "just now");
+      this.#bell.ring();
     }
-    expecting = false;
-    bell.ring();
-  };
+    this.#expecting = false;
+    this.#bell.ring();
+  }
 
-  const lookForMore = async (find: NonNullable<WatchManyOptions["discover"]>) => {
-    const pause = discoveryPauseMs(intervalMs);
+  async #lookForMore(find: NonNullable<WatchManyOptions["discover"]>): Promise<void> {
+    const { signal } = this.#own;
+    const pause = discoveryPauseMs(this.#options.intervalMs);
     for (;;) {
       await wait(pause, signal).catch(() => undefined);
       if (signal.aborted) return;
       try {
         let known = 0;
         for await (const run of find(signal)) {
-          known = seen.has(run.id) ? known + 1 : 0;
+          known = this.#seen.has(run.id) ? known + 1 : 0;
           if (known === KNOWN_IN_A_ROW) break;
-          add(run);
+          this.#add(run);
         }
+        this.#bell.ring();
       } catch (error) {
         // The runs themselves tell what is wrong; the next look may find what this one did not.
-        if (!(error instanceof ApiError)) refused ??= error;
+        if (error instanceof ApiError) this.#bell.ring();
+        else this.#refuse(error);
       }
-      bell.ring();
     }
-  };
+  }
 
-  let suspended = suspendSignal();
-  const ticking = setInterval(() => {
-    pace.shareOut([...going].map((run) => run.outputLength));
-    if (!suspended.signal.aborted) return;
-    suspended.release();
-    suspended = suspendSignal();
+  #refuse(error: unknown): void {
+    this.#refused ??= { error };
+    this.#bell.ring();
+  }
+
+  #tick(): void {
+    this.#pace.shareOut([...this.#going].map((run) => run.outputLength));
+    if (!this.#suspended.signal.aborted) return;
+    this.#suspended.release();
+    this.#suspended = suspendSignal();
     // What they were to wait for is over.
-    for (const run of schedule.takeAll()) {
+    for (const run of this.#schedule.takeAll()) {
       run.hurry(performance.now());
-      schedule.add(run);
+      this.#schedule.add(run);
     }
-    bell.ring();
-  }, TICK_MS);
-
-  for (const run of runs) add(run);
-  if (discover) void lookForMore(discover);
-  if (arrivals) void takeIn(arrivals);
-  try {
-    while (!signal.aborted) {
-      const turn = schedule.next(performance.now());
-      if (turn) {
-        const ways = { api, schedule, pace, signal, back, wake: () => bell.ring() };
-        void askTogether(turn, ways).catch((error: unknown) => {
-          refused ??= error;
-          bell.ring();
-        });
-      }
-      tellTotals();
-      // All that is there at once: shifting one by one from a long list costs its length each time.
-      while (events.length > 0) for (const event of events.splice(0)) yield event;
-      if (refused !== undefined) throw refusedBy(refused);
-      if (going.size === 0 && !changed && !expecting && !goOn) return;
-      await bell.wait(turn ? APART_MS : schedule.waitMs(performance.now()));
-    }
-  } finally {
-    clearInterval(ticking);
-    suspended.release();
-    time.release();
-    done.abort();
+    this.#bell.ring();
   }
 }
 
