@@ -123,6 +123,11 @@ describe("audit log", () => {
     for (const wrong of ["2026-13-01", "yesterday", "2026-02-30", "1730000000"]) {
       expect((await audit(["log", "--since", wrong])).code).toBe(2);
     }
+    expect(await audit(["log", "--since", "2999-01-01T00:00Z", "-q"])).toMatchObject({
+      code: 0,
+      stdout: "",
+      stderr: expect.stringMatching(/^warning: --since 2999-01-01T00:00:00\.000Z is in the future: [^\n]*\n$/),
+    });
     expect((await audit(["log", "--records", "--open"])).code).toBe(2);
   });
 

@@ -51,6 +51,23 @@ describe("a time", () => {
     "999999999999999999w",
   ])("is not %j", (text) => expect(() => parseTime(text)).toThrow(InvalidArgumentError));
 
+  it("of several lengths is their sum ago", () => {
+    const units = { w: 604_800_000, d: DAY_MS, h: 3_600_000, m: 60_000, s: 1_000 } as const;
+    const amounts = fc.uniqueArray(
+      fc.tuple(fc.integer({ min: 1, max: 999 }), fc.constantFrom("w", "d", "h", "m", "s")),
+      {
+        minLength: 1,
+        selector: ([, unit]) => unit,
+      },
+    );
+    fc.assert(
+      fc.property(amounts, (parts) => {
+        const agoMs = parts.reduce((sum, [amount, unit]) => sum + amount * units[unit], 0);
+        expect(parseTime(parts.map(([amount, unit]) => `${amount}${unit}`).join(""))).toEqual({ agoMs });
+      }),
+    );
+  });
+
   it("reads back every moment as it is written", () => {
     fc.assert(
       fc.property(fc.date({ min: new Date(0), max: new Date("2199-12-31T00:00Z"), noInvalidDate: true }), (at) => {
@@ -165,6 +182,20 @@ describe("a time in the future", () => {
     expect(warn.mock.calls).toEqual([
       ["--since 2026-11-01T12:01:01.000Z is in the future: it is 2026-11-01T12:00:00.000Z now"],
     ]);
+  });
+
+  it("is warned of whatever zone it is written in, and nothing else is", () => {
+    const minutes = fc.integer({ min: -1_000_000, max: 1_000_000 });
+    const offsets = fc.integer({ min: -12, max: 14 });
+    fc.assert(
+      fc.property(minutes, offsets, (ahead, offset) => {
+        warn.mockClear();
+        const shown = new Date(now.getTime() + ahead * 60_000 + offset * 3_600_000).toISOString().slice(0, -1);
+        const zone = `${offset < 0 ? "-" : "+"}${String(Math.abs(offset)).padStart(2, "0")}:00`;
+        since(`${shown}${zone}`)?.();
+        expect(warn).toHaveBeenCalledTimes(ahead > 1 ? 1 : 0);
+      }),
+    );
   });
 
   it("may be as far ahead as clocks differ", () => {
