@@ -29,8 +29,8 @@ export const GROUPS = {
     tests: ["unit/transport", "unit/renewed-login"],
   },
   jobs: {
-    mutate: ["src/bulk/execute/execute.ts"],
-    tests: ["unit/bulk-execute"],
+    mutate: ["src/bulk/execute/{execution,backlog}.ts"],
+    tests: ["unit/bulk-execute", "unit/bulk-backlog"],
   },
   "job-parts": {
     mutate: ["src/bulk/execute/{adoption,verdict,gate,throttle}.ts", "src/bulk/job/{resume,records}.ts"],

@@ -9,7 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { JobEvent } from "../../src/bulk/execute/execute.ts";
+import type { JobEvent } from "../../src/bulk/execute/job-event.ts";
 import { loadJob } from "../../src/bulk/job/job.ts";
 import { claimInstance } from "../../src/journal/claim.ts";
 import { Ledger } from "../../src/journal/ledger.ts";

@@ -1,4 +1,4 @@
-import { execute } from "../../../bulk/execute/execute.ts";
+import { execute } from "../../../bulk/execute/execution.ts";
 import type { PromptTemplate } from "../../../bulk/input/prompt-template.ts";
 import { isSendable, planned, type Item, type Sendable, type Target } from "../../../bulk/item.ts";
 import { Results, writePlan, type PlanHeader } from "../../../bulk/job/files.ts";

@@ -1,4 +1,4 @@
-import type { JobEvent } from "../../../bulk/execute/execute.ts";
+import type { JobEvent } from "../../../bulk/execute/job-event.ts";
 import type { Item } from "../../../bulk/item.ts";
 import { reportItem } from "../../../bulk/report/report.ts";
 import type { Context } from "../../../context.ts";

@@ -1,4 +1,4 @@
-import type { JobEvent } from "../../../bulk/execute/execute.ts";
+import type { JobEvent } from "../../../bulk/execute/job-event.ts";
 import { STATES_IN_ORDER } from "../../../bulk/item-state.ts";
 import type { Item, ItemState } from "../../../bulk/item.ts";
 import { signatureOf } from "../../../bulk/report/signature.ts";

@@ -13,36 +13,18 @@ import type { Ledger } from "../../journal/ledger.ts";
 import { startedRun, type Run } from "../../runs/run.ts";
 import { startOnRecord, type RecordedOutcome } from "../../runs/start/on-record.ts";
 import { LOOK_AFTER_MS } from "../../runs/start/reconcile.ts";
-import { MAX_SENDS, type StartOptions } from "../../runs/start/start.ts";
+import type { StartOptions } from "../../runs/start/start.ts";
 import type { Watched } from "../../runs/watch/watched.ts";
 import { isSendable, type Item, type Sendable } from "../item.ts";
 import type { JobMark } from "../job/records.ts";
 import type { JobSettings } from "../job/settings.ts";
 import { Adopter } from "./adoption.ts";
+import { Backlog } from "./backlog.ts";
 import { Following } from "./following.ts";
 import { Gate } from "./gate.ts";
+import type { JobEvent } from "./job-event.ts";
 import { Throttle } from "./throttle.ts";
 import { judge, judgeFailure, judgeLeftBehind, type Judged, type Verdict } from "./verdict.ts";
-
-export type JobEvent =
-  /** Something has become of a target. */
-  | { readonly type: "item"; readonly item: Item }
-  /** A start request of this job has left: from here on nobody may be told that nothing was sent. Said once. */
-  | { readonly type: "sent" }
-  /** A run that the journal did not tell of is this target's: nothing was sent to it now. */
-  | { readonly type: "adopted"; readonly item: Item }
-  /** Its run wrote something; the last line that says something, as it came: not safe for a terminal. */
-  | { readonly type: "output-line"; readonly item: Item; readonly line: string }
-  /** Nothing more will come of a run that was followed: see its state. */
-  | { readonly type: "run-end"; readonly item: Item; readonly watched: Watched }
-  /** How many starts may be under way at a time has changed, or none may be begun for a while. */
-  | { readonly type: "pace"; readonly limit: number; readonly pausedMs: number }
-  /** The canary's runs have all completed; the rest follows. */
-  | { readonly type: "canary-passed" }
-  /** Nothing more is started. What is under way comes to its end. */
-  | { readonly type: "stopping"; readonly why: string }
-  /** What became of a start could not be written down; it is to be reconciled. */
-  | { readonly type: "unrecorded"; readonly why: string };
 
 export interface ExecuteOptions {
   readonly settings: JobSettings;
@@ -90,10 +72,6 @@ export const JOB_TIMING: JobTiming = {
 };
 
 const TICK_MS = 1_000;
-/** So often a target is taken up again that another command of this machine is at. */
-const MOST_TRIES = 3;
-/** And one whose machine does not tell how its last run is: with the pauses between them, half a minute where it is the only one. */
-const MOST_TRIES_OF_MACHINE = 6;
 
 /**
  * Does a job: starts runs on targets that wait, each at most once and on record, at a pace the platform can take, and follows
@@ -125,24 +103,18 @@ class Execution {
   readonly #ledger: Ledger;
   readonly #items: Item[];
   readonly #options: ExecuteOptions;
+  readonly #backlog: Backlog;
   readonly #gate: Gate;
   readonly #throttle: Throttle;
   readonly #bell: Bell;
   readonly #adopter: Adopter;
   readonly #timing: JobTiming;
   readonly #following = new Following({
-    wrote: (place, line) => this.events.push({ type: "output-line", item: this.#item(place), line }),
-    ended: (place, watched) => this.#ended(place, watched),
-    late: (place) => this.#leave(place, "still running at the time limit"),
-    freed: (place, watched) => this.#freed(place, watched),
+    wrote: (slot, line) => this.events.push({ type: "output-line", item: this.#item(slot), line }),
+    ended: (slot, watched) => this.#ended(slot, watched),
+    late: (slot) => this.#leave(slot, "still running at the time limit"),
+    freed: (slot, watched) => this.#freed(slot, watched),
   });
-  /** Places of items to be taken up before the others, and after them. */
-  readonly #first: number[] = [];
-  readonly #last: number[] = [];
-  readonly #tries = new Map<number, number>();
-  /** How often a start was sent to a target and refused for now. */
-  readonly #putOff = new Map<number, number>();
-  #next = 0;
   #starting = 0;
   #closing = false;
   #timeIsUp = false;
@@ -158,6 +130,10 @@ class Execution {
     this.#ledger = ledger;
     this.#items = items;
     this.#options = options;
+    this.#backlog = new Backlog(items.length, (slot) => {
+      const item = items[slot];
+      return item !== undefined && item.state === "waiting" && isSendable(item.target);
+    });
     this.#gate = new Gate(options.settings, items.filter(({ target }) => isSendable(target)).length);
     this.#bell = new Bell(options.stop);
     this.#adopter = new Adopter(ledger, options.mark, options.admin.userId);
@@ -204,7 +180,7 @@ class Execution {
   close(why: string): void {
     if (this.#closing) return;
     this.#closing = true;
-    if (this.#hasMore()) this.events.push({ type: "stopping", why });
+    if (this.#backlog.hasMore) this.events.push({ type: "stopping", why });
     this.#bell.ring();
   }
 
@@ -214,20 +190,20 @@ class Execution {
     for (;;) {
       this.#letCanaryPass();
       const wait = this.#mayStart() ? this.#throttle.untilNext() : Infinity;
-      const place = wait === 0 ? this.#take() : undefined;
-      if (place !== undefined) {
-        void this.#attempt(place, drain);
+      const slot = wait === 0 ? this.#backlog.take() : undefined;
+      if (slot !== undefined) {
+        void this.#attempt(slot, drain);
         continue;
       }
       const ended = stop.aborted || this.#timeIsUp || this.#failure !== undefined;
-      const nothingToDo = this.#starting === 0 && !this.#asking && (this.#closing || !this.#hasMore());
+      const nothingToDo = this.#starting === 0 && !this.#asking && (this.#closing || !this.#backlog.hasMore);
       if (nothingToDo && (ended || this.#following.idle)) return;
       await this.#bell.wait(wait);
     }
   }
 
   #mayStart(): boolean {
-    if (this.#closing || !this.#hasMore()) return false;
+    if (this.#closing || !this.#backlog.hasMore) return false;
     if (this.#gate.tripped !== undefined) {
       this.close(this.#gate.tripped);
       return false;
@@ -235,29 +211,12 @@ class Execution {
     return this.#gate.mayStart(this.#starting);
   }
 
-  /** Whether there are targets to which nothing was sent, and which wait for nobody. */
-  #hasMore(): boolean {
-    while (this.#next < this.#items.length && !this.#isWaiting(this.#next)) this.#next += 1;
-    return this.#first.length > 0 || this.#next < this.#items.length || this.#last.length > 0;
-  }
-
-  #isWaiting(place: number): boolean {
-    const item = this.#items[place];
-    return item !== undefined && item.state === "waiting" && isSendable(item.target);
-  }
-
-  #take(): number | undefined {
-    const first = this.#first.shift();
-    if (first !== undefined || !this.#hasMore()) return first;
-    return this.#next < this.#items.length ? this.#next++ : this.#last.shift();
-  }
-
   #letCanaryPass(): void {
     if (!this.#gate.canaryIsDone || this.#asking) return;
     const { letFollow } = this.#options;
     this.#asking = true;
     const decide = async () => {
-      if (letFollow && this.#hasMore() && !(await letFollow()))
+      if (letFollow && this.#backlog.hasMore && !(await letFollow()))
         this.#gate.trip("the canary completed, and no more was to follow");
       else this.events.push({ type: "canary-passed" });
       this.#gate.pass();
@@ -270,16 +229,16 @@ class Execution {
       });
   }
 
-  async #attempt(place: number, drain: AbortSignal): Promise<void> {
-    const { target } = this.#item(place);
+  async #attempt(slot: number, drain: AbortSignal): Promise<void> {
+    const { target } = this.#item(slot);
     if (!isSendable(target)) return;
     this.#starting += 1;
     this.#throttle.begin();
-    this.#set(place, { state: "starting", problem: null });
+    this.#set(slot, { state: "starting", problem: null });
     const began = performance.now();
     const judged = await this.#judged(target, drain);
     this.#starting -= 1;
-    this.#apply(place, judged, performance.now() - began);
+    this.#apply(slot, judged, performance.now() - began);
     this.#throttle.end();
     this.#sayPace();
     this.#bell.ring();
@@ -325,7 +284,7 @@ class Execution {
     return journal?.open.some((intent) => intent.instanceId === instanceId) === true;
   }
 
-  #apply(place: number, { verdict, pressure, sent, retryAfterMs }: Judged, tookMs: number): void {
+  #apply(slot: number, { verdict, pressure, sent, retryAfterMs }: Judged, tookMs: number): void {
     if (sent && !this.#sent) {
       this.#sent = true;
       this.events.push({ type: "sent" });
@@ -336,93 +295,77 @@ class Execution {
     else if (pressure === "unreached") this.#throttle.unreached();
     switch (verdict.is) {
       case "started":
-        this.#started(place, verdict.run, { attached: verdict.attached, follow: this.#options.settings.wait });
-        if (verdict.adopted) this.events.push({ type: "adopted", item: this.#item(place) });
+        this.#started(slot, verdict.run, { attached: verdict.attached, follow: this.#options.settings.wait });
+        if (verdict.adopted) this.events.push({ type: "adopted", item: this.#item(slot) });
         return;
       case "in-the-way":
-        return this.#inTheWay(place, verdict);
+        return this.#inTheWay(slot, verdict);
       case "decided":
-        return this.#set(place, { state: verdict.state, problem: verdict.problem });
+        return this.#set(slot, { state: verdict.state, problem: verdict.problem });
       case "again":
-        return this.#again(place, verdict, { pressure, sent });
+        return this.#again(slot, verdict, { pressure, sent });
       case "held":
-        return this.#held(place, verdict.problem);
+        return this.#held(slot, verdict.problem);
       case "over":
         // The target is as it was.
-        this.#set(place, { state: "waiting", problem: verdict.error === undefined ? null : messageOf(verdict.error) });
+        this.#set(slot, { state: "waiting", problem: verdict.error === undefined ? null : messageOf(verdict.error) });
         if (verdict.error !== undefined) this.#fail(verdict.error);
     }
   }
 
   #again(
-    place: number,
+    slot: number,
     { error, ours }: Extract<Verdict, { is: "again" }>,
     { pressure, sent }: Pick<Judged, "pressure" | "sent">,
   ): void {
-    const enough =
-      (ours && this.#tried(place) >= MOST_TRIES_OF_MACHINE) || (sent && this.#tried(place, this.#putOff) >= MAX_SENDS);
-    if (enough) return this.#set(place, { state: "refused", problem: error.message });
-    this.#set(place, { state: "waiting", problem: error.message });
-    // It may be the platform that fails, or this target alone: then the others go first.
-    if (pressure === "failed") this.#last.push(place);
-    else this.#first.push(place);
+    const isPutBack = this.#backlog.putBack(slot, { ours, sent, failed: pressure === "failed" });
+    this.#set(slot, { state: isPutBack ? "waiting" : "refused", problem: error.message });
+    if (!isPutBack) return;
     if (this.#throttle.troubledMs <= this.#timing.patienceMs) return;
     this.#trouble ??= error;
     this.close(messageOf(error));
   }
 
   /** Another command of this machine is at work there, and is so for minutes at most. */
-  #held(place: number, problem: string): void {
-    if (this.#tried(place) >= MOST_TRIES) {
-      const state = this.#options.settings.onConflict === "fail" ? "conflict" : "skipped";
-      return this.#set(place, { state, problem });
-    }
-    this.#set(place, { state: "waiting", problem });
-    // Behind those that nobody is at, so that there is something to say of its run by then.
-    this.#last.push(place);
+  #held(slot: number, problem: string): void {
+    const inVain = this.#options.settings.onConflict === "fail" ? "conflict" : "skipped";
+    this.#set(slot, { state: this.#backlog.putBehind(slot) ? "waiting" : inVain, problem });
   }
 
-  /** How often a target has been taken up in vain. */
-  #tried(place: number, counts = this.#tries): number {
-    const tries = (counts.get(place) ?? 0) + 1;
-    counts.set(place, tries);
-    return tries;
-  }
-
-  #inTheWay(place: number, { run, sent, problem }: Extract<Verdict, { is: "in-the-way" }>): void {
+  #inTheWay(slot: number, { run, sent, problem }: Extract<Verdict, { is: "in-the-way" }>): void {
     const { onConflict } = this.#options.settings;
     // Followed also where the job's own runs are only started: it was asked for.
-    if (onConflict === "attach") return this.#started(place, run, { attached: true, follow: true });
+    if (onConflict === "attach") return this.#started(slot, run, { attached: true, follow: true });
     // Another request would need a person: the one that was sent may have started a run before this one.
     if (onConflict === "wait" && !sent) {
-      this.#set(place, { state: "waiting", problem: `waits for its end: ${problem}` });
-      return this.#following.waitFor(place, run);
+      this.#set(slot, { state: "waiting", problem: `waits for its end: ${problem}` });
+      return this.#following.waitFor(slot, run);
     }
-    this.#set(place, { state: onConflict === "fail" ? "conflict" : "skipped", problem });
+    this.#set(slot, { state: onConflict === "fail" ? "conflict" : "skipped", problem });
   }
 
-  #started(place: number, run: Run, { attached, follow }: { attached: boolean; follow: boolean }): void {
-    this.#set(place, { state: "running", runId: run.id, attached, startedAt: run.startedAt });
-    if (follow || !this.#gate.passed) this.#following.follow(place, run);
+  #started(slot: number, run: Run, { attached, follow }: { attached: boolean; follow: boolean }): void {
+    this.#set(slot, { state: "running", runId: run.id, attached, startedAt: run.startedAt });
+    if (follow || !this.#gate.passed) this.#following.follow(slot, run);
   }
 
   async #follow(stop: AbortSignal): Promise<void> {
-    const known = this.#items.flatMap((item, place): (readonly [number, Run])[] => {
+    const known = this.#items.flatMap((item, slot): (readonly [number, Run])[] => {
       const run = item.state === "running" && this.#options.settings.wait ? runOf(item) : undefined;
       if (run) this.#gate.note(item);
-      return run ? [[place, run]] : [];
+      return run ? [[slot, run]] : [];
     });
     await this.#following.watch(this.#api, known, stop).catch((error: unknown) => this.#fail(error));
   }
 
-  #ended(place: number, watched: Watched): void {
+  #ended(slot: number, watched: Watched): void {
     const { run, state, lastLine, problem } = watched;
-    if (state !== "ended") this.#leave(place, `not followed any more: ${problem}`);
+    if (state !== "ended") this.#leave(slot, `not followed any more: ${problem}`);
     else {
       const became = run.outcomeUnknown ? "lost" : run.status;
       const { startedAt, completedAt, exitCode } = run;
       const why = became === "lost" ? "nobody can tell any more how it ended" : null;
-      this.#set(place, {
+      this.#set(slot, {
         state: became,
         startedAt,
         completedAt,
@@ -430,20 +373,20 @@ class Execution {
         problem: became === "failed" ? lastLine : why,
       });
     }
-    this.events.push({ type: "run-end", item: this.#item(place), watched });
+    this.events.push({ type: "run-end", item: this.#item(slot), watched });
     this.#bell.ring();
   }
 
-  #freed(place: number, { run, state, problem }: Watched): void {
-    if (state === "ended") this.#first.push(place);
-    else this.#set(place, { state: "skipped", problem: `the run in progress, ${run.id}, gives no answer: ${problem}` });
+  #freed(slot: number, { run, state, problem }: Watched): void {
+    if (state === "ended") this.#backlog.putFirst(slot);
+    else this.#set(slot, { state: "skipped", problem: `the run in progress, ${run.id}, gives no answer: ${problem}` });
     this.#bell.ring();
   }
 
   /** Its run goes on, and is not followed any more. */
-  #leave(place: number, why: string): void {
-    this.#set(place, { problem: why });
-    this.#gate.leave(this.#item(place));
+  #leave(slot: number, why: string): void {
+    this.#set(slot, { problem: why });
+    this.#gate.leave(this.#item(slot));
   }
 
   #tick(): void {
@@ -472,15 +415,15 @@ class Execution {
     this.events.push({ type: "pace", limit, pausedMs });
   }
 
-  #item(place: number): Item {
-    const item = this.#items[place];
-    if (!item) throw new Error(`there is no item ${place}`);
+  #item(slot: number): Item {
+    const item = this.#items[slot];
+    if (!item) throw new Error(`there is no item ${slot}`);
     return item;
   }
 
-  #set(place: number, changes: Partial<Item>): void {
-    const item = { ...this.#item(place), ...changes };
-    this.#items[place] = item;
+  #set(slot: number, changes: Partial<Item>): void {
+    const item = { ...this.#item(slot), ...changes };
+    this.#items[slot] = item;
     this.#gate.note(item);
     this.events.push({ type: "item", item });
   }
