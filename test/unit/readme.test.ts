@@ -1,11 +1,14 @@
-import { readFile } from "node:fs/promises";
-import { fileURLToPath } from "node:url";
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { expect, test } from "vitest";
+import * as z from "zod";
 import { KEYS, settingOf } from "../../src/config/settings.ts";
 import { EXIT_CODES } from "../../src/exit-codes.ts";
 import { NOUNS, PLAIN_COMMANDS } from "../../src/program.ts";
+import { root } from "../harness.ts";
 
-const README = fileURLToPath(new URL("../../README.md", import.meta.url));
+const README = join(root, "README.md");
+const CONTRIBUTING = join(root, ".github", "CONTRIBUTING.md");
 
 const PARTS = {
   commands: [
@@ -48,4 +51,45 @@ function withGeneratedParts(readme: string): string {
 
 test("the README's generated parts are up to date (npm run docs writes them)", async () => {
   await expect(withGeneratedParts(await readFile(README, "utf8"))).toMatchFileSnapshot(README);
+});
+
+const names = z.record(z.string(), z.string());
+const packageFile = z.object({
+  scripts: names,
+  dependencies: names,
+  devDependencies: names,
+  optionalDependencies: names,
+});
+const thePackage = async () => packageFile.parse(JSON.parse(await readFile(join(root, "package.json"), "utf8")));
+
+test("the README names every script, and pages and comments only such as there are", async () => {
+  const { scripts } = await thePackage();
+  const readme = await readFile(README, "utf8");
+  const pages = [readme, await readFile(CONTRIBUTING, "utf8"), await readFile(join(root, "CHANGELOG.md"), "utf8")];
+  const said = pages.flatMap((page) => [...page.matchAll(/\bnpm (?:run )?(test\b[\w:]*|(?<=run )[\w:]+)/g)]);
+  expect(said.map(([, name = ""]) => name).filter((name) => !(name in scripts))).toEqual([]);
+  // npm itself runs this one.
+  const { prepare: _, ...typed } = scripts;
+  const rows = [...readme.matchAll(/^\| `npm (?:run )?([\w:]+)` \|/gm)].map(([, name]) => name);
+  expect(rows.toSorted()).toEqual(Object.keys(typed).toSorted());
+});
+
+test("CONTRIBUTING has a row for each dependency", async () => {
+  const { dependencies, devDependencies, optionalDependencies } = await thePackage();
+  const page = await readFile(CONTRIBUTING, "utf8");
+  const rows = page.slice(page.indexOf("\n|---|---|---|\n")).matchAll(/^\| ([^|]+) \|/gm);
+  const listed = [...rows].flatMap(([, cell = ""]) => cell.split(", "));
+  const installed = Object.keys({ ...dependencies, ...devDependencies, ...optionalDependencies });
+  expect(listed.toSorted()).toEqual(installed.filter((name) => !name.startsWith("@types/")).toSorted());
+});
+
+test("CONTRIBUTING has a line for each file and folder at the top of src and test", async () => {
+  const [, tree = ""] = /\n```\n(src\/\n[^]*?)```/.exec(await readFile(CONTRIBUTING, "utf8")) ?? [];
+  const [src = "", test = ""] = tree.split(/^test\/$/m);
+  for (const [folder, lines] of Object.entries({ src, test })) {
+    const entries = await readdir(join(root, folder), { withFileTypes: true });
+    const there = entries.map((entry) => (entry.isDirectory() ? `${entry.name}/` : entry.name));
+    const said = [...lines.matchAll(/^ {2}(\S+) /gm)].map(([, name]) => name);
+    expect(said.toSorted()).toEqual(there.toSorted());
+  }
 });
