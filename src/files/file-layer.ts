@@ -147,3 +147,13 @@ function factsOf(
     identity: `${stats.dev}:${stats.ino}`,
   } satisfies FileFacts;
 }
+
+/** Works with a file that stays open, but is closed where that fails. */
+export async function orClose<T>(file: OpenFile, work: (file: OpenFile) => Promise<T>): Promise<T> {
+  try {
+    return await work(file);
+  } catch (error) {
+    await file.close().catch(() => undefined);
+    throw error;
+  }
+}

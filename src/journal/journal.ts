@@ -11,8 +11,9 @@
 import { randomUUID } from "node:crypto";
 import { dirname, join } from "node:path";
 import { CliError, messageOf } from "../errors.ts";
-import { isMissing, systemFiles, type FileLayer, type OpenFile } from "../files/file-layer.ts";
+import { isMissing, orClose, systemFiles, type FileLayer, type OpenFile } from "../files/file-layer.ts";
 import { command } from "../typed-command.ts";
+import { Chain } from "./chain.ts";
 import { claimJournal, closeCommand, takeOverCommand, type Claim, type Claimant, type Holder } from "./claim.ts";
 import {
   assertTrusted,
@@ -23,8 +24,8 @@ import {
   secureFolder,
   type JournalFile,
 } from "./folder.ts";
-import { readRecords, type Torn } from "./read.ts";
-import { FORMAT, GENESIS, seal, type Entry, type IntentRecord, type JournalRecord } from "./record.ts";
+import { FORMAT, seal, type Entry, type IntentRecord, type JournalRecord } from "./record.ts";
+import { recover, type CutOff } from "./recovery.ts";
 
 /** Who does what on which platform, and why: stands in every record. */
 export interface Invocation {
@@ -68,34 +69,19 @@ interface Waiting {
   readonly reject: (error: unknown) => void;
 }
 
-/** What is known of a journal's records. */
-interface Chain {
-  readonly seq: number;
-  readonly hash: string;
-  readonly intents: number;
-  readonly open: ReadonlyMap<string, IntentRecord>;
-  readonly ended: boolean;
-}
-
-const NOTHING: Chain = { seq: 0, hash: GENESIS, intents: 0, open: new Map(), ended: false };
-
 /** A journal that this process writes, and nobody else at the same time. */
 export class Journal {
   readonly id: string;
   readonly path: string;
   /** What was cut off when it was opened, and where it was kept. */
-  readonly torn: (Torn & { readonly keptIn: string }) | null;
+  readonly torn: CutOff | null;
   readonly #journal: JournalFile;
   readonly #invocation: Invocation;
   readonly #file: OpenFile;
   readonly #claim: Claim;
   readonly #files: FileLayer;
   readonly #clock: Clock;
-  readonly #open: Map<string, IntentRecord>;
-  #seq: number;
-  #hash: string;
-  #intents: number;
-  #ended: boolean;
+  readonly #chain: Chain;
   #waiting: Waiting[] = [];
   #writing: Promise<void> | undefined;
   #broken: CliError | undefined;
@@ -104,7 +90,7 @@ export class Journal {
   private constructor(
     journal: JournalFile,
     invocation: Invocation,
-    opened: { file: OpenFile; claim: Claim; chain: Chain; torn: Journal["torn"] },
+    opened: { file: OpenFile; claim: Claim; chain: Chain; torn: CutOff | null },
     { files, clock }: Required<JournalOptions>,
   ) {
     this.id = journal.id;
@@ -116,11 +102,7 @@ export class Journal {
     this.#claim = opened.claim;
     this.#files = files;
     this.#clock = clock;
-    this.#open = new Map(opened.chain.open);
-    this.#seq = opened.chain.seq;
-    this.#hash = opened.chain.hash;
-    this.#intents = opened.chain.intents;
-    this.#ended = opened.chain.ended;
+    this.#chain = opened.chain;
   }
 
   /**
@@ -140,10 +122,10 @@ export class Journal {
       return holding(
         await claimJournal(path, { pid: invocation.pid, op: id }, files, closeCommand({ op: id })),
         async (claim) =>
-          opening(await files.open(path, "create"), async (file) => {
+          orClose(await files.open(path, "create"), async (file) => {
             await file.sync();
             await files.syncDirectory(folder);
-            return new Journal(journal, invocation, { file, claim, chain: NOTHING, torn: null }, { files, clock });
+            return new Journal(journal, invocation, { file, claim, chain: new Chain(), torn: null }, { files, clock });
           }),
       );
     });
@@ -210,20 +192,16 @@ export class Journal {
     { files = systemFiles, clock = systemClock, onRecord }: OpenOptions,
   ): Promise<Journal> {
     const { path } = journal;
-    return opening(await openAgain(path, files), async (file) => {
+    return orClose(await openAgain(path, files), async (file) => {
       assertTrusted(path, await file.facts());
-      let found: Torn | undefined;
-      const chain = await follow(readRecords(path, file, { onTorn: (torn) => (found = torn) }), onRecord);
-      const torn = found ? await cutOff(path, file, found, files, clock.now()) : null;
-      // What a crash left unsynced is relied upon from here on.
-      await file.sync();
-      return new Journal(journal, invocation, { file, claim, chain, torn }, { files, clock });
+      const recovered = await recover(path, file, { files, now: () => clock.now(), onRecord });
+      return new Journal(journal, invocation, { file, claim, ...recovered }, { files, clock });
     });
   }
 
   /** What may have been sent without its end being known. */
   get open(): readonly IntentRecord[] {
-    return [...this.#open.values()];
+    return [...this.#chain.open.values()];
   }
 
   /**
@@ -246,8 +224,8 @@ export class Journal {
   async end(): Promise<void> {
     try {
       // Nothing was added to what had ended.
-      if (!this.#ended || this.#writing) await this.#enqueue({ kind: "end" });
-      if (this.#open.size === 0) {
+      if (!this.#chain.ended || this.#writing) await this.#enqueue({ kind: "end" });
+      if (this.#chain.open.size === 0) {
         const to = closedPath(this.#journal.stateDirectory, this.#journal.name);
         await secureFolder(this.#journal.stateDirectory, dirname(to), this.#files);
         await this.#files.rename(this.path, to);
@@ -304,12 +282,12 @@ export class Journal {
   }
 
   async #writeBatch(batch: readonly Waiting[]): Promise<(Waiting & { readonly record: JournalRecord })[]> {
-    const first = this.#seq;
+    const first = this.#chain.seq;
     const written: (Waiting & ReturnType<typeof seal>)[] = [];
     for (const waiting of batch) {
       try {
         const one = seal(this.#complete(waiting.entry, first));
-        this.#note(one.record);
+        this.#chain.note(one.record);
         written.push({ ...waiting, ...one });
       } catch (error) {
         // A caller's mistake is no reason to stop the others.
@@ -326,66 +304,20 @@ export class Journal {
 
   #complete(entry: Waiting["entry"], batch: number): Parameters<typeof seal>[0] {
     const { pid: _, ...invocation } = this.#invocation;
+    const { seq, hash: prev, intents, open } = this.#chain;
     const stamp = {
       format: FORMAT,
       ...invocation,
       op: this.id,
-      seq: this.#seq,
+      seq,
       batch,
-      prev: this.#hash,
+      prev,
       at: this.#clock.now().toISOString(),
       monotonicMs: Math.round(this.#clock.monotonicMs()),
     } as const;
-    if (entry.kind === "end") return { ...stamp, ...entry, intents: this.#intents, open: this.#open.size };
+    if (entry.kind === "end") return { ...stamp, ...entry, intents, open: open.size };
     return { ...stamp, ...entry };
   }
-
-  #note(record: JournalRecord): void {
-    this.#seq = record.seq + 1;
-    this.#hash = record.hash;
-    this.#ended = record.kind === "end";
-    if (record.kind === "intent") this.#intents += 1;
-    noteOpen(this.#open, record);
-  }
-}
-
-/** Keeps account of what is open: an intent, until a record about the same operation says that it is settled. */
-export function noteOpen(open: Map<string, IntentRecord>, record: JournalRecord): void {
-  if (record.kind === "intent") open.set(record.op, record);
-  else if ((record.kind === "outcome" || record.kind === "reconcile") && record.settled) open.delete(record.op);
-}
-
-async function follow(records: AsyncIterable<JournalRecord>, onRecord?: OpenOptions["onRecord"]): Promise<Chain> {
-  const open = new Map<string, IntentRecord>();
-  let [seq, hash, intents, ended] = [NOTHING.seq, NOTHING.hash, NOTHING.intents, NOTHING.ended];
-  for await (const record of records) {
-    seq += 1;
-    hash = record.hash;
-    ended = record.kind === "end";
-    if (record.kind === "intent") intents += 1;
-    noteOpen(open, record);
-    onRecord?.(record);
-  }
-  return { seq, hash, intents, open, ended };
-}
-
-/** Copies a torn end aside, for whoever wants to know, and cuts it off. */
-async function cutOff(path: string, file: OpenFile, torn: Torn, files: FileLayer, now: Date): Promise<Journal["torn"]> {
-  const keptIn = `${path}.torn-${now.toISOString().replaceAll(/[-:.]/g, "")}-${randomUUID().slice(0, 8)}`;
-  await opening(await files.open(keptIn, "create"), async (copy) => {
-    const chunk = Buffer.alloc(65_536);
-    for (let position = torn.offset; ;) {
-      const length = await file.read(chunk, position);
-      if (length === 0) break;
-      if ((await copy.write(chunk.subarray(0, length))) !== length) throw new Error(`${keptIn} could not be written`);
-      position += length;
-    }
-    await copy.sync();
-    await copy.close();
-  });
-  await files.syncDirectory(dirname(path));
-  await file.truncate(torn.offset);
-  return { ...torn, keptIn };
 }
 
 function claimantOf({ id: op }: JournalFile, { pid }: Invocation, { setAside }: OpenOptions): Claimant {
@@ -406,15 +338,6 @@ async function holding<T>(claim: Claim, work: (claim: Claim) => Promise<T>): Pro
     return await work(claim);
   } catch (error) {
     await claim.release();
-    throw error;
-  }
-}
-
-async function opening<T>(file: OpenFile, work: (file: OpenFile) => Promise<T>): Promise<T> {
-  try {
-    return await work(file);
-  } catch (error) {
-    await file.close().catch(() => undefined);
     throw error;
   }
 }

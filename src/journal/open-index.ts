@@ -2,9 +2,9 @@ import { platformOf } from "../api/origin.ts";
 import { eachOf } from "../async/each.ts";
 import { SharedLook } from "../async/shared-look.ts";
 import { systemFiles, type FileLayer } from "../files/file-layer.ts";
+import { noteOpen } from "./chain.ts";
 import { writerOf, type Holder } from "./claim.ts";
 import { openJournals, type JournalFile } from "./folder.ts";
-import { noteOpen } from "./journal.ts";
 import { BEGINNING, readJournal, type Mark } from "./read.ts";
 import type { IntentRecord } from "./record.ts";
 

@@ -1,10 +1,10 @@
 import { CliError } from "../errors.ts";
 import { systemFiles, type FileLayer } from "../files/file-layer.ts";
+import { Chain } from "./chain.ts";
 import { writerOf, type Holder } from "./claim.ts";
 import { allJournals, type JournalFile } from "./folder.ts";
-import { noteOpen } from "./journal.ts";
 import { readJournal, type Torn } from "./read.ts";
-import type { IntentRecord, JournalRecord } from "./record.ts";
+import type { JournalRecord } from "./record.ts";
 
 export interface ScanOptions {
   readonly files?: FileLayer;
@@ -148,23 +148,20 @@ export interface Verification {
 
 /** Checks every record of a journal: its own hash, and its place in the chain. Changes nothing. */
 export async function verifyJournal(journal: JournalFile, files: FileLayer = systemFiles): Promise<Verification> {
-  const open = new Map<string, IntentRecord>();
-  let [records, intents, last]: [number, number, JournalRecord | undefined] = [0, 0, undefined];
+  const chain = new Chain();
   let torn: Torn | null = null;
   let damage: string | null = null;
   const writer = await writerOf(journal.path, files);
   try {
     for await (const record of readJournal(journal, { files, onTorn: (found) => (torn = found) })) {
-      records += 1;
-      if (record.kind === "intent") intents += 1;
-      noteOpen(open, record);
-      last = record;
+      chain.note(record);
     }
   } catch (error) {
     if (!(error instanceof CliError)) throw error;
     damage = error.message;
   }
-  const ended = last?.kind === "end" && !torn;
+  const { seq: records, intents, open } = chain;
+  const ended = chain.ended && !torn;
   const state = damage !== null ? "damaged" : writer ? "under-way" : ended ? "ended" : "not-ended";
   return { journal, state, records, intents, open: open.size, writer, torn, damage };
 }

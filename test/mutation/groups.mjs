@@ -9,7 +9,7 @@ export const GROUPS = {
     tests: ["unit/journal-claim"],
   },
   journal: {
-    mutate: ["src/journal/{journal,record,read,open-index,ledger}.ts"],
+    mutate: ["src/journal/{journal,chain,recovery,record,read,open-index,ledger}.ts"],
     tests: ["unit/journal*", "unit/ledger"],
   },
   cancel: {
