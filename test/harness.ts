@@ -12,6 +12,7 @@ import type { LoggedRequest } from "../src/sandbox/remote.ts";
 import type { SandboxOptions } from "../src/sandbox/sandbox.ts";
 import type { Host, StopReason, TextSource } from "../src/terminal/host.ts";
 import { openSandbox, type TestSandbox } from "./support/sandbox.ts";
+import { customerName, sharedSandbox, takeCustomer } from "./support/shared-sandbox.ts";
 import { checkShownCommands } from "./support/shown-commands.ts";
 
 /** The package's own folder. */
@@ -164,13 +165,15 @@ export function run(argv: readonly string[], options: RunOptions = {}): Promise<
   return begin(argv, options).done;
 }
 
-/** A support person's desk: the command line, logged in to a sandbox of its own. */
+/** A support person's desk: the command line, logged in to a sandbox. */
 export interface Desk {
   readonly sandbox: TestSandbox;
   readonly configDir: string;
   readonly env: Readonly<Record<string, string>>;
   run(argv: readonly string[], options?: RunOptions): Promise<Result>;
   begin(argv: readonly string[], options?: RunOptions): Running;
+  /** A customer whom nobody has had to do with yet, by e-mail. */
+  customer(): string;
   /** Keeps the admin's token in the file, as a login does: for profiles, which never get that of the environment. */
   logIn(): Promise<void>;
   /** Starts a run as a colleague would: past the command line under test. `of`: an instance ID, or its owner's e-mail. */
@@ -188,9 +191,46 @@ export interface Desk {
 export type Row = z.output<typeof admin.listAllCliRuns.output>["runs"][number];
 type AuditRow = z.output<typeof admin.adminAuditLogs.output>[number];
 
-/** Opens a desk. Close it when the tests are over. */
+/** Opens a desk on a sandbox of its own. Close it when the tests are over. */
 export async function openDesk(options: Partial<SandboxOptions> = {}): Promise<Desk> {
   const sandbox = await openSandbox(options);
+  let customers = 0;
+  return deskOn(sandbox, {
+    customer: () => customerName((customers += 1)),
+    leave: () => sandbox.stop(),
+  });
+}
+
+/**
+ * Opens a desk on the sandbox that other files use, too: for tests that have to do with customers of their own alone
+ * ({@link Desk.customer}). Close it when the tests are over.
+ */
+export async function joinDesk(): Promise<Desk> {
+  const sandbox = await sharedSandbox();
+  const mark = (await sandbox.remote.requests()).at(-1)?.number ?? 0;
+  const mine = new Set<string>();
+  const desk = await deskOn(sandbox, {
+    customer: () => {
+      const customer = takeCustomer();
+      mine.add(customer);
+      return customer;
+    },
+    mark,
+    leave: async () => {
+      await sandbox.remote.clearFaults();
+      const running = (await desk.rows()).filter(
+        ({ status, user_email }) => status === "running" && mine.has(user_email ?? ""),
+      );
+      for (const { id } of running) await desk.run(["runs", "cancel", id, "--yes", "--force", "-q"]);
+    },
+  });
+  return desk;
+}
+
+async function deskOn(
+  sandbox: TestSandbox,
+  { customer, mark = 0, leave }: { customer: () => string; mark?: number; leave: () => Promise<void> },
+): Promise<Desk> {
   const configDir = await mkdtemp(join(tmpdir(), "kiloclaw-desk-"));
   const env = { KILOCLAW_ADMIN_HOST: sandbox.url, KILOCLAW_ADMIN_TOKEN: sandbox.adminToken };
   const equip = (given: RunOptions = {}): RunOptions => ({ configDir, ...given, env: { ...env, ...given.env } });
@@ -245,9 +285,12 @@ export async function openDesk(options: Partial<SandboxOptions> = {}): Promise<D
     },
     audit: (userId) => call(admin.adminAuditLogs, { userId, limit: 50 }),
     requests: async (procedure) =>
-      (await sandbox.remote.requests()).filter((request) => request.procedure.split(".").at(-1) === procedure),
+      (await sandbox.remote.requests()).filter(
+        (request) => request.number > mark && request.procedure.split(".").at(-1) === procedure,
+      ),
+    customer,
     close: async () => {
-      await sandbox.stop();
+      await leave();
       await rm(configDir, { recursive: true, force: true });
     },
   };

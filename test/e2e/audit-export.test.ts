@@ -3,7 +3,7 @@ import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { openDesk, type Desk } from "../harness.ts";
+import { joinDesk, type Desk } from "../harness.ts";
 
 const LONG = "[rehearse lines=1 delay=60]";
 const ADA = "a0000000-0000-4000-8000-000000000001";
@@ -12,7 +12,7 @@ let desk: Desk;
 let configDir: string;
 let begun: string;
 beforeAll(async () => {
-  desk = await openDesk({ extraUsers: 10 });
+  desk = await joinDesk();
 });
 afterAll(() => desk.close());
 beforeEach(async () => {
@@ -21,8 +21,7 @@ beforeEach(async () => {
   return () => rm(configDir, { recursive: true });
 });
 
-let customers = 0;
-const customer = () => `user${String(++customers).padStart(4, "0")}@load.example.com`;
+const customer = () => desk.customer();
 const cli = (...argv: string[]) => desk.run(argv, { configDir });
 const start = async (user: string, ...more: string[]) =>
   (await cli("runs", "start", "-u", user, "-p", LONG, "-q", ...more)).stdout.trim();

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { Journal, type Invocation } from "../../src/journal/journal.ts";
 import { promptFacts } from "../../src/journal/record.ts";
-import { openDesk, type Desk, type Result, type RunOptions } from "../harness.ts";
+import { joinDesk, type Desk, type Result, type RunOptions } from "../harness.ts";
 
 const QUICK = "[rehearse lines=1]";
 const LONG = "[rehearse lines=1 delay=60]";
@@ -14,7 +14,7 @@ const ADA = "a0000000-0000-4000-8000-000000000001";
 
 let desk: Desk;
 beforeAll(async () => {
-  desk = await openDesk({ extraUsers: 40 });
+  desk = await joinDesk();
 });
 afterAll(() => desk.close());
 
@@ -30,9 +30,8 @@ afterEach(async () => {
   await rm(configDir, { recursive: true });
 });
 
-let customers = 0;
 /** Somebody whose instance nobody else uses. */
-const customer = () => `user${String(++customers).padStart(4, "0")}@load.example.com`;
+const customer = () => desk.customer();
 const cli = (argv: readonly string[], options: RunOptions = {}) => desk.run(argv, { configDir, ...options });
 const start = async (user: string, prompt = QUICK, ...more: string[]) => {
   const { code, stdout } = await cli(["runs", "start", "-u", user, "-p", prompt, "-q", ...more]);

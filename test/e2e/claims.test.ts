@@ -12,21 +12,20 @@ import { openPath } from "../../src/journal/folder.ts";
 import { OpenIndex, type OpenIntent } from "../../src/journal/open-index.ts";
 import { identify, type ProcessIdentity } from "../../src/journal/process-identity.ts";
 import { command } from "../../src/typed-command.ts";
-import { openDesk, type Desk } from "../harness.ts";
+import { joinDesk, type Desk } from "../harness.ts";
 
 let desk: Desk;
 let state: string;
 /** A process of the other machine, by chance with the number of one that is alive here. */
 let theirs: ProcessIdentity;
 beforeAll(async () => {
-  desk = await openDesk({ extraUsers: 10 });
+  desk = await joinDesk();
   state = join(desk.configDir, "state");
   theirs = { ...(await identify(process.pid)), machine: "f".repeat(32), boot: randomUUID() };
 });
 afterAll(() => desk.close());
 
-let customers = 0;
-const customer = () => `user${String(++customers).padStart(4, "0")}@load.example.com`;
+const customer = () => desk.customer();
 const CLOSE = ["--close", "--yes", "--reason", "the other desk is switched off"];
 
 /** A start that nobody knows the end of; the other machine holds its journal and its instance. */

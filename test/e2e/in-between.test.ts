@@ -2,7 +2,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { TRPC_CODES } from "../../src/contract/procedures.ts";
 import { FaultProxy, type Answer, type Exchange } from "../faults/proxy.ts";
-import { openDesk, type Desk, type Result } from "../harness.ts";
+import { joinDesk, type Desk, type Result } from "../harness.ts";
 
 const PAGE = '<!doctype html><html><title>Hotel Wi-Fi</title><form action="/login">';
 const page = (status: number, headers: Record<string, string> = {}): Answer => ({
@@ -51,10 +51,9 @@ const answers = Object.entries(ANSWERS).map(([name, [answer, called]]) => ({
 }));
 
 let desk: Desk;
-let customers = 0;
 const proxies: FaultProxy[] = [];
 beforeAll(async () => {
-  desk = await openDesk({ extraUsers: 60 });
+  desk = await joinDesk();
 });
 afterEach(() => Promise.all(proxies.splice(0).map((proxy) => proxy.close())));
 afterAll(() => desk.close());
@@ -65,8 +64,7 @@ async function openProxy(): Promise<FaultProxy> {
   return proxy;
 }
 const through = (proxy: FaultProxy) => ({ env: { KILOCLAW_ADMIN_HOST: proxy.url } });
-const startRun = (prompt: string) =>
-  desk.startRun(`user${String(++customers).padStart(4, "0")}@load.example.com`, prompt);
+const startRun = (prompt: string) => desk.startRun(desk.customer(), prompt);
 const SHORT = "[rehearse lines=3 interval=0.3]";
 const LONG = "[rehearse lines=1 delay=60]";
 const OUTAGE_MS = 2_500;

@@ -5,14 +5,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import * as z from "zod";
-import { openDesk, type Desk, type RunOptions } from "../harness.ts";
+import { joinDesk, type Desk, type RunOptions } from "../harness.ts";
 
 const LONG = "[rehearse lines=1 delay=60]";
 const NO_RUN = "12345678-0000-4000-8000-000000000000";
 
 let desk: Desk;
-let customers = 0;
-const customer = () => `user${String(++customers).padStart(4, "0")}@load.example.com`;
+const customer = () => desk.customer();
 const running = (prompt = LONG, user = customer()) => desk.startRun(user, prompt);
 const ended = async (prompt: string, user = customer()) => {
   const id = await running(prompt, user);
@@ -46,7 +45,7 @@ const through = async (gatekeeper: (request: IncomingMessage, response: ServerRe
 };
 
 beforeAll(async () => {
-  desk = await openDesk({ extraUsers: 80 });
+  desk = await joinDesk();
 });
 afterEach(() => desk.sandbox.remote.clearFaults());
 afterAll(() => desk.close());

@@ -1,14 +1,13 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import * as z from "zod";
-import { openDesk, type Desk } from "../harness.ts";
+import { joinDesk, type Desk } from "../harness.ts";
 
 const LONG = "[rehearse lines=1 delay=60]";
 const FAST = ["--interval", "300ms"];
 const ADA = "ada.admin@kilocode.ai";
 
 let desk: Desk;
-let customers = 0;
-const customer = () => `user${String(++customers).padStart(4, "0")}@load.example.com`;
+const customer = () => desk.customer();
 const instanceOf = async (id: string) => (await desk.row(id)).instance_id ?? "";
 
 const diagnosis = z.object({
@@ -27,7 +26,7 @@ const written = (id: string) =>
   vi.waitFor(async () => expect((await desk.run(["runs", "logs", id])).stdout).toMatch(/step 1\//), 10_000);
 
 beforeAll(async () => {
-  desk = await openDesk({ extraUsers: 60 });
+  desk = await joinDesk();
 });
 afterEach(() => desk.sandbox.remote.clearFaults());
 afterAll(() => desk.close());

@@ -4,15 +4,14 @@ import { createServer, request as forward } from "node:http";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import * as z from "zod";
-import { openDesk, type Desk } from "../harness.ts";
+import { joinDesk, type Desk } from "../harness.ts";
 
 const LONG = "[rehearse lines=1 delay=60]";
 const FAST = ["--interval", "50ms"];
 const NO_RUN = "12345678-0000-4000-8000-000000000000";
 
 let desk: Desk;
-let customers = 0;
-const customer = () => `user${String(++customers).padStart(4, "0")}@load.example.com`;
+const customer = () => desk.customer();
 const running = (prompt = LONG, user = customer()) => desk.startRun(user, prompt);
 const ended = async (prompt: string, user = customer()) => {
   const id = await running(prompt, user);
@@ -24,7 +23,7 @@ const ended = async (prompt: string, user = customer()) => {
 };
 
 beforeAll(async () => {
-  desk = await openDesk({ extraUsers: 80 });
+  desk = await joinDesk();
 });
 afterAll(() => desk.close());
 

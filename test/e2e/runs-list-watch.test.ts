@@ -1,7 +1,7 @@
 /** `runs list --watch`: the list as it was when it began, and everything that becomes of it. */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import * as z from "zod";
-import { openDesk, type Desk } from "../harness.ts";
+import { joinDesk, type Desk } from "../harness.ts";
 import { Screen } from "../support/screen.ts";
 
 const LONG = "[rehearse lines=1 delay=60]";
@@ -9,9 +9,8 @@ const SHORT = "[rehearse lines=1 interval=0]";
 const FAST = ["--interval", "50ms"];
 
 let desk: Desk;
-let customers = 0;
 let marks = 0;
-const customer = () => `user${String(++customers).padStart(4, "0")}@load.example.com`;
+const customer = () => desk.customer();
 const running = (prompt: string, user = customer()) => desk.startRun(user, prompt);
 /** A text that only the runs of one test have in their prompts. */
 const newMark = () => `mark-${++marks}-of-these-runs`;
@@ -19,7 +18,7 @@ const lines = (text: string) => text.split("\n").filter((line) => line !== "");
 const Event = z.looseObject({ type: z.string(), runId: z.string().optional() });
 
 beforeAll(async () => {
-  desk = await openDesk({ extraUsers: 60 });
+  desk = await joinDesk();
 });
 afterEach(() => desk.sandbox.remote.clearFaults());
 afterAll(() => desk.close());

@@ -2,16 +2,14 @@
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { openDesk, type Desk } from "../harness.ts";
+import { joinDesk, type Desk } from "../harness.ts";
 import { lacks } from "../support/lacks.ts";
 
 const FAST = ["--interval", "50ms"];
 const LINES = /^step (\d+)\//gm;
 
 let desk: Desk;
-let customers = 0;
-const running = (prompt: string) =>
-  desk.startRun(`user${String(++customers).padStart(4, "0")}@load.example.com`, prompt);
+const running = (prompt: string) => desk.startRun(desk.customer(), prompt);
 const ended = async (prompt: string) => {
   const id = await running(prompt);
   await vi.waitFor(async () => {
@@ -29,7 +27,7 @@ const attached = async (argv: readonly string[], tty = true) => {
 };
 
 beforeAll(async () => {
-  desk = await openDesk({ extraUsers: 40 });
+  desk = await joinDesk();
 });
 afterAll(() => desk.close());
 

@@ -3,7 +3,7 @@ import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { openDesk, type Desk } from "../harness.ts";
+import { joinDesk, type Desk } from "../harness.ts";
 import { lacks } from "../support/lacks.ts";
 
 const FAST = ["--interval", "50ms"];
@@ -17,8 +17,7 @@ const RECORD = `set -C; env | grep -a '^KILOCLAW_RUN_' > "$OUT/$KILOCLAW_RUN_ID.
 
 let desk: Desk;
 let out: string;
-let customers = 0;
-const customer = () => `user${String(++customers).padStart(4, "0")}@load.example.com`;
+const customer = () => desk.customer();
 const running = (prompt: string, user = customer()) => desk.startRun(user, prompt);
 const recorded = async (id: string) =>
   Object.fromEntries(
@@ -26,7 +25,7 @@ const recorded = async (id: string) =>
   ) as Record<string, string>;
 
 beforeAll(async () => {
-  desk = await openDesk({ extraUsers: 60 });
+  desk = await joinDesk();
 });
 beforeEach(async () => {
   out = await mkdtemp(join(tmpdir(), "kiloclaw-on-end-"));

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import * as z from "zod";
-import { openDesk, type Desk, type Result } from "../harness.ts";
+import { joinDesk, type Desk, type Result } from "../harness.ts";
 
 const QUICK = "[rehearse lines=1 interval=0]";
 const LONG = "[rehearse lines=1 delay=60]";
@@ -10,8 +10,7 @@ const LONG = "[rehearse lines=1 delay=60]";
 const LOST = ["91000000-0000-4000-8000-000000000003", "91000000-0000-4000-8000-000000000005"];
 
 let desk: Desk;
-let customers = 0;
-const customer = () => `user${String(++customers).padStart(4, "0")}@load.example.com`;
+const customer = () => desk.customer();
 const instanceOf = async (id: string) => (await desk.row(id)).instance_id ?? "";
 const polls = async () => (await desk.requests("getKiloCliRunStatus")).length;
 
@@ -35,7 +34,7 @@ const settleUntil = (argv: readonly string[], expected: (result: Result) => void
 const becameIn = ({ stdout }: Result) => new Map(linesOf(stdout).map(({ id, became }) => [id, became]));
 
 beforeAll(async () => {
-  desk = await openDesk({ extraUsers: 80 });
+  desk = await joinDesk();
 });
 afterEach(() => desk.sandbox.remote.clearFaults());
 afterAll(() => desk.close());

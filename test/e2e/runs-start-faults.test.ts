@@ -4,7 +4,7 @@
  */
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import type { FaultSpec } from "../../src/sandbox/remote.ts";
-import { openDesk, type Desk, type Result } from "../harness.ts";
+import { joinDesk, type Desk, type Result } from "../harness.ts";
 
 const PROMPT = "[rehearse lines=1 delay=60]";
 const DENIES = /not started|nothing was (sent|started|changed)|did not start(?!\S)/i;
@@ -35,7 +35,7 @@ let traceless: readonly Promise<Attempt>[] = [];
 let inJson: Promise<Attempt>;
 let onBusyMachine: Promise<Attempt>;
 beforeAll(async () => {
-  desk = await openDesk({ extraUsers: 60 });
+  desk = await joinDesk();
   traceless = TRACELESS.map((fault) => startUnder(fault));
   inJson = startUnder({ name: "500" }, ["--json"]);
   onBusyMachine = startOnBusyMachine();
@@ -47,9 +47,12 @@ interface Attempt extends Result {
   readonly user: string;
 }
 
-let customers = 0;
 /** Somebody whose instance nobody else uses. */
-const customer = () => `user${String(++customers).padStart(4, "0")}@load.example.com`;
+let customers = 0;
+const customer = () => {
+  customers += 1;
+  return desk.customer();
+};
 
 async function startUnder(fault: Omit<FaultSpec, "user">, more: string[] = []): Promise<Attempt> {
   const user = customer();

@@ -8,20 +8,19 @@ import { basename, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import * as z from "zod";
 import type { FaultSpec } from "../../src/sandbox/remote.ts";
-import { openDesk, type Desk, type Result } from "../harness.ts";
+import { joinDesk, type Desk, type Result } from "../harness.ts";
 
 const QUICK = "[rehearse lines=1]";
 const LONG = "[rehearse lines=1 delay=60]";
 
 let desk: Desk;
 beforeAll(async () => {
-  desk = await openDesk({ extraUsers: 30 });
+  desk = await joinDesk();
 });
 afterAll(() => desk.close());
 
-let customers = 0;
 /** Somebody whose instance nobody else uses. */
-const customer = () => `user${String(++customers).padStart(4, "0")}@load.example.com`;
+const customer = () => desk.customer();
 const start = (user: string, prompt = QUICK, ...more: string[]) => ["runs", "start", "-u", user, "-p", prompt, ...more];
 const fault = (user: string, spec: Omit<FaultSpec, "user" | "procedure" | "count">) =>
   desk.sandbox.remote.setFault({ procedure: "startKiloCliRun", count: 1, ...spec, user });

@@ -1,6 +1,6 @@
 import stringWidth from "string-width";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { openDesk, type Desk } from "../harness.ts";
+import { joinDesk, type Desk } from "../harness.ts";
 import { Screen } from "../support/screen.ts";
 
 const LONG = "[rehearse lines=1 delay=60]";
@@ -8,11 +8,9 @@ const PLAIN = { tty: true, columns: 100, rows: 24, env: { NO_COLOR: "1" } };
 const FAST = ["--interval", "50ms"];
 
 let desk: Desk;
-let customers = 0;
-const running = (prompt = LONG) =>
-  desk.startRun(`user${String(++customers).padStart(4, "0")}@load.example.com`, prompt);
+const running = (prompt = LONG) => desk.startRun(desk.customer(), prompt);
 beforeAll(async () => {
-  desk = await openDesk({ extraUsers: 40 });
+  desk = await joinDesk();
 });
 afterAll(() => desk.close());
 

@@ -2,7 +2,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { admin } from "../../src/contract/procedures.ts";
 import { FaultProxy, type Answer, type Exchange } from "../faults/proxy.ts";
-import { openDesk, type Desk } from "../harness.ts";
+import { joinDesk, type Desk } from "../harness.ts";
 import { Calls } from "../support/sandbox-calls.ts";
 
 const LONG = "[rehearse lines=1 delay=60]";
@@ -10,10 +10,9 @@ const SHORT = "[rehearse lines=1 interval=0]";
 
 let desk: Desk;
 let proxy: FaultProxy;
-let customers = 0;
 const begun: ReturnType<Desk["begin"]>[] = [];
 beforeAll(async () => {
-  desk = await openDesk({ extraUsers: 60 });
+  desk = await joinDesk();
 });
 beforeEach(async () => {
   proxy = await FaultProxy.open(desk.sandbox.url);
@@ -28,8 +27,7 @@ afterEach(async () => {
 });
 afterAll(() => desk.close());
 
-const started = (prompt: string) =>
-  desk.startRun(`user${String(++customers).padStart(4, "0")}@load.example.com`, prompt);
+const started = (prompt: string) => desk.startRun(desk.customer(), prompt);
 /** One after the other: each is a process that begins, and there are other tests. */
 async function startMany(count: number, prompt: string): Promise<string[]> {
   const ids = [];

@@ -1,13 +1,12 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import * as z from "zod";
-import { openDesk, type Desk } from "../harness.ts";
+import { joinDesk, type Desk } from "../harness.ts";
 
 const LONG = "[rehearse lines=1 delay=60]";
 const FAST = ["--interval", "50ms"];
 
 let desk: Desk;
-let customers = 0;
-const customer = () => `user${String(++customers).padStart(4, "0")}@load.example.com`;
+const customer = () => desk.customer();
 const running = (prompt = LONG, user = customer()) => desk.startRun(user, prompt);
 const instanceOf = async (id: string) => (await desk.row(id)).instance_id ?? "";
 const Event = z.looseObject({ type: z.string(), runId: z.string().optional() });
@@ -18,7 +17,7 @@ const eventsOf = (stdout: string) =>
     .map((line) => Event.parse(JSON.parse(line)));
 
 beforeAll(async () => {
-  desk = await openDesk({ extraUsers: 60 });
+  desk = await joinDesk();
 });
 afterEach(() => desk.sandbox.remote.clearFaults());
 afterAll(() => desk.close());
