@@ -1,4 +1,5 @@
 /** What a bulk job is made of: its targets as they were planned, and what became of each. */
+import type { ItemState } from "./item-state.ts";
 
 /** One thing that the user named, before anybody was asked about it. */
 export interface Entry {
@@ -53,38 +54,6 @@ export interface Sendable extends Target {
 export function isSendable(target: Target): target is Sendable {
   return ["startable", "running", "machine-unknown"].includes(target.planned);
 }
-
-/**
- * What became of a target.
- *
- * Not yet decided:
- * - `waiting`: nothing was sent. `starting`: a start is under way. `running`: its run goes on.
- *
- * Its run ended:
- * - `completed`, `failed`, `cancelled`; `lost`: nobody can tell any more how it ended.
- *
- * It has no run of this job:
- * - `skipped`: a run was in progress already, or another command was at work there.
- * - `conflict`: the same, and that was to be an error.
- * - `machine-down`: nothing was sent, or the platform refused it for that.
- * - `refused`: nothing reached the platform, or it refused before it did anything.
- * - `unknown`: a start was sent, and nobody knows what became of it.
- * - `unplanned`: it could not be planned, see the target.
- */
-export type ItemState =
-  | "waiting"
-  | "starting"
-  | "running"
-  | "completed"
-  | "failed"
-  | "cancelled"
-  | "lost"
-  | "skipped"
-  | "conflict"
-  | "machine-down"
-  | "refused"
-  | "unknown"
-  | "unplanned";
 
 /** A target and what became of it, as far as it is known. */
 export interface Item {

@@ -1,6 +1,6 @@
-import { STATES_IN_ORDER } from "../../src/bulk/item-state.ts";
+import { STATES_IN_ORDER, type ItemState } from "../../src/bulk/item-state.ts";
 /** Jobs as they may have gone, made without a platform. */
-import type { Item, ItemState, PlannedState } from "../../src/bulk/item.ts";
+import type { Item, PlannedState } from "../../src/bulk/item.ts";
 import type { JobFacts } from "../../src/bulk/report/report.ts";
 
 /** A job, whatever its plan. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { Gate } from "../../src/bulk/execute/gate.ts";
-import type { ItemState } from "../../src/bulk/item.ts";
+import type { ItemState } from "../../src/bulk/item-state.ts";
 import { formatLimit, fromRecorded, parseLimit, toRecorded, type JobSettings } from "../../src/bulk/job/settings.ts";
 import { itemOf } from "../support/bulk-job.ts";
 

@@ -1,6 +1,7 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { ItemState, PlannedState } from "../../src/bulk/item.ts";
+import type { ItemState } from "../../src/bulk/item-state.ts";
+import type { PlannedState } from "../../src/bulk/item.ts";
 import { signatureOf } from "../../src/bulk/report/signature.ts";
 
 const failed = (problem: string | null, exitCode: number | null = 1) =>

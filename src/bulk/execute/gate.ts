@@ -1,8 +1,6 @@
-import type { Item, ItemState } from "../item.ts";
+import { ITEM_STATES } from "../item-state.ts";
+import type { Item } from "../item.ts";
 import type { ErrorLimit, JobSettings } from "../job/settings.ts";
-
-/** What counts as an error of a job. Not: a run that was in progress already, and a machine that was down before. */
-const ERRORS: ReadonlySet<ItemState> = new Set(["failed", "lost", "refused", "unknown"]);
 
 /** Decides whether a job may start one more run: the canary, the runs in progress, and what has gone wrong. */
 export class Gate {
@@ -70,7 +68,7 @@ export class Gate {
       return;
     }
     this.#running.delete(index);
-    if (ERRORS.has(state)) this.#errors += 1;
+    if (ITEM_STATES[state].isError) this.#errors += 1;
     if (this.#errors > this.#mostErrors) {
       const limit = this.#limit && "percent" in this.#limit ? `${this.#limit.percent}%` : this.#mostErrors;
       this.trip(`${this.#errors} ${this.#errors === 1 ? "error" : "errors"}, more than --max-errors ${limit} allows`);

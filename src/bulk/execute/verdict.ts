@@ -5,7 +5,7 @@ import { HeldError } from "../../journal/claim.ts";
 import { initiator, type Run } from "../../runs/run.ts";
 import type { RecordedOutcome } from "../../runs/start/on-record.ts";
 import { usualCause } from "../../runs/start/start.ts";
-import type { ItemState } from "../item.ts";
+import type { ItemState } from "../item-state.ts";
 
 /** What a start that was tried means for its target. */
 export type Verdict =

@@ -2,7 +2,8 @@ import * as z from "zod";
 import { systemFiles } from "../../files/file-layer.ts";
 import { writerOf } from "../../journal/claim.ts";
 import type { JournalFile } from "../../journal/folder.ts";
-import type { Item, ItemState } from "../item.ts";
+import { ITEM_STATES } from "../item-state.ts";
+import type { Item } from "../item.ts";
 import { readSummary, versionOf, writeSummary } from "./files.ts";
 import { readJob, type Job } from "./job.ts";
 
@@ -40,23 +41,6 @@ export const SUMMARY_FIELDS = [
   "endedAt",
 ] as const satisfies readonly (keyof JobSummary)[];
 
-/** Which of a job's numbers a target counts for, next to `started`. */
-const COUNTS: Readonly<Record<ItemState, "succeeded" | "failed" | "cancelled" | "unknown" | "skipped" | undefined>> = {
-  waiting: undefined,
-  starting: undefined,
-  running: undefined,
-  completed: "succeeded",
-  failed: "failed",
-  refused: "failed",
-  conflict: "failed",
-  cancelled: "cancelled",
-  lost: "unknown",
-  unknown: "unknown",
-  skipped: "skipped",
-  "machine-down": "skipped",
-  unplanned: "skipped",
-};
-
 /** Adds a job up. */
 export function summarize({ facts, items }: Pick<Job, "facts" | "items">): JobSummary {
   const { id, state, profile, total, createdAt, endedAt } = facts;
@@ -68,7 +52,7 @@ function countItems(items: readonly Item[]) {
   const counts = { started: 0, succeeded: 0, failed: 0, cancelled: 0, unknown: 0, skipped: 0 };
   for (const { state, runId, attached } of items) {
     if (runId !== null && !attached) counts.started += 1;
-    const count = COUNTS[state];
+    const count = ITEM_STATES[state].counts;
     if (count) counts[count] += 1;
   }
   return counts;

@@ -1,7 +1,7 @@
 /** What became of a job, added up. */
 import { withoutTokens } from "../../secrets.ts";
-import { STATES_IN_ORDER } from "../item-state.ts";
-import type { Item, ItemState } from "../item.ts";
+import { STATES_IN_ORDER, type ItemState } from "../item-state.ts";
+import type { Item } from "../item.ts";
 import { distribution, durationFigures, type Durations, type HistogramBucket } from "./durations.ts";
 import { signatureOf } from "./signature.ts";
 import { timelineOf, type TimelineBucket } from "./timeline.ts";

@@ -1,5 +1,6 @@
 /** What failures have in common: the words for what went wrong, without what differs from one target to the next. */
 import { withoutTokens } from "../../secrets.ts";
+import { isDecided } from "../item-state.ts";
 import type { Item } from "../item.ts";
 
 /** What it is made of. */
@@ -53,7 +54,7 @@ const SAME_AGAIN = /(<\w+>)(?:(?:, ?|; ?| )\1)+/g;
  * not safe to show.
  */
 export function signatureOf({ state, exitCode, problem, target }: Failure): string | null {
-  if (state === "waiting" || state === "starting" || state === "running" || state === "completed") return null;
+  if (!isDecided(state) || state === "completed") return null;
   if (target.planned === "duplicate") return null;
   // What more is known of a target that could not be planned is about that one only.
   if (state === "unplanned") return `${state}, ${target.planned}`;

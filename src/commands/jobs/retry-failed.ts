@@ -1,7 +1,8 @@
 import type { Command } from "@commander-js/extra-typings";
 import { platformOf } from "../../api/origin.ts";
 import { PromptTemplate } from "../../bulk/input/prompt-template.ts";
-import type { Item, ItemState } from "../../bulk/item.ts";
+import { ITEM_STATES, STATES_IN_ORDER, type ItemState } from "../../bulk/item-state.ts";
+import type { Item } from "../../bulk/item.ts";
 import { loadJob } from "../../bulk/job/job.ts";
 import { planTargets, type AddressedEntry } from "../../bulk/plan/plan.ts";
 import type { Context, OpenContext } from "../../context.ts";
@@ -16,15 +17,12 @@ import { examples } from "../shared/options.ts";
 import { whyOptions } from "../shared/ticket-and-reason.ts";
 
 interface RetryOptions extends BeginOptions {
-  readonly also?: readonly Also[] | undefined;
+  readonly also?: readonly ItemState[] | undefined;
   readonly dryRun?: true | undefined;
 }
 
-/** What went wrong for a reason that can be mended. */
-const FAILED: readonly ItemState[] = ["failed", "refused", "machine-down", "conflict"];
-/** What may be tried again if a person wants it. */
-const ALSO = ["cancelled", "lost", "skipped"] as const satisfies readonly ItemState[];
-type Also = (typeof ALSO)[number];
+const RETRIED = STATES_IN_ORDER.filter((state) => ITEM_STATES[state].retried === "yes");
+const ALSO = STATES_IN_ORDER.filter((state) => ITEM_STATES[state].retried === "asked").toSorted();
 
 export function configure(command: Command, open: OpenContext): void {
   const job = command
@@ -44,7 +42,7 @@ export function configure(command: Command, open: OpenContext): void {
     .action(async (id, options) => retryFailed(await open(), id, { ...options, also: alsoOf(options.also) }));
 }
 
-function alsoOf(states: true | readonly string[] | undefined): readonly Also[] {
+function alsoOf(states: true | readonly string[] | undefined): readonly ItemState[] {
   return (states === true || states === undefined ? [] : states).map((text) => {
     const state = ALSO.find((one) => one === text);
     if (state) return state;
@@ -59,7 +57,7 @@ async function retryFailed(context: Context, id: string, options: RetryOptions):
   if (options.dryRun) expectPlan(output);
   else output.expect(itemView);
   const { facts, items, plan, settings: before } = await loadJob(paths.state, id);
-  const states = [...FAILED, ...(options.also ?? [])];
+  const states = [...RETRIED, ...(options.also ?? [])];
   const entries = items.flatMap((item): AddressedEntry[] => (states.includes(item.state) ? addressed(item) : []));
   if (entries.length === 0) {
     throw new CliError("not-found", `job ${facts.id} has no target that is ${states.join(", ")}`, {

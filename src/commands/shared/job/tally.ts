@@ -1,6 +1,6 @@
 import type { JobEvent } from "../../../bulk/execute/job-event.ts";
-import { STATES_IN_ORDER } from "../../../bulk/item-state.ts";
-import type { Item, ItemState } from "../../../bulk/item.ts";
+import { isDecided, STATES_IN_ORDER, type ItemState } from "../../../bulk/item-state.ts";
+import type { Item } from "../../../bulk/item.ts";
 import { signatureOf } from "../../../bulk/report/signature.ts";
 import { formatDuration } from "../../../terminal/time.ts";
 
@@ -17,9 +17,7 @@ export interface Group {
   readonly count: number;
 }
 
-const DECIDED: ReadonlySet<ItemState> = new Set(
-  STATES_IN_ORDER.filter((state) => state !== "waiting" && state !== "starting" && state !== "running"),
-);
+const DECIDED = STATES_IN_ORDER.filter(isDecided);
 /** The rate is that of so many latest seconds. */
 const RATE_SECONDS = 30;
 
@@ -72,7 +70,7 @@ export class JobTally {
 
   /** How many targets nothing more will become of. */
   get decided(): number {
-    return [...DECIDED].reduce((sum, state) => sum + this.count(state), 0);
+    return DECIDED.reduce((sum, state) => sum + this.count(state), 0);
   }
 
   /** How many there are in each state, those with none left out. */

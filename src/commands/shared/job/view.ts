@@ -1,6 +1,5 @@
-import { ITEM_STATES, type Tone } from "../../../bulk/item-state.ts";
 /** What a job and its targets look like. */
-import type { ItemState } from "../../../bulk/item.ts";
+import { ITEM_STATES, type ItemState, type Tone } from "../../../bulk/item-state.ts";
 import { SUMMARY_FIELDS, type JobSummary } from "../../../bulk/job/summary.ts";
 import { ITEM_FIELDS, type ReportedItem } from "../../../bulk/report/report.ts";
 import type { Color } from "../../../terminal/paint.ts";
