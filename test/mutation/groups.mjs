@@ -29,7 +29,7 @@ export const GROUPS = {
     tests: ["unit/transport", "unit/renewed-login"],
   },
   jobs: {
-    mutate: ["src/bulk/execute/{execution,backlog}.ts"],
+    mutate: ["src/bulk/execute/{execution,attempt,backlog}.ts"],
     tests: ["unit/bulk-execute", "unit/bulk-backlog"],
   },
   "job-parts": {

@@ -1,62 +1,38 @@
-import { ApiError } from "../../api/api-error.ts";
+import type { ApiError } from "../../api/api-error.ts";
 import type { Api } from "../../api/api.ts";
 import { Bell } from "../../async/bell.ts";
 import { graceAfter } from "../../async/grace.ts";
-import { limit } from "../../async/limit.ts";
 import { unlessAborted } from "../../async/on-abort.ts";
 import { ownSignal } from "../../async/own-signal.ts";
 import { Queue } from "../../async/queue.ts";
 import { callAfter } from "../../async/wait.ts";
-import { admin } from "../../contract/procedures.ts";
 import { messageOf } from "../../errors.ts";
 import type { Ledger } from "../../journal/ledger.ts";
 import { startedRun, type Run } from "../../runs/run.ts";
-import { startOnRecord, type RecordedOutcome } from "../../runs/start/on-record.ts";
-import { LOOK_AFTER_MS } from "../../runs/start/reconcile.ts";
-import type { StartOptions } from "../../runs/start/start.ts";
 import type { Watched } from "../../runs/watch/watched.ts";
-import { isSendable, type Item, type Sendable } from "../item.ts";
-import type { JobMark } from "../job/records.ts";
+import { isSendable, type Item } from "../item.ts";
 import type { JobSettings } from "../job/settings.ts";
-import { Adopter } from "./adoption.ts";
+import { Attempts, type AttemptOptions, type AttemptTiming } from "./attempt.ts";
 import { Backlog } from "./backlog.ts";
 import { Following } from "./following.ts";
 import { Gate } from "./gate.ts";
 import type { JobEvent } from "./job-event.ts";
 import { Throttle } from "./throttle.ts";
-import { judge, judgeFailure, judgeLeftBehind, type Judged, type Verdict } from "./verdict.ts";
+import type { Judged, Verdict } from "./verdict.ts";
 
-export interface ExecuteOptions {
+export interface ExecuteOptions extends AttemptOptions {
   readonly settings: JobSettings;
-  /** Tells the job's runs in the platform's rows. */
-  readonly mark: JobMark;
-  /** Who asks: tells our rows from those of others. */
-  readonly admin: { readonly userId: string | undefined; readonly email: string | null };
-  /** The prompt of a target. */
-  readonly prompt: (target: Sendable) => string;
-  /** Aborted: nothing more is started; starts under way are brought to a known end, runs are left to themselves. */
-  readonly stop: AbortSignal;
-  /** End like that after so many milliseconds. */
+  /** End as at the stop after so many milliseconds. */
   readonly timeoutMs: number | null;
-  /** A person has decided to send starts where an earlier one may have happened. */
-  readonly resendUnknown: boolean;
-  /** When to look for the row of a start whose answer was lost, in milliseconds after that. */
-  readonly lookAfterMs?: readonly number[] | undefined;
   /** Asked once the canary's runs have completed: whether the rest is to follow. */
   readonly letFollow?: (() => Promise<boolean>) | undefined;
-  /** Gets a run that has ended and whose end cannot be stored, before a new one costs the platform its output. */
-  readonly onUnstorable?: StartOptions["onUnstorable"];
   readonly timing?: JobTiming | undefined;
 }
 
 /** How long a job waits for what, in milliseconds. */
-export interface JobTiming {
+export interface JobTiming extends AttemptTiming {
   /** For a start that is under way once everything is to stop, before its row is looked for instead. */
   readonly drainMs: number;
-  /** For one attempt at a target, from its claim to what its row says; a start request alone may take two minutes. */
-  readonly attemptMs: number;
-  /** For an attempt that was told to end: it looks for the row for five seconds more. Then it is left behind. */
-  readonly endMs: number;
   /** For a platform that fails or cannot be reached. */
   readonly patienceMs: number;
   /** Before it tries a platform that fails again, at first. */
@@ -100,14 +76,13 @@ export async function* execute(
 class Execution {
   readonly events = new Queue<JobEvent>();
   readonly #api: Api;
-  readonly #ledger: Ledger;
   readonly #items: Item[];
   readonly #options: ExecuteOptions;
   readonly #backlog: Backlog;
   readonly #gate: Gate;
   readonly #throttle: Throttle;
   readonly #bell: Bell;
-  readonly #adopter: Adopter;
+  readonly #attempts: Attempts;
   readonly #timing: JobTiming;
   readonly #following = new Following({
     wrote: (slot, line) => this.events.push({ type: "output-line", item: this.#item(slot), line }),
@@ -127,7 +102,6 @@ class Execution {
 
   constructor(api: Api, ledger: Ledger, items: Item[], options: ExecuteOptions) {
     this.#api = api;
-    this.#ledger = ledger;
     this.#items = items;
     this.#options = options;
     this.#backlog = new Backlog(items.length, (slot) => {
@@ -136,8 +110,11 @@ class Execution {
     });
     this.#gate = new Gate(options.settings, items.filter(({ target }) => isSendable(target)).length);
     this.#bell = new Bell(options.stop);
-    this.#adopter = new Adopter(ledger, options.mark, options.admin.userId);
     this.#timing = options.timing ?? JOB_TIMING;
+    this.#attempts = new Attempts(api, ledger, options, {
+      timing: this.#timing,
+      onUnrecorded: (why) => this.events.push({ type: "unrecorded", why }),
+    });
     this.#throttle = new Throttle({ ...options.settings, pauseMs: this.#timing.pauseMs });
   }
 
@@ -236,52 +213,12 @@ class Execution {
     this.#throttle.begin();
     this.#set(slot, { state: "starting", problem: null });
     const began = performance.now();
-    const judged = await this.#judged(target, drain);
+    const judged = await this.#attempts.try(target, drain);
     this.#starting -= 1;
     this.#apply(slot, judged, performance.now() - began);
     this.#throttle.end();
     this.#sayPace();
     this.#bell.ring();
-  }
-
-  /** Tries a start, for no longer than an attempt may take. Never throws. */
-  async #judged(target: Sendable, drain: AbortSignal): Promise<Judged> {
-    const { attemptMs, endMs } = this.#timing;
-    const attempt = limit(drain, attemptMs);
-    const grace = graceAfter(attempt.signal, endMs);
-    try {
-      return judge(await unlessAborted(grace.signal, this.#start(target, attempt.signal)));
-    } catch (error) {
-      // It can send nothing any more, but what it has sent is open.
-      if (grace.signal.aborted) return judgeLeftBehind(await this.#isOpen(target));
-      const late = attempt.expired && (!(error instanceof ApiError) || error.kind === "interrupted");
-      return judgeFailure(late ? tooLate(attemptMs) : error, this.#options.stop.aborted);
-    } finally {
-      grace.release();
-      attempt.release();
-    }
-  }
-
-  #start(target: Sendable, stop: AbortSignal): Promise<RecordedOutcome> {
-    const { admin: me, prompt: promptOf, resendUnknown, lookAfterMs = LOOK_AFTER_MS, onUnstorable } = this.#options;
-    const { userId, userEmail, instanceId } = target;
-    const prompt = promptOf(target);
-    const request = { userId, userEmail, instance: { id: instanceId }, prompt, admin: me };
-    return startOnRecord(this.#api, request, this.#ledger, {
-      stop,
-      resendUnknown,
-      lookAfterMs,
-      insist: false,
-      adopt: (rows) => this.#adopter.find(rows, target, prompt),
-      onUnstorable,
-      onUnrecorded: (why) => this.events.push({ type: "unrecorded", why }),
-    });
-  }
-
-  /** Whether a start on its instance is on record without an end. */
-  async #isOpen({ instanceId }: Sendable): Promise<boolean> {
-    const journal = await this.#ledger.journal().catch(() => undefined);
-    return journal?.open.some((intent) => intent.instanceId === instanceId) === true;
   }
 
   #apply(slot: number, { verdict, pressure, sent, retryAfterMs }: Judged, tookMs: number): void {
@@ -442,14 +379,5 @@ function runOf({ target, runId, startedAt }: Item): Run | undefined {
     initiatedByAdminEmail: null,
     prompt: "",
     startedAt: startedAt ?? new Date(),
-  });
-}
-
-/** An attempt has taken too long, and nothing was sent. */
-function tooLate(afterMs: number): ApiError {
-  return new ApiError("unreachable", `the start was not ready to be sent within ${afterMs / 1_000} s`, {
-    procedure: admin.startKiloCliRun.path,
-    sent: false,
-    transient: true,
   });
 }
