@@ -11,14 +11,20 @@ import { fileURLToPath } from "node:url";
 const BIN = fileURLToPath(new URL("../bin/kiloclaw-admin.js", import.meta.url));
 const CUSTOMER = "jane@example.com";
 const home = await mkdtemp(join(tmpdir(), "kiloclaw-admin-demo-"));
+/** @type {NodeJS.ProcessEnv} */
 const env = { ...process.env, KILOCLAW_ADMIN_CONFIG_DIR: home };
 delete env.KILOCLAW_ADMIN_TOKEN;
 delete env.KILOCLAW_ADMIN_PROFILE;
 delete env.KILOCLAW_ADMIN_HOST;
 
-/** Shows the command, runs it, shows what it says, and gives back what it wrote to standard output. */
+/**
+ * Shows the command, runs it, shows what it says, and gives back what it wrote to standard output.
+ *
+ * @param {string} line
+ * @returns {Promise<string>}
+ */
 function type(line, expectedCode = 0) {
-  const argv = [...line.matchAll(/"([^"]*)"|(\S+)/g)].map(([, quoted, bare]) => quoted ?? bare);
+  const argv = [...line.matchAll(/"([^"]*)"|(\S+)/g)].map(([, quoted, bare = ""]) => quoted ?? bare);
   process.stdout.write(`\n$ kiloclaw-admin ${line}\n`);
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [BIN, ...argv], { env, stdio: ["ignore", "pipe", "inherit"] });
@@ -36,6 +42,7 @@ function type(line, expectedCode = 0) {
   });
 }
 
+/** @param {string} text */
 function say(text) {
   process.stdout.write(`\n── ${text}\n`);
 }

@@ -12,15 +12,17 @@ const CONCURRENCY = 32;
 const KILLED_AT = 0.98;
 const LOOK_MS = 100;
 
-/** @param options `targets`, `profile` */
+/** @param {{ targets: number, profile?: string | undefined }} options */
 export async function measureBigJob({ targets, profile }) {
   const home = await mkdtemp(join(tmpdir(), "kiloclaw-admin-bench-"));
   const platform = fork(PLATFORM, [String(targets)]);
   try {
-    const url = await new Promise((resolve, reject) => {
-      platform.once("message", resolve);
-      platform.once("error", reject);
-    });
+    const url = /** @type {string} */ (
+      await new Promise((resolve, reject) => {
+        platform.once("message", resolve);
+        platform.once("error", reject);
+      })
+    );
     await onPlatform({ targets, home, url, profile });
   } finally {
     platform.kill();
@@ -28,9 +30,15 @@ export async function measureBigJob({ targets, profile }) {
   }
 }
 
+/** @param {{ targets: number, home: string, url: string, profile?: string | undefined }} where */
 async function onPlatform({ targets, home, url, profile }) {
   const env = { ...environment(home), KILOCLAW_ADMIN_HOST: url, KILOCLAW_ADMIN_TOKEN: "a-token-of-the-stand-in" };
   const rows = [["", "s", "CPU s", "peak MiB", "a second"]];
+  /**
+   * @param {string} name
+   * @param {string[]} argv
+   * @param {Partial<import("./client.mjs").Options> & { count?: number }} more `count`: how many targets it was about
+   */
   const cli = async (name, argv, more = {}) => {
     const cost = await measure(process.execPath, [BIN, ...argv], { env, home, profile, ...more });
     const { count = targets } = more;
@@ -43,19 +51,21 @@ async function onPlatform({ targets, home, url, profile }) {
   await writeFile(users, emails.join("\n"));
   const start = ["runs", "start", "--users-file", users, "-p", "repair it", "--concurrency", String(CONCURRENCY)];
   const yes = ["--yes", "--expect-count", String(targets), "--detach", "-o", "id"];
-  const file = (name) => join(home, name);
+  const file = (/** @type {string} */ name) => join(home, name);
 
   await cli("planning only, --dry-run -o csv", [...start, "--dry-run", "-o", "csv"], { stdout: file("plan.csv") });
   const killAt = Math.floor(targets * KILLED_AT);
+  /** @type {NodeJS.Timeout | undefined} */
   let looking;
-  const kill = (child) => {
+  const kill = (/** @type {import("node:child_process").ChildProcess} */ child) => {
     const look = async () => {
-      const { starts } = await (await fetch(`${url}/starts`)).json();
+      const { starts } = await startsAt(url);
       if (starts >= killAt) child.kill("SIGKILL");
       else looking = setTimeout(look, LOOK_MS);
     };
     looking = setTimeout(look, LOOK_MS);
   };
+  /** @type {{ rss: number, cpuS?: number }} */
   const peak = { rss: 0 };
   const began = performance.now();
   await cli("planning and starting, killed near the end", [...start, ...yes], {
@@ -68,7 +78,7 @@ async function onPlatform({ targets, home, url, profile }) {
     },
   });
   clearTimeout(looking);
-  rows.at(-1).splice(2, 2, peak.cpuS?.toFixed(1) ?? "-", megabytes(peak.rss));
+  rows.at(-1)?.splice(2, 2, peak.cpuS?.toFixed(1) ?? "-", megabytes(peak.rss));
   const killed = performance.now() - began;
   await cli("jobs list, for the first time", ["jobs", "list"]);
   const resume = ["jobs", "resume", "@latest", "--yes", "-o", "id"];
@@ -81,7 +91,7 @@ async function onPlatform({ targets, home, url, profile }) {
   await cli("jobs resume --resend-unknown --wait, to all ends", [...resume, "--resend-unknown", "--wait"], {
     stdout: file("ids"),
   });
-  const { starts, instances } = await (await fetch(`${url}/starts`)).json();
+  const { starts, instances } = await startsAt(url);
   if (starts !== targets || instances !== targets) throw new Error(`${starts} starts on ${instances} instances`);
   await cli("jobs list, for the first time since", ["jobs", "list"]);
   await cli("jobs list, once more", ["jobs", "list"]);
@@ -91,17 +101,31 @@ async function onPlatform({ targets, home, url, profile }) {
 
   console.log(`\n${targets} targets on a stand-in for the platform, ${CONCURRENCY} at a time`);
   printTable(rows);
-  const [journal, plan, results] = await filesOf(home);
+  const [journal = 0, plan = 0, results = 0] = await filesOf(home);
   console.log(
     `each started once; journal ${megabytes(journal)} MiB, plan ${megabytes(plan)} MiB, results ${megabytes(results)} MiB, ` +
-      `report ${megabytes((await stat(file("report.html"))).size)} MiB; ${seconds(killed)} s to the kill; load ${loadavg()[0].toFixed(1)}`,
+      `report ${megabytes((await stat(file("report.html"))).size)} MiB; ${seconds(killed)} s to the kill; load ${loadavg()[0]?.toFixed(1)}`,
   );
 }
 
-/** Keeps track of the memory and CPU time of a process that will not live to tell. */
+/**
+ * What the stand-in has been asked to start, and on how many instances.
+ *
+ * @param {string} url
+ */
+async function startsAt(url) {
+  return /** @type {{ starts: number, instances: number }} */ (await (await fetch(`${url}/starts`)).json());
+}
+
+/**
+ * Keeps track of the memory and CPU time of a process that will not live to tell.
+ *
+ * @param {import("node:child_process").ChildProcess} child
+ * @param {{ rss: number, cpuS?: number }} peak
+ */
 function watchMemory(child, peak) {
   const look = async () => {
-    const [status, times] = await Promise.all(
+    const [status = "", times = ""] = await Promise.all(
       ["status", "stat"].map((name) => readFile(`/proc/${child.pid}/${name}`, "utf8").catch(() => "")),
     );
     const [, kilobytes] = /VmHWM:\s+(\d+)/.exec(status) ?? [];
@@ -114,11 +138,15 @@ function watchMemory(child, peak) {
   void look();
 }
 
-/** The sizes of the job's journal, plan and results. */
+/**
+ * The sizes of the job's journal, plan and results.
+ *
+ * @param {string} home
+ */
 async function filesOf(home) {
   const names = await readdir(join(home, "state"), { recursive: true });
   const found = [/^journal.*\.jsonl$/, /^jobs.*plan\.jsonl$/, /^jobs.*results\.jsonl$/].map((pattern) =>
     names.find((name) => pattern.test(name)),
   );
-  return Promise.all(found.map(async (name) => (await stat(join(home, "state", name))).size));
+  return Promise.all(found.map(async (name) => (await stat(join(home, "state", name ?? "missing"))).size));
 }

@@ -6,12 +6,19 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
-const at = (path) => fileURLToPath(new URL(path, import.meta.url));
+const at = (/** @type {string} */ path) => fileURLToPath(new URL(path, import.meta.url));
 const records = Number(process.argv[2] ?? 100_000);
 const directory = await mkdtemp(join(tmpdir(), "kiloclaw-admin-bench-"));
-const stateOf = (name) => join(directory, name);
+const stateOf = (/** @type {string} */ name) => join(directory, name);
 
-const rooms = ["journal/journal", "journal/scan", "journal/record", "journal/folder", "files/file-layer"];
+const rooms = [
+  "journal/journal",
+  "journal/scan",
+  "journal/record",
+  "journal/folder",
+  "journal/open-index",
+  "files/file-layer",
+];
 const bundle = join(directory, "journal.mjs");
 await build({
   stdin: {
@@ -23,6 +30,11 @@ await build({
   platform: "node",
   format: "esm",
 });
+/**
+ * @type {typeof import("../../src/journal/journal.ts") & typeof import("../../src/journal/scan.ts") &
+ *   typeof import("../../src/journal/record.ts") & typeof import("../../src/journal/folder.ts") &
+ *   typeof import("../../src/journal/open-index.ts") & typeof import("../../src/files/file-layer.ts")}
+ */
 const { Journal, allRecords, OpenIndex, verifyJournal, promptFacts, allJournals, systemFiles } = await import(bundle);
 
 const invocation = {
@@ -35,8 +47,8 @@ const invocation = {
   tool: "0.1.0",
   pid: process.pid,
 };
-const intent = (op) => ({
-  kind: "intent",
+const intent = (/** @type {string} */ op) => ({
+  kind: /** @type {const} */ ("intent"),
   op,
   userId: "8a3c1f0e-7b1d-4c55-8f63-0d8b6a7c9e21",
   instanceId: "11111111-1111-4111-8111-111111111111",
@@ -44,18 +56,33 @@ const intent = (op) => ({
   ...promptFacts("repair it"),
   knownRunIds: [],
 });
-const outcome = (op) => ({ kind: "outcome", op, runId: op, result: "started", settled: true, code: null });
+const outcome = (/** @type {string} */ op) => ({
+  kind: /** @type {const} */ ("outcome"),
+  op,
+  runId: op,
+  result: "started",
+  settled: true,
+  code: null,
+});
 
-const figure = (name, value) => console.log(`${name.padEnd(58)}${value.padStart(16)}`);
-const megabytes = (bytes) => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
+const figure = (/** @type {string} */ name, /** @type {string} */ value) =>
+  console.log(`${name.padEnd(58)}${value.padStart(16)}`);
+const megabytes = (/** @type {number} */ bytes) => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
+/**
+ * @template T
+ * @param {string} name
+ * @param {() => T | Promise<T>} work
+ */
 async function timed(name, work) {
   const began = performance.now();
   const result = await work();
   figure(name, `${(performance.now() - began).toFixed(0)} ms`);
   return result;
 }
-const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
+const median = (/** @type {number[]} */ values) =>
+  values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 
+/** @param {string} state */
 async function start(state) {
   const op = crypto.randomUUID();
   const journal = await Journal.create(state, invocation);
@@ -64,7 +91,12 @@ async function start(state) {
   await journal.end();
 }
 
-/** Reads to the end, and says how much memory that took at most. */
+/**
+ * Reads to the end, and says how much memory that took at most.
+ *
+ * @param {string} name
+ * @param {AsyncIterable<unknown>} source
+ */
 async function reading(name, source) {
   globalThis.gc?.();
   const before = process.memoryUsage().rss;
@@ -119,6 +151,7 @@ try {
   await timed("open intents, as every start looks for them", () => index.find());
   await timed("  the same again, by a job that starts many", () => index.find());
   const [found] = await allJournals(state, systemFiles);
+  if (found === undefined) throw new Error("the job's journal is not there");
   await timed("verifying it", () => verifyJournal(found));
   const again = await timed("taking it up again", () => Journal.open(found, { ...invocation, action: "reconcile" }));
   await timed("settling what is open", () =>

@@ -8,13 +8,15 @@ const BEGINNING = Buffer.from("GET /");
 export class Meter {
   #requests = 0;
   #bytes = 0;
-  #server;
+  #server = createServer();
+  /** @type {Set<import("node:net").Socket>} */
   #sockets = new Set();
 
+  /** @param {string} target the address of what is measured */
   static async open(target) {
     const meter = new Meter();
     const { hostname, port } = new URL(target);
-    meter.#server = createServer((client) => {
+    meter.#server.on("connection", (client) => {
       const platform = connect({ host: hostname, port: Number(port) });
       for (const socket of [client, platform]) {
         meter.#sockets.add(socket);
@@ -39,7 +41,7 @@ export class Meter {
   }
 
   get url() {
-    return `http://127.0.0.1:${this.#server.address().port}`;
+    return `http://127.0.0.1:${/** @type {import("node:net").AddressInfo} */ (this.#server.address()).port}`;
   }
 
   /** Requests and bytes so far, both ways. */

@@ -18,10 +18,12 @@ class Naive {
   #seen = "";
   #marker;
 
+  /** @param {string} marker how an output begins that was cut */
   constructor(marker) {
     this.#marker = marker;
   }
 
+  /** @param {string} output */
   next(output) {
     const cut = output.startsWith(this.#marker);
     const text = cut ? output.slice(this.#marker.length) : output;
@@ -37,6 +39,7 @@ class Naive {
   }
 }
 
+/** @param {number} length */
 function lines(length) {
   let text = "";
   for (let line = 0; text.length < length; line++)
@@ -44,21 +47,35 @@ function lines(length) {
   return text.slice(0, length);
 }
 
+/** @type {Record<string, () => string>} */
 const HISTORIES = {
   "1 MiB, not cut": () => lines(WINDOW),
   "2 MiB, cut half-way": () => lines(2 * WINDOW),
   "2 MiB of two lines in turn, cut": () => "tick\ntock\n".repeat(WINDOW / 5),
 };
+/** @typedef {typeof import("../../src/runs/output/cursor.ts")} Module */
+/** @typedef {{ next(output: string): { text: string, gap?: boolean } }} Reader */
+
+/** @type {Record<string, (module: Module) => Reader>} */
 const READERS = {
   "reading the answers alone": () => ({ next: () => ({ text: "", gap: true }) }),
   cursor: ({ OutputCursor }) => new OutputCursor(),
   "comparing whole texts": ({ TRUNCATION_MARKER }) => new Naive(TRUNCATION_MARKER),
 };
 
-/** One reader, one history: what it costs and whether what it printed is what the run wrote. */
+/**
+ * One reader, one history: what it costs and whether what it printed is what the run wrote.
+ *
+ * @param {Module} module
+ * @param {string} history
+ * @param {string} reader
+ * @param {number} polls
+ */
 function read(module, history, reader, polls) {
-  const written = HISTORIES[history]();
-  const cursor = READERS[reader](module);
+  const written = HISTORIES[history]?.();
+  const cursor = READERS[reader]?.(module);
+  if (written === undefined || cursor === undefined)
+    throw new Error(`no such history or reader: ${history}, ${reader}`);
   const result = { cpu: 0, bytes: 0, lost: 0, doubled: 0, named: 0, maxRss: 0 };
   for (let poll = 0; poll < polls; poll++) {
     const before = Math.floor((written.length * poll) / polls);
@@ -82,18 +99,19 @@ function read(module, history, reader, polls) {
   return result;
 }
 
-const row = (name, cells) => console.log(name.padEnd(44) + cells.map((cell) => String(cell).padStart(14)).join(""));
+const row = (/** @type {string} */ name, /** @type {unknown[]} */ cells) =>
+  console.log(name.padEnd(44) + cells.map((cell) => String(cell).padStart(14)).join(""));
 
-const [first, history, reader, count] = process.argv.slice(2);
+const [first = "", history, reader = "", count] = process.argv.slice(2);
 if (history !== undefined) {
   console.log(JSON.stringify(read(await import(first), history, reader, Number(count))));
 } else {
-  const polls = Number(first ?? 200);
+  const polls = Number(first || 200);
   const home = await mkdtemp(join(tmpdir(), "kiloclaw-admin-bench-"));
   try {
     const outfile = join(home, "output-cursor.mjs");
     await build({ entryPoints: [SOURCE], bundle: true, format: "esm", outfile });
-    const alone = (...argv) => {
+    const alone = (/** @type {string[]} */ ...argv) => {
       const script = [fileURLToPath(import.meta.url), pathToFileURL(outfile).href, ...argv, String(polls)];
       const { status, stdout, stderr } = spawnSync(process.execPath, script, { encoding: "utf8" });
       if (status !== 0) throw new Error(stderr);
@@ -103,6 +121,7 @@ if (history !== undefined) {
     const titles = ["CPU ms", "us a poll", "bytes printed", "lost", "doubled", "peak RSS MiB"];
     for (const name of Object.keys(HISTORIES)) {
       row(name, titles);
+      /** @type {Record<string, number>} */
       const spent = {};
       for (const how of Object.keys(READERS)) {
         const { cpu, bytes, lost, doubled, named, maxRss } = alone(name, how);
@@ -114,7 +133,9 @@ if (history !== undefined) {
         row(`  ${how}`, [...printed, (maxRss / 1_024).toFixed(0)]);
         if (reads && named > 0) row("    (gaps named, not counted as lost)", ["", "", "", named]);
       }
-      console.log(`  cursor : comparing = 1 : ${(spent["comparing whole texts"] / spent.cursor).toFixed(1)}`);
+      console.log(
+        `  cursor : comparing = 1 : ${(Number(spent["comparing whole texts"]) / Number(spent["cursor"])).toFixed(1)}`,
+      );
     }
   } finally {
     await rm(home, { recursive: true, force: true });

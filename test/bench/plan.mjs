@@ -8,15 +8,22 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-const at = (path) => fileURLToPath(new URL(path, import.meta.url));
-const uuid = (prefix, number) => `${prefix}0000000-0000-4000-8000-${String(number).padStart(12, "0")}`;
-const email = (number) => `customer.${number}@example.com`;
+const at = (/** @type {string} */ path) => fileURLToPath(new URL(path, import.meta.url));
+const uuid = (/** @type {string} */ prefix, /** @type {number} */ number) =>
+  `${prefix}0000000-0000-4000-8000-${String(number).padStart(12, "0")}`;
+const email = (/** @type {number} */ number) => `customer.${number}@example.com`;
 /** One in a thousand has a run in progress. */
 const RUNNING_STEP = 1_000;
 
-const megabytes = (bytes) => `${(bytes / 2 ** 20).toFixed(0)} MiB`;
-const figure = (name, value) => console.log(`  ${name.padEnd(56)}${value.padStart(22)}`);
+const megabytes = (/** @type {number} */ bytes) => `${(bytes / 2 ** 20).toFixed(0)} MiB`;
+const figure = (/** @type {string} */ name, /** @type {string} */ value) =>
+  console.log(`  ${name.padEnd(56)}${value.padStart(22)}`);
 
+/**
+ * @template T
+ * @param {string} name
+ * @param {() => T | Promise<T>} work
+ */
 async function timed(name, work) {
   const began = performance.now();
   const before = process.cpuUsage();
@@ -27,6 +34,7 @@ async function timed(name, work) {
   return result;
 }
 
+/** @param {number} targets */
 async function main(targets) {
   const directory = await mkdtemp(join(tmpdir(), "kiloclaw-admin-bench-"));
   try {
@@ -63,7 +71,17 @@ async function main(targets) {
   }
 }
 
+/**
+ * @param {string} bundle
+ * @param {string} url
+ * @param {number} count
+ */
 async function plan(bundle, url, count) {
+  /**
+   * @type {typeof import("../../src/api/api.ts") & typeof import("../../src/api/origin.ts") &
+   *   typeof import("../../src/bulk/input/input.ts") & typeof import("../../src/bulk/plan/plan.ts") &
+   *   typeof import("../../src/bulk/input/prompt-template.ts")}
+   */
   const { Api, parseOrigin, readUsers, planTargets, PromptTemplate } = await import(bundle);
   figure("memory before", megabytes(process.resourceUsage().maxRSS * 1024));
   let requests = 0;
@@ -96,7 +114,9 @@ async function plan(bundle, url, count) {
   process.disconnect();
 }
 
+/** @param {number} total */
 function serve(total) {
+  /** @type {Record<string, (input: any) => unknown>} */
   const answers = {
     list: (input) => {
       const number = /^customer\.(\d+)@/.exec(input.search ?? "")?.[1];
@@ -117,19 +137,21 @@ function serve(total) {
     },
   };
   const server = http.createServer((request, response) => {
-    const url = new URL(request.url, "http://bench");
+    const url = new URL(request.url ?? "", "http://bench");
     const procedures = url.pathname.slice("/api/trpc/".length).split(",");
-    const input = JSON.parse(url.searchParams.get("input"));
+    const input = JSON.parse(url.searchParams.get("input") ?? "");
     const results = procedures.map((procedure, index) => ({
-      result: { data: answers[procedure.split(".").at(-1)](input[index]) },
+      result: { data: answers[procedure.split(".").at(-1) ?? ""]?.(input[index]) },
     }));
     response.setHeader("content-type", "application/json");
     response.end(JSON.stringify(results));
   });
-  server.listen(0, "127.0.0.1", () => process.send(server.address().port));
+  server.listen(0, "127.0.0.1", () =>
+    process.send?.(/** @type {import("node:net").AddressInfo} */ (server.address()).port),
+  );
 }
 
-const instance = (number) => ({
+const instance = (/** @type {number} */ number) => ({
   id: uuid("d", number),
   user_id: uuid("c", number),
   user_email: email(number),
@@ -149,7 +171,7 @@ const instance = (number) => ({
   admin_size_override: null,
 });
 
-const run = (number) => ({
+const run = (/** @type {number} */ number) => ({
   id: uuid("e", number),
   user_id: uuid("c", number),
   user_email: email(number),
@@ -163,6 +185,11 @@ const run = (number) => ({
   completed_at: null,
 });
 
+/**
+ * @param {{ offset?: number, limit?: number }} input
+ * @param {number} count
+ * @param {(index: number) => unknown} row
+ */
 const page = (input, count, row) => {
   const { offset = 0, limit = 25 } = input;
   const size = Math.max(0, Math.min(limit, count - offset));
@@ -170,7 +197,7 @@ const page = (input, count, row) => {
   return { rows, pagination: { offset, limit, total: count, totalPages: Math.ceil(count / limit) } };
 };
 
-const [role, ...given] = process.argv.slice(2);
-if (role === "serve") serve(Number(given[0]));
-else if (role === "plan") await plan(given[0], given[1], Number(given[2]));
+const [role, first = "", second = "", third] = process.argv.slice(2);
+if (role === "serve") serve(Number(first));
+else if (role === "plan") await plan(first, second, Number(third));
 else await main(Number(role ?? 100_000));

@@ -5,17 +5,24 @@ import { randomUUID } from "node:crypto";
 import http from "node:http";
 
 const total = Number(process.argv[2]);
-const uuid = (prefix, number) => `${prefix}0000000-0000-4000-8000-${String(number).padStart(12, "0")}`;
+const uuid = (/** @type {string} */ prefix, /** @type {number} */ number) =>
+  `${prefix}0000000-0000-4000-8000-${String(number).padStart(12, "0")}`;
 const ADMIN = { id: uuid("a", 1), email: "ada.admin@example.com", name: "Ada Admin" };
 const CREATED = Date.UTC(2026, 3, 15);
 
-export const emailOf = (number) => `customer${number}@example.com`;
+export const emailOf = (/** @type {number} */ number) => `customer${number}@example.com`;
 
-/** By instance, in the order of their starts. */
+/** @typedef {Record<"id" | "status" | "prompt" | "started_at" | "completed_at", string> & Record<string, unknown>} Run */
+
+/**
+ * By instance, in the order of their starts.
+ *
+ * @type {Map<string, Run[]>}
+ */
 const runs = new Map();
 let starts = 0;
 
-const instance = (number) => ({
+const instance = (/** @type {number} */ number) => ({
   id: uuid("d", number),
   user_id: uuid("c", number),
   user_email: emailOf(number),
@@ -35,15 +42,21 @@ const instance = (number) => ({
   admin_size_override: null,
 });
 
+/**
+ * @param {{ offset?: number, limit?: number }} input
+ * @param {number} count
+ * @param {(at: number) => unknown} row
+ */
 function page({ offset = 0, limit = 25 }, count, row) {
   const size = Math.max(0, Math.min(limit, count - offset));
   const rows = Array.from({ length: size }, (_, at) => row(offset + at));
   return { rows, pagination: { offset, limit, total: count, totalPages: Math.ceil(count / limit) } };
 }
 
+/** @type {Record<string, (input: any) => unknown>} */
 const answers = {
   list: (input) => {
-    const row = (at) => instance(input.sortOrder === "asc" ? at : total - 1 - at);
+    const row = (/** @type {number} */ at) => instance(input.sortOrder === "asc" ? at : total - 1 - at);
     const { rows, pagination } = page(input, total, row);
     return { instances: rows, pagination };
   },
@@ -61,6 +74,7 @@ const answers = {
   },
   getKiloCliRunStatus: ({ runId, instanceId }) => {
     const run = runs.get(instanceId)?.find(({ id }) => id === runId);
+    if (run === undefined) return { hasRun: false };
     const times = { startedAt: run.started_at, completedAt: run.completed_at };
     const { status, prompt } = run;
     return { hasRun: true, status, output: "repaired\n", exitCode: 0, ...times, prompt, initiatedBy: "admin" };
@@ -77,14 +91,23 @@ const answers = {
   },
 };
 
-const procedureOf = (path) => answers[path.split(".").at(-1)];
+/** @param {string | undefined} path */
+function procedureOf(path) {
+  const procedure = answers[path?.split(".").at(-1) ?? ""];
+  if (procedure === undefined) throw new Error(`no such procedure: ${path}`);
+  return procedure;
+}
 
+/**
+ * @param {URL} url
+ * @param {string} body
+ */
 function answer(url, body) {
   if (url.pathname === "/api/profile") return { user: ADMIN };
   if (url.pathname === "/starts") return { starts, instances: runs.size };
   const paths = url.pathname.slice("/api/trpc/".length).split(",");
   if (body !== "") return { result: { data: procedureOf(paths[0])(JSON.parse(body)) } };
-  const input = JSON.parse(url.searchParams.get("input"));
+  const input = JSON.parse(url.searchParams.get("input") ?? "");
   return paths.map((path, at) => ({ result: { data: procedureOf(path)(input[at]) } }));
 }
 
@@ -93,7 +116,10 @@ const server = http.createServer((request, response) => {
   request.setEncoding("utf8").on("data", (text) => (body += text));
   request.on("end", () => {
     response.setHeader("content-type", "application/json");
-    response.end(JSON.stringify(answer(new URL(request.url, "http://platform"), body)));
+    response.end(JSON.stringify(answer(new URL(request.url ?? "", "http://platform"), body)));
   });
 });
-server.listen(0, "127.0.0.1", () => process.send(`http://127.0.0.1:${server.address().port}`));
+server.listen(0, "127.0.0.1", () => {
+  const { port } = /** @type {import("node:net").AddressInfo} */ (server.address());
+  process.send?.(`http://127.0.0.1:${port}`);
+});

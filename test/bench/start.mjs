@@ -10,6 +10,7 @@ import { fileURLToPath } from "node:url";
 const BIN = fileURLToPath(new URL("../../bin/kiloclaw-admin.js", import.meta.url));
 const runs = Number(process.argv[2] ?? 15);
 const home = await mkdtemp(join(tmpdir(), "kiloclaw-admin-bench-"));
+/** @type {NodeJS.ProcessEnv} */
 const env = { ...process.env, KILOCLAW_ADMIN_CONFIG_DIR: home, KILOCLAW_ADMIN_PROFILE: "sandbox" };
 // It is read at every start and would drown the differences, in the bare start too.
 delete env.NODE_EXTRA_CA_CERTS;
@@ -25,7 +26,12 @@ const BARE = `
   }).end(body);
 `;
 
-/** Runs a program to its end: how long it takes, and what it says on standard error. */
+/**
+ * Runs a program to its end: how long it takes, and what it says on standard error.
+ *
+ * @param {string[]} argv
+ * @returns {Promise<{ ms: number, said: string }>}
+ */
 function time(argv) {
   return new Promise((resolve, reject) => {
     const began = process.hrtime.bigint();
@@ -40,8 +46,9 @@ function time(argv) {
   });
 }
 
-const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
-const output = (...argv) => {
+const median = (/** @type {number[]} */ values) =>
+  values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
+const output = (/** @type {string[]} */ ...argv) => {
   const { status, stdout, stderr } = spawnSync(process.execPath, [BIN, ...argv], { env, encoding: "utf8" });
   if (status !== 0) throw new Error(stderr);
   return stdout.trim();
@@ -51,26 +58,30 @@ try {
   const url = output("sandbox", "start", "--detach", "--port", "0", "--users", String(2 * runs + 2));
   const token = output("sandbox", "token");
   const search = ["--search", "@load.example.com", "--limit", "1000", "--no-refresh"];
+  /** @type {{ id?: string, userId?: string, userEmail?: string }[]} */
   const customers = JSON.parse(output("instances", "list", ...search, "--json", "--fields", "id,userId,userEmail"));
   const next = () => customers.shift() ?? {};
   const bare = () => {
     const { id: instanceId, userId } = next();
     return time(["-e", BARE, `${url}${PATH}`, token, JSON.stringify({ userId, instanceId, prompt: PROMPT })]);
   };
-  const ours = (...more) => time([BIN, "runs", "start", "-u", next().userEmail, "-p", PROMPT, ...more]);
+  const ours = (/** @type {string[]} */ ...more) =>
+    time([BIN, "runs", "start", "-u", next().userEmail ?? "", "-p", PROMPT, ...more]);
 
   await bare();
   const { said } = await ours("--debug");
   const calls = said.split("\n").filter((line) => line.startsWith("debug: "));
+  /** @type {{ bare: number[], ours: number[] }} */
   const times = { bare: [], ours: [] };
   for (let run = 0; run < runs; run++) {
     times.bare.push((await bare()).ms);
     times.ours.push((await ours()).ms);
   }
+  /** @type {number[]} */
   const empty = [];
   for (let run = 0; run < runs; run++) empty.push((await time(["-e", "0"])).ms);
 
-  const row = (name, requests, ms) => {
+  const row = (/** @type {string} */ name, /** @type {number} */ requests, /** @type {number} */ ms) => {
     const figures = [requests, ms.toFixed(0), (ms - median(empty)).toFixed(0)].map((figure) =>
       String(figure).padStart(10),
     );

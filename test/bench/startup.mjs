@@ -9,6 +9,7 @@ import { fileURLToPath } from "node:url";
 const BIN = fileURLToPath(new URL("../../bin/kiloclaw-admin.js", import.meta.url));
 const [runs = "21", ...nodes] = process.argv.slice(2);
 const home = await mkdtemp(join(tmpdir(), "kiloclaw-admin-bench-"));
+/** @type {NodeJS.ProcessEnv} */
 const env = { ...process.env, KILOCLAW_ADMIN_CONFIG_DIR: home, KILOCLAW_ADMIN_PROFILE: "sandbox" };
 // It is read at every start and would drown the differences, in the baseline too.
 delete env.NODE_EXTRA_CA_CERTS;
@@ -20,6 +21,11 @@ const CASES = [
   { name: "runs list --no-refresh -o json", argv: ["runs", "list", "--no-refresh", "-o", "json"], limit: 4 },
 ];
 
+/**
+ * @param {string} node
+ * @param {string[]} argv
+ * @returns {Promise<number>} milliseconds
+ */
 function time(node, argv) {
   return new Promise((resolve, reject) => {
     const began = process.hrtime.bigint();
@@ -34,7 +40,8 @@ function time(node, argv) {
   });
 }
 
-const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
+const median = (/** @type {number[]} */ values) =>
+  values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 
 const started = spawnSync(process.execPath, [BIN, "sandbox", "start", "--detach", "--port", "0"], { env });
 if (started.status !== 0) throw new Error(String(started.stderr));
@@ -43,16 +50,18 @@ try {
   for (const node of nodes.length > 0 ? nodes : [process.execPath]) {
     const version = String(spawnSync(node, ["--version"], { env }).stdout).trim();
     for (const { argv } of CASES) await time(node, [BIN, ...argv]);
-    const times = new Map([["bare", []], ...CASES.map(({ name }) => [name, []])]);
+    /** @type {number[]} */
+    const bareTimes = [];
+    const cases = CASES.map((one) => ({ ...one, times: /** @type {number[]} */ ([]) }));
     for (let run = 0; run < Number(runs); run++) {
-      times.get("bare").push(await time(node, ["-e", "0"]));
-      for (const { name, argv } of CASES) times.get(name).push(await time(node, [BIN, ...argv]));
+      bareTimes.push(await time(node, ["-e", "0"]));
+      for (const { argv, times } of cases) times.push(await time(node, [BIN, ...argv]));
     }
-    const bare = median(times.get("bare"));
+    const bare = median(bareTimes);
     console.log(`\n${version}: node -e 0 takes ${bare.toFixed(1)} ms (median of ${runs})`);
     console.log(`${"command".padEnd(34)}${"ms".padStart(8)}${"ratio".padStart(8)}${"aim".padStart(8)}`);
-    for (const { name, limit } of CASES) {
-      const ms = median(times.get(name));
+    for (const { name, limit, times } of cases) {
+      const ms = median(times);
       if (ms / bare > limit) missed += 1;
       const figures = [ms.toFixed(1), (ms / bare).toFixed(2), `≤ ${limit}`].map((figure) => figure.padStart(8));
       console.log(name.padEnd(34) + figures.join("") + (ms / bare > limit ? "  missed" : ""));

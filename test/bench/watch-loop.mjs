@@ -5,12 +5,13 @@ import { readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createTRPCUntypedClient, httpBatchLink } from "@trpc/client";
 
-const [url, token, file] = process.argv.slice(2);
+const [url, token, file = ""] = process.argv.slice(2);
 const client = createTRPCUntypedClient({
   links: [
     httpBatchLink({ url: `${url}/api/trpc`, maxURLLength: 8_000, headers: { authorization: `Bearer ${token}` } }),
   ],
 });
+/** @type {{ id: string, userId: string, instanceId: string }[]} */
 let running = JSON.parse(await readFile(file, "utf8"));
 process.once("SIGINT", () => process.exit());
 while (running.length > 0) {
@@ -18,7 +19,7 @@ while (running.length > 0) {
   await Promise.all(
     running.map(async ({ id: runId, userId, instanceId }) => {
       const path = "admin.kiloclawInstances.getKiloCliRunStatus";
-      const { status } = await client.query(path, { userId, runId, instanceId });
+      const { status } = /** @type {{ status: string }} */ (await client.query(path, { userId, runId, instanceId }));
       if (status === "running") return;
       ended.add(runId);
       console.log(JSON.stringify({ type: "end", runId, status }));

@@ -49,6 +49,7 @@ exit "$code"
 
 const home = await mkdtemp(join(tmpdir(), "kiloclaw-admin-bench-"));
 const gates = join(home, "gates");
+/** @type {NodeJS.ProcessEnv} */
 const env = {
   ...process.env,
   KILOCLAW_ADMIN_CONFIG_DIR: join(home, "config"),
@@ -57,7 +58,7 @@ const env = {
 };
 delete env.NODE_EXTRA_CA_CERTS;
 
-const tool = (...argv) => {
+const tool = (/** @type {string[]} */ ...argv) => {
   const { status, stdout, stderr } = spawnSync(process.execPath, [BIN, ...argv], {
     env,
     encoding: "utf8",
@@ -67,7 +68,11 @@ const tool = (...argv) => {
   return stdout.trim();
 };
 
-/** Loads a module of the project's that is TypeScript. */
+/**
+ * Loads a module of the project's that is TypeScript.
+ *
+ * @param {string[]} path
+ */
 async function load(...path) {
   const outfile = join(ROOT, "node_modules", ".cache", "kiloclaw-admin", `bench-${process.pid}.mjs`);
   const entryPoints = [join(ROOT, ...path)];
@@ -79,21 +84,41 @@ async function load(...path) {
   }
 }
 
-const quantile = (sorted, part) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))];
+const quantile = (/** @type {number[]} */ sorted, /** @type {number} */ part) =>
+  sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? Number.NaN;
+
+/**
+ * @typedef {{ number: number, id: string, userId: string, instanceId: string }} Run
+ * @typedef {(procedure: string, input: Record<string, unknown>) => Promise<any>} Call
+ * @typedef {"table" | "lines" | "each" | "loop"} Way
+ */
 
 /** The sandbox's runs: each on an instance of its own, its prompt saying its number and in which sizes it is watched. */
 class Runs {
   #customer;
   #call;
-  /** By run ID: when the run was told to end. */
+  /**
+   * By run ID: when the run was told to end.
+   *
+   * @type {Map<string, number>}
+   */
   told = new Map();
 
+  /**
+   * @param {typeof import("../../src/sandbox/seed/people.ts").loadCustomer} customer
+   * @param {Call} call
+   */
   constructor(customer, call) {
     this.#customer = customer;
     this.#call = call;
   }
 
-  /** @returns the run. Marks are what a watch searches for: `of-10.` is in the prompts of the first ten. */
+  /**
+   * Marks are what a watch searches for: `of-10.` is in the prompts of the first ten.
+   *
+   * @param {number} number
+   * @returns {Promise<Run>}
+   */
   async start(number) {
     const { instanceId, person } = this.#customer(number + 1);
     const userId = person.id;
@@ -104,6 +129,7 @@ class Runs {
   }
 
   async startAll() {
+    /** @type {Run[]} */
     const runs = [];
     const numbers = Array.from({ length: most }, (_, number) => number);
     await Promise.all(
@@ -115,6 +141,7 @@ class Runs {
     return runs;
   }
 
+  /** @param {Run} run */
   async end({ number, id }) {
     this.told.set(id, performance.now());
     await writeFile(join(gates, String(number)), "0\n");
@@ -123,27 +150,44 @@ class Runs {
 
 /** Processes that watch, and what they were seen to do. */
 class Watchers {
+  /** @type {import("node:child_process").ChildProcess[]} */
   children = [];
+  /** @type {number[]} */
   pids = [];
+  /** What each of those that have ended said on standard error. */
+  said = new Map();
   frames = 0;
+  /**
+   * By run ID: when its end was seen.
+   *
+   * @type {Map<string, number>}
+   */
   noticed = new Map();
 
-  /** A process whose standard output is lines that name a run that has ended. */
+  /**
+   * A process whose standard output is lines that name a run that has ended.
+   *
+   * @param {string[]} argv
+   */
   lines(argv) {
     const child = spawn(process.execPath, argv, { env, stdio: ["ignore", "pipe", "pipe"] });
     let rest = "";
-    child.stdout.setEncoding("utf8").on("data", (text) => {
+    child.stdout.setEncoding("utf8").on("data", (/** @type {string} */ text) => {
       const lines = (rest + text).split("\n");
-      rest = lines.pop();
+      rest = lines.pop() ?? "";
       for (const line of lines) {
         const id = /^\{"type":"end","runId":"([^"]+)"/.exec(line)?.[1];
         if (id) this.noticed.set(id, performance.now());
       }
     });
-    this.#keep(child, child.pid);
+    this.#keep(child, child.pid ?? 0);
   }
 
-  /** A process at a terminal of its own. */
+  /**
+   * A process at a terminal of its own.
+   *
+   * @param {string[]} argv
+   */
   async table(argv) {
     const pidFile = join(home, "pid");
     const words = [process.execPath, ...argv].map((word) => `'${word}'`).join(" ");
@@ -159,10 +203,14 @@ class Watchers {
     this.#keep(child, Number(await readFile(pidFile, "utf8")));
   }
 
+  /**
+   * @param {import("node:child_process").ChildProcessByStdio<null, import("node:stream").Readable, import("node:stream").Readable>} child
+   * @param {number} pid
+   */
   #keep(child, pid) {
     let said = "";
     child.stderr.setEncoding("utf8").on("data", (text) => (said = (said + text).slice(-2_000)));
-    child.once("exit", () => (child.said = said));
+    child.once("exit", () => this.said.set(pid, said));
     this.children.push(child);
     this.pids.push(pid);
   }
@@ -171,7 +219,7 @@ class Watchers {
     for (const [index, child] of this.children.entries()) {
       if (child.exitCode !== null || child.signalCode !== null) continue;
       const ended = once(child, "exit");
-      process.kill(this.pids[index], "SIGINT");
+      process.kill(this.pids[index] ?? 0, "SIGINT");
       await ended;
     }
   }
@@ -193,7 +241,14 @@ class Watchers {
 }
 
 const profiling = values.profile === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${values.profile}`];
-const watch = (...argv) => [...profiling, BIN, "runs", "watch", ...argv];
+const watch = (/** @type {string[]} */ ...argv) => [...profiling, BIN, "runs", "watch", ...argv];
+/**
+ * @typedef {object} Measured
+ * @property {string} name
+ * @property {(watchers: Watchers, size: number, runs: Run[], access: { url: string, token: string }) => void | Promise<void>} begin
+ */
+
+/** @type {Record<Way, Measured>} */
 const WAYS = {
   table: {
     name: "one process, a table on a terminal",
@@ -219,6 +274,12 @@ const WAYS = {
   },
 };
 
+/**
+ * @param {Way} way
+ * @param {number} size
+ * @param {Run[]} board
+ * @param {{ meter: Meter, runs: Runs, url: string, token: string, settle: (run: Run) => Promise<unknown> }} access
+ */
 async function measure(way, size, board, { meter, runs, ...access }) {
   const watchers = new Watchers();
   const sample = way === "each" && size > MAX_PROCESSES ? SAMPLE_OF_MANY : size;
@@ -226,17 +287,23 @@ async function measure(way, size, board, { meter, runs, ...access }) {
   try {
     await WAYS[way].begin(watchers, size, watched, access);
     await sleep(CALM_MS + sample * (way === "each" ? 150 : 10));
-    const [before, wire, frames, began] = [await watchers.cost(), meter.read(), watchers.frames, performance.now()];
+    const before = await watchers.cost();
+    const [wire, frames, began] = [meter.read(), watchers.frames, performance.now()];
     await sleep(restMs);
-    const [after, then] = [await watchers.cost(), meter.read()];
+    const after = await watchers.cost();
+    const then = meter.read();
     const seconds = (performance.now() - began) / 1_000;
-    const shown = { way, size, sample, rss: after.rss };
-    shown.requests = ((then.requests - wire.requests) / seconds) * 60;
-    shown.bytes = ((then.bytes - wire.bytes) / seconds) * 60;
-    shown.cpu = ((after.cpu - before.cpu) / seconds) * 100;
-    shown.frames = (watchers.frames - frames) / seconds;
-    if (way !== "table") shown.notices = await endings(watchers, watched, runs);
-    return shown;
+    const shown = {
+      way,
+      size,
+      sample,
+      rss: after.rss,
+      requests: ((then.requests - wire.requests) / seconds) * 60,
+      bytes: ((then.bytes - wire.bytes) / seconds) * 60,
+      cpu: ((after.cpu - before.cpu) / seconds) * 100,
+      frames: (watchers.frames - frames) / seconds,
+    };
+    return { ...shown, notices: way === "table" ? undefined : await endings(watchers, watched, runs) };
   } finally {
     await watchers.stop();
     // Those that have ended are there again for the next.
@@ -248,7 +315,14 @@ async function measure(way, size, board, { meter, runs, ...access }) {
   }
 }
 
-/** Ends some of the runs at times by chance. @returns how long each end took to be seen, in milliseconds. */
+/**
+ * Ends some of the runs at times by chance.
+ *
+ * @param {Watchers} watchers
+ * @param {Run[]} watched
+ * @param {Runs} runs
+ * @returns how long each end took to be seen, in milliseconds
+ */
 async function endings(watchers, watched, runs) {
   const chosen = watched.filter((_, index) => index % Math.ceil(watched.length / MAX_ENDS) === 0);
   await Promise.all(
@@ -260,14 +334,18 @@ async function endings(watchers, watched, runs) {
   const deadline = performance.now() + LATEST_NOTICE_MS;
   const waiting = () => chosen.some(({ id }) => !watchers.noticed.has(id));
   while (waiting() && performance.now() < deadline) await sleep(200);
-  if (waiting())
-    throw new Error(`an end was not seen for a minute: ${watchers.children.map(({ said }) => said).join()}`);
-  return chosen.map(({ id }) => watchers.noticed.get(id) - runs.told.get(id)).toSorted((a, b) => a - b);
+  if (waiting()) throw new Error(`an end was not seen for a minute: ${[...watchers.said.values()].join()}`);
+  return chosen.map(({ id }) => Number(watchers.noticed.get(id)) - Number(runs.told.get(id))).toSorted((a, b) => a - b);
 }
 
 const TITLES = ["requests/min", "KiB/min", "CPU %", "RSS MiB", "frames/s", "end p50 s", "end p95 s"];
-const line = (name, cells) => console.log(name.padEnd(46) + cells.map((cell) => String(cell).padStart(13)).join(""));
+const line = (/** @type {string} */ name, /** @type {unknown[]} */ cells) =>
+  console.log(name.padEnd(46) + cells.map((cell) => String(cell).padStart(13)).join(""));
 
+/**
+ * @param {number} size
+ * @param {Awaited<ReturnType<typeof measure>>[]} rows
+ */
 function show(size, rows) {
   line(`\n${size} runs`, TITLES);
   const each = rows.find(({ way }) => way === "each");
@@ -283,12 +361,15 @@ function show(size, rows) {
       notices ? (quantile(notices, 0.95) / 1_000).toFixed(1) : "",
     ]);
     if (!each || row === each) continue;
-    const ratio = (key) => `1/${(((each[key] / each.sample) * size) / row[key]).toFixed(1)}`;
+    const ratio = (/** @type {"requests" | "bytes" | "cpu" | "rss"} */ key) =>
+      `1/${(((each[key] / each.sample) * size) / row[key]).toFixed(1)}`;
     line("    of (a), run for run", [ratio("requests"), ratio("bytes"), ratio("cpu"), ratio("rss")]);
   }
 }
 
+/** @type {typeof import("../support/postgres.ts")} */
 const { startPostgres } = await load("test", "support", "postgres.ts");
+/** @type {typeof import("../../src/sandbox/seed/people.ts")} */
 const { loadCustomer } = await load("src", "sandbox", "seed", "people.ts");
 const server = await startPostgres();
 if (!server) throw new Error("there is no PostgreSQL for this platform in node_modules");
@@ -318,6 +399,7 @@ try {
   // From here on nothing waits for a process without turns of the loop: the meter has to go on.
   const meter = await Meter.open(url);
   Object.assign(env, { KILOCLAW_ADMIN_HOST: meter.url, KILOCLAW_ADMIN_TOKEN: token });
+  /** @type {Call} */
   const call = async (procedure, input) => {
     const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" };
     const mutation = procedure.startsWith("start");
@@ -325,11 +407,12 @@ try {
     const response = mutation
       ? await fetch(address, { method: "POST", headers, body: JSON.stringify(input) })
       : await fetch(`${address}?input=${encodeURIComponent(JSON.stringify(input))}`, { headers });
-    const { result, error } = await response.json();
+    const { result, error } = /** @type {any} */ (await response.json());
     if (error) throw new Error(`${procedure}: ${error.message}`);
     return result.data;
   };
-  const settle = ({ id: runId, userId, instanceId }) => call("getKiloCliRunStatus", { userId, runId, instanceId });
+  const settle = (/** @type {Run} */ { id: runId, userId, instanceId }) =>
+    call("getKiloCliRunStatus", { userId, runId, instanceId });
   const runs = new Runs(loadCustomer, call);
   const board = await runs.startAll();
   const processes = (await readdir("/proc")).filter((name) => /^\d+$/.test(name)).length;
@@ -338,7 +421,7 @@ try {
   );
   for (const size of sizes) {
     const rows = [];
-    for (const way of values.ways.split(",")) {
+    for (const way of /** @type {Way[]} */ (values.ways.split(","))) {
       rows.push(await measure(way, size, board, { meter, runs, url: meter.url, token, settle }));
     }
     show(size, rows);

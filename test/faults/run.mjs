@@ -5,7 +5,7 @@ import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 
-const text = { type: "string" };
+const text = /** @type {const} */ ({ type: "string" });
 const { values } = parseArgs({
   options: { seeds: text, seed: text, fault: text, command: text, jobs: { type: "boolean" } },
 });

@@ -4,7 +4,7 @@ import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 
-const text = { type: "string" };
+const text = /** @type {const} */ ({ type: "string" });
 const { values } = parseArgs({ options: { minutes: { ...text, default: "30" }, seed: { ...text, default: "1" } } });
 const wish = { minutes: Number(values.minutes), seed: Number(values.seed) };
 if (!(wish.minutes > 0) || !Number.isInteger(wish.seed)) {

@@ -9,11 +9,13 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { build } from "esbuild";
 
-const text = (preset) => ({ type: "string", default: preset });
+const text = (/** @type {string} */ preset) => /** @type {const} */ ({ type: "string", default: preset });
 const { values } = parseArgs({
   options: { texts: text("1000000"), terminal: text("50000"), seed: text("1"), child: { type: "boolean" } },
 });
-const [texts, onTerminal, seed] = [values.texts, values.terminal, values.seed].map(Number);
+const texts = Number(values.texts);
+const onTerminal = Number(values.terminal);
+const seed = Number(values.seed);
 
 const folder = await mkdtemp(join(tmpdir(), "kiloclaw-fuzz-"));
 const bundle = join(folder, "fuzz.mjs");
@@ -49,14 +51,14 @@ try {
 }
 
 async function throughTheChokePoint() {
-  const screens = { true: await screenOf({ colors: true }), false: await screenOf({ colors: false }) };
+  const [colored, plain] = [await screenOf({ colors: true }), await screenOf({ colors: false })];
   const next = hostileTexts(seed);
   let [units, bad] = [0, 0];
   for (let count = 0; count < texts; count++) {
     const text = next();
     units += text.length;
     const colors = count % 2 === 0;
-    const found = liveIn(screens[colors].output(inPieces(text, [count * 7, count * 13])), { colors });
+    const found = liveIn((colors ? colored : plain).output(inPieces(text, [count * 7, count * 13])), { colors });
     if (found === undefined) continue;
     bad += 1;
     console.error(`${JSON.stringify(found)} got through of ${JSON.stringify(text)}`);
@@ -123,7 +125,7 @@ function costs() {
         const { user, system } = process.cpuUsage(began);
         return (user + system) / 1_000;
       });
-      return times.toSorted((a, b) => a - b)[3].toFixed(1);
+      return times.toSorted((a, b) => a - b)[3]?.toFixed(1);
     });
     console.log(`| ${kind} | ${took.join(" | ")} |`);
   }

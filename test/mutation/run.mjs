@@ -23,7 +23,7 @@ const UNDETECTED = new Set(["Survived", "NoCoverage"]);
 const totals = { killed: 0, left: 0 };
 mkdirSync("dist", { recursive: true });
 for (const name of names) {
-  const { mutate: all, tests } = GROUPS[name];
+  const { mutate: all, tests } = GROUPS[/** @type {keyof typeof GROUPS} */ (name)];
   const mutate = values.only === undefined ? all : [values.only];
   process.env.MUTATION_TESTS = JSON.stringify(tests.map((test) => `${test}.test.ts`));
   const began = performance.now();
@@ -44,7 +44,8 @@ for (const name of names) {
     tempDirName: "node_modules/.stryker-tmp",
     ignorePatterns: ["dist"],
     reporters: ["dots"],
-    logLevel: "warn",
+    // An enum that its package keeps to itself.
+    logLevel: /** @type {any} */ ("warn"),
     allowConsoleColors: false,
   }).runMutationTest();
   const left = results.filter(({ status }) => UNDETECTED.has(status));
@@ -61,6 +62,10 @@ for (const name of names) {
 }
 console.log(`all: ${score(totals.killed, totals.left)}`);
 
+/**
+ * @param {number} killed
+ * @param {number} left
+ */
 function score(killed, left) {
   return `${killed} of ${killed + left} mutants killed (${((100 * killed) / Math.max(1, killed + left)).toFixed(1)} %)`;
 }
