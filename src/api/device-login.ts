@@ -11,7 +11,7 @@ import { bodyInWords, tryJson } from "./words.ts";
 
 const TIMEOUT_MS = 30_000;
 const MAX_BYTES = 2 ** 20;
-const LONGEST_DELAY_MS = 30_000;
+const MAX_DELAY_MS = 30_000;
 
 /** Names the poll in errors and debug output: its path carries the code, which is as secret as the token. */
 const POLL = `${deviceCode.path}/{code}`;
@@ -125,7 +125,7 @@ export class DeviceLogin {
         // The answer that was lost may have been the one with the token, which is handed out once.
         answerLost ||= error.sent;
         onTrouble(error);
-        delay = Math.min(LONGEST_DELAY_MS, Math.max(delay * 2, error.retryAfterMs ?? 0));
+        delay = Math.min(MAX_DELAY_MS, Math.max(delay * 2, error.retryAfterMs ?? 0));
       }
       if (last) throw usedOrExpired(answerLost);
     }

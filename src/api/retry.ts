@@ -4,7 +4,7 @@ import { ApiError } from "./api-error.ts";
 const TRIES = 3;
 const FIRST_DELAY_MS = 500;
 /** A platform that asks for a longer wait than this is reported instead of waited for. */
-const LONGEST_WAIT_MS = 60_000;
+const MAX_WAIT_MS = 60_000;
 
 /**
  * Runs `attempt` up to three times while `mayRetry` says so, with full jitter between tries, obeying Retry-After
@@ -22,8 +22,8 @@ export async function withRetry<T>(
       return await attempt();
     } catch (error) {
       if (!(error instanceof ApiError) || !mayRetry(error) || tries >= TRIES) throw error;
-      const pauseMs = error.retryAfterMs ?? backoff(tries, FIRST_DELAY_MS, LONGEST_WAIT_MS);
-      if (pauseMs > LONGEST_WAIT_MS) throw error;
+      const pauseMs = error.retryAfterMs ?? backoff(tries, FIRST_DELAY_MS, MAX_WAIT_MS);
+      if (pauseMs > MAX_WAIT_MS) throw error;
       await wait(pauseMs, signal).catch(() => {
         throw error;
       });

@@ -37,7 +37,7 @@ export interface LookOptions {
   readonly onLook?: (number: number) => void;
 }
 
-const LONGEST_WAIT_MS = 60_000;
+const MAX_WAIT_MS = 60_000;
 const START_ACTION = "kiloclaw.cli_run.start";
 
 /**
@@ -155,7 +155,7 @@ async function lookAt(api: Api, run: Run, machine: Evidence["machine"], options:
       if (polled.status !== "running") return { run: polled, looks, lost: reasonOf(status), unstorable };
     } catch (error) {
       if (!(error instanceof ApiError) || error.kind === "auth" || error.kind === "interrupted") throw error;
-      pauseMs = Math.min(error.retryAfterMs ?? 0, LONGEST_WAIT_MS);
+      pauseMs = Math.min(error.retryAfterMs ?? 0, MAX_WAIT_MS);
       looks.push(troubleOf(error, nowOf(api)));
     }
   }

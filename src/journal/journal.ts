@@ -61,7 +61,7 @@ export interface OpenOptions extends JournalOptions {
 const systemClock: Clock = { now: () => new Date(), monotonicMs: () => performance.now() };
 
 /** As much as is written and synced at once. */
-const LARGEST_BATCH = 256;
+const MAX_BATCH = 256;
 
 interface Waiting {
   readonly entry: Entry | { readonly kind: "end" };
@@ -267,7 +267,7 @@ export class Journal {
     // Whatever is appended in the same turn goes together.
     await Promise.resolve();
     while (this.#waiting.length > 0) {
-      const batch = this.#waiting.splice(0, LARGEST_BATCH);
+      const batch = this.#waiting.splice(0, MAX_BATCH);
       try {
         if (this.#broken) throw this.#broken;
         for (const { record, resolve } of await this.#writeBatch(batch)) resolve(record);

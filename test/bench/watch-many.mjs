@@ -37,7 +37,7 @@ const MAX_PROCESSES = 100;
 const SAMPLE_OF_MANY = 50;
 const MAX_ENDS = 40;
 const ENDS_WITHIN_MS = 20_000;
-const LATEST_NOTICE_MS = 60_000;
+const MAX_NOTICE_MS = 60_000;
 
 /** A run's process: it says one line, and another when it is told to end. */
 const AGENT = `#!/bin/sh
@@ -331,7 +331,7 @@ async function endings(watchers, watched, runs) {
       await runs.end(run);
     }),
   );
-  const deadline = performance.now() + LATEST_NOTICE_MS;
+  const deadline = performance.now() + MAX_NOTICE_MS;
   const waiting = () => chosen.some(({ id }) => !watchers.noticed.has(id));
   while (waiting() && performance.now() < deadline) await sleep(200);
   if (waiting()) throw new Error(`an end was not seen for a minute: ${[...watchers.said.values()].join()}`);

@@ -18,8 +18,8 @@ export interface ThrottleOptions {
 /** So many unreachable in a row, and it is not this or that start. */
 const UNREACHABLE_IN_A_ROW = 5;
 const FIRST_PAUSE_MS = 1_000;
-const LONGEST_PAUSE = 30;
-const LONGEST_RETRY_AFTER_MS = 60_000;
+const MAX_PAUSE = 30;
+const MAX_RETRY_AFTER_MS = 60_000;
 /** What is said by several starts of one moment is said once. */
 const CUT_APART_MS = 1_000;
 const REMEMBERED_ANSWERS = 21;
@@ -133,7 +133,7 @@ export class Throttle {
     // Within a pause it is the same trouble.
     if (askedMs === undefined && now < this.#quietUntil) return;
     if (askedMs === undefined) this.#pauses += 1;
-    const own = this.#pauseMs * Math.min(LONGEST_PAUSE, 2 ** (this.#pauses - 1));
-    this.#quietUntil = Math.max(this.#quietUntil, now + Math.min(askedMs ?? own, LONGEST_RETRY_AFTER_MS));
+    const own = this.#pauseMs * Math.min(MAX_PAUSE, 2 ** (this.#pauses - 1));
+    this.#quietUntil = Math.max(this.#quietUntil, now + Math.min(askedMs ?? own, MAX_RETRY_AFTER_MS));
   }
 }

@@ -29,7 +29,7 @@ export interface CancelOptions {
 }
 
 const ANSWER_AFTER_STOP_MS = 5_000;
-const LONGEST_WAIT_MS = 30_000;
+const MAX_WAIT_MS = 30_000;
 const ASK_AGAIN_AFTER_MS = [0, 500, 1_000, 2_000];
 
 /**
@@ -68,7 +68,7 @@ async function sendCancel(api: Api, run: Run, stop: AbortSignal): Promise<Pick<C
   };
   try {
     for (const pause of ASK_AGAIN_AFTER_MS) {
-      const pauseMs = Math.max(pause, Math.min(failure?.retryAfterMs ?? 0, LONGEST_WAIT_MS));
+      const pauseMs = Math.max(pause, Math.min(failure?.retryAfterMs ?? 0, MAX_WAIT_MS));
       await wait(pauseMs, signal).catch(() => undefined);
       if (signal.aborted) break;
       try {

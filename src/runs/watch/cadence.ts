@@ -39,8 +39,8 @@ export const OUTPUT_BUDGET = 4 * 2 ** 20;
 const JITTER = 0.1;
 /** A platform that takes its time gets at least so many times that time to rest. */
 const REST = 2;
-const SHORTEST_HURRY_MS = 2_000;
-const LONGEST_HURRY_MS = 20_000;
+const MIN_HURRY_MS = 2_000;
+const MAX_HURRY_MS = 20_000;
 const HURRY_FACTOR = 4;
 
 export interface Circumstances {
@@ -85,5 +85,5 @@ export function fairShare(demands: readonly number[], budget: number): number {
 /** How long a shared request may take, given how long the latest ones took, before its runs are asked about one by one. */
 export function hurryMs(latest: readonly number[]): number {
   const median = latest.toSorted((a, b) => a - b)[Math.floor(latest.length / 2)] ?? 0;
-  return Math.min(LONGEST_HURRY_MS, Math.max(SHORTEST_HURRY_MS, HURRY_FACTOR * median));
+  return Math.min(MAX_HURRY_MS, Math.max(MIN_HURRY_MS, HURRY_FACTOR * median));
 }

@@ -1,6 +1,6 @@
 import { CADENCE, fairShare, hurryMs, OUTPUT_BUDGET, pauseMs } from "./cadence.ts";
 
-const MOST_SLOWDOWN = 8;
+const MAX_SLOWDOWN = 8;
 /** After each answer, so much of a slowdown is left. */
 const RECOVERY = 0.95;
 const REMEMBERED_ANSWERS = 21;
@@ -34,7 +34,7 @@ export class Pace {
 
   /** The platform asked for less. */
   slowDown(): void {
-    this.#slowdown = Math.min(MOST_SLOWDOWN, this.#slowdown * 2);
+    this.#slowdown = Math.min(MAX_SLOWDOWN, this.#slowdown * 2);
   }
 
   /** Shares the output budget among the runs in progress. */

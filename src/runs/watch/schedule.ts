@@ -20,12 +20,12 @@ export interface Turn {
 /** So many may share a request whatever their answers bring: those can be megabytes each. */
 const TOGETHER = 10;
 /** So many may while their answers together are likely to bring no more than this many characters; more fit no address. */
-const MOST_TOGETHER = 30;
+const MAX_TOGETHER = 30;
 const LIGHT = 2 ** 20;
 /** A request takes along runs whose time comes within this part of their pause: many small requests become one. */
 const EARLY = 0.2;
 /** Runs asked about at a time, whatever their number. */
-const MOST_UNDER_WAY = { shared: 60, suspect: 10, slow: 8 } as const satisfies Record<Lane, number>;
+const MAX_UNDER_WAY = { shared: 60, suspect: 10, slow: 8 } as const satisfies Record<Lane, number>;
 const LANES = ["shared", "suspect", "slow"] as const satisfies readonly Lane[];
 
 /**
@@ -84,7 +84,7 @@ export class Schedule<T extends Turn> {
   }
 
   #hasRoom(lane: Lane): boolean {
-    return this.#underWay[lane] < MOST_UNDER_WAY[lane];
+    return this.#underWay[lane] < MAX_UNDER_WAY[lane];
   }
 
   #dueIn(lane: Lane, now: number): number {
@@ -95,7 +95,7 @@ export class Schedule<T extends Turn> {
     const queue = this.#waiting[lane];
     const group: T[] = [];
     let size = 0;
-    for (let turn = queue.first; turn && group.length < (lane === "shared" ? MOST_TOGETHER : 1); turn = queue.first) {
+    for (let turn = queue.first; turn && group.length < (lane === "shared" ? MAX_TOGETHER : 1); turn = queue.first) {
       size += turn.size;
       if (turn.dueAt - now > EARLY * turn.pauseMs || (group.length >= TOGETHER && size > LIGHT)) break;
       queue.take();

@@ -11,7 +11,7 @@ import type { Watched, WatchedEvent } from "./watched.ts";
 /** So many refused requests in a row, and a run no longer shares one: it may be what breaks it. */
 const SUSPICIOUS_FAILURES = 3;
 /** An output that nobody has seen may be as long as any. */
-const LONGEST_OUTPUT = 2 ** 20;
+const MAX_OUTPUT_LENGTH = 2 ** 20;
 
 /** One of many runs under watch: what an answer, or none, means for it. Of its output only the length and the end are kept. */
 export class WatchedRun implements Turn {
@@ -57,7 +57,7 @@ export class WatchedRun implements Turn {
   }
 
   get size(): number {
-    return this.#size ?? LONGEST_OUTPUT;
+    return this.#size ?? MAX_OUTPUT_LENGTH;
   }
 
   /** The platform has said how it stands. */
