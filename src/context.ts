@@ -88,8 +88,7 @@ export class Context {
     host: Host,
     options: CommonOptions,
     services: ContextServices,
-    settings: { read: () => Promise<Settings>; now: Promise<Settings> },
-    output: Output,
+    { output, ...settings }: { output: Output; read: () => Promise<Settings>; now: Promise<Settings> },
   ) {
     this.host = host;
     this.#readSettings = settings.read;
@@ -136,7 +135,7 @@ export class Context {
     });
     for (const { path, what, remedy } of flaws.splice(0)) output.warn(`${path}: ${what}; run: ${remedy}`);
     for (const key of usable.unknownKeys) output.warn(`${unknownWords(key)} of ${sources.path} has no effect`);
-    return new Context(host, options, services, { read, now }, output);
+    return new Context(host, options, services, { output, read, now });
   }
 
   /**

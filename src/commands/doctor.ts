@@ -91,9 +91,8 @@ function shownAsTheyCome({ output }: Pick<Context, "output">): (result: CheckRes
   return ({ stage, name, result, found, remedy }) => {
     if (stage !== heading) output.line(stage);
     heading = stage;
-    const [color, mark] = MARKS[result];
     const remedies = remedy.map((said) => rewritten(said, (text) => `→ ${text}`));
-    output.marked(color, mark, words(name).padEnd(NAME_WIDTH), found, remedies);
+    output.marked(MARKS[result], words(name).padEnd(NAME_WIDTH), found, remedies);
   };
 }
 

@@ -36,14 +36,18 @@ export async function recover(
     chain.note(record);
     onRecord?.(record);
   }
-  const torn = found ? await cutOff(path, file, found, files, now()) : null;
+  const torn = found ? await cutOff(file, found, { path, files, now: now() }) : null;
   // What a crash left unsynced is relied upon from here on.
   await file.sync();
   return { chain, torn };
 }
 
 /** Copies a torn end aside, for whoever wants to know, and cuts it off. */
-async function cutOff(path: string, file: OpenFile, torn: Torn, files: FileLayer, now: Date): Promise<CutOff> {
+async function cutOff(
+  file: OpenFile,
+  torn: Torn,
+  { path, files, now }: { readonly path: string; readonly files: FileLayer; readonly now: Date },
+): Promise<CutOff> {
   const keptIn = `${path}.torn-${now.toISOString().replaceAll(/[-:.]/g, "")}-${randomUUID().slice(0, 8)}`;
   await orClose(await files.open(keptIn, "create"), async (copy) => {
     const chunk = Buffer.alloc(65_536);

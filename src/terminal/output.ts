@@ -150,7 +150,7 @@ export class Output {
    * A line of standard output behind a coloured mark: a label, padded to where the text begins, and the text, which is folded
    * at the terminal's width. `below` are further lines, which are not: commands to be copied.
    */
-  marked(color: Color, mark: string, label: string, text: string, below: readonly Said[]): void {
+  marked([color, mark]: readonly [Color, string], label: string, text: string, below: readonly Said[]): void {
     const head = `  ${this.#paint.stdout(color, mark)} ${sanitizeLine(label)}`;
     const indent = " ".repeat(4 + label.length);
     const columns = this.#host.stdout.isTTY ? this.#host.stdout.columns || Infinity : Infinity;
