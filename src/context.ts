@@ -5,7 +5,7 @@ import type { Transport, TransportOptions } from "./api/transport.ts";
 import type { Credential } from "./config/credentials.ts";
 import type { Keyring } from "./config/keyring.ts";
 import { resolvePaths, type Paths } from "./config/paths.ts";
-import { Settings, unknownWords, type Config, type Given, type Key, type Target } from "./config/settings.ts";
+import { Settings, unknownWords, type Config, type Given, type Key, type Platform } from "./config/settings.ts";
 import { CliError, messageOf } from "./errors.ts";
 import type { Flaw } from "./files/trust.ts";
 import type { Ledger, ResumedJournal } from "./journal/ledger.ts";
@@ -32,7 +32,7 @@ export interface CommonOptions {
 }
 
 /** A platform to talk to, and as whom. */
-export interface Connection extends Target {
+export interface Connection extends Platform {
   readonly origin: Origin;
   readonly credential: Credential | undefined;
 }
@@ -158,20 +158,20 @@ export class Context {
   readonly config = async (): Promise<Config> => (await this.#settings).config;
 
   /** Which platform is meant. Looks at no token. */
-  readonly target = async (): Promise<Target & { readonly origin: Origin; readonly takesVariable: boolean }> => {
-    const target = (await this.#settings).target();
-    const origin = parseOrigin(target.host, target.hostSource);
-    return { ...target, origin, takesVariable: target.hostNamed || origin === DEFAULT_HOST };
+  readonly platform = async (): Promise<Platform & { readonly origin: Origin; readonly takesVariable: boolean }> => {
+    const platform = (await this.#settings).platform();
+    const origin = parseOrigin(platform.host, platform.hostSource);
+    return { ...platform, origin, takesVariable: platform.hostNamed || origin === DEFAULT_HOST };
   };
 
   /**
-   * The platforms of all profiles, the one that is meant as {@link target} has it. Where that was named on the command line,
+   * The platforms of all profiles, the one that is meant as {@link platform} has it. Where that was named on the command line,
    * it is the only one.
    */
-  readonly targets = async (): Promise<readonly Target[]> => {
-    const [meant, settings] = await Promise.all([this.target(), this.settings()]);
+  readonly platforms = async (): Promise<readonly Platform[]> => {
+    const [meant, settings] = await Promise.all([this.platform(), this.settings()]);
     if (this.#options.profile !== undefined || this.#options.host !== undefined) return [meant];
-    return settings.profiles.map((profile) => (profile === meant.profile ? meant : settings.of(profile).target()));
+    return settings.profiles.map((profile) => (profile === meant.profile ? meant : settings.of(profile).platform()));
   };
 
   /** Which platform is meant, and with which token. Works without a token, and without asking anybody. */
@@ -198,13 +198,13 @@ export class Context {
 
   /** The platform's device login, which needs no token. */
   readonly deviceLogin = async (): Promise<DeviceLogin> => {
-    const [{ DeviceLogin }, { origin }] = await Promise.all([import("./api/device-login.ts"), this.target()]);
+    const [{ DeviceLogin }, { origin }] = await Promise.all([import("./api/device-login.ts"), this.platform()]);
     return this.#closing(new DeviceLogin(this.#transportTo(origin, undefined)));
   };
 
   /** The way to the platform, without a token. */
   readonly transport = async (): Promise<Transport> => {
-    const [{ Transport }, { origin }] = await Promise.all([import("./api/transport.ts"), this.target()]);
+    const [{ Transport }, { origin }] = await Promise.all([import("./api/transport.ts"), this.platform()]);
     return this.#closing(new Transport(this.#transportTo(origin, undefined)));
   };
 
@@ -275,7 +275,7 @@ export class Context {
   readonly ledger = async (action: string, why: Why, resumed?: ResumedJournal): Promise<Ledger> => {
     const [{ Ledger }, { origin, profile }, me] = await Promise.all([
       import("./journal/ledger.ts"),
-      this.target(),
+      this.platform(),
       this.me(),
     ]);
     const { version: tool, pid } = this.host;
@@ -305,14 +305,14 @@ export class Context {
   }
 
   async #connect(): Promise<Connection> {
-    const target = await this.target();
+    const platform = await this.platform();
     const { findCredential } = await import("./config/credentials.ts");
     const { env } = this.host;
-    const credential = await findCredential(this.paths.config, target, env, this.keyring);
+    const credential = await findCredential(this.paths.config, platform, env, this.keyring);
     if (env.KILOCLAW_ADMIN_TOKEN?.trim() && credential && !credential.fromEnvironment) {
-      this.output.note(`KILOCLAW_ADMIN_TOKEN is not sent to ${target.origin}, which has a token of its own`);
+      this.output.note(`KILOCLAW_ADMIN_TOKEN is not sent to ${platform.origin}, which has a token of its own`);
     }
-    return { ...target, credential };
+    return { ...platform, credential };
   }
 
   async #openApi(): Promise<Api> {
@@ -349,7 +349,7 @@ export class Context {
 
   /** What to do to use KILOCLAW_ADMIN_TOKEN here; `simply` where nothing else is needed. */
   async #variableAdvice(...simply: string[]): Promise<readonly Said[]> {
-    const { origin, takesVariable } = await this.target();
+    const { origin, takesVariable } = await this.platform();
     if (takesVariable) return simply;
     const why = this.host.env.KILOCLAW_ADMIN_TOKEN?.trim()
       ? "KILOCLAW_ADMIN_TOKEN is not sent to a platform that only a profile names; name it"
@@ -369,11 +369,11 @@ export class Context {
 
   /** Offers to log in, where there is a user to ask and a login would be used. */
   async #offerLogin(why: string): Promise<boolean> {
-    const { credential, ...place } = await this.connection();
+    const { credential, ...platform } = await this.connection();
     if (!this.prompter.canAsk || credential?.fromEnvironment || this.#loginOffered) return false;
     this.#loginOffered = true;
     return this.output.aside(async () => {
-      if (!(await this.prompter.offer(`${why}. Log in now?`, { place }))) return false;
+      if (!(await this.prompter.offer(`${why}. Log in now?`, { platform }))) return false;
       await this.#services.logIn(this);
       this.#connection = undefined;
       return true;

@@ -42,7 +42,7 @@ export function isToken(text: string): boolean {
 }
 
 /** A platform that a token is looked for. */
-export interface TokenTarget {
+export interface TokenPlatform {
   readonly origin: string;
   /** `KILOCLAW_ADMIN_TOKEN` is meant for it, see {@link findCredential}. */
   readonly takesVariable: boolean;
@@ -59,7 +59,7 @@ export interface TokenTarget {
  */
 export async function findCredential(
   directory: string,
-  { origin, takesVariable }: TokenTarget,
+  { origin, takesVariable }: TokenPlatform,
   env: Readonly<Record<string, string | undefined>>,
   openKeyring: OpenKeyring,
 ): Promise<Credential | undefined> {

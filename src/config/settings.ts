@@ -154,7 +154,7 @@ export interface Effective<K extends Key = Key> {
 }
 
 /** Which platform is meant, and where that was said. */
-export interface Target {
+export interface Platform {
   readonly profile: string;
   readonly host: string;
   /** Named in errors about the host. */
@@ -205,7 +205,7 @@ function distance(one: string, other: string): number {
   return row[other.length] ?? 0;
 }
 
-/** An unknown key in words, with its place. */
+/** An unknown key in words, with where it stands. */
 export function unknownWords({ key, profile }: UnknownKey): string {
   return `unknown setting ${JSON.stringify(key)}${profile === null ? "" : ` in profile "${profile}"`}`;
 }
@@ -256,7 +256,7 @@ export class Settings {
    *
    * @throws CliError `usage` when a profile is named that does not exist.
    */
-  target(): Target {
+  platform(): Platform {
     const profile = this.existingProfile();
     const host = this.get("host");
     return {

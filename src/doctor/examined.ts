@@ -26,7 +26,7 @@ export class Examined {
 
   /** The way to the platform. */
   route(): Promise<Route> {
-    this.#route ??= this.setup.target().then(({ origin }) => {
+    this.#route ??= this.setup.platform().then(({ origin }) => {
       const { env, nodePath } = this.setup.host;
       return new Route({ origin, proxy: proxyFor(origin, env), env, nodePath });
     });

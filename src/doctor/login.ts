@@ -76,9 +76,9 @@ export const LOGIN: readonly Check[] = [
 ];
 
 /** Where the variable is meant for the platform, it goes before the file, which is not even looked at then. */
-async function isPassedOver({ host, target }: Setup): Promise<boolean> {
+async function isPassedOver({ host, platform }: Setup): Promise<boolean> {
   if (!host.env.KILOCLAW_ADMIN_TOKEN) return false;
-  return target().then(
+  return platform().then(
     ({ takesVariable }) => takesVariable,
     () => false,
   );

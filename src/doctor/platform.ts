@@ -46,7 +46,7 @@ export const PLATFORM: readonly Check[] = [
     limitMs: 8_000,
     look: async (examined, signal) => {
       const { setup } = examined;
-      const [{ origin }, credential] = await Promise.all([setup.target(), examined.credential()]);
+      const [{ origin }, credential] = await Promise.all([setup.platform(), examined.credential()]);
       if (!credential) return skipped("there is no token");
       const { token } = credential;
       const { usable, email, reason } = await whoAmI(await setup.apiAs(token, origin, signal), token);

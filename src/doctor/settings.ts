@@ -46,7 +46,7 @@ export const SETTINGS: readonly Check[] = [
     name: "address",
     needs: ["config-file"],
     look: async ({ setup }) => {
-      const { origin, profile, hostSource } = await setup.target();
+      const { origin, profile, hostSource } = await setup.platform();
       if (hostSource.startsWith("profile ")) return ok(`${origin}, from ${hostSource}`);
       return ok(`${origin}, ${hostSource === "default" ? "the default" : `from ${hostSource}`} (profile "${profile}")`);
     },

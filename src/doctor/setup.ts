@@ -4,7 +4,7 @@ import type { Transport } from "../api/transport.ts";
 import type { Credential } from "../config/credentials.ts";
 import type { Keyring } from "../config/keyring.ts";
 import type { Paths } from "../config/paths.ts";
-import type { Config, Target } from "../config/settings.ts";
+import type { Config, Platform } from "../config/settings.ts";
 import type { Said } from "../typed-command.ts";
 
 /** What the tool has to work with here. Whatever cannot be had throws a `CliError`. */
@@ -21,7 +21,7 @@ export interface Setup {
   /** Aborted when the user wants the tool to end. */
   readonly stop: AbortSignal;
   config(): Promise<Config>;
-  target(): Promise<Target & { readonly origin: Origin; readonly takesVariable: boolean }>;
+  platform(): Promise<Platform & { readonly origin: Origin; readonly takesVariable: boolean }>;
   connection(): Promise<{ readonly credential: Credential | undefined }>;
   keyring(): Promise<Keyring>;
   /** The way that every call takes, without a token. */

@@ -24,7 +24,7 @@ export interface OutputOptions {
 const MAX_QUOTED_LINES = 30;
 
 /** The platform that a command is about, as far as it changes what a person is shown. */
-export interface Place {
+export interface ShownPlatform {
   readonly profile: string;
   readonly origin: string;
   readonly production: boolean;
@@ -196,8 +196,8 @@ export class Output {
     this.#data(text);
   }
 
-  /** What a confirmation or a question about this place begins with; empty where it is not production. */
-  mark({ origin, production }: Place): string {
+  /** What a confirmation or a question about this platform begins with; empty where it is not production. */
+  mark({ origin, production }: ShownPlatform): string {
     return production ? `${this.#paint.stderr("alarm", `PRODUCTION ${hostOf(origin)}`)} ` : "";
   }
 
@@ -205,11 +205,11 @@ export class Output {
    * Says once, above all else, that what follows is production. To a person who looks at a terminal only: machine formats
    * and `--quiet` stay as they are.
    */
-  announce(place: Place): void {
+  announce(platform: ShownPlatform): void {
     const { stdout, stderr } = this.#host;
-    if (this.#announced || !place.production || this.format !== "table" || !stdout.isTTY || !stderr.isTTY) return;
+    if (this.#announced || !platform.production || this.format !== "table" || !stdout.isTTY || !stderr.isTTY) return;
     this.#announced = true;
-    this.#message(`${this.mark(place)}profile "${sanitizeLine(place.profile)}"`);
+    this.#message(`${this.mark(platform)}profile "${sanitizeLine(platform.profile)}"`);
   }
 
   /** Tells the user something, on standard error. Left out when quiet. */

@@ -1,7 +1,7 @@
 import type { Writable } from "node:stream";
 import { CliError } from "../errors.ts";
 import type { Host } from "./host.ts";
-import { hostOf, type Output, type Place } from "./output.ts";
+import { hostOf, type Output, type ShownPlatform } from "./output.ts";
 import type { Terminal } from "./text-input.ts";
 
 /** What a confirmation is about. */
@@ -9,7 +9,7 @@ export interface ConfirmOptions {
   /** The user's `--yes`. */
   readonly yes: boolean;
   /** The platform that would be changed; absent for what is on this machine only. */
-  readonly place?: (Place & { readonly confirm: "auto" | "always" }) | undefined;
+  readonly platform?: (ShownPlatform & { readonly confirm: "auto" | "always" }) | undefined;
   /** A word to type in place of a yes, where what is confirmed is to be read first. */
   readonly word?: string | undefined;
   /** A yes will do on production, too: what is confirmed was typed a moment ago, by the same person. */
@@ -35,21 +35,21 @@ export class Prompter {
   }
 
   /**
-   * Has the user confirm; on production, by typing the host's name, or `word` if there is one. `yes` stands for the answer, except at a place where
-   * `confirm` is `always` and there is a user to ask.
+   * Has the user confirm; on production, by typing the host's name, or `word` if there is one. `yes` stands for the answer, except
+   * on a platform where `confirm` is `always` and there is a user to ask.
    *
    * @throws CliError `usage` when there is nobody to ask; `interrupted` when the user says no or Ctrl-C.
    */
-  async confirm(question: string, { yes, place, word, plain }: ConfirmOptions): Promise<void> {
-    if (yes && !(place?.confirm === "always" && this.canAsk)) return;
+  async confirm(question: string, { yes, platform, word, plain }: ConfirmOptions): Promise<void> {
+    if (yes && !(platform?.confirm === "always" && this.canAsk)) return;
     if (!this.canAsk) {
       throw new CliError("usage", "this needs a confirmation, and there is no terminal to ask on", {
         hint: "look at what it would do, then add --yes",
       });
     }
     const { confirm, input } = await import("@inquirer/prompts");
-    const mark = place ? this.#output.mark(place) : "";
-    const name = word ?? (place?.production && !plain ? hostOf(place.origin) : undefined);
+    const mark = platform ? this.#output.mark(platform) : "";
+    const name = word ?? (platform?.production && !plain ? hostOf(platform.origin) : undefined);
     const confirmed = await this.#ask(async (context) => {
       if (name === undefined) return confirm({ message: `${mark}${question}`, default: false }, context);
       const typed = await input({ message: `${mark}${question} Type ${name} to go on:` }, context);
@@ -59,7 +59,7 @@ export class Prompter {
   }
 
   /**
-   * Offers the user something; nobody to ask is a no. `place`: the platform that it is about; absent for what is on this
+   * Offers the user something; nobody to ask is a no. `platform`: the platform that it is about; absent for what is on this
    * machine only.
    *
    * @param withdrawn takes the question back when it is aborted: a no, too.
@@ -67,14 +67,14 @@ export class Prompter {
    */
   async offer(
     question: string,
-    { place, withdrawn }: { place?: Place; withdrawn?: AbortSignal } = {},
+    { platform, withdrawn }: { platform?: ShownPlatform; withdrawn?: AbortSignal } = {},
   ): Promise<boolean> {
     if (!this.canAsk || withdrawn?.aborted) return false;
     const { confirm } = await import("@inquirer/prompts");
     try {
       return await this.#ask((context) => {
         const signal = withdrawn ? AbortSignal.any([context.signal, withdrawn]) : context.signal;
-        const message = `${place ? this.#output.mark(place) : ""}${question}`;
+        const message = `${platform ? this.#output.mark(platform) : ""}${question}`;
         return confirm({ message, default: true }, { ...context, signal });
       });
     } catch (error) {
@@ -84,17 +84,17 @@ export class Prompter {
   }
 
   /**
-   * Has the user choose one of several answers; the first is the proposed one. `place`: the platform that it is about.
+   * Has the user choose one of several answers; the first is the proposed one. `platform`: the platform that it is about.
    *
    * @throws CliError `interrupted` on Ctrl-C.
    */
   async choose<T extends string>(
     question: string,
-    place: Place,
+    platform: ShownPlatform,
     choices: readonly { readonly value: T; readonly name: string }[],
   ): Promise<T> {
     const { select } = await import("@inquirer/prompts");
-    const message = `${this.#output.mark(place)}${question}`;
+    const message = `${this.#output.mark(platform)}${question}`;
     return this.#ask((context) => select<T>({ message, choices: [...choices] }, context));
   }
 
@@ -104,22 +104,22 @@ export class Prompter {
    * @param check whether the line will do, or why not.
    * @throws CliError `interrupted`
    */
-  async line(question: string, place: Place, check: (line: string) => true | string): Promise<string> {
+  async line(question: string, platform: ShownPlatform, check: (line: string) => true | string): Promise<string> {
     const { input } = await import("@inquirer/prompts");
-    const message = `${this.#output.mark(place)}${question}`;
+    const message = `${this.#output.mark(platform)}${question}`;
     const line = await this.#ask((context) => input({ message, validate: (text) => check(text.trim()) }, context));
     return line.trim();
   }
 
   /**
-   * Has the user type or paste a text of one or more lines. `place`: the platform that it is for.
+   * Has the user type or paste a text of one or more lines. `platform`: the platform that it is for.
    *
    * @throws CliError `interrupted`
    */
-  async text(question: string, place: Place): Promise<string> {
+  async text(question: string, platform: ShownPlatform): Promise<string> {
     const { readText } = await import("./text-input.ts");
     const text = await this.#output.aside(() => {
-      this.#host.stderr.write(`? ${this.#output.mark(place)}${question} (Alt-Enter: a new line; Enter: done)\n`);
+      this.#host.stderr.write(`? ${this.#output.mark(platform)}${question} (Alt-Enter: a new line; Enter: done)\n`);
       return readText(this.#terminal());
     });
     if (text === undefined) throw new CliError("interrupted", "interrupted; nothing was changed");

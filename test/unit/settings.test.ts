@@ -139,12 +139,12 @@ describe("production", () => {
     ["another host whose profile says yes", { config: says(true, local) }, true],
     ["another host in place of one that is", { flags: hostFlag(local), config: says(true) }, true],
   ])("%s: %s", (_what, given, production) => {
-    expect(settings(given).target().production).toBe(production);
+    expect(settings(given).platform().production).toBe(production);
   });
 });
 
 describe("a profile", () => {
   it.each(["constructor", "toString", "__proto__", "-x", ""])("called %j is not found by accident", (value) => {
-    expect(() => settings({ flags: { profile: { flag: "--profile", value } } }).target()).toThrow(/no profile|empty/);
+    expect(() => settings({ flags: { profile: { flag: "--profile", value } } }).platform()).toThrow(/no profile|empty/);
   });
 });

@@ -42,7 +42,7 @@ async function exportAccounts(context: Context, options: ExportOptions): Promise
     });
   }
   const api = await context.api();
-  const [{ origin }, { userId: adminId }] = await Promise.all([context.target(), context.me()]);
+  const [{ origin }, { userId: adminId }] = await Promise.all([context.platform(), context.me()]);
   const since = sinceOf(context, options.since, api.clock)?.();
   const until = options.until && momentOf(options.until, api.clock);
   const damages = new Damages(output);

@@ -86,12 +86,12 @@ async function verify(context: Context, { since, offline }: VerifyOptions): Prom
 
 /** @param elsewhere takes the operations on other platforms. */
 async function compare(
-  { output, paths, target, me }: Context,
+  { output, paths, platform, me }: Context,
   api: Api,
   since: GivenTime | undefined,
   elsewhere: Set<string>,
 ): Promise<Verified[]> {
-  const [{ origin }, { userId: adminId }] = await Promise.all([target(), me()]);
+  const [{ origin }, { userId: adminId }] = await Promise.all([platform(), me()]);
   if (adminId === undefined) {
     output.warn("the platform does not say who you are: what the journal has not is not looked for");
   }

@@ -53,7 +53,7 @@ async function login(context: Context, options: LoginOptions): Promise<void> {
   output.success(`logged in to ${done.host}`);
   await output.item(done, loginView);
   if (!host.env.KILOCLAW_ADMIN_TOKEN) return;
-  if ((await context.target()).takesVariable)
+  if ((await context.platform()).takesVariable)
     output.warn("KILOCLAW_ADMIN_TOKEN is set and goes before the stored token");
   else output.note(`KILOCLAW_ADMIN_TOKEN is not sent to ${done.host}, which has a token of its own`);
 }
@@ -70,9 +70,9 @@ export async function logInFirst(context: Context): Promise<void> {
 
 /** Gets a token, makes sure that it is an admin's, and only then stores it. */
 async function logIn(context: Context, options: LoginOptions): Promise<Login> {
-  const target = await context.target();
-  const { profile, origin } = target;
-  context.output.announce(target);
+  const platform = await context.platform();
+  const { profile, origin } = platform;
+  context.output.announce(platform);
   const withToken = options.withToken ? true : undefined;
   const way = (insecure: true | undefined) =>
     command("auth login", { "--with-token": withToken, "--insecure-storage": insecure });

@@ -9,9 +9,9 @@ export function configure(command: Command, open: OpenContext): void {
     .action(async () => logout(await open()));
 }
 
-async function logout(context: Pick<Context, "host" | "keyring" | "output" | "paths" | "target">): Promise<void> {
+async function logout(context: Pick<Context, "host" | "keyring" | "output" | "paths" | "platform">): Promise<void> {
   const { host, keyring, output, paths } = context;
-  const { origin, takesVariable } = await context.target();
+  const { origin, takesVariable } = await context.platform();
   const where = await removeToken(paths.config, origin, keyring);
   if (where === undefined) output.note(`no token is stored for ${origin}`);
   else {

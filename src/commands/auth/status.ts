@@ -5,7 +5,7 @@ import { checksCertificates } from "../../api/transport.ts";
 import { whoAmI } from "../../api/who-am-i.ts";
 import { limit } from "../../async/limit.ts";
 import { findCredential, storageOf, type Storage } from "../../config/credentials.ts";
-import type { Target } from "../../config/settings.ts";
+import type { Platform } from "../../config/settings.ts";
 import type { Context, OpenContext } from "../../context.ts";
 import { CliError } from "../../errors.ts";
 import type { View } from "../../terminal/records.ts";
@@ -35,7 +35,7 @@ interface AuthStatus {
 
 type Needs = Pick<
   Context,
-  "advice" | "apiAs" | "connection" | "host" | "keyring" | "output" | "paths" | "stop" | "target" | "targets"
+  "advice" | "apiAs" | "connection" | "host" | "keyring" | "output" | "paths" | "stop" | "platform" | "platforms"
 >;
 
 export function configure(command: Command, open: OpenContext): void {
@@ -57,9 +57,11 @@ async function status(context: Needs): Promise<void> {
       "NODE_TLS_REJECT_UNAUTHORIZED=0: nobody is asked to prove who they are; only this machine is talked to",
     );
   }
-  const [meant, targets] = await Promise.all([context.target(), context.targets()]);
+  const [meant, platforms] = await Promise.all([context.platform(), context.platforms()]);
   output.announce(meant);
-  const looks = await Promise.all(targets.map((target) => look(context, target, target.profile === meant.profile)));
+  const looks = await Promise.all(
+    platforms.map((platform) => look(context, platform, platform.profile === meant.profile)),
+  );
   const rows = looks.map(({ row }) => row);
   const [only, ...others] = rows;
   if (only && others.length === 0 && output.format === "table") await output.item(only, authView);
@@ -77,12 +79,12 @@ interface Look {
   readonly error?: CliError;
 }
 
-async function look(context: Needs, target: Target, current: boolean): Promise<Look> {
+async function look(context: Needs, platform: Platform, current: boolean): Promise<Look> {
   const { apiAs, host, keyring, paths, stop } = context;
   const late = limit(stop, OTHERS_MS);
-  let row: AuthStatus = { ...UNKNOWN, profile: target.profile, current, host: target.host };
+  let row: AuthStatus = { ...UNKNOWN, profile: platform.profile, current, host: platform.host };
   try {
-    const origin = parseOrigin(target.host, target.hostSource);
+    const origin = parseOrigin(platform.host, platform.hostSource);
     row = { ...row, host: origin, storage: (await storageOf(paths.config, origin)) ?? null };
     // A token in the environment is meant for the current one.
     const credential = current

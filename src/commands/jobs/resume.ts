@@ -55,9 +55,9 @@ async function resume(context: Context, id: string, options: ResumeOptions): Pro
   output.expect(itemView);
   const file = await findJob(paths.state, id);
   const { ticket, reason, origin, profile } = await jobRecord(file);
-  const place = await context.target();
-  if (platformOf(origin) !== platformOf(place.origin)) {
-    throw new CliError("usage", `job ${file.id} is of ${origin}, not of ${place.origin}; nothing was sent`, {
+  const platform = await context.platform();
+  if (platformOf(origin) !== platformOf(platform.origin)) {
+    throw new CliError("usage", `job ${file.id} is of ${origin}, not of ${platform.origin}; nothing was sent`, {
       hint: command("jobs resume", file.id, { "--profile": profile }),
     });
   }
@@ -65,9 +65,9 @@ async function resume(context: Context, id: string, options: ResumeOptions): Pro
     ticket: options.ticket ?? ticket ?? undefined,
     reason: options.reason ?? reason ?? undefined,
   });
-  if (options.resendUnknown || place.confirm === "always") {
+  if (options.resendUnknown || platform.confirm === "always") {
     const resend = options.resendUnknown ? ", and send starts again where nobody knows what became of the first" : "";
-    await prompter.confirm(`Go on with job ${file.id}${resend}?`, { yes: options.yes ?? false, place });
+    await prompter.confirm(`Go on with job ${file.id}${resend}?`, { yes: options.yes ?? false, platform });
   }
   // Before the journal is taken up: without a login nothing is to be done with it.
   await context.api();

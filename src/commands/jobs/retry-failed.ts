@@ -64,9 +64,9 @@ async function retryFailed(context: Context, id: string, options: RetryOptions):
       hint: hint`see what became of each: ${command("jobs report", facts.id)}`,
     });
   }
-  const place = await context.target();
-  if (platformOf(facts.origin) !== platformOf(place.origin)) {
-    throw new CliError("usage", `job ${facts.id} is of ${facts.origin}, not of ${place.origin}; nothing was sent`, {
+  const platform = await context.platform();
+  if (platformOf(facts.origin) !== platformOf(platform.origin)) {
+    throw new CliError("usage", `job ${facts.id} is of ${facts.origin}, not of ${platform.origin}; nothing was sent`, {
       hint: command("jobs retry-failed", facts.id, { "--profile": facts.profile }),
     });
   }

@@ -136,7 +136,7 @@ interface Books {
 
 /** Lets the output be lost where the option says so, or whoever sits at the terminal, who is asked once for all runs. */
 function consentToLoss(
-  { output, prompter, target }: Pick<Context, "output" | "prompter" | "target">,
+  { output, prompter, platform }: Pick<Context, "output" | "prompter" | "platform">,
   given: true | undefined,
 ): Books["loseOutput"] {
   let asked: Promise<void> | undefined;
@@ -151,8 +151,8 @@ function consentToLoss(
     }
     output.warn(problem.message);
     if (given) return;
-    asked ??= target().then((place) =>
-      prompter.confirm("Cancel all the same, and lose what cannot be kept?", { yes: false, place }),
+    asked ??= platform().then((platform) =>
+      prompter.confirm("Cancel all the same, and lose what cannot be kept?", { yes: false, platform }),
     );
     await asked;
   };

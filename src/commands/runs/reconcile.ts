@@ -111,10 +111,10 @@ async function reconcile(context: Context, ids: readonly string[], options: Reco
   if (options.close && left.length > 0) {
     for (const { row } of left)
       output.notes(reconciledView.details?.(row, (at) => at?.toISOString() ?? "-", output.now) ?? []);
-    const place = await context.target();
+    const platform = await context.platform();
     await prompter.confirm(
       `Close ${left.length === 1 ? "this operation" : `these ${left.length} operations`} although nobody knows what became of it?`,
-      { yes: options.yes ?? false, place },
+      { yes: options.yes ?? false, platform },
     );
     for (const { open } of left) await ledger.settle(open, { runId: null, result: "closed", decision: "close" });
     rows = rows.map((row) => (left.some((one) => one.row === row) ? { ...row, result: "closed" as const } : row));
@@ -182,7 +182,7 @@ interface Done {
   readonly row: Reconciled;
 }
 
-type ClosingContext = Pick<Context, "output" | "prompter" | "target">;
+type ClosingContext = Pick<Context, "output" | "prompter" | "platform">;
 type ClosingOptions = Pick<ReconcileOptions, "yes"> & { readonly reason: string | null };
 
 /** The operations, those of them free whose processes are not seen here and were set aside. */

@@ -27,7 +27,7 @@ export function confirmOptions<Args extends unknown[], Options extends OptionVal
  * @throws CliError `usage`, `interrupted`
  */
 export async function confirmMany(
-  { prompter, target }: Pick<Context, "prompter" | "target">,
+  { prompter, platform }: Pick<Context, "prompter" | "platform">,
   question: string,
   count: number,
   { yes = false, expectCount, what = "run" }: ConfirmOptions & { readonly what?: "run" | "target" },
@@ -43,5 +43,5 @@ export async function confirmMany(
       hint: `look at them with --dry-run; if they are the right ones, add --expect-count ${count}`,
     });
   }
-  await prompter.confirm(question, { yes, place: await target() });
+  await prompter.confirm(question, { yes, platform: await platform() });
 }

@@ -71,11 +71,11 @@ export class OnEnd {
 
   /** Where `--on-end` was given: the user's command, which finds the same platform as this one if it is this tool again. */
   static async of(
-    context: Pick<Context, "host" | "output" | "stop" | "target">,
+    context: Pick<Context, "host" | "output" | "stop" | "platform">,
     command: string | undefined,
   ): Promise<OnEnd | undefined> {
     if (command === undefined) return undefined;
-    const { profile, origin } = await context.target();
+    const { profile, origin } = await context.platform();
     const here = { KILOCLAW_ADMIN_PROFILE: profile, KILOCLAW_ADMIN_HOST: origin };
     return new OnEnd(command, { ...context.host.env, ...here }, context);
   }

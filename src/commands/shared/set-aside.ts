@@ -15,7 +15,7 @@ interface SetAsideOptions {
  * @throws CliError `usage`, `interrupted`
  */
 export async function confirmSetAside(
-  { output, prompter, target }: Pick<Context, "output" | "prompter" | "target">,
+  { output, prompter, platform }: Pick<Context, "output" | "prompter" | "platform">,
   holder: Holder,
   { yes = false, reason }: SetAsideOptions,
 ): Promise<void> {
@@ -28,6 +28,6 @@ export async function confirmSetAside(
   }
   await prompter.confirm(
     "It cannot be seen from here whether this process has ended. If it has not, a second run may be started. Set it aside?",
-    { yes: yes && reasoned, place: await target(), word: String(holder.pid) },
+    { yes: yes && reasoned, platform: await platform(), word: String(holder.pid) },
   );
 }

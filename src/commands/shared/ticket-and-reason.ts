@@ -34,7 +34,7 @@ function oneLine(text: string, previous: string | undefined): string {
  *   settings have a key that may require more than this version knows.
  */
 export async function whyOf(
-  context: Pick<Context, "prompter" | "settings" | "target">,
+  context: Pick<Context, "prompter" | "settings" | "platform">,
   { ticket, reason }: WhyOptions,
 ): Promise<Why> {
   const settings = await context.settings();
@@ -47,7 +47,7 @@ export async function whyOf(
 }
 
 async function fill(
-  { prompter, target }: Pick<Context, "prompter" | "target">,
+  { prompter, platform }: Pick<Context, "prompter" | "platform">,
   what: keyof WhyOptions,
   given: string | undefined,
   { required, pattern }: { readonly required: boolean; readonly pattern?: string | undefined },
@@ -55,14 +55,14 @@ async function fill(
   const problemWith = (text: string) => problem(text, what, pattern);
   if (given === undefined) {
     if (!required) return null;
-    const { profile } = await target();
+    const { profile } = await platform();
     if (!prompter.canAsk) {
       throw new CliError("usage", `profile "${profile}" requires a ${what}; nothing was sent`, {
         hint: `add --${what} ${what === "ticket" ? "ID" : "TEXT"}`,
       });
     }
     const question = what === "ticket" ? "Which ticket is this for?" : "Why?";
-    return prompter.line(question, await target(), (text) => problemWith(text) ?? true);
+    return prompter.line(question, await platform(), (text) => problemWith(text) ?? true);
   }
   const wrong = problemWith(given);
   if (wrong === undefined) return given;

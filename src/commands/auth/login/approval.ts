@@ -34,7 +34,7 @@ export async function tokenFromBrowser(context: Context, options: ApprovalOption
     { needed: true },
   );
   output.note("check that the page shows this code, and approve it there as an admin");
-  const { origin } = await context.target();
+  const { origin } = await context.platform();
   if (origin !== DEFAULT_HOST) {
     // Its server could pass on the code of a login of its own at the published platform, and lead the browser there.
     output.warn(`approve only on ${hostOf(origin)}; if your browser ends up on another host, deny`);

@@ -9,12 +9,13 @@ import { hasBrowser, openInBrowser } from "../../shared/browser.ts";
  * @throws CliError `interrupted` on Ctrl-C.
  */
 export async function offerBrowser(
-  context: Pick<Context, "host" | "output" | "prompter" | "signedInPage" | "target">,
+  context: Pick<Context, "host" | "output" | "prompter" | "signedInPage" | "platform">,
   url: string,
   over: AbortSignal,
 ): Promise<void> {
-  const { prompter, signedInPage, target } = context;
+  const { prompter, signedInPage, platform } = context;
   if (!hasBrowser(context)) return;
-  if (!(await prompter.offer("Open the page in your browser?", { place: await target(), withdrawn: over }))) return;
+  if (!(await prompter.offer("Open the page in your browser?", { platform: await platform(), withdrawn: over })))
+    return;
   await openInBrowser(context, (await signedInPage(url)) ?? url);
 }

@@ -6,7 +6,7 @@ import { hint, type Hint } from "../../../typed-command.ts";
 /** Stores a token for an origin, and says where it put it. */
 export type Store = (origin: string, token: string) => Promise<string>;
 
-type Needs = Pick<Context, "host" | "keyring" | "paths" | "target">;
+type Needs = Pick<Context, "host" | "keyring" | "paths" | "platform">;
 
 /**
  * Decides where a token will be kept, before there is one: a login whose token then has no place would be spent for nothing.
@@ -19,7 +19,7 @@ export async function openStorage(context: Needs, insecure: boolean, inFile: Hin
   await checkCredentials(paths.config);
   const allowed = /^(1|true|yes)$/i.test(host.env.KILOCLAW_ADMIN_INSECURE_STORAGE ?? "");
   if (insecure || allowed) return (origin, token) => saveToken(paths.config, origin, token, keyring);
-  const { origin } = await context.target();
+  const { origin } = await context.platform();
   try {
     await (await keyring()).get(origin);
   } catch (error) {

@@ -24,7 +24,7 @@ export interface InTheWay {
 
 /** Shows what is in the way and decides what to do about it: as the flag says, else as the user says, else fail. */
 export async function decide(
-  { output, prompter, target }: Pick<Context, "output" | "prompter" | "target">,
+  { output, prompter, platform }: Pick<Context, "output" | "prompter" | "platform">,
   inTheWay: InTheWay,
   asked: OnConflict | undefined,
 ): Promise<OnConflict> {
@@ -37,7 +37,7 @@ export async function decide(
     { label: "prompt", value: promptWords(inTheWay) },
   ]);
   if (asked === undefined) {
-    return prompter.choose("A run is already in progress on this instance.", await target(), [
+    return prompter.choose("A run is already in progress on this instance.", await platform(), [
       { value: "attach", name: "watch that run" },
       ...(sent ? [] : [{ value: "wait", name: "wait for its end, then start" } as const]),
       { value: "fail", name: "leave it" },

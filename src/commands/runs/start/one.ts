@@ -57,11 +57,11 @@ export async function startOne(context: Context, options: StartOneOptions): Prom
     output.warn(`${field} is sent as it stands: fields are filled in for several targets, from --users-file`);
   }
   if (options.dryRun) return dryRun(context, who, instance, prompt);
-  const place = await context.target();
-  const always = place.confirm === "always";
+  const platform = await context.platform();
+  const always = platform.confirm === "always";
   if (always || given === undefined) {
     const question = `Start a recovery run on instance ${instance.id} of ${who}?`;
-    await prompter.confirm(question, { yes: options.yes ?? false, place, plain: !always });
+    await prompter.confirm(question, { yes: options.yes ?? false, platform, plain: !always });
   }
 
   const ledger = await context.ledger("start", await whyOf(context, options));

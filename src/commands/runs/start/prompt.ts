@@ -69,13 +69,13 @@ export async function readPrompt(
  * @throws CliError `usage`; `interrupted`
  */
 export async function askForPrompt(
-  context: Pick<Context, "host" | "output" | "prompter" | "target">,
+  context: Pick<Context, "host" | "output" | "prompter" | "platform">,
   sources: PromptSources,
 ): Promise<string> {
-  const { output, prompter, target } = context;
+  const { output, prompter, platform } = context;
   const prompt = sources.edit
     ? await editPrompt(context, sources)
-    : await prompter.text("What should the agent repair?", await target());
+    : await prompter.text("What should the agent repair?", await platform());
   checkPrompt(prompt);
   output.note(`the prompt, ${prompt.length} characters:`);
   output.quote(prompt);

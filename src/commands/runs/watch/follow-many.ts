@@ -25,7 +25,7 @@ export interface FollowManyOptions extends FollowOptions {
  * @throws CliError of the worst result's kind, `auth`
  */
 export async function followMany(
-  context: Pick<Context, "api" | "host" | "output" | "stop" | "closed" | "target">,
+  context: Pick<Context, "api" | "host" | "output" | "stop" | "closed" | "platform">,
   runs: readonly Run[],
   { interval, timeout, discover, failFast, exitStatus, onEnd }: FollowManyOptions,
 ): Promise<void> {

@@ -30,7 +30,7 @@ const HEARTBEAT_MS = 30_000;
  * @throws CliError `still-running`, `conflict`, `auth`
  */
 export async function followRun(
-  context: Pick<Context, "api" | "host" | "output" | "stop" | "closed" | "target">,
+  context: Pick<Context, "api" | "host" | "output" | "stop" | "closed" | "platform">,
   run: Run,
   { interval, timeout, tail, all = false, onEnd }: FollowOptions,
 ): Promise<Run | undefined> {

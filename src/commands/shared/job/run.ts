@@ -113,7 +113,7 @@ export async function doJob(
   const letFollow = options.canaryPause
     ? async () => {
         output.note(`the canary's runs have completed: ${countsWords(tally)}`);
-        return prompter.offer("Go on with the others?", { place: await context.target() });
+        return prompter.offer("Go on with the others?", { platform: await context.platform() });
       }
     : undefined;
   try {
