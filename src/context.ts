@@ -139,7 +139,7 @@ export class Context {
   }
 
   /**
-   * The settings in force, each with its origin.
+   * The settings in force, each with its source.
    *
    * @throws CliError `local-state` when the file cannot be used.
    */

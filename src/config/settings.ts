@@ -132,7 +132,7 @@ export interface Sources {
   readonly flags: Readonly<Partial<Record<Key, Given>>>;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly config: Config;
-  /** The settings file's path: the origin of what it says. */
+  /** The settings file's path: the source of what it says. */
   readonly path: string;
   readonly defaultHost: string;
   /** Whether an address, as a user wrote it, is that of the published platform. */
@@ -150,7 +150,7 @@ export interface Effective<K extends Key = Key> {
   readonly value: Value<K> | Absent<K>;
   readonly from: "flag" | "environment" | "file" | "default";
   /** Where exactly it was said: `--host`, a variable's name, `profile "staging" (…/config.json)`, `default`. */
-  readonly origin: string;
+  readonly source: string;
 }
 
 /** Which platform is meant, and where that was said. */
@@ -237,18 +237,18 @@ export class Settings {
     const { flags, env, path } = this.#sources;
     const setting = settingOf(key);
     const given = flags[key];
-    if (given) return { key, value: readValue(key, given.value, given.flag), from: "flag", origin: given.flag };
+    if (given) return { key, value: readValue(key, given.value, given.flag), from: "flag", source: given.flag };
     for (const [name, read] of Object.entries(setting.env ?? {})) {
       const text = env[name];
-      if (text) return { key, value: readValue(key, read(text), name), from: "environment", origin: name };
+      if (text) return { key, value: readValue(key, read(text), name), from: "environment", source: name };
     }
     const stored = this.#stored(key);
     if (stored !== undefined) {
       const profile = setting.scope === "profile" ? `profile "${this.get("profile").value}" (${path})` : path;
-      return { key, value: stored, from: "file", origin: profile };
+      return { key, value: stored, from: "file", source: profile };
     }
     const preset = (setting.preset ?? this.#derived(key)) as Value<K> | Absent<K>;
-    return { key, value: preset, from: "default", origin: "default" };
+    return { key, value: preset, from: "default", source: "default" };
   }
 
   /**
@@ -262,7 +262,7 @@ export class Settings {
     return {
       profile,
       host: host.value,
-      hostSource: host.origin,
+      hostSource: host.source,
       hostNamed: host.from === "flag" || host.from === "environment",
       production: this.get("production").value,
       confirm: this.get("confirm").value,
@@ -299,9 +299,9 @@ export class Settings {
 
   /** @throws CliError `usage` when the profile that is named does not exist. */
   existingProfile(): string {
-    const { value: name, from, origin } = this.get("profile");
+    const { value: name, from, source } = this.get("profile");
     if (this.profiles.includes(name)) return name;
-    throw new CliError("usage", `there is no profile "${name}"${from === "flag" ? "" : ` (named by ${origin})`}`, {
+    throw new CliError("usage", `there is no profile "${name}"${from === "flag" ? "" : ` (named by ${source})`}`, {
       hint: [
         `profiles: ${this.profiles.join(", ")}`,
         ...(name === "sandbox" ? [hint`the sandbox makes its own when it starts: ${command("sandbox start")}`] : []),

@@ -87,12 +87,12 @@ describe("precedence", () => {
         const [variable] = vars;
         const expected =
           flag && flagged
-            ? { value: flag[2], from: "flag", origin: flag[0] }
+            ? { value: flag[2], from: "flag", source: flag[0] }
             : variable
-              ? { value: variable[2], from: "environment", origin: variable[0] }
+              ? { value: variable[2], from: "environment", source: variable[0] }
               : filed
-                ? { value: file, from: "file", origin: `profile "p" (${FILE})` }
-                : { value: preset, from: "default", origin: "default" };
+                ? { value: file, from: "file", source: `profile "p" (${FILE})` }
+                : { value: preset, from: "default", source: "default" };
         expect(effective).toEqual({ key, ...expected });
       }),
     );
@@ -102,10 +102,10 @@ describe("precedence", () => {
     const flags = { profile: { flag: "--profile", value: "a" } };
     const env = { KILOCLAW_ADMIN_PROFILE: "b" };
     const config = { profile: "c", profiles: {} };
-    expect(profileOf({ flags, env, config })).toMatchObject({ value: "a", origin: "--profile" });
-    expect(profileOf({ env, config })).toMatchObject({ value: "b", origin: "KILOCLAW_ADMIN_PROFILE" });
-    expect(profileOf({ config })).toMatchObject({ value: "c", origin: FILE });
-    expect(profileOf({})).toMatchObject({ value: "default", origin: "default" });
+    expect(profileOf({ flags, env, config })).toMatchObject({ value: "a", source: "--profile" });
+    expect(profileOf({ env, config })).toMatchObject({ value: "b", source: "KILOCLAW_ADMIN_PROFILE" });
+    expect(profileOf({ config })).toMatchObject({ value: "c", source: FILE });
+    expect(profileOf({})).toMatchObject({ value: "default", source: "default" });
   });
 
   it("covers every setting there is", () => {

@@ -4,7 +4,9 @@ import type { Context, OpenContext } from "../../context.ts";
 import type { View } from "../../terminal/records.ts";
 import { examples } from "../shared/options.ts";
 
-interface Listed extends Pick<Effective, "key" | "origin"> {
+interface Listed extends Pick<Effective, "key"> {
+  /** The value's source; the name is the JSON output's. */
+  readonly origin: string;
   readonly value: Effective["value"] | null;
 }
 
@@ -27,8 +29,8 @@ async function list(context: Pick<Context, "output" | "settings">, showOrigin: b
   const settings = await context.settings();
   settings.existingProfile();
   const listed = KEYS.map((key): Listed => {
-    const { value, origin } = settings.get(key);
-    return { key, value: value ?? null, origin };
+    const { value, source } = settings.get(key);
+    return { key, value: value ?? null, origin: source };
   });
   await output.list(listed, settingsView(showOrigin), "");
   if (output.format === "table") output.note(`profiles: ${settings.profiles.join(", ")}`);

@@ -46,6 +46,6 @@ export function settingsHelp(): string {
 
 /** Says what goes before the file's value, for a user who changed it and may not see a difference. */
 export function warnIfHidden({ output }: Pick<Context, "output">, settings: Settings, key: Key): void {
-  const { from, origin } = settings.get(key);
-  if (from === "environment") output.warn(`${origin} is set and goes before it`);
+  const { from, source } = settings.get(key);
+  if (from === "environment") output.warn(`${source} is set and goes before it`);
 }
