@@ -13,7 +13,7 @@ import type { Host, StopReason } from "./terminal/host.ts";
 import { Output } from "./terminal/output.ts";
 import { type ColorChoice } from "./terminal/paint.ts";
 import { Prompter } from "./terminal/prompter.ts";
-import type { Format } from "./terminal/records.ts";
+import type { Format } from "./terminal/rows.ts";
 import { formatDuration } from "./terminal/time.ts";
 import { command, hint, plain, type OptionsToType, type Said } from "./typed-command.ts";
 

@@ -5,7 +5,7 @@ import type { Result } from "../doctor/check.ts";
 import { examine, type CheckResult } from "../doctor/examine.ts";
 import { CliError } from "../errors.ts";
 import type { Color } from "../terminal/paint.ts";
-import type { View } from "../terminal/records.ts";
+import type { View } from "../terminal/rows.ts";
 import { rewritten } from "../typed-command.ts";
 import { examples } from "./shared/options.ts";
 

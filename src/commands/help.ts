@@ -35,7 +35,7 @@ where it comes from: kiloclaw-admin config list --show-origin`,
 -o table    columns for people: relative times, cut to the terminal; off a terminal nothing is cut and times are exact
 -o json     one array (a list) or one object; --json is short for it
 -o jsonl    one object a line; watch writes one event a line
--o csv      a header line, then a line per record
+-o csv      a header line, then a line per row
 -o id       IDs only, one a line; -q is short for it
 
 Machine formats have full IDs, UTC times in ISO-8601, null for what is absent. --fields id,status picks fields; a wrong name

@@ -5,7 +5,7 @@ import type { TableFrame } from "./live-table.ts";
 import type { Live } from "./live.ts";
 import { createPaint, wantsColor, type Color, type ColorChoice, type Paint } from "./paint.ts";
 import { Progress } from "./progress.ts";
-import { detailLines, json, Records, type Detail, type Format, type View } from "./records.ts";
+import { detailLines, json, Rows, type Detail, type Format, type View } from "./rows.ts";
 import { sanitize, sanitizeLine, SanitizingStream } from "./sanitize.ts";
 import type { Column } from "./table.ts";
 
@@ -31,7 +31,7 @@ export interface ShownPlatform {
 }
 
 /**
- * The only way to the user's screen: records go to standard output in the format that was asked for, everything else to
+ * The only way to the user's screen: rows go to standard output in the format that was asked for, everything else to
  * standard error. All text is sanitized here, and what the user is told is one line: with a line break in a customer's address
  * another one, and a command to paste in it, could be made up.
  */
@@ -45,7 +45,7 @@ export class Output {
   readonly accessible: boolean;
   readonly #host: Host;
   readonly #platformFlags: OptionsToType;
-  readonly #records: Records;
+  readonly #rows: Rows;
   readonly #paint: { stdout: Paint; stderr: Paint };
   readonly #colored: boolean;
   #clock: () => Date | undefined = () => undefined;
@@ -64,7 +64,7 @@ export class Output {
     this.accessible = host.env.KILOCLAW_ADMIN_ACCESSIBLE === "1";
     this.format = options.quiet ? "id" : options.format;
     const tty = host.stdout.isTTY === true;
-    this.#records = new Records({
+    this.#rows = new Rows({
       format: this.format,
       fields: options.fields,
       exact: options.utc || !tty,
@@ -90,7 +90,7 @@ export class Output {
    * @throws CliError `usage`
    */
   expect<Row extends object>(view: View<Row>): void {
-    this.#records.fieldsOf(view);
+    this.#rows.fieldsOf(view);
   }
 
   /**
@@ -101,16 +101,16 @@ export class Output {
     if (this.format === "table") await (await import("./table.ts")).tables();
   }
 
-  /** Shows records: a table, a JSON array, JSON lines, CSV with a header line, or IDs. */
+  /** Shows rows: a table, a JSON array, JSON lines, CSV with a header line, or IDs. */
   async list<Row extends object>(rows: readonly Row[], view: View<Row>, empty: string): Promise<void> {
-    const text = await this.#records.list(rows, view);
+    const text = await this.#rows.list(rows, view);
     if (this.format === "table" && rows.length === 0) this.note(empty);
     else this.#data(text);
   }
 
-  /** Shows one record. */
+  /** Shows one row. */
   async item<Row extends object>(row: Row, view: View<Row>): Promise<void> {
-    this.#data(await this.#records.item(row, view));
+    this.#data(await this.#rows.item(row, view));
   }
 
   /** From here on, ages are counted by `clock`, as far as it knows what time it is: rows of the platform have its times. */

@@ -2,7 +2,7 @@
 import { PassThrough } from "node:stream";
 import type { Host } from "../../src/terminal/host.ts";
 import { Output } from "../../src/terminal/output.ts";
-import type { View } from "../../src/terminal/records.ts";
+import type { View } from "../../src/terminal/rows.ts";
 
 const view: View<{ readonly text: string }> = { fields: ["text"], id: ({ text }) => text };
 

@@ -4,7 +4,7 @@ import { ACCOUNT_FIELDS, accountsOf, type Account } from "../../audit/export.ts"
 import { loggedOperations } from "../../audit/operation.ts";
 import type { Context, OpenContext } from "../../context.ts";
 import { CliError } from "../../errors.ts";
-import type { View } from "../../terminal/records.ts";
+import type { View } from "../../terminal/rows.ts";
 import { command, hint } from "../../typed-command.ts";
 import { examples } from "../shared/options.ts";
 import { momentOf, sinceOf, sinceOption, untilOption, type GivenTime } from "../shared/when.ts";

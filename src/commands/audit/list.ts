@@ -12,7 +12,7 @@ import type { Context, OpenContext } from "../../context.ts";
 import { resolveUser } from "../../customers/find.ts";
 import { CliError } from "../../errors.ts";
 import { resolveRuns } from "../../runs/find.ts";
-import type { View } from "../../terminal/records.ts";
+import type { View } from "../../terminal/rows.ts";
 import { command } from "../../typed-command.ts";
 import { examples, limitOption, once, userOption } from "../shared/options.ts";
 import { sinceOf, sinceOption, type GivenTime } from "../shared/when.ts";

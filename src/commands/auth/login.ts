@@ -5,7 +5,7 @@ import { whoAmI } from "../../api/who-am-i.ts";
 import { isToken } from "../../config/credentials.ts";
 import type { Context, OpenContext } from "../../context.ts";
 import { CliError } from "../../errors.ts";
-import type { View } from "../../terminal/records.ts";
+import type { View } from "../../terminal/rows.ts";
 import { command, hint, type Hint } from "../../typed-command.ts";
 import { duration, examples } from "../shared/options.ts";
 import { tokenFromBrowser } from "./login/approval.ts";

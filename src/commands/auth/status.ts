@@ -8,7 +8,7 @@ import { findCredential, storageOf, type Storage } from "../../config/credential
 import type { Platform } from "../../config/settings.ts";
 import type { Context, OpenContext } from "../../context.ts";
 import { CliError } from "../../errors.ts";
-import type { View } from "../../terminal/records.ts";
+import type { View } from "../../terminal/rows.ts";
 import { examples } from "../shared/options.ts";
 
 /** How long to wait for a platform that is not the one that is meant. */

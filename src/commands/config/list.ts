@@ -1,7 +1,7 @@
 import type { Command } from "@commander-js/extra-typings";
 import { KEYS, type Effective } from "../../config/settings.ts";
 import type { Context, OpenContext } from "../../context.ts";
-import type { View } from "../../terminal/records.ts";
+import type { View } from "../../terminal/rows.ts";
 import { examples } from "../shared/options.ts";
 
 interface Listed extends Pick<Effective, "key"> {

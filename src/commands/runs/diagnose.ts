@@ -11,7 +11,7 @@ import { listRuns } from "../../runs/list.ts";
 import { runStatusWord, initiator, type Run } from "../../runs/run.ts";
 import { isStart } from "../../runs/start/row-search.ts";
 import type { Color } from "../../terminal/paint.ts";
-import type { Detail, View, When } from "../../terminal/records.ts";
+import type { Detail, View, When } from "../../terminal/rows.ts";
 import { formatAgo, formatDuration } from "../../terminal/time.ts";
 import { command, hint, plain } from "../../typed-command.ts";
 import { duration, examples, instanceOption, userOption } from "../shared/options.ts";

@@ -10,7 +10,7 @@ import { lastLines, linesFrom } from "../../runs/output/lines.ts";
 import { RUN_FIELDS, type Run } from "../../runs/run.ts";
 import { pollRun, UNSTORABLE } from "../../runs/settle/settle.ts";
 import { refuseIfMachineIsDown } from "../../runs/watch/one.ts";
-import type { View } from "../../terminal/records.ts";
+import type { View } from "../../terminal/rows.ts";
 import { examples, intervalOption, tailOption, timeoutOption, userOption, wholeNumber } from "../shared/options.ts";
 import { runView } from "./shared/view.ts";
 import { followRun, type FollowOptions } from "./watch/follow.ts";

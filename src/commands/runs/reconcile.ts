@@ -8,7 +8,7 @@ import type { Ledger } from "../../journal/ledger.ts";
 import type { OpenIntent } from "../../journal/open-index.ts";
 import { LOOK_LONGER_MS } from "../../runs/start/reconcile.ts";
 import { isStart, reconcileCancel, reconcileStarts, type OpenStart } from "../../runs/start/row-search.ts";
-import type { View, When } from "../../terminal/records.ts";
+import type { View, When } from "../../terminal/rows.ts";
 import { command, hint } from "../../typed-command.ts";
 import { examples, yesOption } from "../shared/options.ts";
 import { confirmSetAside } from "../shared/set-aside.ts";

@@ -2,7 +2,7 @@ import { Argument, Option, type Command } from "@commander-js/extra-typings";
 import type { Context, OpenContext } from "../../context.ts";
 import { CliError } from "../../errors.ts";
 import type { Fault, FaultName, FaultSpec } from "../../sandbox/remote.ts";
-import type { View } from "../../terminal/records.ts";
+import type { View } from "../../terminal/rows.ts";
 import { command, hint } from "../../typed-command.ts";
 import { duration, examples, once, wholeNumber } from "../shared/options.ts";
 import { dataDirOption, orderly, runningSandbox, type DataDirOptions } from "./shared.ts";

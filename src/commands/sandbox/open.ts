@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import type { Command } from "@commander-js/extra-typings";
 import type { Context, OpenContext } from "../../context.ts";
-import type { View } from "../../terminal/records.ts";
+import type { View } from "../../terminal/rows.ts";
 import { command as typed, hint } from "../../typed-command.ts";
 import { hasBrowser, openInBrowser } from "../shared/browser.ts";
 import { examples } from "../shared/options.ts";

@@ -1,6 +1,6 @@
 import type { Command } from "@commander-js/extra-typings";
 import type { Context, OpenContext } from "../../context.ts";
-import type { View } from "../../terminal/records.ts";
+import type { View } from "../../terminal/rows.ts";
 import { hint } from "../../typed-command.ts";
 import { examples } from "../shared/options.ts";
 import { dataDirOf, dataDirOption, orderly, SANDBOX_PROFILE, sandboxCommand, type DataDirOptions } from "./shared.ts";

@@ -1,7 +1,7 @@
 import type { Command } from "@commander-js/extra-typings";
 import type { Context, OpenContext } from "../../context.ts";
 import { searchUsers, USER_FIELDS, type User } from "../../customers/users.ts";
-import type { View } from "../../terminal/records.ts";
+import type { View } from "../../terminal/rows.ts";
 import { examples, limitOption } from "../shared/options.ts";
 
 export function configure(command: Command, open: OpenContext): void {

@@ -3,7 +3,7 @@ import { CliError } from "../../../errors.ts";
 import type { JournalFile } from "../../../journal/folder.ts";
 import type { JournalRecord } from "../../../journal/record.ts";
 import { allRecords, type ScanOptions } from "../../../journal/scan.ts";
-import type { View } from "../../../terminal/records.ts";
+import type { View } from "../../../terminal/rows.ts";
 
 type RawRow = Readonly<Record<(typeof RECORD_FIELDS)[number], unknown>>;
 

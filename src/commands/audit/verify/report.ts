@@ -1,7 +1,7 @@
 import type { Check } from "../../../audit/check.ts";
 import type { Context } from "../../../context.ts";
 import type { Verification } from "../../../journal/scan.ts";
-import type { View } from "../../../terminal/records.ts";
+import type { View } from "../../../terminal/rows.ts";
 import { command, hint, type Said } from "../../../typed-command.ts";
 
 /** A journal or an operation, as it was found to be. */

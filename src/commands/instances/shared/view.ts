@@ -1,6 +1,6 @@
 import { INSTANCE_FIELDS, type Instance } from "../../../customers/instances.ts";
 import type { Color } from "../../../terminal/paint.ts";
-import type { View } from "../../../terminal/records.ts";
+import type { View } from "../../../terminal/rows.ts";
 
 export const instanceView: View<Instance> = {
   fields: INSTANCE_FIELDS,

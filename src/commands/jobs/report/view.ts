@@ -1,6 +1,6 @@
 import { STATES_IN_ORDER } from "../../../bulk/item-state.ts";
 import { REPORT_FIELDS, type FailureGroup, type Report } from "../../../bulk/report/report.ts";
-import type { Detail, View, When } from "../../../terminal/records.ts";
+import type { Detail, View, When } from "../../../terminal/rows.ts";
 import { formatDuration } from "../../../terminal/time.ts";
 import { stateColor } from "../../shared/job/view.ts";
 

@@ -3,7 +3,7 @@ import { CliError } from "../../../errors.ts";
 import type { Run } from "../../../runs/run.ts";
 import type { Settlement } from "../../../runs/settle/settle.ts";
 import type { Color } from "../../../terminal/paint.ts";
-import type { View } from "../../../terminal/records.ts";
+import type { View } from "../../../terminal/rows.ts";
 import { command, hint, type OptionsToType } from "../../../typed-command.ts";
 import { runCount } from "../shared/view.ts";
 

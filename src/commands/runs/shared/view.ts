@@ -1,6 +1,6 @@
 import { runStatusWord, initiator, RUN_FIELDS, type Run } from "../../../runs/run.ts";
 import type { Color } from "../../../terminal/paint.ts";
-import type { Detail, View, When } from "../../../terminal/records.ts";
+import type { Detail, View, When } from "../../../terminal/rows.ts";
 import { formatAgo, formatDuration } from "../../../terminal/time.ts";
 
 const COLORS = {

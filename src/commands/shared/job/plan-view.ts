@@ -3,7 +3,7 @@ import type { PlannedState, Target } from "../../../bulk/item.ts";
 import { isSendable } from "../../../bulk/item.ts";
 import type { Output } from "../../../terminal/output.ts";
 import type { Color } from "../../../terminal/paint.ts";
-import type { Detail, View } from "../../../terminal/records.ts";
+import type { Detail, View } from "../../../terminal/rows.ts";
 import { sanitizeLine } from "../../../terminal/sanitize.ts";
 
 /** A target as the plan has it. The names are the JSON output's. */

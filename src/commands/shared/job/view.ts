@@ -3,7 +3,7 @@ import { ITEM_STATES, type ItemState, type Tone } from "../../../bulk/item-state
 import { SUMMARY_FIELDS, type JobSummary } from "../../../bulk/job/summary.ts";
 import { ITEM_FIELDS, type ReportedItem } from "../../../bulk/report/report.ts";
 import type { Color } from "../../../terminal/paint.ts";
-import type { View } from "../../../terminal/records.ts";
+import type { View } from "../../../terminal/rows.ts";
 import { formatDuration } from "../../../terminal/time.ts";
 
 const COLORS = {

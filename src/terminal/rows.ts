@@ -1,4 +1,4 @@
-/** Records as text, in the format that was asked for. Knows no stream. */
+/** Rows as text, in the format that was asked for. Knows no stream. */
 import { CliError } from "../errors.ts";
 import { csvLine } from "./csv.ts";
 import type { Color, Paint } from "./paint.ts";
@@ -8,7 +8,7 @@ import { formatAgo } from "./time.ts";
 
 export type Format = "table" | "json" | "jsonl" | "csv" | "id";
 
-/** How records of one kind are shown. */
+/** How rows of one kind are shown. */
 export interface View<Row extends object> {
   /** The fields of the machine formats, in their order. */
   readonly fields: readonly (keyof Row & string)[];
@@ -18,7 +18,7 @@ export interface View<Row extends object> {
    * field.
    */
   readonly columns?: (when: When, now: () => Date) => readonly Column<Row>[];
-  /** What one record alone looks like; absent: its columns, one a line. */
+  /** What one row alone looks like; absent: its columns, one a line. */
   readonly details?: (row: Row, when: When, now: () => Date) => readonly Detail[];
 }
 
@@ -30,7 +30,7 @@ export interface Detail {
 
 export type When = (instant: Date | null) => string;
 
-export interface RecordsOptions {
+export interface RowsOptions {
   readonly format: Format;
   /** Names of the fields to show, as the user wrote them. */
   readonly fields: readonly string[] | undefined;
@@ -43,12 +43,12 @@ export interface RecordsOptions {
   readonly now: () => Date;
 }
 
-/** Writes records as text. All of it is sanitized, whether a terminal or a file gets it. */
-export class Records {
-  readonly #options: RecordsOptions;
+/** Writes rows as text. All of it is sanitized, whether a terminal or a file gets it. */
+export class Rows {
+  readonly #options: RowsOptions;
   readonly #when: When;
 
-  constructor(options: RecordsOptions) {
+  constructor(options: RowsOptions) {
     this.#options = options;
     this.#when = (instant) => {
       if (!instant) return "-";
@@ -96,7 +96,7 @@ export class Records {
     }
   }
 
-  /** One record alone. */
+  /** One row alone. */
   async item<Row extends object>(row: Row, view: View<Row>): Promise<string> {
     const { format, fields, paint } = this.#options;
     if (format === "json") return json(pick(row, this.fieldsOf(view)), 2);
