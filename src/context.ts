@@ -4,6 +4,7 @@ import { DEFAULT_HOST, parseOrigin, type Origin } from "./api/origin.ts";
 import type { Transport, TransportOptions } from "./api/transport.ts";
 import type { Credential } from "./config/credentials.ts";
 import type { Keyring } from "./config/keyring.ts";
+import type { ConfigFolder } from "./config/lock.ts";
 import { resolvePaths, type Paths } from "./config/paths.ts";
 import { Settings, unknownWords, type Config, type Given, type Key, type Platform } from "./config/settings.ts";
 import { CliError, messageOf } from "./errors.ts";
@@ -65,6 +66,7 @@ interface Closable {
 export class Context {
   readonly host: Host;
   readonly paths: Paths;
+  readonly configFolder: ConfigFolder;
   readonly output: Output;
   readonly prompter: Prompter;
   /** Aborted when the user or the system wants the tool to end. */
@@ -96,6 +98,7 @@ export class Context {
     this.stop = host.stop;
     this.closed = host.closed;
     this.paths = resolvePaths(host.env);
+    this.configFolder = { directory: this.paths.config, lock: host.timing.lock };
     this.output = output;
     const noInput = options.input === false || isOn(host.env.KILOCLAW_ADMIN_NO_INPUT);
     this.prompter = new Prompter(host, output, { input: !noInput });
@@ -210,8 +213,8 @@ export class Context {
 
   /** The system's keyring. Slow; nothing is asked of it here. */
   readonly keyring = (): Promise<Keyring> => {
-    const { root, nodePath, env } = this.host;
-    this.#keyring ??= import("./config/keyring.ts").then(({ Keyring }) => new Keyring({ root, nodePath, env }));
+    const { root, nodePath, env, timing } = this.host;
+    this.#keyring ??= import("./config/keyring.ts").then(({ Keyring }) => new Keyring({ root, nodePath, env, timing }));
     return this.#keyring;
   };
 
@@ -396,13 +399,14 @@ export class Context {
   }
 
   #transportTo(origin: Origin, token: string | undefined): TransportOptions {
-    const { env, stderr, version } = this.host;
+    const { env, stderr, version, timing } = this.host;
     const debug = this.#options.debug ?? isOn(env.KILOCLAW_ADMIN_DEBUG);
     return {
       origin,
       token,
       userAgent: `kiloclaw-admin/${version}`,
       env,
+      timing,
       signal: this.stop,
       onClockOff: (aheadMs) => this.#sayClockOff(aheadMs),
       onExchange: debug

@@ -6,6 +6,7 @@ import { clearLine, cursorTo, moveCursor } from "node:readline";
 import { PassThrough, Writable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import * as z from "zod";
+import type { Timing } from "../src/async/timing.ts";
 import { admin } from "../src/contract/procedures.ts";
 import { main } from "../src/main.ts";
 import type { LoggedRequest } from "../src/sandbox/remote.ts";
@@ -14,6 +15,7 @@ import type { Host, StopReason, TextSource } from "../src/terminal/host.ts";
 import { openSandbox, type TestSandbox } from "./support/sandbox.ts";
 import { customerName, sharedSandbox, takeCustomer } from "./support/shared-sandbox.ts";
 import { checkShownCommands } from "./support/shown-commands.ts";
+import { QUICK } from "./support/timing.ts";
 
 /** The package's own folder. */
 export const root = fileURLToPath(new URL("..", import.meta.url)).replace(/\/$/, "");
@@ -30,6 +32,8 @@ export interface RunOptions {
   readonly configDir?: string | undefined;
   /** The package's folder; this one unless told. */
   readonly root?: string;
+  /** Times in place of those of {@link QUICK}. */
+  readonly timing?: Partial<Timing>;
 }
 
 export interface Result {
@@ -119,6 +123,7 @@ export function begin(argv: readonly string[], options: RunOptions = {}): Runnin
         nodeVersion: process.version,
         root: options.root ?? root,
         version: "0.0.0-test",
+        timing: { ...QUICK, ...options.timing },
         stop: stopping.signal,
         closed: closing.signal,
         lendTerminal: (work) => work(),

@@ -2,6 +2,7 @@ import { createTRPCUntypedClient, httpBatchLink, splitLink, TRPCClientError } fr
 import type { AnyRouter } from "@trpc/server";
 import type * as z from "zod";
 import { ownSignal } from "../async/own-signal.ts";
+import type { Timing } from "../async/timing.ts";
 import { admin, trpcError, type Procedure } from "../contract/procedures.ts";
 import type { Route } from "../contract/rest.ts";
 import { ApiError, notUnderstood } from "./api-error.ts";
@@ -45,6 +46,8 @@ export interface CallOptions {
 
 /** Typed calls to the platform. Queries made in the same tick share a request; a mutation is one request, sent once. */
 export class Api {
+  /** How long those wait who ask the platform. */
+  readonly timing: Timing;
   readonly #transport: Transport;
   readonly #signal: AbortSignal | undefined;
   readonly #client: ReturnType<typeof createTRPCUntypedClient<AnyRouter>>;
@@ -55,6 +58,7 @@ export class Api {
   }
 
   constructor(options: TransportOptions) {
+    this.timing = options.timing;
     this.#transport = new Transport(options);
     this.#signal = options.signal;
     const link = (maxItems: number) =>
@@ -82,6 +86,7 @@ export class Api {
    */
   async query<P extends Query>(procedure: P, input: z.input<P["input"]>, options: CallOptions = {}) {
     const { signal: given = this.#signal, retry = true } = options;
+    const { retryMs } = this.timing;
     // Its own for each query: whoever listens to it for as long as the tool runs must not become ever more.
     const own = given && ownSignal(given);
     const signal = own?.signal;
@@ -94,7 +99,7 @@ export class Api {
       }
     };
     try {
-      return await (retry ? withRetry(ask, ({ transient }) => transient, signal) : ask());
+      return await (retry ? withRetry(ask, ({ transient }) => transient, { signal, retryMs }) : ask());
     } finally {
       own?.release();
     }
@@ -150,7 +155,7 @@ export class Api {
         return restAnswer(answer, route);
       },
       ({ transient }) => transient,
-      signal,
+      { signal, retryMs: this.timing.retryMs },
     );
   }
 

@@ -2,9 +2,15 @@ import { wait } from "../async/wait.ts";
 import { ApiError } from "./api-error.ts";
 
 const TRIES = 3;
-const FIRST_DELAY_MS = 500;
 /** A platform that asks for a longer wait than this is reported instead of waited for. */
 const MAX_WAIT_MS = 60_000;
+
+interface RetryOptions {
+  /** Ends the waits, and so the tries. */
+  readonly signal: AbortSignal | undefined;
+  /** The longest first wait, in milliseconds. */
+  readonly retryMs: number;
+}
 
 /**
  * Runs `attempt` up to three times while `mayRetry` says so, with full jitter between tries, obeying Retry-After
@@ -15,14 +21,14 @@ const MAX_WAIT_MS = 60_000;
 export async function withRetry<T>(
   attempt: () => Promise<T>,
   mayRetry: (error: ApiError) => boolean,
-  signal?: AbortSignal,
+  { signal, retryMs }: RetryOptions,
 ): Promise<T> {
   for (let tries = 1; ; tries++) {
     try {
       return await attempt();
     } catch (error) {
       if (!(error instanceof ApiError) || !mayRetry(error) || tries >= TRIES) throw error;
-      const pauseMs = error.retryAfterMs ?? backoff(tries, FIRST_DELAY_MS, MAX_WAIT_MS);
+      const pauseMs = error.retryAfterMs ?? backoff(tries, retryMs, MAX_WAIT_MS);
       if (pauseMs > MAX_WAIT_MS) throw error;
       await wait(pauseMs, signal).catch(() => {
         throw error;

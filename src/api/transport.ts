@@ -2,13 +2,14 @@ import { pipeline, type Readable } from "node:stream";
 import { limit } from "../async/limit.ts";
 import { onAbort, unlessAborted } from "../async/on-abort.ts";
 import { suspendSignal } from "../async/suspend.ts";
+import type { Timing } from "../async/timing.ts";
 import { ApiError, foreign, notUnderstood } from "./api-error.ts";
 import { isLoopback, type Origin } from "./origin.ts";
 import { PlatformClock } from "./platform-clock.ts";
 import { tokenRemover } from "./token.ts";
 import { openWire } from "./wire/open.ts";
 import { ProxyTrouble } from "./wire/proxy.ts";
-import { CONNECT_TIMEOUT_MS, SWITCHED_PROTOCOLS, type Wire, type WireAnswer } from "./wire/wire.ts";
+import { SWITCHED_PROTOCOLS, type Wire, type WireAnswer } from "./wire/wire.ts";
 
 /** What went over the wire, for `--debug`: never a header, never a body. */
 export interface ExchangeLog {
@@ -26,6 +27,7 @@ export interface TransportOptions {
   readonly renewToken?: (() => Promise<string | undefined>) | undefined;
   readonly userAgent: string;
   readonly env: Readonly<Record<string, string | undefined>>;
+  readonly timing: Timing;
   /** Aborts reads that have no signal of their own. */
   readonly signal?: AbortSignal | undefined;
   /** Told with each answer that the platform's clock is so many milliseconds ahead of this machine's, where that is over a minute. */
@@ -160,9 +162,9 @@ export class Transport {
 
   /** @throws whatever the wire throws; ApiError for an answer that is none. */
   async #ask(outgoing: Outgoing, signal: AbortSignal, onSent: () => void): Promise<Answer> {
-    const { origin, userAgent, env } = this.#options;
+    const { origin, userAgent } = this.#options;
     const token = this.#token;
-    this.#wire ??= openWire(origin, env);
+    this.#wire ??= openWire(this.#options);
     const wire = await this.#wire;
     const sentAtMs = Date.now();
     const response = await wire.send(
@@ -240,7 +242,10 @@ export class Transport {
         return fail(`${origin} refuses connections (${code})`, "is it the right address, and is it running?");
       case "ETIMEDOUT":
       case "UND_ERR_CONNECT_TIMEOUT":
-        return fail(`no connection to ${origin} within ${CONNECT_TIMEOUT_MS / 1000} s`, "check the network and proxy");
+        return fail(
+          `no connection to ${origin} within ${this.#options.timing.connectMs / 1000} s`,
+          "check the network and proxy",
+        );
       case "ECONNRESET":
       case "UND_ERR_SOCKET":
       case "EPIPE":

@@ -6,7 +6,7 @@ import { CliError, messageOf } from "../errors.ts";
 import { assertTrusted, type Flaw } from "../files/trust.ts";
 import { jsonError } from "../json.ts";
 import { command, hint } from "../typed-command.ts";
-import { withLock } from "./lock.ts";
+import { withLock, type ConfigFolder } from "./lock.ts";
 import {
   DEFAULT_PROFILE,
   KEYS,
@@ -83,11 +83,14 @@ export async function readConfig(directory: string, onFlaw: (flaw: Flaw) => void
  * @param change gives the new settings from the current ones; what it throws ends this with the file untouched.
  * @throws CliError `local-state`
  */
-export async function changeConfig(directory: string, change: (config: Config) => Config): Promise<void> {
+export async function changeConfig(
+  { directory, lock }: ConfigFolder,
+  change: (config: Config) => Config,
+): Promise<void> {
   const path = configPath(directory);
   const cannotWrite = (why: string, cause?: unknown) =>
     new CliError("local-state", `cannot write ${path}: ${why}`, { cause });
-  await withLock(path, async (check) => {
+  await withLock(path, lock, async (check) => {
     assertTrusted(directory, "parent");
     const changed: unknown = JSON.parse(JSON.stringify(change(await readConfig(directory))));
     const why = schemaError(changed);
@@ -141,8 +144,8 @@ export function withProfile(config: Config, name: string, settings: Profile): Co
  *
  * @throws CliError `local-state`
  */
-export async function saveProfile(directory: string, name: string, settings: Profile): Promise<void> {
-  await changeConfig(directory, (config) => withProfile(config, name, settings));
+export async function saveProfile(folder: ConfigFolder, name: string, settings: Profile): Promise<void> {
+  await changeConfig(folder, (config) => withProfile(config, name, settings));
 }
 
 /**

@@ -5,7 +5,7 @@ import { CliError, messageOf } from "../errors.ts";
 import { assertTrusted } from "../files/trust.ts";
 import { command, hint } from "../typed-command.ts";
 import type { Keyring } from "./keyring.ts";
-import { withLock } from "./lock.ts";
+import { withLock, type ConfigFolder } from "./lock.ts";
 
 const file = z.strictObject({
   tokens: z.record(z.string(), z.string()).default({}),
@@ -112,19 +112,19 @@ export async function checkCredentials(directory: string): Promise<void> {
  * @throws CliError `local-state`
  */
 export async function saveToken(
-  directory: string,
+  folder: ConfigFolder,
   origin: string,
   token: string,
   openKeyring?: OpenKeyring,
 ): Promise<string> {
   let leftover = false;
-  await edit(directory, async ({ tokens, keyring }) => {
+  await edit(folder, async ({ tokens, keyring }) => {
     leftover = keyring.includes(origin);
     return { tokens: { ...tokens, [origin]: token }, keyring: without(keyring, origin) };
   });
   // The older token is of no use any more; a keyring that is out of reach may keep it.
   if (leftover) await (await openKeyring?.())?.delete(origin).catch(() => undefined);
-  return fileWords(directory);
+  return fileWords(folder.directory);
 }
 
 /**
@@ -134,12 +134,12 @@ export async function saveToken(
  * @throws CliError `local-state`
  */
 export async function saveTokenInKeyring(
-  directory: string,
+  folder: ConfigFolder,
   origin: string,
   token: string,
   openKeyring: OpenKeyring,
 ): Promise<string> {
-  await edit(directory, async ({ tokens, keyring }) => {
+  await edit(folder, async ({ tokens, keyring }) => {
     await withKeyring(openKeyring, origin, (ring) => ring.set(origin, token));
     const { [origin]: _replaced, ...others } = tokens;
     return { tokens: others, keyring: [...without(keyring, origin), origin] };
@@ -154,18 +154,18 @@ export async function saveTokenInKeyring(
  * @throws CliError `local-state`
  */
 export async function removeToken(
-  directory: string,
+  folder: ConfigFolder,
   origin: string,
   openKeyring: OpenKeyring,
 ): Promise<string | undefined> {
-  const storage = await storageOf(directory, origin);
+  const storage = await storageOf(folder.directory, origin);
   if (storage === undefined) return undefined;
-  await edit(directory, async ({ tokens, keyring }) => {
+  await edit(folder, async ({ tokens, keyring }) => {
     if (keyring.includes(origin)) await withKeyring(openKeyring, origin, (ring) => ring.delete(origin));
     const { [origin]: _removed, ...others } = tokens;
     return { tokens: others, keyring: without(keyring, origin) };
   });
-  return storage === "keyring" ? IN_KEYRING : fileWords(directory);
+  return storage === "keyring" ? IN_KEYRING : fileWords(folder.directory);
 }
 
 function without(origins: readonly string[], origin: string): string[] {
@@ -173,8 +173,8 @@ function without(origins: readonly string[], origin: string): string[] {
 }
 
 /** Changes the file while no other process does, so that of two logins at once none is lost. */
-async function edit(directory: string, change: (stored: Stored) => Promise<Stored>): Promise<void> {
-  await withLock(credentialsPath(directory), async (check) => {
+async function edit({ directory, lock }: ConfigFolder, change: (stored: Stored) => Promise<Stored>): Promise<void> {
+  await withLock(credentialsPath(directory), lock, async (check) => {
     await removeOrphans(directory);
     const changed = await change(await read(directory));
     check();

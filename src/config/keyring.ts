@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import * as z from "zod";
+import type { Timing } from "../async/timing.ts";
 import { messageOf } from "../errors.ts";
 
 export interface KeyringRequest {
@@ -15,7 +16,6 @@ const answer = z.union([z.strictObject({ secret: z.string().nullable() }), z.str
 export type KeyringAnswer = z.output<typeof answer>;
 
 const SERVICE = "kiloclaw-admin";
-const LIMIT_MS = 3_000;
 
 /** There is no keyring here, or it does not answer. The message says why. */
 export class KeyringUnavailable extends Error {
@@ -27,9 +27,10 @@ export interface KeyringOptions {
   readonly root: string;
   readonly nodePath: string;
   readonly env: Readonly<Record<string, string | undefined>>;
+  readonly timing: Pick<Timing, "keyringMs">;
 }
 
-/** The system's keyring: one secret for each exact origin. Every call ends within three seconds. */
+/** The system's keyring: one secret for each exact origin. Every call ends in its time. */
 export class Keyring {
   readonly #options: KeyringOptions;
 
@@ -57,12 +58,13 @@ export class Keyring {
   }
 
   async #ask(request: KeyringRequest): Promise<string | null> {
-    const { root, nodePath, env } = this.#options;
+    const { root, nodePath, env, timing } = this.#options;
+    const { keyringMs } = timing;
     const { KILOCLAW_ADMIN_TOKEN: _unneeded, ...childEnv } = env;
     const child = spawn(nodePath, [join(root, "dist", "keyring.cjs")], {
       env: childEnv,
       stdio: ["pipe", "pipe", "ignore"],
-      timeout: LIMIT_MS,
+      timeout: keyringMs,
       killSignal: "SIGKILL",
       windowsHide: true,
     });
@@ -77,7 +79,7 @@ export class Keyring {
     } catch (error) {
       throw new KeyringUnavailable(messageOf(error), { cause: error });
     }
-    if (await killed) throw new KeyringUnavailable(`it did not answer within ${LIMIT_MS / 1000} s`);
+    if (await killed) throw new KeyringUnavailable(`it did not answer within ${keyringMs / 1000} s`);
     const parsed = answer.safeParse(tryJson(said));
     if (!parsed.success) throw new KeyringUnavailable("its answer was not understood");
     if ("error" in parsed.data) throw new KeyringUnavailable(parsed.data.error);

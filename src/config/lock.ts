@@ -1,14 +1,14 @@
 import { mkdir, stat, utimes } from "node:fs/promises";
 import { dirname } from "node:path";
+import type { LockTiming } from "../async/timing.ts";
 import { wait } from "../async/wait.ts";
 import { CliError, messageOf } from "../errors.ts";
 
-/** A lock that was not renewed for this long belongs to a process that was killed. */
-const STALE_MS = 5_000;
-const RENEW_MS = 1_000;
-/** How long to wait for whoever holds it: a keyring may take its three seconds. */
-const PATIENCE_MS = 15_000;
-const RETRY_MS = 50;
+/** The folder of settings and tokens, and how processes take turns at the files in it. */
+export interface ConfigFolder {
+  readonly directory: string;
+  readonly lock: LockTiming;
+}
 
 /**
  * Runs `work` while no other process of this tool changes the file. Makes the file's directory if need be.
@@ -17,7 +17,11 @@ const RETRY_MS = 50;
  *   process stood still for long, such as on a laptop that slept.
  * @throws CliError `local-state` when the lock cannot be had; what `work` throws.
  */
-export async function withLock<T>(path: string, work: (check: () => void) => Promise<T>): Promise<T> {
+export async function withLock<T>(
+  path: string,
+  { staleMs, renewMs, patienceMs, pauseMs }: LockTiming,
+  work: (check: () => void) => Promise<T>,
+): Promise<T> {
   const inUse = (cause?: unknown) =>
     new CliError("local-state", `another kiloclaw-admin is changing ${path}`, {
       hint: "nothing was written; try again",
@@ -28,14 +32,14 @@ export async function withLock<T>(path: string, work: (check: () => void) => Pro
   let release: () => Promise<void>;
   const acquire = async (): Promise<() => Promise<void>> => {
     const { lock } = await import("proper-lockfile");
-    const deadline = performance.now() + PATIENCE_MS;
-    const abandoned = new Abandoned(`${path}.lock`);
+    const deadline = performance.now() + patienceMs;
+    const abandoned = new Abandoned(`${path}.lock`, staleMs);
     for (;;) {
       try {
         return await lock(path, {
           realpath: false,
-          stale: STALE_MS,
-          update: RENEW_MS,
+          stale: staleMs,
+          update: renewMs,
           onCompromised: () => (lost = true),
         });
       } catch (error) {
@@ -43,7 +47,7 @@ export async function withLock<T>(path: string, work: (check: () => void) => Pro
         if (!(error instanceof Error && "code" in error && error.code === "ELOCKED")) throw error;
         if (performance.now() >= deadline) throw inUse(error);
         await abandoned.dateBack();
-        await wait(RETRY_MS);
+        await wait(pauseMs);
       }
     }
   };
@@ -69,11 +73,13 @@ export async function withLock<T>(path: string, work: (check: () => void) => Pro
  */
 class Abandoned {
   readonly #path: string;
+  readonly #staleMs: number;
   #dated: number | undefined;
   #since = 0;
 
-  constructor(path: string) {
+  constructor(path: string, staleMs: number) {
     this.#path = path;
+    this.#staleMs = staleMs;
   }
 
   /** Dates it back, so that the library lets one of those who wait have it, once it was not renewed for too long. */
@@ -85,7 +91,7 @@ class Abandoned {
     if (dated === undefined || dated !== this.#dated) {
       this.#dated = dated;
       this.#since = performance.now();
-    } else if (dated > Date.now() && performance.now() - this.#since > STALE_MS) {
+    } else if (dated > Date.now() && performance.now() - this.#since > this.#staleMs) {
       // A holder that lives after all finds it changed, and writes nothing.
       await utimes(this.#path, 0, 0).catch(() => undefined);
     }

@@ -1,4 +1,5 @@
 import type { Readable } from "node:stream";
+import type { Timing } from "../async/timing.ts";
 
 /** A text stream to a person or a pipe. */
 export interface TextSink {
@@ -27,6 +28,8 @@ export interface Host {
   /** The package's own folder: `bin/`, `dist/`, package.json. */
   readonly root: string;
   readonly version: string;
+  /** How long to wait for what. */
+  readonly timing: Timing;
   /** Aborted, with a `StopReason` as its reason, when the user or the system wants the tool to end. */
   readonly stop: AbortSignal;
   /** Aborted when nobody reads standard output any more: no reason to stop what changes something. */

@@ -1,4 +1,5 @@
 import type { Host, StopReason } from "./host.ts";
+import { SYSTEM_TIMING } from "./timing.ts";
 
 export interface Launch {
   readonly root: string;
@@ -70,6 +71,7 @@ export function systemHost({ root, version }: Launch): { host: Host; leaveWith(c
     nodeVersion: process.version,
     root,
     version,
+    timing: SYSTEM_TIMING,
     stop: stopping.signal,
     closed: closing.signal,
     lendTerminal: async (work) => {

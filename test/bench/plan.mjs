@@ -42,7 +42,14 @@ async function main(targets) {
     const { build } = await import("esbuild");
     await build({
       stdin: {
-        contents: ["api/api", "api/origin", "bulk/input/input", "bulk/plan/plan", "bulk/input/prompt-template"]
+        contents: [
+          "api/api",
+          "api/origin",
+          "bulk/input/input",
+          "bulk/plan/plan",
+          "bulk/input/prompt-template",
+          "terminal/timing",
+        ]
           .map((module) => `export * from "./${module}.ts";`)
           .join("\n"),
         resolveDir: at("../../src"),
@@ -80,9 +87,9 @@ async function plan(bundle, url, count) {
   /**
    * @type {typeof import("../../src/api/api.ts") & typeof import("../../src/api/origin.ts") &
    *   typeof import("../../src/bulk/input/input.ts") & typeof import("../../src/bulk/plan/plan.ts") &
-   *   typeof import("../../src/bulk/input/prompt-template.ts")}
+   *   typeof import("../../src/bulk/input/prompt-template.ts") & typeof import("../../src/terminal/timing.ts")}
    */
-  const { Api, parseOrigin, readUsers, planTargets, PromptTemplate } = await import(bundle);
+  const { Api, parseOrigin, readUsers, planTargets, PromptTemplate, SYSTEM_TIMING } = await import(bundle);
   figure("memory before", megabytes(process.resourceUsage().maxRSS * 1024));
   let requests = 0;
   const api = new Api({
@@ -90,6 +97,7 @@ async function plan(bundle, url, count) {
     token: "bench",
     userAgent: "bench",
     env: {},
+    timing: SYSTEM_TIMING,
     onExchange: () => (requests += 1),
   });
   const lines = Array.from({ length: count }, (_, index) => `${email(index)},reason ${index}`);

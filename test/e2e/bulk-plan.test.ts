@@ -7,6 +7,7 @@ import type { Entry, Target } from "../../src/bulk/item.ts";
 import { planTargets, type PlanOptions } from "../../src/bulk/plan/plan.ts";
 import { fleetInstance, fleetUserId, instanceId, loadCustomer } from "../../src/sandbox/seed/people.ts";
 import { openDesk, type Desk } from "../harness.ts";
+import { QUICK } from "../support/timing.ts";
 
 const LOAD = 200;
 /** Of the seeded instances and the customers for load. */
@@ -19,7 +20,14 @@ const countRequest = () => (requests += 1);
 beforeAll(async () => {
   desk = await openDesk({ extraUsers: LOAD });
   const origin = parseOrigin(desk.sandbox.url, "test");
-  api = new Api({ origin, token: desk.sandbox.adminToken, userAgent: "test", env: {}, onExchange: countRequest });
+  api = new Api({
+    origin,
+    token: desk.sandbox.adminToken,
+    userAgent: "test",
+    timing: QUICK,
+    env: {},
+    onExchange: countRequest,
+  });
 });
 afterAll(async () => {
   await api.close();
@@ -171,7 +179,13 @@ describe("a plan", () => {
 
   it("ends where the token is refused", async () => {
     const { origin } = new URL(desk.sandbox.url);
-    const stranger = new Api({ origin: parseOrigin(origin, "test"), token: "x.y.z", userAgent: "test", env: {} });
+    const stranger = new Api({
+      origin: parseOrigin(origin, "test"),
+      token: "x.y.z",
+      userAgent: "test",
+      timing: QUICK,
+      env: {},
+    });
     await expect(planTargets(stranger, [entry("jane@example.com")])).rejects.toMatchObject({ kind: "auth" });
     await stranger.close();
   });

@@ -14,6 +14,7 @@ import { Context, type CommonOptions } from "../../src/context.ts";
 import { CliError } from "../../src/errors.ts";
 import { instanceId } from "../../src/sandbox/seed/people.ts";
 import { openDesk, root, type Desk } from "../harness.ts";
+import { QUICK } from "../support/timing.ts";
 
 let desk: Desk;
 let directory: string;
@@ -49,6 +50,7 @@ async function inContext<T>(common: CommonOptions, stdin: string, work: (context
     nodeVersion: process.version,
     root,
     version: "0.0.0-test",
+    timing: QUICK,
     stop: never,
     closed: never,
     lendTerminal: <R>(lent: () => Promise<R>) => lent(),

@@ -5,6 +5,7 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { readConfig, saveProfile, setConfigAside } from "../../src/config/config-file.ts";
 import { KEYS } from "../../src/config/settings.ts";
 import { root, run as runAnywhere, type RunOptions } from "../harness.ts";
+import { QUICK } from "../support/timing.ts";
 
 let configDir: string;
 let path: string;
@@ -103,9 +104,9 @@ describe("config set", () => {
   });
 
   it("and what else changes a profile leave each other's settings alone", async () => {
-    await saveProfile(configDir, "sandbox", { host: "http://127.0.0.1:1" });
+    await saveProfile({ directory: configDir, lock: QUICK.lock }, "sandbox", { host: "http://127.0.0.1:1" });
     await config("set", "output", "json", "--profile", "sandbox");
-    await saveProfile(configDir, "sandbox", { host: "http://127.0.0.1:2" });
+    await saveProfile({ directory: configDir, lock: QUICK.lock }, "sandbox", { host: "http://127.0.0.1:2" });
     expect(await content()).toEqual({ profiles: { sandbox: { host: "http://127.0.0.1:2", output: "json" } } });
   });
 

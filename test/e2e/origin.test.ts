@@ -10,6 +10,7 @@ import { Api } from "../../src/api/api.ts";
 import { parseOrigin } from "../../src/api/origin.ts";
 import { admin } from "../../src/contract/procedures.ts";
 import { run, type Result, type RunOptions } from "../harness.ts";
+import { QUICK } from "../support/timing.ts";
 
 const TOKEN = "canary-token-0123456789";
 const ID = "11111111-1111-4111-8111-111111111111";
@@ -122,7 +123,13 @@ describe("a start", () => {
       if (method === "POST") astray(response, `${urlOf(other)}/x`);
       else response.end();
     };
-    const api = new Api({ origin: parseOrigin(urlOf(trusted), "test"), token: TOKEN, userAgent: "test", env: {} });
+    const api = new Api({
+      origin: parseOrigin(urlOf(trusted), "test"),
+      token: TOKEN,
+      userAgent: "test",
+      timing: QUICK,
+      env: {},
+    });
     await expect(api.mutate(admin.startKiloCliRun, { userId: USER, prompt: "p" })).rejects.toMatchObject({
       sent: true,
     });

@@ -11,6 +11,7 @@ import { openDesk, root, type Desk } from "../harness.ts";
 import { lacks } from "../support/lacks.ts";
 import { openRewritingProxy } from "../support/rewriting-proxy.ts";
 import { shellCommands } from "../support/shown-commands.ts";
+import { QUICK } from "../support/timing.ts";
 
 let desk: Desk;
 beforeAll(async () => {
@@ -18,7 +19,7 @@ beforeAll(async () => {
   const config = { profiles: { staging: { host: desk.sandbox.url } } };
   await writeFile(join(desk.configDir, "config.json"), JSON.stringify(config));
   // A platform that only a profile names gets the token that is stored for it.
-  await saveToken(desk.configDir, desk.sandbox.url, desk.sandbox.adminToken);
+  await saveToken({ directory: desk.configDir, lock: QUICK.lock }, desk.sandbox.url, desk.sandbox.adminToken);
 });
 afterAll(() => desk.close());
 const env = { KILOCLAW_ADMIN_HOST: "", KILOCLAW_ADMIN_TOKEN: "" };

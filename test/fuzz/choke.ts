@@ -3,6 +3,7 @@ import { PassThrough } from "node:stream";
 import type { Host } from "../../src/terminal/host.ts";
 import { Output } from "../../src/terminal/output.ts";
 import type { View } from "../../src/terminal/rows.ts";
+import { QUICK } from "../support/timing.ts";
 
 const view: View<{ readonly text: string }> = { fields: ["text"], id: ({ text }) => text };
 
@@ -29,6 +30,7 @@ export async function screenOf({ colors }: { colors: boolean }): Promise<ChokedS
     nodeVersion: "v20",
     root: "/",
     version: "0",
+    timing: QUICK,
     stop: none,
     closed: none,
     lendTerminal: (work) => work(),

@@ -8,6 +8,7 @@ import { parseOrigin } from "../../src/api/origin.ts";
 import { entriesFromInstances } from "../../src/bulk/input/select.ts";
 import { planTargets } from "../../src/bulk/plan/plan.ts";
 import { scanInstances, type Instance } from "../../src/customers/instances.ts";
+import { QUICK } from "../support/timing.ts";
 
 const TOTAL = 250;
 /** On its page one way round only; and on no page at all. */
@@ -75,7 +76,7 @@ beforeAll(async () => {
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   const origin = parseOrigin(`http://127.0.0.1:${(server.address() as AddressInfo).port}`, "test");
-  api = new Api({ origin, token: "token", userAgent: "test", env: {} });
+  api = new Api({ origin, token: "token", userAgent: "test", timing: QUICK, env: {} });
 });
 afterAll(async () => {
   await api.close();

@@ -6,6 +6,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import { ApiError } from "../../src/api/api-error.ts";
 import { parseOrigin } from "../../src/api/origin.ts";
 import { Transport } from "../../src/api/transport.ts";
+import { QUICK } from "../support/timing.ts";
 
 const TOKEN = "canary-token-0123456789";
 const PASSWORD = "canary-of-the-proxy";
@@ -46,11 +47,12 @@ async function proxy(answer: (socket: Socket) => void) {
   return { url: `http://jane:${PASSWORD}@127.0.0.1:${await listening(server)}`, told };
 }
 
-function transport(HTTPS_PROXY: string, origin = "https://kiloclaw.test"): Transport {
+function transport(HTTPS_PROXY: string, origin = "https://kiloclaw.test", timing = QUICK): Transport {
   const made = new Transport({
     origin: parseOrigin(origin, "test"),
     token: TOKEN,
     userAgent: "test",
+    timing,
     env: { HTTPS_PROXY },
   });
   opened.push(made);
@@ -118,6 +120,7 @@ describe("a proxy that", () => {
           origin: parseOrigin("https://kiloclaw.test", "test"),
           token: TOKEN,
           userAgent: "test",
+          timing: QUICK,
           env: { [variable]: `http://jane:${password}${PASSWORD}@127.0.0.1:${port}` },
         });
         opened.push(through);
@@ -149,10 +152,11 @@ describe("a proxy that", () => {
     const reached = once(asked, "connect");
     const { url } = await proxy(() => void asked.emit("connect"));
     const began = performance.now();
-    const failing = failureOf(transport(url), "POST", 120_000);
+    const patient = transport(url, "https://kiloclaw.test", { ...QUICK, connectMs: 1_000 });
+    const failing = failureOf(patient, "POST", 120_000);
     await reached;
-    expect(await failing).toMatchObject({ sent: false, message: expect.stringContaining("no connection within 10 s") });
-    expect(performance.now() - began).toBeGreaterThan(9_900);
+    expect(await failing).toMatchObject({ sent: false, message: expect.stringContaining("no connection within 1 s") });
+    expect(performance.now() - began).toBeGreaterThan(990);
   });
 
   it("never answers: given up when the call's own time is over", async () => {

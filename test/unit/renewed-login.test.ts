@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type Server } from "node:http";
 import { afterEach, describe, expect, it } from "vitest";
 import { parseOrigin } from "../../src/api/origin.ts";
 import { Transport } from "../../src/api/transport.ts";
+import { QUICK } from "../support/timing.ts";
 
 let server: Server | undefined;
 afterEach(() => server?.close().closeAllConnections());
@@ -23,7 +24,14 @@ async function platform(): Promise<{ readonly url: string; readonly seen: string
 }
 
 function transportTo(url: string, renewToken: () => Promise<string | undefined>): Transport {
-  return new Transport({ origin: parseOrigin(url, "--host"), token: "old", renewToken, userAgent: "test", env: {} });
+  return new Transport({
+    origin: parseOrigin(url, "--host"),
+    token: "old",
+    renewToken,
+    userAgent: "test",
+    timing: QUICK,
+    env: {},
+  });
 }
 
 /** Every refusal is the platform's own. */
@@ -75,7 +83,13 @@ describe("a call that is refused with 401", () => {
 
   it("is what it is where no login can be renewed", async () => {
     const { url, seen } = await platform();
-    const transport = new Transport({ origin: parseOrigin(url, "--host"), token: "old", userAgent: "test", env: {} });
+    const transport = new Transport({
+      origin: parseOrigin(url, "--host"),
+      token: "old",
+      userAgent: "test",
+      timing: QUICK,
+      env: {},
+    });
     expect(await transport.exchange({ ...CALL, method: "GET" })).toMatchObject({ status: 401 });
     expect(seen).toEqual(["GET old"]);
     await transport.close();

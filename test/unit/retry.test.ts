@@ -23,7 +23,7 @@ function failing(errorOf: () => unknown, mayRetry = (_error: ApiError) => true, 
     errors.push(errorOf());
     throw errors.at(-1);
   };
-  void withRetry(attempt, mayRetry, signal).catch((error: unknown) => outcome.push(error));
+  void withRetry(attempt, mayRetry, { signal, retryMs: 500 }).catch((error: unknown) => outcome.push(error));
   return { times, errors, outcome };
 }
 
@@ -43,7 +43,7 @@ describe("what may be tried again", () => {
       if (tries < 3) throw trouble(0);
       return "well";
     };
-    const asked = withRetry(attempt, () => true);
+    const asked = withRetry(attempt, () => true, { signal: undefined, retryMs: 500 });
     await vi.runAllTimersAsync();
     expect(await asked).toBe("well");
   });

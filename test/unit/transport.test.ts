@@ -16,9 +16,9 @@ import { ApiError } from "../../src/api/api-error.ts";
 import { Api } from "../../src/api/api.ts";
 import { parseOrigin } from "../../src/api/origin.ts";
 import { Transport, type ExchangeLog } from "../../src/api/transport.ts";
-import { CONNECT_TIMEOUT_MS } from "../../src/api/wire/wire.ts";
 import { admin } from "../../src/contract/procedures.ts";
 import { profile } from "../../src/contract/rest.ts";
+import { QUICK } from "../support/timing.ts";
 
 const TOKEN = "canary-token";
 const RUN = "11111111-1111-4111-8111-111111111111";
@@ -59,6 +59,7 @@ const options = (url: string, onExchange?: (exchange: ExchangeLog) => void) => (
   origin: parseOrigin(url, "test"),
   token: TOKEN,
   userAgent: "test",
+  timing: QUICK,
   env: {},
   onExchange,
 });
@@ -134,7 +135,7 @@ describe("whether anything was sent", () => {
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
     const failing = failureOf(exchange(transportTo(url.replace("http:", "https:")), { ...post, timeoutMs: 60_000 }));
     await once(server, "connection");
-    await vi.advanceTimersByTimeAsync(CONNECT_TIMEOUT_MS);
+    await vi.advanceTimersByTimeAsync(QUICK.connectMs);
     expect(await failing).toMatchObject({
       sent: false,
       transient: true,
@@ -167,7 +168,7 @@ describe("whether anything was sent", () => {
     for (const more of [{}, {}, post]) {
       const asked = exchange(transport, { ...more, timeoutMs: 60_000 });
       const [, response] = (await once(server, "request")) as [IncomingMessage, ServerResponse];
-      await vi.advanceTimersByTimeAsync(CONNECT_TIMEOUT_MS + 1);
+      await vi.advanceTimersByTimeAsync(QUICK.connectMs + 1);
       response.end("{}");
       expect(await asked).toMatchObject({ status: 200 });
       expect(vi.getTimerCount()).toBe(0);

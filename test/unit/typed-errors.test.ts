@@ -9,6 +9,7 @@ import { Api } from "../../src/api/api.ts";
 import { parseOrigin } from "../../src/api/origin.ts";
 import { admin, trpcError } from "../../src/contract/procedures.ts";
 import { exitCodeOf } from "../../src/exit-codes.ts";
+import { QUICK } from "../support/timing.ts";
 
 interface Recording {
   readonly request?: { readonly method: string; readonly path: string; readonly query?: { readonly batch?: string } };
@@ -51,6 +52,7 @@ const api = new Api({
   origin: parseOrigin("https://platform.example", "test"),
   token: "token",
   userAgent: "test",
+  timing: QUICK,
   env: {},
 });
 

@@ -1,14 +1,7 @@
 import http from "node:http";
 import type https from "node:https";
 import { callAfter } from "../../async/wait.ts";
-import {
-  CONNECT_TIMEOUT_MS,
-  KEEP_ALIVE_MS,
-  SWITCHED_PROTOCOLS,
-  type Wire,
-  type WireAnswer,
-  type WireRequest,
-} from "./wire.ts";
+import { KEEP_ALIVE_MS, SWITCHED_PROTOCOLS, type Wire, type WireAnswer, type WireRequest } from "./wire.ts";
 
 /**
  * Straight to the platform with Node's own client. undici would do, but its parser is WebAssembly: compiling it takes longer
@@ -16,13 +9,20 @@ import {
  */
 export class DirectWire implements Wire {
   readonly #kept = { keepAlive: true, timeout: KEEP_ALIVE_MS };
+  readonly #connectMs: number;
   #agent: http.Agent | undefined;
+
+  /** @param connectMs how long to wait for a connection. */
+  constructor(connectMs: number) {
+    this.#connectMs = connectMs;
+  }
 
   async send(request: WireRequest, onSent: () => void): Promise<WireAnswer> {
     const url = new URL(request.path, request.origin);
     const secure = url.protocol === "https:" ? (await import("node:https")).default : undefined;
     this.#agent ??= new (secure ?? http).Agent(this.#kept);
-    return exchange(url, request, { secure, agent: request.ownConnection ? false : this.#agent, onSent });
+    const agent = request.ownConnection ? false : this.#agent;
+    return exchange(url, request, { secure, agent, onSent, connectMs: this.#connectMs });
   }
 
   async close(): Promise<void> {
@@ -33,7 +33,12 @@ export class DirectWire implements Wire {
 function exchange(
   url: URL,
   { method, headers, body, signal }: WireRequest,
-  { secure, agent, onSent }: { secure: typeof https | undefined; agent: http.Agent | false; onSent: () => void },
+  {
+    secure,
+    agent,
+    onSent,
+    connectMs,
+  }: { secure: typeof https | undefined; agent: http.Agent | false; onSent: () => void; connectMs: number },
 ): Promise<WireAnswer> {
   return new Promise((resolve, reject) => {
     const switched = ({ socket }: http.IncomingMessage) => {
@@ -46,7 +51,7 @@ function exchange(
       if (status === 101) switched(answer);
       else resolve({ status, headers: answer.headers, body: answer });
     });
-    const slow = callAfter(CONNECT_TIMEOUT_MS, () => {
+    const slow = callAfter(connectMs, () => {
       outgoing.destroy(Object.assign(new Error("no connection"), { code: "ETIMEDOUT" }));
     });
     const connected = () => {

@@ -5,7 +5,7 @@ import tls, { type TLSSocket } from "node:tls";
 import { Pool, type buildConnector, type Dispatcher } from "undici";
 import { limit } from "../../async/limit.ts";
 import { endOf, ProxyTrouble, type Proxy } from "./proxy.ts";
-import { CONNECT_TIMEOUT_MS, KEEP_ALIVE_MS, type Wire, type WireAnswer, type WireRequest } from "./wire.ts";
+import { KEEP_ALIVE_MS, type Wire, type WireAnswer, type WireRequest } from "./wire.ts";
 
 /**
  * Through a proxy, which sees where the connection goes and nothing of what is said: CONNECT, and TLS with the platform in it.
@@ -16,13 +16,18 @@ export class ProxyWire implements Wire {
   readonly #proxy: URL;
   readonly #variable: string;
   readonly #authorization: string | undefined;
+  readonly #connectMs: number;
   readonly #connecting = new AbortController();
   #kept: Pool | undefined;
 
-  /** @throws ProxyTrouble when the address is none of a proxy. */
-  constructor(proxy: Proxy) {
+  /**
+   * @param connectMs how long to wait for a connection.
+   * @throws ProxyTrouble when the address is none of a proxy.
+   */
+  constructor(proxy: Proxy, connectMs: number) {
     const { url, authorization } = endOf(proxy);
     this.#proxy = url;
+    this.#connectMs = connectMs;
     this.#variable = proxy.variable;
     this.#authorization = authorization;
   }
@@ -68,12 +73,12 @@ export class ProxyWire implements Wire {
 
   /** TLS with the platform, in a connection that the proxy made. All of it has as long as a direct connection has. */
   async #tunnel(host: string, port: number): Promise<TLSSocket> {
-    const slow = limit(this.#connecting.signal, CONNECT_TIMEOUT_MS);
+    const slow = limit(this.#connecting.signal, this.#connectMs);
     try {
       const socket = await this.#connect(`${isIP(host) === 6 ? `[${host}]` : host}:${port}`, slow.signal);
       return await encrypted(socket, host, slow.signal);
     } catch (error) {
-      if (slow.expired) throw this.#trouble(`made no connection within ${CONNECT_TIMEOUT_MS / 1_000} s`, error);
+      if (slow.expired) throw this.#trouble(`made no connection within ${this.#connectMs / 1_000} s`, error);
       throw error;
     } finally {
       slow.release();

@@ -33,5 +33,3 @@ export const SWITCHED_PROTOCOLS = "HTTP_101";
 
 /** The platform closes connections that were idle for 5 s; reusing one at that moment is a reset. */
 export const KEEP_ALIVE_MS = 4_000;
-
-export const CONNECT_TIMEOUT_MS = 10_000;

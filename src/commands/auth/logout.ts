@@ -9,10 +9,12 @@ export function configure(command: Command, open: OpenContext): void {
     .action(async () => logout(await open()));
 }
 
-async function logout(context: Pick<Context, "host" | "keyring" | "output" | "paths" | "platform">): Promise<void> {
-  const { host, keyring, output, paths } = context;
+async function logout(
+  context: Pick<Context, "configFolder" | "host" | "keyring" | "output" | "platform">,
+): Promise<void> {
+  const { configFolder, host, keyring, output } = context;
   const { origin, takesVariable } = await context.platform();
-  const where = await removeToken(paths.config, origin, keyring);
+  const where = await removeToken(configFolder, origin, keyring);
   if (where === undefined) output.note(`no token is stored for ${origin}`);
   else {
     output.success(`logged out of ${origin}; its token was removed from ${where}`);

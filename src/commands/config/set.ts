@@ -42,21 +42,25 @@ export function configure(command: Command, open: OpenContext): void {
     .action(async (key, value) => set(await open(), key, value));
 }
 
-async function set(context: Pick<Context, "output" | "paths" | "settings">, keyText: string, text: string) {
-  const { output, paths } = context;
+async function set(
+  context: Pick<Context, "configFolder" | "output" | "paths" | "settings">,
+  keyText: string,
+  text: string,
+) {
+  const { configFolder, output } = context;
   const key = readKey(keyText);
   const value = checkedValue(key, text);
   const settings = await context.settings();
   if (isGlobal(key)) {
     refuseProfileFlag(settings, key);
     if (key === "profile") requireProfile(settings, text);
-    await changeConfig(paths.config, (config) => ({ ...config, [key]: value }) as Config);
+    await changeConfig(configFolder, (config) => ({ ...config, [key]: value }) as Config);
     output.success(`${key} is now ${String(value)}`);
   } else {
     refuseHostFlag(settings);
     const name = profileToChange(settings, key);
     const isNew = !settings.profiles.includes(name);
-    await changeConfig(paths.config, (config) => withProfile(config, name, { [key]: value }));
+    await changeConfig(configFolder, (config) => withProfile(config, name, { [key]: value }));
     output.success(
       isNew ? `made profile "${name}" for ${String(value)}` : `${key} of ${profileWords(name)} is now ${String(value)}`,
     );

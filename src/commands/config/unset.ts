@@ -22,25 +22,25 @@ export function configure(command: Command, open: OpenContext): void {
 }
 
 async function unset(
-  context: Pick<Context, "output" | "paths" | "settings">,
+  context: Pick<Context, "configFolder" | "output" | "paths" | "settings">,
   keyText: string | undefined,
   all: boolean,
 ): Promise<void> {
-  const { output, paths } = context;
+  const { configFolder, output } = context;
   if ((keyText === undefined) !== all) {
     throw new CliError("usage", "say what to remove: a setting's key, or --all for the whole profile");
   }
   const key = keyText === undefined ? undefined : readKey(keyText);
   const settings = await context.settings();
   if (key !== undefined && isGlobal(key)) {
-    await changeConfig(paths.config, ({ [key]: _removed, ...rest }) => rest);
+    await changeConfig(configFolder, ({ [key]: _removed, ...rest }) => rest);
     output.success(`removed ${key}: ${profileWords(DEFAULT_PROFILE)} is now used where none is named`);
     return warnIfHidden(context, settings, key);
   }
   refuseHostFlag(settings);
   const name = settings.existingProfile();
   let said = "";
-  await changeConfig(paths.config, (config) => {
+  await changeConfig(configFolder, (config) => {
     const change = key === undefined ? removeProfile(config, name) : removeKey(config, name, key);
     said = change.said;
     return change.config;

@@ -116,15 +116,15 @@ function hasPassword(url: string | undefined): boolean {
 
 /** Makes `--profile sandbox` lead here, and lets a later login find where the sandbox's data is. */
 async function login(
-  { paths }: Pick<Context, "paths">,
+  { configFolder, paths }: Pick<Context, "configFolder" | "paths">,
   { url, adminToken, dataDir }: Pick<Sandbox, "url" | "adminToken" | "dataDir">,
 ): Promise<void> {
   const [{ saveProfile }, { saveToken }] = await Promise.all([
     import("../../config/config-file.ts"),
     import("../../config/credentials.ts"),
   ]);
-  await saveProfile(paths.config, SANDBOX_PROFILE, { host: url });
-  await saveToken(paths.config, url, adminToken);
+  await saveProfile(configFolder, SANDBOX_PROFILE, { host: url });
+  await saveToken(configFolder, url, adminToken);
   const latest = latestDataDirFile(paths);
   await mkdir(dirname(latest), { recursive: true, mode: 0o700 });
   await writeFile(latest, dataDir, { mode: 0o600 });

@@ -247,7 +247,7 @@ async function sendOnce(
           { timeoutMs: START_TIMEOUT_MS, signal: stop },
         ),
       (error) => insist && !error.sent,
-      stop,
+      { signal: stop, retryMs: api.timing.retryMs },
     );
     if (!isNewRunId(id, known)) return lostAnswer(`the platform answered with an ID that is no new run's: ${id}`);
     return startedRun({

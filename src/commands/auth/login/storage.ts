@@ -6,7 +6,7 @@ import { hint, type Hint } from "../../../typed-command.ts";
 /** Stores a token for an origin, and says where it put it. */
 export type Store = (origin: string, token: string) => Promise<string>;
 
-type Needs = Pick<Context, "host" | "keyring" | "paths" | "platform">;
+type Needs = Pick<Context, "configFolder" | "host" | "keyring" | "platform">;
 
 /**
  * Decides where a token will be kept, before there is one: a login whose token then has no place would be spent for nothing.
@@ -15,10 +15,10 @@ type Needs = Pick<Context, "host" | "keyring" | "paths" | "platform">;
  * @throws CliError `local-state` when the keyring cannot be used and a file is not allowed.
  */
 export async function openStorage(context: Needs, insecure: boolean, inFile: Hint): Promise<Store> {
-  const { host, keyring, paths } = context;
-  await checkCredentials(paths.config);
+  const { configFolder, host, keyring } = context;
+  await checkCredentials(configFolder.directory);
   const allowed = /^(1|true|yes)$/i.test(host.env.KILOCLAW_ADMIN_INSECURE_STORAGE ?? "");
-  if (insecure || allowed) return (origin, token) => saveToken(paths.config, origin, token, keyring);
+  if (insecure || allowed) return (origin, token) => saveToken(configFolder, origin, token, keyring);
   const { origin } = await context.platform();
   try {
     await (await keyring()).get(origin);
@@ -31,5 +31,5 @@ export async function openStorage(context: Needs, insecure: boolean, inFile: Hin
       cause: error,
     });
   }
-  return (origin, token) => saveTokenInKeyring(paths.config, origin, token, keyring);
+  return (origin, token) => saveTokenInKeyring(configFolder, origin, token, keyring);
 }
