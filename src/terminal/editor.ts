@@ -6,7 +6,7 @@ import { CliError, messageOf } from "../errors.ts";
 import type { Host } from "./host.ts";
 
 /** The user's editor, as git and gh find it; a command line of any kind. */
-export function editorOf({ env, platform }: Pick<Host, "env" | "platform">): string {
+function editorOf({ env, platform }: Pick<Host, "env" | "platform">): string {
   return env.VISUAL?.trim() || env.EDITOR?.trim() || (platform === "win32" ? "notepad" : "vi");
 }
 
