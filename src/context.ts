@@ -281,11 +281,13 @@ export class Context {
       this.platform(),
       this.me(),
     ]);
-    const { version: tool, pid } = this.host;
+    const { version: tool, pid, timing } = this.host;
     const adminId = me.userId ?? null;
     return this.#closing(
-      new Ledger(this.paths.state, { action, profile, origin, adminId, ...why, tool, pid }, resumed, () =>
-        this.output.busy("reading what this machine has on record"),
+      new Ledger(
+        this.paths.state,
+        { action, profile, origin, adminId, ...why, tool, pid },
+        { timing, resumed, onSlow: () => this.output.busy("reading what this machine has on record") },
       ),
     );
   };

@@ -10,6 +10,26 @@ export interface Timing {
   /** For the system's keyring to answer. */
   readonly keyringMs: number;
   readonly lock: LockTiming;
+  /** When a start whose answer was lost is looked for among the rows, counted from the loss. */
+  readonly lookAfterMs: readonly number[];
+  /** The last of these after a refusal that the worker may have made after it tried. */
+  readonly doubtMs: number;
+  /** The same for a person who asks what became of it: the platform waits up to 300 s for its worker before it writes the row. */
+  readonly lookLongerMs: readonly number[];
+  /** For what is still to be known once the user wants the tool to end. */
+  readonly afterStopMs: number;
+  /** Between two answers that have to say the same before a run's end counts that the platform cannot store. */
+  readonly unstorableMs: number;
+  /** Before each try of a cancel. */
+  readonly cancelAgainMs: readonly number[];
+  readonly claim: ClaimTiming;
+}
+
+/** How processes take turns at an instance. */
+export interface ClaimTiming {
+  /** How long to wait for whoever has it. */
+  readonly patienceMs: number;
+  readonly pauseMs: number;
 }
 
 /** How processes take turns at a file. */

@@ -1,4 +1,5 @@
 import { SharedLook } from "../async/shared-look.ts";
+import type { Timing } from "../async/timing.ts";
 import { callAfter, wait } from "../async/wait.ts";
 import { systemFiles } from "../files/file-layer.ts";
 import { claimInstance, HeldError, instanceHolders, withdrawInstances, type Claim, type Holder } from "./claim.ts";
@@ -9,8 +10,6 @@ import { identify, type ProcessIdentity } from "./process-identity.ts";
 import { BEGINNING, readJournal, type Mark } from "./read.ts";
 
 /** A start takes a second or two; one whose answer is lost holds its claim for minutes. */
-const CLAIM_PATIENCE_MS = 5_000;
-const CLAIM_PAUSE_MS = 100;
 /** What takes longer is said. */
 const SLOW_MS = 1_000;
 
@@ -34,10 +33,17 @@ interface ReadRuns {
   readonly later: Set<string>;
 }
 
+export interface LedgerOptions {
+  readonly timing: Pick<Timing, "claim">;
+  readonly resumed?: ResumedJournal | undefined;
+  readonly onSlow?: (() => Promise<{ stop(): void }>) | undefined;
+}
+
 /** What one invocation writes down, and what it needs to know of the others: the way to this machine's journals. */
 export class Ledger {
   readonly #stateDirectory: string;
   readonly #invocation: Invocation;
+  readonly #timing: Pick<Timing, "claim">;
   readonly #openIndex: OpenIndex;
   readonly #resumed: ResumedJournal | undefined;
   readonly #onSlow: (() => Promise<{ stop(): void }>) | undefined;
@@ -49,15 +55,11 @@ export class Ledger {
   #self: Promise<ProcessIdentity> | undefined;
 
   /**
-   * @param resumed a journal of an earlier invocation, to be gone on with in place of one of this invocation's own.
-   * @param onSlow says that journals are being read, where that takes longer than a moment.
+   * @param options `resumed`: a journal of an earlier invocation, to be gone on with in place of one of this invocation's own.
+   *   `onSlow` says that journals are being read, where that takes longer than a moment.
    */
-  constructor(
-    stateDirectory: string,
-    invocation: Invocation,
-    resumed?: ResumedJournal,
-    onSlow?: () => Promise<{ stop(): void }>,
-  ) {
+  constructor(stateDirectory: string, invocation: Invocation, { timing, resumed, onSlow }: LedgerOptions) {
+    this.#timing = timing;
     this.#onSlow = onSlow;
     this.#stateDirectory = stateDirectory;
     this.#invocation = invocation;
@@ -149,7 +151,7 @@ export class Ledger {
    * @throws HeldError (`conflict`); CliError `local-state`
    */
   async claim(instanceId: string, op: string, stop: AbortSignal): Promise<Claim> {
-    const until = performance.now() + CLAIM_PATIENCE_MS;
+    const until = performance.now() + this.#timing.claim.patienceMs;
     for (;;) {
       try {
         const { origin, pid } = this.#invocation;
@@ -159,7 +161,7 @@ export class Ledger {
         if (!(error instanceof HeldError) || performance.now() > until) throw error;
       }
       stop.throwIfAborted();
-      await wait(CLAIM_PAUSE_MS, stop);
+      await wait(this.#timing.claim.pauseMs, stop);
     }
   }
 

@@ -1,4 +1,3 @@
-/** A platform and processes of a job that are made up: each can be killed at any of its steps, and leaves what was on the disk. */
 import { randomUUID } from "node:crypto";
 import { cpSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
@@ -14,6 +13,8 @@ import { reconcileItems } from "../../src/bulk/job/resume.ts";
 import { toRecorded, type JobSettings } from "../../src/bulk/job/settings.ts";
 import { admin, UPSTREAM_CODES } from "../../src/contract/procedures.ts";
 import { Ledger } from "../../src/journal/ledger.ts";
+/** A platform and processes of a job that are made up: each can be killed at any of its steps, and leaves what was on the disk. */
+import { SYSTEM_TIMING } from "../../src/terminal/timing.ts";
 import { Dice } from "../faults/dice.ts";
 
 const ME = "a0000000-0000-4000-8000-000000000001";
@@ -251,6 +252,7 @@ class Process {
     query: (procedure: { path: string }, input: object) =>
       this.#call(procedure.path, () => this.#world.query(procedure.path, input)),
     mutate: (procedure: { path: string }, input: object) => this.#call(procedure.path, () => this.#world.mutate(input)),
+    timing: SYSTEM_TIMING,
   } as unknown as Api;
 
   async #call(procedure: string, work: () => unknown): Promise<unknown> {
@@ -306,7 +308,7 @@ export async function begin(
   targets: readonly Target[],
   given: Partial<JobSettings> = {},
 ): Promise<void> {
-  const ledger = new Ledger(state, invocation);
+  const ledger = new Ledger(state, invocation, { timing: SYSTEM_TIMING });
   const journal = await ledger.journal();
   const source = { kind: "users", path: null, sha256: null } as const;
   const plan = await writePlan(state, journal.id, { prompt: PROMPT, source, targets });
@@ -329,7 +331,7 @@ export async function live(
   const { api, stop } = one;
   const file = await findJob(state, "@latest");
   const records = new JobRecords();
-  const ledger = new Ledger(state, invocation, { file, onRecord: records.note });
+  const ledger = new Ledger(state, invocation, { timing: SYSTEM_TIMING, resumed: { file, onRecord: records.note } });
   await ledger.journal();
   const { items, settings, mark } = await assemble(state, file, records, true);
   const look = { stop: stop.signal, lookAfterMs: [0, 1] };

@@ -1,4 +1,3 @@
-/** Which rows of the platform are a job's own starts of which its journal does not tell. */
 import { randomUUID } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -14,6 +13,8 @@ import { Ledger } from "../../src/journal/ledger.ts";
 import { readJournal } from "../../src/journal/read.ts";
 import { promptFacts, type JournalRecord } from "../../src/journal/record.ts";
 import { startedRun, type Run } from "../../src/runs/run.ts";
+/** Which rows of the platform are a job's own starts of which its journal does not tell. */
+import { SYSTEM_TIMING } from "../../src/terminal/timing.ts";
 import { itemOf } from "../support/bulk-job.ts";
 
 const ME = "a0000000-0000-4000-8000-000000000001";
@@ -53,16 +54,20 @@ let state: string;
 let ledger: Ledger;
 beforeEach(async () => {
   state = await mkdtemp(join(tmpdir(), "kiloclaw-adoption-"));
-  ledger = new Ledger(state, {
-    action: "start",
-    tool: "0.0.0-test",
-    pid: process.pid,
-    profile: "test",
-    origin: "https://app.kilo.ai",
-    adminId: ME,
-    ticket: null,
-    reason: null,
-  });
+  ledger = new Ledger(
+    state,
+    {
+      action: "start",
+      tool: "0.0.0-test",
+      pid: process.pid,
+      profile: "test",
+      origin: "https://app.kilo.ai",
+      adminId: ME,
+      ticket: null,
+      reason: null,
+    },
+    { timing: SYSTEM_TIMING },
+  );
 });
 afterEach(async () => {
   await ledger.close();
@@ -152,6 +157,7 @@ const apiWith = (...runs: Run[]) =>
       })),
       pagination: { offset: 0, limit: 100, total: runs.length, totalPages: 1 },
     }),
+    timing: SYSTEM_TIMING,
   }) as unknown as Api;
 
 const adopt = (runs: Run[], items: Item[]) =>

@@ -1,4 +1,3 @@
-/** How a job is done, against a platform that is scripted start by start. */
 import { randomUUID } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -17,6 +16,8 @@ import type { Invocation } from "../../src/journal/journal.ts";
 import { Ledger } from "../../src/journal/ledger.ts";
 import { readJournal } from "../../src/journal/read.ts";
 import { NO_PROMPT, type JournalRecord } from "../../src/journal/record.ts";
+/** How a job is done, against a platform that is scripted start by start. */
+import { SYSTEM_TIMING } from "../../src/terminal/timing.ts";
 
 const ME = "a0000000-0000-4000-8000-000000000001";
 const instanceOf = (index: number) => `20000000-0000-4000-8000-${String(index).padStart(12, "0")}`;
@@ -84,6 +85,7 @@ class Platform {
       if (failure) throw failure;
       return { ok: true as const, id: randomUUID(), startedAt: new Date() };
     },
+    timing: SYSTEM_TIMING,
   } as unknown as Api;
 }
 
@@ -161,7 +163,7 @@ let state: string;
 let ledger: Ledger;
 beforeEach(async () => {
   state = await mkdtemp(join(tmpdir(), "kiloclaw-execute-"));
-  ledger = new Ledger(state, INVOCATION);
+  ledger = new Ledger(state, INVOCATION, { timing: SYSTEM_TIMING });
 });
 afterEach(async () => {
   await ledger.close();
@@ -563,7 +565,7 @@ describe("a run that is there although the journal does not tell of it", () => {
   });
 
   it("is not this job's where another journal of this machine has it, also since the journals were read", async () => {
-    const others = new Ledger(state, INVOCATION);
+    const others = new Ledger(state, INVOCATION, { timing: SYSTEM_TIMING });
     const theirs = [oursOn(1), oursOn(2)];
     const note = async (row: { id: string } | undefined) => {
       const ending = { result: "started", settled: true, code: null };
@@ -586,7 +588,7 @@ describe("a run that is there although the journal does not tell of it", () => {
   it("is the job's also where this machine has cancelled it", async () => {
     const row = oursOn(1, { status: "cancelled" });
     const { id: runId, user_id: userId, instance_id: instanceId } = row;
-    const others = new Ledger(state, { ...INVOCATION, action: "cancel" });
+    const others = new Ledger(state, { ...INVOCATION, action: "cancel" }, { timing: SYSTEM_TIMING });
     const op = randomUUID();
     const journal = await others.journal();
     await journal.append({ kind: "intent", op, userId, instanceId, runId, ...NO_PROMPT });

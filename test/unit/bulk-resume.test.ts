@@ -1,4 +1,3 @@
-/** What a resumed job finds out about starts that were under way when it was interrupted. */
 import { randomUUID } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -10,6 +9,8 @@ import type { Item } from "../../src/bulk/item.ts";
 import { reconcileItems } from "../../src/bulk/job/resume.ts";
 import { Ledger } from "../../src/journal/ledger.ts";
 import { promptFacts } from "../../src/journal/record.ts";
+/** What a resumed job finds out about starts that were under way when it was interrupted. */
+import { SYSTEM_TIMING } from "../../src/terminal/timing.ts";
 import { itemOf } from "../support/bulk-job.ts";
 
 const ME = "a0000000-0000-4000-8000-000000000001";
@@ -32,16 +33,20 @@ let looked: string[];
 let failing: ApiError | undefined;
 beforeEach(async () => {
   state = await mkdtemp(join(tmpdir(), "kiloclaw-resume-"));
-  ledger = new Ledger(state, {
-    action: "start",
-    tool: "0.0.0-test",
-    pid: process.pid,
-    profile: "test",
-    origin: "https://app.kilo.ai",
-    adminId: ME,
-    ticket: null,
-    reason: null,
-  });
+  ledger = new Ledger(
+    state,
+    {
+      action: "start",
+      tool: "0.0.0-test",
+      pid: process.pid,
+      profile: "test",
+      origin: "https://app.kilo.ai",
+      adminId: ME,
+      ticket: null,
+      reason: null,
+    },
+    { timing: SYSTEM_TIMING },
+  );
   rows = new Map();
   looked = [];
   failing = undefined;
@@ -58,6 +63,7 @@ const api = {
     const runs = rows.get(search) ?? [];
     return { runs, pagination: { offset: 0, limit: 100, total: runs.length, totalPages: 1 } };
   },
+  timing: SYSTEM_TIMING,
 } as unknown as Api;
 
 /** A run of ours on this target shows in the platform's rows. */

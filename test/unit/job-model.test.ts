@@ -1,8 +1,3 @@
-/**
- * Jobs that are killed and gone on with in any sequence, over a platform that answers, loses answers, refuses, and does late what
- * it was asked: no target is sent a second start unless a person said so, no run is lost, and nobody is told that nothing was
- * started where a run is.
- */
 import { randomUUID } from "node:crypto";
 import { cp, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -13,6 +8,12 @@ import type { JobEvent } from "../../src/bulk/execute/job-event.ts";
 import { loadJob } from "../../src/bulk/job/job.ts";
 import { claimInstance } from "../../src/journal/claim.ts";
 import { Ledger } from "../../src/journal/ledger.ts";
+/**
+ * Jobs that are killed and gone on with in any sequence, over a platform that answers, loses answers, refuses, and does late what
+ * it was asked: no target is sent a second start unless a person said so, no run is lost, and nobody is told that nothing was
+ * started where a run is.
+ */
+import { SYSTEM_TIMING } from "../../src/terminal/timing.ts";
 import { DENIES } from "../faults/job-judge.ts";
 import { begin, instanceOf, invocation, live, target, World } from "../support/job-world.ts";
 
@@ -90,7 +91,9 @@ describe("a job over any sequence of kills and resumptions", () => {
           expect([...world.sends]).toEqual(sends);
           expect((await loadJob(state, "@latest")).items).toEqual(items);
           const told = items.map(({ runId, problem }) => `${runId} ${problem}`).join("\n");
-          const recorded = (await new Ledger(state, invocation).knownRuns()).map(({ runId }) => runId);
+          const recorded = (await new Ledger(state, invocation, { timing: SYSTEM_TIMING }).knownRuns()).map(
+            ({ runId }) => runId,
+          );
           for (const { id } of world.ours) expect(recorded.includes(id) || told.includes(id)).toBe(true);
           expect(facts.state).toBe(items.some(({ state }) => state === "unknown") ? "open" : "done");
           found.runs += world.ours.length;

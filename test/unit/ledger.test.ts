@@ -1,4 +1,3 @@
-/** What one invocation, which starts many at once, needs to know of the others of this machine. */
 import { randomUUID } from "node:crypto";
 import { getEventListeners } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -14,6 +13,8 @@ import { Ledger } from "../../src/journal/ledger.ts";
 import { OpenIndex } from "../../src/journal/open-index.ts";
 import { promptFacts, type Entry } from "../../src/journal/record.ts";
 import { allRecords } from "../../src/journal/scan.ts";
+/** What one invocation, which starts many at once, needs to know of the others of this machine. */
+import { SYSTEM_TIMING } from "../../src/terminal/timing.ts";
 
 const invocation: Invocation = {
   action: "start",
@@ -40,7 +41,7 @@ beforeEach(async () => {
 });
 afterEach(() => rm(state, { recursive: true, force: true }));
 
-const at = (origin: string) => new Ledger(state, { ...invocation, origin });
+const at = (origin: string) => new Ledger(state, { ...invocation, origin }, { timing: SYSTEM_TIMING });
 
 it("an open start is open by every name of this machine, and on no other platform", async () => {
   const ledger = at("http://127.0.0.1:4280");
@@ -118,7 +119,7 @@ describe("what is open", () => {
     await before.append(intent(op, 1));
     await before.close();
     const file = { id: before.id, name: before.path.split("/").at(-1) ?? "", path: before.path, stateDirectory: state };
-    const ledger = new Ledger(state, invocation, { file });
+    const ledger = new Ledger(state, invocation, { timing: SYSTEM_TIMING, resumed: { file } });
     await ledger.journal();
     expect((await ledger.open({ instanceId: instanceOf(1) })).map(({ intent }) => intent.op)).toEqual([op]);
     expect(await ledger.open({ instanceId: instanceOf(2) })).toEqual([]);
@@ -129,7 +130,7 @@ describe("what is open", () => {
 describe("starts that were under way", () => {
   it("are looked for all at once, however many, with nothing piling up on the signal that they share", async () => {
     const COUNT = 40;
-    const ledger = new Ledger(state, invocation);
+    const ledger = new Ledger(state, invocation, { timing: SYSTEM_TIMING });
     const journal = await ledger.journal();
     await Promise.all(Array.from({ length: COUNT }, (_, index) => journal.append(intent(randomUUID(), index))));
     const stop = new AbortController();
@@ -140,7 +141,7 @@ describe("starts that were under way", () => {
         if (++asked === COUNT) resolve();
         return { runs: [], pagination: { offset: 0, limit: 100, total: 0, totalPages: 0 } };
       };
-      const api = { query } as unknown as Api;
+      const api = { query, timing: SYSTEM_TIMING } as unknown as Api;
       void (async () => {
         for await (const _ of reconcileItems(api, ledger, [], { stop: stop.signal }));
       })();
@@ -154,7 +155,7 @@ describe("starts that were under way", () => {
 
 describe("the runs of this machine's starts", () => {
   it("are known, as they are written, once each, and not those that it only cancelled", async () => {
-    const ledger = new Ledger(state, invocation);
+    const ledger = new Ledger(state, invocation, { timing: SYSTEM_TIMING });
     expect(await ledger.knownRuns()).toEqual([]);
     const journal = await Journal.create(state, invocation);
     const [started, found, nothing, cancelled] = [randomUUID(), randomUUID(), randomUUID(), randomUUID()];
@@ -175,7 +176,7 @@ describe("the runs of this machine's starts", () => {
     await journal.append({ ...outcome(cancelled), runId: foreign, result: "cancelled" } as Entry);
     await journal.end();
     expect(await ledger.knownRuns()).toEqual(both);
-    expect(await new Ledger(state, invocation).knownRuns()).toEqual(both);
+    expect(await new Ledger(state, invocation, { timing: SYSTEM_TIMING }).knownRuns()).toEqual(both);
   });
 });
 
@@ -196,7 +197,7 @@ describe("an earlier invocation's intent", () => {
   it("is settled on record, by a person's decision if it was one, and then not open", async () => {
     const { journal, op } = await leftOpen();
     await journal.close();
-    const ledger = new Ledger(state, { ...invocation, action: "reconcile" });
+    const ledger = new Ledger(state, { ...invocation, action: "reconcile" }, { timing: SYSTEM_TIMING });
     const [open] = await ledger.open();
     if (!open) throw new Error("nothing is open");
     await ledger.settle(open, { runId: null, result: "closed", decision: "close" });
@@ -213,7 +214,7 @@ describe("an earlier invocation's intent", () => {
 
   it("is not settled, nor its writer set aside, while that is seen alive", async () => {
     const { journal, op } = await leftOpen();
-    const ledger = new Ledger(state, { ...invocation, action: "reconcile" });
+    const ledger = new Ledger(state, { ...invocation, action: "reconcile" }, { timing: SYSTEM_TIMING });
     const [open] = await ledger.open();
     if (!open?.writer) throw new Error("nobody is at it");
     await expect(ledger.settle(open, { runId: null, result: "closed" })).rejects.toMatchObject({ kind: "conflict" });

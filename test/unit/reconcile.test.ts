@@ -1,12 +1,13 @@
-/** Looking for the row of a start: which row is taken for ours, when it is looked for, and for how long. */
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { refusal } from "../../src/api/api-error.ts";
 import type { Api } from "../../src/api/api.ts";
 import type { Ledger } from "../../src/journal/ledger.ts";
 import { promptFacts, type IntentRecord } from "../../src/journal/record.ts";
 import { startedRun, type Run } from "../../src/runs/run.ts";
-import { fits, LOOK_AFTER_MS, searchFor, type StartMark } from "../../src/runs/start/reconcile.ts";
+import { fits, searchFor, type StartMark } from "../../src/runs/start/reconcile.ts";
 import { findStart, reconcileStarts, type OpenStart, type StartIntent } from "../../src/runs/start/row-search.ts";
+/** Looking for the row of a start: which row is taken for ours, when it is looked for, and for how long. */
+import { SYSTEM_TIMING } from "../../src/terminal/timing.ts";
 
 const MARK: StartMark = {
   userId: "jane",
@@ -73,7 +74,7 @@ function platform(
       }));
     return { runs, pagination: { offset: 0, limit: 100, total: runs.length, totalPages: 1 } };
   };
-  return { looks, api: { query } as unknown as Api };
+  return { looks, api: { query, timing: SYSTEM_TIMING } as unknown as Api };
 }
 
 const intent = (ageMs: number, more: Partial<IntentRecord> = {}) =>
@@ -89,7 +90,7 @@ const intent = (ageMs: number, more: Partial<IntentRecord> = {}) =>
   }) as unknown as StartIntent;
 const find = async ({ api }: { api: Api }, start: StartIntent, recorded: { runId: string; op: string }[] = []) => {
   const known = recorded.map((run) => ({ ...run, journal: "journal" }));
-  const options = { stop: new AbortController().signal, lookAfterMs: LOOK_AFTER_MS };
+  const options = { stop: new AbortController().signal, lookAfterMs: SYSTEM_TIMING.lookAfterMs };
   const finding = findStart(api, start, known, options);
   await vi.runAllTimersAsync();
   return finding;
@@ -101,7 +102,7 @@ const two = () =>
     { at: 0, id: "twin" },
   ]);
 
-const search = (api: Api, stop = new AbortController().signal, lookAfterMs = LOOK_AFTER_MS) =>
+const search = (api: Api, stop = new AbortController().signal, lookAfterMs = SYSTEM_TIMING.lookAfterMs) =>
   searchFor(api, MARK, ({ ours }) => ours.length > 0, { stop, lookAfterMs });
 
 /** An open start; `writer` is at it. */
@@ -159,6 +160,7 @@ describe("it is looked for", () => {
         first = false;
         return answer;
       },
+      timing: SYSTEM_TIMING,
     } as unknown as Api;
     const searching = search(slow);
     await vi.runAllTimersAsync();

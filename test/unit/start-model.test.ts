@@ -1,13 +1,14 @@
-/**
- * Every interleaving, up to a bound, of what the platform, the network and others can do while a run is started: whatever the
- * order, nothing is sent twice, no run is taken for ours that is not, and nobody is told "not started" where it was, or still
- * could be.
- */
 import { expect, it, vi } from "vitest";
 import { ApiError, foreign, refusal } from "../../src/api/api-error.ts";
 import type { Api } from "../../src/api/api.ts";
 import { admin, UPSTREAM_CODES } from "../../src/contract/procedures.ts";
 import { startRun, type StartOutcome } from "../../src/runs/start/start.ts";
+/**
+ * Every interleaving, up to a bound, of what the platform, the network and others can do while a run is started: whatever the
+ * order, nothing is sent twice, no run is taken for ours that is not, and nobody is told "not started" where it was, or still
+ * could be.
+ */
+import { SYSTEM_TIMING } from "../../src/terminal/timing.ts";
 
 const INSTANCE = "d0000000-0000-4000-8000-000000000001";
 const CUSTOMER = "c0000000-0000-4000-8000-000000000001";
@@ -114,6 +115,7 @@ class World {
         event();
       }
     },
+    timing: SYSTEM_TIMING,
   } as unknown as Api;
 
   #letOneThingHappen(): void {
@@ -363,6 +365,7 @@ it("raises the alarm when two rows fit the one request", async () => {
       sent = true;
       throw lost(path, { sent: true });
     },
+    timing: SYSTEM_TIMING,
   } as unknown as Api;
   const stop = new AbortController().signal;
   const outcome = await startRun(api, REQUEST, { stop, lookAfterMs: [0], beforeSending: async () => undefined });

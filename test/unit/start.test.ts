@@ -1,4 +1,3 @@
-/** One start against a platform that is made up: what counts as an answer, what is read when, and how often it is sent. */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -16,6 +15,8 @@ import { NO_PROMPT, promptFacts } from "../../src/journal/record.ts";
 import { startOnRecord } from "../../src/runs/start/on-record.ts";
 import type { StartMark } from "../../src/runs/start/reconcile.ts";
 import { startRun, type StartOptions } from "../../src/runs/start/start.ts";
+/** One start against a platform that is made up: what counts as an answer, what is read when, and how often it is sent. */
+import { SYSTEM_TIMING } from "../../src/terminal/timing.ts";
 
 const INSTANCE = "d0000000-0000-4000-8000-000000000001";
 const CUSTOMER = "c0000000-0000-4000-8000-000000000001";
@@ -89,6 +90,7 @@ class Platform {
       if (typeof answer !== "string") throw answer ?? new Error("no answer is left");
       return { ok: true as const, id: answer, startedAt: new Date(0) };
     },
+    timing: SYSTEM_TIMING,
   } as unknown as Api;
 }
 
@@ -561,24 +563,24 @@ describe("on record", () => {
   afterEach(() => rm(state, { recursive: true }));
 
   it("a run just like ours closes the start, and no later search takes it for another start's", async () => {
-    const first = new Ledger(state, invocation);
+    const first = new Ledger(state, invocation, { timing: SYSTEM_TIMING });
     expect(await record(new Platform(lost), first)).toMatchObject({ state: "unknown" });
     await first.close();
-    const second = new Ledger(state, invocation);
+    const second = new Ledger(state, invocation, { timing: SYSTEM_TIMING });
     const platform = new Platform(busy);
     platform.onList = () => {
       if (platform.sends > 0 && platform.rows.length === 1) platform.rows.push({ id: TWIN });
     };
     expect(await record(platform, second, true)).toMatchObject({ state: "alike" });
     await second.close();
-    const third = new Ledger(state, invocation);
+    const third = new Ledger(state, invocation, { timing: SYSTEM_TIMING });
     expect(await third.open()).toHaveLength(1);
     expect(await record(platform, third)).toMatchObject({ state: "unsettled", intents: [{}] });
     await third.close();
   });
 
   it("a run that was cancelled from here before it was found is its start's all the same", async () => {
-    const first = new Ledger(state, invocation);
+    const first = new Ledger(state, invocation, { timing: SYSTEM_TIMING });
     expect(await record(new Platform(lost), first)).toMatchObject({ state: "unknown" });
     await first.close();
     const cancel = await Journal.create(state, { ...invocation, action: "cancel" });
@@ -589,7 +591,7 @@ describe("on record", () => {
     await cancel.end();
     const platform = new Platform(() => TWIN);
     platform.rows.push({ id: NEW, status: "completed" });
-    const second = new Ledger(state, invocation);
+    const second = new Ledger(state, invocation, { timing: SYSTEM_TIMING });
     expect(await record(platform, second)).toMatchObject({ state: "found-earlier", run: { id: NEW } });
     expect(platform.sends).toBe(0);
     expect(await second.open()).toEqual([]);
@@ -614,7 +616,7 @@ describe("on record", () => {
     await journal.end();
     const platform = new Platform(() => NEW);
     platform.rows.push({ id: TWIN, prompt: "the one with a row", status: "completed" });
-    const ledger = new Ledger(state, invocation);
+    const ledger = new Ledger(state, invocation, { timing: SYSTEM_TIMING });
     const outcome = await record(platform, ledger);
     expect(outcome).toMatchObject({ state: "unsettled" });
     expect("intents" in outcome && outcome.intents).toHaveLength(count - 1);
@@ -624,14 +626,14 @@ describe("on record", () => {
   });
 
   it("says so where finding out about earlier starts takes more than a second, and only there", async () => {
-    const lostFirst = new Ledger(state, invocation);
+    const lostFirst = new Ledger(state, invocation, { timing: SYSTEM_TIMING });
     await record(new Platform(lost), lostFirst);
     await lostFirst.close();
     for (const ms of [0, 1_100]) {
       const platform = new Platform(() => NEW);
       platform.onList = () => sleep(ms);
       let told = 0;
-      const ledger = new Ledger(state, invocation);
+      const ledger = new Ledger(state, invocation, { timing: SYSTEM_TIMING });
       await startOnRecord(platform.api, REQUEST, ledger, {
         stop: new AbortController().signal,
         resendUnknown: false,
@@ -653,7 +655,7 @@ describe("on record", () => {
     await journal.end();
     const platform = new Platform(() => "b0000000-0000-4000-8000-000000000003");
     for (const id of [NEW, TWIN]) platform.rows.push({ id, prompt: "twice", status: "completed" });
-    const ledger = new Ledger(state, invocation);
+    const ledger = new Ledger(state, invocation, { timing: SYSTEM_TIMING });
     expect(await record(platform, ledger)).toMatchObject({ state: "started" });
     expect(await ledger.knownRuns()).toEqual(
       expect.arrayContaining([
@@ -665,7 +667,7 @@ describe("on record", () => {
   });
 
   const opens = async () => {
-    const ledger = new Ledger(state, invocation);
+    const ledger = new Ledger(state, invocation, { timing: SYSTEM_TIMING });
     const found = await ledger.open();
     await ledger.close();
     return found;
@@ -701,7 +703,7 @@ describe("on record", () => {
     "is closed or left open by what became of it: $result, closed: $settled",
     async ({ result, settled, runId = null, code = null, answer }) => {
       vi.spyOn(Math, "random").mockReturnValue(0);
-      const ledger = new Ledger(state, invocation);
+      const ledger = new Ledger(state, invocation, { timing: SYSTEM_TIMING });
       const platform = new Platform(answer, answer, answer);
       expect(await record(platform, ledger)).toMatchObject({ state: result });
       await ledger.close();
@@ -720,7 +722,7 @@ describe("on record", () => {
     alarm.onList = () => {
       if (alarm.sends > 0 && alarm.rows.length === 1) alarm.rows.push({ id: NEW }, { id: TWIN });
     };
-    const first = new Ledger(state, invocation);
+    const first = new Ledger(state, invocation, { timing: SYSTEM_TIMING });
     expect(await record(alarm, first)).toMatchObject({ state: "alarm" });
     await first.close();
     expect(await opens()).toHaveLength(1);
@@ -729,23 +731,23 @@ describe("on record", () => {
     taken.onList = () => {
       if (taken.sends > 0 && taken.rows.length === 1) taken.rows.push({ id: NEW, by: COLLEAGUE });
     };
-    const second = new Ledger(state, invocation);
+    const second = new Ledger(state, invocation, { timing: SYSTEM_TIMING });
     expect(await record(taken, second)).toMatchObject({ state: "conflict", sent: true });
     await second.close();
     expect(await opens()).toEqual([]);
   });
 
   it("that a person sends another one is written down before it, and only there", async () => {
-    const first = new Ledger(state, invocation);
+    const first = new Ledger(state, invocation, { timing: SYSTEM_TIMING });
     await record(new Platform(lost), first, true);
     await first.close();
     expect((await records()).map(({ kind }) => kind)).toEqual(["intent", "outcome", "end"]);
     const refused = new Platform(() => NEW);
-    const second = new Ledger(state, invocation);
+    const second = new Ledger(state, invocation, { timing: SYSTEM_TIMING });
     expect(await record(refused, second)).toMatchObject({ state: "unsettled" });
     await second.close();
     expect(refused.sends).toBe(0);
-    const third = new Ledger(state, invocation);
+    const third = new Ledger(state, invocation, { timing: SYSTEM_TIMING });
     expect(await record(new Platform(() => NEW), third, true)).toMatchObject({ state: "started" });
     await third.close();
     expect((await records()).slice(3)).toMatchObject([
@@ -759,14 +761,14 @@ describe("on record", () => {
   it("who sends nothing leaves no journal behind", async () => {
     const platform = new Platform(() => NEW);
     platform.machine = "stopped";
-    const ledger = new Ledger(state, invocation);
+    const ledger = new Ledger(state, invocation, { timing: SYSTEM_TIMING });
     expect(await record(platform, ledger)).toMatchObject({ state: "machine-down" });
     await ledger.close();
     expect(await records()).toEqual([]);
   });
 
   it("the claim is held while it is sent, and given back whatever comes of it", async () => {
-    const ledger = new Ledger(state, invocation);
+    const ledger = new Ledger(state, invocation, { timing: SYSTEM_TIMING });
     let held: Promise<unknown[]> | undefined;
     const platform = new Platform(() => {
       held = ledger.claims();
@@ -784,7 +786,7 @@ describe("on record", () => {
   });
 
   it("is told all the same where what became of it cannot be written down: it stays open", async () => {
-    const ledger = new Ledger(state, invocation);
+    const ledger = new Ledger(state, invocation, { timing: SYSTEM_TIMING });
     const platform = new Platform(() => {
       vi.spyOn(ledger, "journal").mockRejectedValue(new Error("the disk is full"));
       return NEW;
@@ -809,7 +811,7 @@ describe("on record", () => {
     await journal.end();
     const platform = new Platform(() => NEW);
     platform.rows.push({ id: TWIN, prompt: "another", status: "completed" });
-    const ledger = new Ledger(state, invocation);
+    const ledger = new Ledger(state, invocation, { timing: SYSTEM_TIMING });
     expect(await record(platform, ledger)).toMatchObject({ state: "started", run: { id: NEW } });
     expect(await ledger.knownRuns()).toEqual(
       expect.arrayContaining([expect.objectContaining({ runId: TWIN, op }), expect.objectContaining({ runId: NEW })]),

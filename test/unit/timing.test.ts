@@ -5,10 +5,18 @@ import { SYSTEM_TIMING } from "../../src/terminal/timing.ts";
 const SECOND = 1_000;
 
 it("the real machine waits as long as is promised", () => {
+  const looks = [0, 1, 2, 4, 8, 15, 30].map((seconds) => seconds * SECOND);
   expect(SYSTEM_TIMING).toEqual({
     connectMs: 10 * SECOND,
     retryMs: SECOND / 2,
     keyringMs: 3 * SECOND,
     lock: { staleMs: 5 * SECOND, renewMs: SECOND, patienceMs: 15 * SECOND, pauseMs: 50 },
+    lookAfterMs: looks,
+    doubtMs: 2 * SECOND,
+    lookLongerMs: [...looks, ...[60, 120, 180, 240, 330].map((seconds) => seconds * SECOND)],
+    afterStopMs: 5 * SECOND,
+    unstorableMs: 2 * SECOND,
+    cancelAgainMs: [0, SECOND / 2, SECOND, 2 * SECOND],
+    claim: { patienceMs: 5 * SECOND, pauseMs: 100 },
   });
 });

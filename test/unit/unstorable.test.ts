@@ -1,4 +1,3 @@
-/** A run whose end the platform cannot store: read from the platform's own words, whatever the customer wrote in between. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import * as fc from "fast-check";
@@ -10,6 +9,8 @@ import { cancelRun } from "../../src/runs/cancel/cancel.ts";
 import { startedRun, type Run } from "../../src/runs/run.ts";
 import { pollRun, settleRuns } from "../../src/runs/settle/settle.ts";
 import { unstorableEnd } from "../../src/runs/settle/unstorable.ts";
+/** A run whose end the platform cannot store: read from the platform's own words, whatever the customer wrote in between. */
+import { SYSTEM_TIMING } from "../../src/terminal/timing.ts";
 
 const procedure = admin.getKiloCliRunStatus.path;
 const RUN: Run = startedRun({
@@ -42,7 +43,7 @@ const platform = (...answers: ApiError[]) => {
     at.push(performance.now());
     throw answers.shift() ?? failed("no answer is left");
   };
-  return { at, api: { query } as unknown as Api };
+  return { at, api: { query, timing: SYSTEM_TIMING } as unknown as Api };
 };
 
 const status = (value: "running" | "cancelled") => ({
@@ -147,7 +148,10 @@ describe("a list that is brought up to date", () => {
       };
     };
     const row: Run = { ...RUN, status: "failed", exitCode: null };
-    const { runs } = await settleRuns({ query } as unknown as Api, [row, { ...row, id: "another", exitCode: 1 }]);
+    const { runs } = await settleRuns({ query, timing: SYSTEM_TIMING } as unknown as Api, [
+      row,
+      { ...row, id: "another", exitCode: 1 },
+    ]);
     expect(asked).toEqual([RUN.id]);
     expect(runs.map(({ outcomeUnknown }) => outcomeUnknown)).toEqual([true, false]);
   });
@@ -177,6 +181,7 @@ describe("a cancel", () => {
         order.push("sent");
         return { ok: true };
       },
+      timing: SYSTEM_TIMING,
     } as unknown as Api;
     let kept: (() => void) | undefined;
     const keeping = new Promise<void>((resolve) => (kept = resolve));
@@ -206,6 +211,7 @@ describe("a cancel", () => {
         sent += 1;
         throw lost;
       },
+      timing: SYSTEM_TIMING,
     } as unknown as Api;
     const options = { force: false, stop: new AbortController().signal, keepOutput: async () => undefined };
     expect(await cancelRun(api, RUN, options)).toMatchObject({ run: { status: "cancelled" }, lost });

@@ -6,7 +6,6 @@ import { unlessAborted } from "../../async/on-abort.ts";
 import { admin } from "../../contract/procedures.ts";
 import type { Ledger } from "../../journal/ledger.ts";
 import { startOnRecord, type RecordedOutcome } from "../../runs/start/on-record.ts";
-import { LOOK_AFTER_MS } from "../../runs/start/reconcile.ts";
 import type { StartOptions } from "../../runs/start/start.ts";
 import type { Sendable } from "../item.ts";
 import type { JobMark } from "../job/records.ts";
@@ -85,7 +84,8 @@ export class Attempts {
   }
 
   #start(target: Sendable, stop: AbortSignal): Promise<RecordedOutcome> {
-    const { admin: me, prompt: promptOf, resendUnknown, lookAfterMs = LOOK_AFTER_MS, onUnstorable } = this.#options;
+    const { admin: me, prompt: promptOf, resendUnknown, onUnstorable } = this.#options;
+    const { lookAfterMs = this.#api.timing.lookAfterMs } = this.#options;
     const { userId, userEmail, instanceId } = target;
     const prompt = promptOf(target);
     const request = { userId, userEmail, instance: { id: instanceId }, prompt, admin: me };

@@ -3,7 +3,7 @@ import { ownSignal } from "../../async/own-signal.ts";
 import { pooled, whileGoing } from "../../async/pool.ts";
 import type { Ledger } from "../../journal/ledger.ts";
 import type { IntentRecord } from "../../journal/record.ts";
-import { LOOK_AFTER_MS, type SearchOptions } from "../../runs/start/reconcile.ts";
+import { type SearchOptions } from "../../runs/start/reconcile.ts";
 import { findStart, type StartIntent } from "../../runs/start/row-search.ts";
 import type { Item } from "../item.ts";
 
@@ -21,7 +21,7 @@ export async function* reconcileItems(
   api: Api,
   ledger: Ledger,
   items: Item[],
-  { stop, lookAfterMs = LOOK_AFTER_MS }: Pick<SearchOptions, "stop"> & Partial<SearchOptions>,
+  { stop, lookAfterMs = api.timing.lookAfterMs }: Pick<SearchOptions, "stop"> & Partial<SearchOptions>,
 ): AsyncGenerator<Item, void, undefined> {
   const journal = await ledger.journal();
   const open = journal.open.filter(isStartIntent);

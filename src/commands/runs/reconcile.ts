@@ -6,7 +6,6 @@ import { CliError } from "../../errors.ts";
 import { closeCommand, HeldError, holderWords, type Holder } from "../../journal/claim.ts";
 import type { Ledger } from "../../journal/ledger.ts";
 import type { OpenIntent } from "../../journal/open-index.ts";
-import { LOOK_LONGER_MS } from "../../runs/start/reconcile.ts";
 import { isStart, reconcileCancel, reconcileStarts, type OpenStart } from "../../runs/start/row-search.ts";
 import type { View, When } from "../../terminal/rows.ts";
 import { command, hint } from "../../typed-command.ts";
@@ -104,7 +103,7 @@ async function reconcile(context: Context, ids: readonly string[], options: Reco
   }
 
   // Who has decided to close what is not found does not wait for it.
-  const lookAfterMs = options.close ? [] : LOOK_LONGER_MS;
+  const lookAfterMs = options.close ? [] : context.host.timing.lookLongerMs;
   const done = await reconcileAll(context, ledger, chosen, lookAfterMs);
   let rows = done.map(({ row }) => row);
   const left = done.filter(({ row: { result } }) => result === "open" || result === "alarm");

@@ -28,9 +28,7 @@ export interface CancelOptions {
   readonly stop: AbortSignal;
 }
 
-const ANSWER_AFTER_STOP_MS = 5_000;
 const MAX_WAIT_MS = 30_000;
-const ASK_AGAIN_AFTER_MS = [0, 500, 1_000, 2_000];
 
 /**
  * Cancels a run and reports what became of it: `ok` from the platform only means that the row does not say `running` any
@@ -56,7 +54,7 @@ export async function cancelRun(api: Api, run: Run, { keepOutput, force, stop }:
 /** Cancelling twice does no harm, so whatever is not an answer is followed by a look and another try. */
 async function sendCancel(api: Api, run: Run, stop: AbortSignal): Promise<Pick<Cancellation, "run" | "lost">> {
   // Once the request is out, what became of the run is worth a few seconds more.
-  const { signal, release } = graceAfter(stop, ANSWER_AFTER_STOP_MS);
+  const { signal, release } = graceAfter(stop, api.timing.afterStopMs);
   let failure: ApiError | undefined;
   let lost: ApiError | undefined;
   /** A request is out that may have been carried out. Nothing that comes after it says that it was not, but the run's status. */
@@ -67,7 +65,7 @@ async function sendCancel(api: Api, run: Run, stop: AbortSignal): Promise<Pick<C
     failure = error;
   };
   try {
-    for (const pause of ASK_AGAIN_AFTER_MS) {
+    for (const pause of api.timing.cancelAgainMs) {
       const pauseMs = Math.max(pause, Math.min(failure?.retryAfterMs ?? 0, MAX_WAIT_MS));
       await wait(pauseMs, signal).catch(() => undefined);
       if (signal.aborted) break;

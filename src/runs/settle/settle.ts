@@ -7,7 +7,7 @@ import { machineOf } from "../../customers/machine.ts";
 import { command, hint } from "../../typed-command.ts";
 import { runRef } from "../run-ref.ts";
 import { initiator, withStatus, type Run, type Status } from "../run.ts";
-import { UNSTORABLE_AFTER_MS, unstorableEnd, type UnstorableEnd } from "./unstorable.ts";
+import { unstorableEnd, type UnstorableEnd } from "./unstorable.ts";
 
 /** A run's status, as a poll brought it. */
 export interface Polled {
@@ -43,7 +43,7 @@ export async function pollRun(
     const said = unstorableEnd(error, run);
     if (!said) throw error;
     end = said;
-    await wait(UNSTORABLE_AFTER_MS, options.signal).catch(() => {
+    await wait(api.timing.unstorableMs, options.signal).catch(() => {
       throw error;
     });
   }

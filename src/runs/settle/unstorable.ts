@@ -5,9 +5,6 @@
 import { ApiError } from "../../api/api-error.ts";
 import type { Run } from "../run.ts";
 
-/** How far apart two polls have to be that say the same, in milliseconds: a database in trouble says it once. */
-export const UNSTORABLE_AFTER_MS = 2_000;
-
 /** How a run ended, as far as the platform's failure to store it tells. */
 export interface UnstorableEnd {
   readonly status: "completed" | "failed";

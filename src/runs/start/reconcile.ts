@@ -25,13 +25,6 @@ export interface Trace {
   readonly running: Run | undefined;
 }
 
-/** When to look for the row of a start, in milliseconds after its answer was lost. */
-export const LOOK_AFTER_MS: readonly number[] = [0, 1_000, 2_000, 4_000, 8_000, 15_000, 30_000];
-/** The same, for somebody who asks for it: the web app waits up to 300 s for its worker before it writes the row. */
-export const LOOK_LONGER_MS: readonly number[] = [...LOOK_AFTER_MS, 60_000, 120_000, 180_000, 240_000, 330_000];
-/** How long to go on looking once the user wants the tool to end. */
-const LOOK_AFTER_STOP_MS = 5_000;
-
 /** The runs of the instance that a start's row could be mistaken for are the newest hundred. */
 const NEWEST = 100;
 
@@ -85,7 +78,7 @@ export async function searchFor(
 
 /**
  * Looks at an instance's newest rows until `enough` says that they decide the matter, or the last look was taken. A look that
- * fails is left out. Somebody who wants the tool to end waits five seconds more.
+ * fails is left out. Somebody who wants the tool to end waits a few seconds more.
  *
  * @returns what the last look saw; `undefined` when it failed: then nothing is known of that time.
  */
@@ -96,7 +89,7 @@ export async function searchRows(
   { stop, lookAfterMs }: SearchOptions,
 ): Promise<readonly Run[] | undefined> {
   const began = performance.now();
-  const { signal: grace, release } = graceAfter(stop, LOOK_AFTER_STOP_MS);
+  const { signal: grace, release } = graceAfter(stop, api.timing.afterStopMs);
   let rows: readonly Run[] | undefined;
   try {
     for (const [index, afterMs] of lookAfterMs.entries()) {

@@ -8,7 +8,7 @@ import { messageOf } from "../../errors.ts";
 import { promptFacts } from "../../journal/record.ts";
 import { startedRun, type Run } from "../run.ts";
 import { pollRun, withoutStatus, type Polled } from "../settle/settle.ts";
-import { LOOK_AFTER_MS, newestRuns, searchFor, type StartMark, type Trace } from "./reconcile.ts";
+import { newestRuns, searchFor, type StartMark, type Trace } from "./reconcile.ts";
 
 export interface StartRequest {
   readonly userId: string;
@@ -66,8 +66,6 @@ const FRESH_MS = 2_000;
 export const MAX_SENDS = 3;
 /** A platform that asks for a longer wait than this is reported instead of waited for. */
 const MAX_THROTTLED_MS = 60_000;
-/** How long a refusal that the worker may have made after it tried is doubted, in milliseconds. */
-const DOUBT_MS = 2_000;
 
 export interface StartOptions {
   readonly stop: AbortSignal;
@@ -191,7 +189,7 @@ async function send(
   api: Api,
   request: StartRequest,
   mark: StartMark,
-  { stop, onSearching, onThrottled, lookAfterMs = LOOK_AFTER_MS, insist = true }: StartOptions,
+  { stop, onSearching, onThrottled, lookAfterMs = api.timing.lookAfterMs, insist = true }: StartOptions,
 ): Promise<StartOutcome> {
   let refusedBefore: ApiError | undefined;
   for (let sends = 1; ; sends++) {
@@ -216,7 +214,7 @@ async function send(
     if (mayBeRefusal(error)) {
       const trace = await searchFor(api, mark, hasOurs, {
         stop,
-        lookAfterMs: lookAfterMs.filter((ms) => ms <= DOUBT_MS),
+        lookAfterMs: lookAfterMs.filter((ms) => ms <= api.timing.doubtMs),
       });
       return trace ? (byRow(trace, error) ?? { state: "refused", error }) : { state: "unknown", error };
     }
