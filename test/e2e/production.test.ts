@@ -1,6 +1,6 @@
+/** Nobody mistakes production for anything else. */
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-/** Nobody mistakes production for anything else. */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { openDesk, type Desk } from "../harness.ts";
 

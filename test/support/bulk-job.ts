@@ -1,5 +1,5 @@
-import { STATES_IN_ORDER, type ItemState } from "../../src/bulk/item-state.ts";
 /** Jobs as they may have gone, made without a platform. */
+import { STATES_IN_ORDER, type ItemState } from "../../src/bulk/item-state.ts";
 import type { Item, PlannedState } from "../../src/bulk/item.ts";
 import type { JobFacts } from "../../src/bulk/report/report.ts";
 

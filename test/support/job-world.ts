@@ -1,3 +1,4 @@
+/** A platform and processes of a job that are made up: each can be killed at any of its steps, and leaves what was on the disk. */
 import { randomUUID } from "node:crypto";
 import { cpSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
@@ -13,7 +14,6 @@ import { reconcileItems } from "../../src/bulk/job/resume.ts";
 import { toRecorded, type JobSettings } from "../../src/bulk/job/settings.ts";
 import { admin, UPSTREAM_CODES } from "../../src/contract/procedures.ts";
 import { Ledger } from "../../src/journal/ledger.ts";
-/** A platform and processes of a job that are made up: each can be killed at any of its steps, and leaves what was on the disk. */
 import { SYSTEM_TIMING } from "../../src/terminal/timing.ts";
 import { Dice } from "../faults/dice.ts";
 

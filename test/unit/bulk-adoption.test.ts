@@ -1,3 +1,4 @@
+/** Which rows of the platform are a job's own starts of which its journal does not tell. */
 import { randomUUID } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -13,7 +14,6 @@ import { Ledger } from "../../src/journal/ledger.ts";
 import { readJournal } from "../../src/journal/read.ts";
 import { promptFacts, type JournalRecord } from "../../src/journal/record.ts";
 import { startedRun, type Run } from "../../src/runs/run.ts";
-/** Which rows of the platform are a job's own starts of which its journal does not tell. */
 import { SYSTEM_TIMING } from "../../src/terminal/timing.ts";
 import { itemOf } from "../support/bulk-job.ts";
 

@@ -1,3 +1,4 @@
+/** How a job is done, against a platform that is scripted start by start. */
 import { randomUUID } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -16,7 +17,6 @@ import type { Invocation } from "../../src/journal/journal.ts";
 import { Ledger } from "../../src/journal/ledger.ts";
 import { readJournal } from "../../src/journal/read.ts";
 import { NO_PROMPT, type JournalRecord } from "../../src/journal/record.ts";
-/** How a job is done, against a platform that is scripted start by start. */
 import { SYSTEM_TIMING } from "../../src/terminal/timing.ts";
 
 const ME = "a0000000-0000-4000-8000-000000000001";

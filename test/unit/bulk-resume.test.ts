@@ -1,3 +1,4 @@
+/** What a resumed job finds out about starts that were under way when it was interrupted. */
 import { randomUUID } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -9,7 +10,6 @@ import type { Item } from "../../src/bulk/item.ts";
 import { reconcileItems } from "../../src/bulk/job/resume.ts";
 import { Ledger } from "../../src/journal/ledger.ts";
 import { promptFacts } from "../../src/journal/record.ts";
-/** What a resumed job finds out about starts that were under way when it was interrupted. */
 import { SYSTEM_TIMING } from "../../src/terminal/timing.ts";
 import { itemOf } from "../support/bulk-job.ts";
 

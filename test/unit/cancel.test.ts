@@ -1,3 +1,4 @@
+/** One cancel against a platform that is made up: when it is sent, what becomes of a lost answer, and what is written down. */
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { ApiError, foreign, refusal } from "../../src/api/api-error.ts";
 import type { Api } from "../../src/api/api.ts";
@@ -8,7 +9,6 @@ import { cancelRun, type CancelOptions } from "../../src/runs/cancel/cancel.ts";
 import { cancelOnRecord } from "../../src/runs/cancel/on-record.ts";
 import { startedRun, type Run } from "../../src/runs/run.ts";
 import { reconcileCancel } from "../../src/runs/start/row-search.ts";
-/** One cancel against a platform that is made up: when it is sent, what becomes of a lost answer, and what is written down. */
 import { SYSTEM_TIMING } from "../../src/terminal/timing.ts";
 import { leftOn } from "../support/left-on.ts";
 

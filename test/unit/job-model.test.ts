@@ -1,3 +1,8 @@
+/**
+ * Jobs that are killed and gone on with in any sequence, over a platform that answers, loses answers, refuses, and does late what
+ * it was asked: no target is sent a second start unless a person said so, no run is lost, and nobody is told that nothing was
+ * started where a run is.
+ */
 import { randomUUID } from "node:crypto";
 import { cp, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -8,11 +13,6 @@ import type { JobEvent } from "../../src/bulk/execute/job-event.ts";
 import { loadJob } from "../../src/bulk/job/job.ts";
 import { claimInstance } from "../../src/journal/claim.ts";
 import { Ledger } from "../../src/journal/ledger.ts";
-/**
- * Jobs that are killed and gone on with in any sequence, over a platform that answers, loses answers, refuses, and does late what
- * it was asked: no target is sent a second start unless a person said so, no run is lost, and nobody is told that nothing was
- * started where a run is.
- */
 import { SYSTEM_TIMING } from "../../src/terminal/timing.ts";
 import { DENIES } from "../faults/job-judge.ts";
 import { begin, instanceOf, invocation, live, target, World } from "../support/job-world.ts";

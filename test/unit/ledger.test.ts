@@ -1,3 +1,4 @@
+/** What one invocation, which starts many at once, needs to know of the others of this machine. */
 import { randomUUID } from "node:crypto";
 import { getEventListeners } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -13,7 +14,6 @@ import { Ledger } from "../../src/journal/ledger.ts";
 import { OpenIndex } from "../../src/journal/open-index.ts";
 import { promptFacts, type Entry } from "../../src/journal/record.ts";
 import { allRecords } from "../../src/journal/scan.ts";
-/** What one invocation, which starts many at once, needs to know of the others of this machine. */
 import { SYSTEM_TIMING } from "../../src/terminal/timing.ts";
 
 const invocation: Invocation = {

@@ -1,3 +1,4 @@
+/** Looking for the row of a start: which row is taken for ours, when it is looked for, and for how long. */
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { refusal } from "../../src/api/api-error.ts";
 import type { Api } from "../../src/api/api.ts";
@@ -6,7 +7,6 @@ import { promptFacts, type IntentRecord } from "../../src/journal/record.ts";
 import { startedRun, type Run } from "../../src/runs/run.ts";
 import { fits, searchFor, type StartMark } from "../../src/runs/start/reconcile.ts";
 import { findStart, reconcileStarts, type OpenStart, type StartIntent } from "../../src/runs/start/row-search.ts";
-/** Looking for the row of a start: which row is taken for ours, when it is looked for, and for how long. */
 import { SYSTEM_TIMING } from "../../src/terminal/timing.ts";
 
 const MARK: StartMark = {

@@ -1,13 +1,13 @@
-import { expect, it, vi } from "vitest";
-import { ApiError, foreign, refusal } from "../../src/api/api-error.ts";
-import type { Api } from "../../src/api/api.ts";
-import { admin, UPSTREAM_CODES } from "../../src/contract/procedures.ts";
-import { startRun, type StartOutcome } from "../../src/runs/start/start.ts";
 /**
  * Every interleaving, up to a bound, of what the platform, the network and others can do while a run is started: whatever the
  * order, nothing is sent twice, no run is taken for ours that is not, and nobody is told "not started" where it was, or still
  * could be.
  */
+import { expect, it, vi } from "vitest";
+import { ApiError, foreign, refusal } from "../../src/api/api-error.ts";
+import type { Api } from "../../src/api/api.ts";
+import { admin, UPSTREAM_CODES } from "../../src/contract/procedures.ts";
+import { startRun, type StartOutcome } from "../../src/runs/start/start.ts";
 import { SYSTEM_TIMING } from "../../src/terminal/timing.ts";
 
 const INSTANCE = "d0000000-0000-4000-8000-000000000001";

@@ -1,3 +1,4 @@
+/** One start against a platform that is made up: what counts as an answer, what is read when, and how often it is sent. */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -15,7 +16,6 @@ import { NO_PROMPT, promptFacts } from "../../src/journal/record.ts";
 import { startOnRecord } from "../../src/runs/start/on-record.ts";
 import type { StartMark } from "../../src/runs/start/reconcile.ts";
 import { startRun, type StartOptions } from "../../src/runs/start/start.ts";
-/** One start against a platform that is made up: what counts as an answer, what is read when, and how often it is sent. */
 import { SYSTEM_TIMING } from "../../src/terminal/timing.ts";
 
 const INSTANCE = "d0000000-0000-4000-8000-000000000001";

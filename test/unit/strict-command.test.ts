@@ -1,6 +1,6 @@
+/** No option takes another one, or nothing at all, for its value: held for every command and each of its options. */
 import type { Option } from "@commander-js/extra-typings";
 import { type Command } from "@commander-js/extra-typings";
-/** No option takes another one, or nothing at all, for its value: held for every command and each of its options. */
 import * as fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
 import { CliError } from "../../src/errors.ts";

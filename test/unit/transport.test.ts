@@ -1,5 +1,5 @@
-import { once } from "node:events";
 /** What goes over the wire, seen from the other end: real servers, real sockets. */
+import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from "node:http";
 import { createServer as createTlsServer } from "node:https";

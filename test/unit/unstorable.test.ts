@@ -1,3 +1,4 @@
+/** A run whose end the platform cannot store: read from the platform's own words, whatever the customer wrote in between. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import * as fc from "fast-check";
@@ -9,7 +10,6 @@ import { cancelRun } from "../../src/runs/cancel/cancel.ts";
 import { startedRun, type Run } from "../../src/runs/run.ts";
 import { pollRun, settleRuns } from "../../src/runs/settle/settle.ts";
 import { unstorableEnd } from "../../src/runs/settle/unstorable.ts";
-/** A run whose end the platform cannot store: read from the platform's own words, whatever the customer wrote in between. */
 import { SYSTEM_TIMING } from "../../src/terminal/timing.ts";
 
 const procedure = admin.getKiloCliRunStatus.path;
