@@ -2,41 +2,20 @@ import type { Api } from "./api/api.ts";
 import type { DeviceLogin } from "./api/device-login.ts";
 import { DEFAULT_HOST, parseOrigin, type Origin } from "./api/origin.ts";
 import type { Transport, TransportOptions } from "./api/transport.ts";
-import type { Credential } from "./config/credentials.ts";
+import type { CommonOptions } from "./common-options.ts";
 import type { Keyring } from "./config/keyring.ts";
 import type { ConfigFolder } from "./config/lock.ts";
 import { resolvePaths, type Paths } from "./config/paths.ts";
-import { Settings, unknownWords, type Config, type Given, type Key, type Platform } from "./config/settings.ts";
-import { CliError, messageOf } from "./errors.ts";
+import { Settings, unknownWords, type Config, type Platform } from "./config/settings.ts";
+import { messageOf } from "./errors.ts";
 import type { Flaw } from "./files/trust.ts";
 import type { Ledger, ResumedJournal } from "./journal/ledger.ts";
+import { LoginOffer, type Connection, type MeantPlatform } from "./login-offer.ts";
 import type { Host, StopReason } from "./terminal/host.ts";
 import { Output } from "./terminal/output.ts";
-import { type ColorChoice } from "./terminal/paint.ts";
 import { Prompter } from "./terminal/prompter.ts";
-import type { Format } from "./terminal/rows.ts";
 import { formatDuration } from "./terminal/time.ts";
-import { command, hint, plain, type OptionsToType, type Said } from "./typed-command.ts";
-
-/** The options that every command takes, as commander hands them over. */
-export interface CommonOptions {
-  readonly profile?: string;
-  readonly host?: string;
-  readonly output?: Format;
-  readonly json?: boolean;
-  readonly fields?: string;
-  readonly quiet?: boolean;
-  readonly color?: ColorChoice | boolean;
-  readonly utc?: boolean;
-  readonly input?: boolean;
-  readonly debug?: boolean;
-}
-
-/** A platform to talk to, and as whom. */
-export interface Connection extends Platform {
-  readonly origin: Origin;
-  readonly credential: Credential | undefined;
-}
+import type { Said } from "./typed-command.ts";
 
 /** Why something is changed, for the record. */
 export interface Why {
@@ -77,13 +56,13 @@ export class Context {
   readonly #readSettings: () => Promise<Settings>;
   #settings: Promise<Settings>;
   readonly #services: ContextServices;
+  readonly #login: LoginOffer;
   #connection: Promise<Connection> | undefined;
   #api: Promise<Api> | undefined;
   #keyring: Promise<Keyring> | undefined;
   #me: ReturnType<Context["me"]> | undefined;
   readonly #opened: Closable[] = [];
   #goodEnds: readonly StopReason[] = [];
-  #loginOffered = false;
   #clockSaid = false;
 
   private constructor(
@@ -100,10 +79,19 @@ export class Context {
     this.paths = resolvePaths(host.env);
     this.configFolder = { directory: this.paths.config, lock: host.timing.lock };
     this.output = output;
-    const noInput = options.input === false || isOn(host.env.KILOCLAW_ADMIN_NO_INPUT);
-    this.prompter = new Prompter(host, output, { input: !noInput });
+    this.prompter = new Prompter(host, output, options);
     this.#options = options;
     this.#services = services;
+    this.#login = new LoginOffer({
+      connection: this.connection,
+      logIn: async () => {
+        await services.logIn(this);
+        this.#connection = undefined;
+      },
+      prompter: this.prompter,
+      output,
+      env: host.env,
+    });
   }
 
   /**
@@ -117,7 +105,7 @@ export class Context {
       import("./terminal/error-report.ts"),
     ]);
     const sources = {
-      flags: flagsOf(options),
+      flags: options.flags,
       env: host.env,
       path: configPath(config),
       defaultHost: DEFAULT_HOST,
@@ -130,11 +118,11 @@ export class Context {
     const usable = await now.catch(() => new Settings({ ...sources, config: NO_CONFIG }));
     const output = await Output.create(host, {
       format: usable.get("output").value,
-      quiet: options.quiet ?? false,
-      fields: options.fields?.split(",").map((field) => field.trim()),
+      quiet: options.quiet,
+      fields: options.fields,
       color: usable.get("color").value,
       utc: usable.get("utc").value,
-      platformFlags: platformFlags(options),
+      platformFlags: options.platformFlags,
     });
     for (const { path, what, remedy } of flaws.splice(0)) output.warn(`${path}: ${what}; run: ${remedy}`);
     for (const key of usable.unknownKeys) output.warn(`${unknownWords(key)} of ${sources.path} has no effect`);
@@ -161,7 +149,7 @@ export class Context {
   readonly config = async (): Promise<Config> => (await this.#settings).config;
 
   /** Which platform is meant. Looks at no token. */
-  readonly platform = async (): Promise<Platform & { readonly origin: Origin; readonly takesVariable: boolean }> => {
+  readonly platform = async (): Promise<MeantPlatform> => {
     const platform = (await this.#settings).platform();
     const origin = parseOrigin(platform.host, platform.hostSource);
     return { ...platform, origin, takesVariable: platform.hostNamed || origin === DEFAULT_HOST };
@@ -173,7 +161,7 @@ export class Context {
    */
   readonly platforms = async (): Promise<readonly Platform[]> => {
     const [meant, settings] = await Promise.all([this.platform(), this.settings()]);
-    if (this.#options.profile !== undefined || this.#options.host !== undefined) return [meant];
+    if (this.#options.flags.profile || this.#options.flags.host) return [meant];
     return settings.profiles.map((profile) => (profile === meant.profile ? meant : settings.of(profile).platform()));
   };
 
@@ -219,34 +207,11 @@ export class Context {
   };
 
   /** What to do when the platform that is meant refuses the token. */
-  readonly advice = async (): Promise<readonly Said[]> => {
-    const { credential, profile } = await this.connection();
-    if (credential?.fromEnvironment) return [(await import("./config/credentials.ts")).REPLACE_VARIABLE];
-    return [
-      hint`log in as an admin: ${command("auth login")}`,
-      ...(credential ? [] : await this.#variableAdvice()),
-      // One that runs refuses to be started.
-      ...(profile === "sandbox"
-        ? [
-            hint`or start the sandbox anew, which makes a token: ${command("sandbox stop")}; ${command("sandbox start", { "--detach": true })}`,
-          ]
-        : []),
-    ];
-  };
+  readonly advice = (): Promise<readonly Said[]> => this.#login.advice();
 
-  /** What went wrong; a refused token comes with what to do about it here, which the call that was refused cannot know. */
-  async explained(failure: unknown): Promise<unknown> {
-    const { ApiError } = await import("./api/api-error.ts");
-    if (!(failure instanceof ApiError) || failure.kind !== "auth") return failure;
-    const [{ expiredWords }, { origin, credential }] = await Promise.all([import("./api/token.ts"), this.connection()]);
-    // Device login asks without a token.
-    if (!credential) return failure;
-    const next = [hint`see why: ${command("auth status")}`, ...(await this.advice())];
-    if (failure.httpStatus !== 401) return new CliError("auth", failure.message, { hint: next, cause: failure });
-    // The platform has one message for whatever is wrong with a token; the token may know better.
-    const expired = expiredWords(credential.token);
-    const refused = expired ? `the token for ${origin} ${expired}` : `${origin} refuses the token: ${failure.message}`;
-    return new CliError("auth", refused, { hint: next, cause: failure });
+  /** What went wrong, with what to do about it here. */
+  explained(failure: unknown): Promise<unknown> {
+    return this.#login.explained(failure);
   }
 
   /** A file that opens an address in a browser signed in; `undefined` where it is of no running sandbox of this user. */
@@ -321,68 +286,16 @@ export class Context {
   }
 
   async #openApi(): Promise<Api> {
-    await this.#offerMissingLogin();
-    const connection = await this.connection();
-    const { origin, credential, profile } = connection;
-    if (!credential) {
-      throw new CliError("auth", `not logged in to ${origin} (profile "${profile}")`, {
-        hint: [
-          hint`log in: ${command("auth login")}`,
-          ...(await this.#variableAdvice("or put an admin's token into KILOCLAW_ADMIN_TOKEN")),
-          ...(profile === "sandbox"
-            ? []
-            : [hint`or try everything on a sandbox: ${command("sandbox start", { "--detach": true })}`]),
-        ],
-      });
-    }
+    const connection = await this.#login.loggedIn();
     this.output.announce(connection);
     const { Api } = await import("./api/api.ts");
-    const renewToken = async () => {
-      try {
-        if (!(await this.#offerLogin(`The token for ${origin} is refused`))) return undefined;
-        return (await this.connection()).credential?.token;
-      } catch (error) {
-        // What was asked for has its answer, the refusal, and whoever asked knows what follows from it.
-        this.output.warn(`not logged in: ${messageOf(error)}`);
-        return undefined;
-      }
-    };
-    const api = new Api({ ...this.#transportTo(origin, credential.token), renewToken });
+    const { origin, credential } = connection;
+    const api = new Api({
+      ...this.#transportTo(origin, credential.token),
+      renewToken: () => this.#login.renewToken(),
+    });
     this.output.countAgesBy(() => api.clock.now());
     return this.#closing(api);
-  }
-
-  /** What to do to use KILOCLAW_ADMIN_TOKEN here; `simply` where nothing else is needed. */
-  async #variableAdvice(...simply: string[]): Promise<readonly Said[]> {
-    const { origin, takesVariable } = await this.platform();
-    if (takesVariable) return simply;
-    const why = this.host.env.KILOCLAW_ADMIN_TOKEN?.trim()
-      ? "KILOCLAW_ADMIN_TOKEN is not sent to a platform that only a profile names; name it"
-      : "or put an admin's token into KILOCLAW_ADMIN_TOKEN, and name its platform";
-    return [hint`${plain(why)}: export KILOCLAW_ADMIN_HOST=${origin}`];
-  }
-
-  /** Offers to log in to whoever has no token, or one that has expired by what is written in it. */
-  async #offerMissingLogin(): Promise<void> {
-    const { origin, credential } = await this.connection();
-    const { expiredWords } = await import("./api/token.ts");
-    const expired = credential && expiredWords(credential.token);
-    if (!credential) await this.#offerLogin(`Not logged in to ${origin}`);
-    // A no: the platform's clock is the one that counts.
-    else if (expired) await this.#offerLogin(`The token for ${origin} ${expired}`);
-  }
-
-  /** Offers to log in, where there is a user to ask and a login would be used. */
-  async #offerLogin(why: string): Promise<boolean> {
-    const { credential, ...platform } = await this.connection();
-    if (!this.prompter.canAsk || credential?.fromEnvironment || this.#loginOffered) return false;
-    this.#loginOffered = true;
-    return this.output.aside(async () => {
-      if (!(await this.prompter.offer(`${why}. Log in now?`, { platform }))) return false;
-      await this.#services.logIn(this);
-      this.#connection = undefined;
-      return true;
-    });
   }
 
   /** Once: times are given and shown by the platform's clock, and whoever looks at this machine's would be misled. */
@@ -402,7 +315,7 @@ export class Context {
 
   #transportTo(origin: Origin, token: string | undefined): TransportOptions {
     const { env, stderr, version, timing } = this.host;
-    const debug = this.#options.debug ?? isOn(env.KILOCLAW_ADMIN_DEBUG);
+    const { debug } = this.#options;
     return {
       origin,
       token,
@@ -417,32 +330,6 @@ export class Context {
         : undefined,
     };
   }
-}
-
-/** The flags that named the platform. */
-function platformFlags({ profile, host }: CommonOptions): OptionsToType {
-  return { "--profile": profile, "--host": host };
-}
-
-function isOn(value: string | undefined): boolean {
-  return value !== undefined && value !== "" && value !== "0" && value !== "false";
-}
-
-/** What the options say about settings, each with the flag as it was given. */
-function flagsOf({ profile, host, output, json, quiet, color, utc }: CommonOptions): Partial<Record<Key, Given>> {
-  const flags: Partial<Record<Key, Given>> = {};
-  const give = (key: Key, flag: string, value: string | boolean | undefined) => {
-    if (value !== undefined) flags[key] = { flag, value };
-  };
-  give("profile", "--profile", profile);
-  give("host", "--host", host);
-  if (quiet) give("output", "--quiet", "id");
-  else if (json) give("output", "--json", "json");
-  else give("output", "--output", output);
-  if (color === false) give("color", "--no-color", "never");
-  else give("color", "--color", color === true ? "always" : color);
-  give("utc", "--utc", utc);
-  return flags;
 }
 
 function isPublished(host: string): boolean {

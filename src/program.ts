@@ -1,5 +1,6 @@
 import { CommanderError, Option, type Command } from "@commander-js/extra-typings";
-import type { CommonOptions, Context, OpenContext } from "./context.ts";
+import { addCommonOptions, commonOptions, givenTo } from "./common-options.ts";
+import type { Context, OpenContext } from "./context.ts";
 import { CliError } from "./errors.ts";
 import { StrictCommand } from "./strict-command.ts";
 import type { Host } from "./terminal/host.ts";
@@ -206,7 +207,7 @@ export function createProgram(host: Host) {
 
   const open = (command: Command) => async () => {
     context ??= import("./context.ts").then(({ Context }) =>
-      Context.create(host, commonOptionsOf(command), { logIn, signedInPage }),
+      Context.create(host, commonOptions(givenTo(command), host.env), { logIn, signedInPage }),
     );
     return context;
   };
@@ -288,38 +289,6 @@ function usage({ code, message }: CommanderError, command: Command): CliError {
   const verb = Object.keys(NOUNS.runs?.verbs ?? {}).find((name) => name === word || OTHER_WORDS[name]?.includes(word));
   const meant = verb === undefined ? [] : [hint`did you mean: ${typed(`runs ${verb}`)}`];
   return new CliError("usage", message.replace(/^error: /, ""), { hint: [...meant, see] });
-}
-
-/** Every command takes them, in front of the noun, of the verb, or behind it. */
-function addCommonOptions(command: Command, { hidden = false } = {}): void {
-  const options = [
-    new Option("-o, --output <format>", "output format").choices(["table", "json", "jsonl", "csv", "id"]),
-    new Option("--json", "short for -o json"),
-    new Option("--fields <names>", "the fields to show, separated by commas"),
-    new Option("-q, --quiet", "print IDs only"),
-    new Option("--utc", "exact times instead of relative ones"),
-    new Option("--profile <name>", "the profile to use"),
-    new Option("--host <origin>", "the platform's address"),
-    new Option("--color <when>", "colour").choices(["auto", "always", "never"]),
-    new Option("--no-color", "no colour"),
-    new Option("--no-input", "never ask anything"),
-    new Option("--debug", "show each request and what went wrong"),
-  ];
-  for (const option of options) command.addOption(option.hideHelp(hidden));
-}
-
-/** The common options as given: what stands closest to the command's end wins, and a default never hides a given value. */
-function commonOptionsOf(command: Command): CommonOptions {
-  const levels: Command[] = [];
-  for (let level: Command | null = command; level; level = level.parent as Command | null) levels.unshift(level);
-  return Object.assign(
-    {},
-    ...levels.map((level) =>
-      Object.fromEntries(
-        Object.entries(level.opts()).filter(([name]) => level.getOptionValueSource(name) !== "default"),
-      ),
-    ),
-  ) as CommonOptions;
 }
 
 const EPILOGUE = `

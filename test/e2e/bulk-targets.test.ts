@@ -10,7 +10,8 @@ import type { PromptSources } from "../../src/commands/runs/start/prompt.ts";
 import type { TargetOptions } from "../../src/commands/runs/start/target-options.ts";
 import { resolveTargets, type PlannedTargets } from "../../src/commands/runs/start/targets.ts";
 import { showPlan, summarizePlan } from "../../src/commands/shared/job/plan-view.ts";
-import { Context, type CommonOptions } from "../../src/context.ts";
+import { commonOptions, type GivenOptions } from "../../src/common-options.ts";
+import { Context } from "../../src/context.ts";
 import { CliError } from "../../src/errors.ts";
 import { instanceId } from "../../src/sandbox/seed/people.ts";
 import { openDesk, root, type Desk } from "../harness.ts";
@@ -34,7 +35,7 @@ beforeEach(() => {
 });
 
 /** Does something as a command would, with what the command line says of every command. */
-async function inContext<T>(common: CommonOptions, stdin: string, work: (context: Context) => Promise<T>): Promise<T> {
+async function inContext<T>(common: GivenOptions, stdin: string, work: (context: Context) => Promise<T>): Promise<T> {
   const input = new PassThrough();
   input.end(stdin);
   const never = new AbortController().signal;
@@ -57,7 +58,7 @@ async function inContext<T>(common: CommonOptions, stdin: string, work: (context
     onResize: () => undefined,
     onExit: () => undefined,
   };
-  const context = await Context.create(host, common, {
+  const context = await Context.create(host, commonOptions(common, host.env), {
     logIn: () => Promise.reject(new Error("no login here")),
     signedInPage: () => Promise.reject(new Error("no page here")),
   });
@@ -221,7 +222,7 @@ Jane@example.com
 ivan.stopped@example.com
 gina.multi@example.com
 `;
-  const show = (common: CommonOptions, stdin = USERS) =>
+  const show = (common: GivenOptions, stdin = USERS) =>
     inContext(common, stdin, async (context) => {
       const { targets } = await resolveTargets(context, { usersFile: "-", prompt: PROMPT });
       await showPlan(context.output, targets);

@@ -47,10 +47,11 @@ const noun = (file: string) => /^commands\/([^/]+)\//.exec(file)?.[1];
 const FLOORS: readonly (readonly string[])[] = [
   ["secrets"],
   ["typed-command"],
-  ["errors", "contract"],
+  ["errors", "contract", "environment"],
   ["async", "exit-codes", "files", "json", "strict-command"],
   ["api", "config", "terminal"],
   ["customers", "journal"],
+  ["common-options", "login-offer"],
   ["doctor", "runs"],
   ["audit", "bulk"],
   ["context", "diagnose"],
