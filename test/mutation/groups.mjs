@@ -2,7 +2,7 @@
 export const GROUPS = {
   start: {
     mutate: ["src/runs/start/{start,on-record,reconcile,row-search}.ts", "src/runs/settle/unstorable.ts"],
-    tests: ["unit/start", "unit/reconcile", "unit/cancel", "unit/unstorable", "e2e/runs-start", "e2e/runs-start-*"],
+    tests: ["unit/start", "unit/reconcile", "unit/unstorable"],
   },
   claims: {
     mutate: ["src/journal/{claim,process-identity}.ts"],
@@ -14,7 +14,7 @@ export const GROUPS = {
   },
   cancel: {
     mutate: ["src/runs/cancel/*.ts", "src/runs/settle/settle.ts", "src/runs/output/kept.ts"],
-    tests: ["unit/cancel", "unit/unstorable", "unit/outputs", "e2e/runs-cancel", "e2e/runs-settle"],
+    tests: ["unit/cancel", "unit/unstorable", "unit/outputs"],
   },
   answers: {
     mutate: ["src/api/{api-error,own-answer}.ts"],
