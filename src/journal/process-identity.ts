@@ -47,11 +47,18 @@ interface MachineIds {
 }
 
 async function askLinux(): Promise<MachineIds> {
-  const [id, boot] = await Promise.all(
-    ["/etc/machine-id", "/proc/sys/kernel/random/boot_id"].map((path) => readFile(path, "utf8").catch(() => "")),
-  );
-  // The first holds the word "uninitialized" until a new system has its ID.
-  return { id: /^(?!0{32})[0-9a-f]{32}$/.exec(id?.trim() ?? "")?.[0] ?? null, boot: boot?.trim() || null };
+  const read = (path: string) => readFile(path, "utf8").catch(() => "");
+  return linuxIds(await read("/etc/machine-id"), await read("/proc/sys/kernel/random/boot_id"));
+}
+
+/**
+ * The IDs of a Linux machine. The first file holds the word "uninitialized" until a new system has its ID.
+ *
+ * @param machineId what /etc/machine-id holds; empty where it cannot be read.
+ * @param bootId what the kernel's boot_id holds; empty where it cannot be read.
+ */
+export function linuxIds(machineId: string, bootId: string): MachineIds {
+  return { id: /^(?!0{32})[0-9a-f]{32}$/.exec(machineId.trim())?.[0] ?? null, boot: bootId.trim() || null };
 }
 
 async function askMac(): Promise<MachineIds> {
@@ -65,6 +72,16 @@ async function askMac(): Promise<MachineIds> {
     ask("/usr/sbin/ioreg", "-rd1", "-c", "IOPlatformExpertDevice"),
     ask("/usr/sbin/sysctl", "-n", "kern.bootsessionuuid"),
   ]);
+  return macIds(device, boot);
+}
+
+/**
+ * The IDs of a Mac.
+ *
+ * @param device what ioreg prints of the machine itself; empty where it cannot be asked.
+ * @param boot what sysctl prints of the boot's session; empty where it cannot be asked.
+ */
+export function macIds(device: string, boot: string): MachineIds {
   return { id: /"IOPlatformUUID" = "([^"]+)"/.exec(device)?.[1] ?? null, boot: boot.trim() || null };
 }
 
@@ -132,9 +149,18 @@ function exists(pid: number): boolean {
   }
 }
 
-async function statOf(pid: number): Promise<{ began: string; dead: boolean } | undefined> {
-  const stat = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => undefined);
-  if (stat === undefined) return undefined;
+async function statOf(pid: number): Promise<Stat | undefined> {
+  return parseStat(await readFile(`/proc/${pid}/stat`, "utf8").catch(() => ""));
+}
+
+interface Stat {
+  /** In the system's ticks since boot. */
+  readonly began: string;
+  readonly dead: boolean;
+}
+
+/** What a process's `stat` file tells; `undefined` where it says nothing, because there is no such process or no such file. */
+export function parseStat(stat: string): Stat | undefined {
   // The second field is the program's name in brackets, and may hold anything.
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   const [state, began] = [fields[0], fields[19]];

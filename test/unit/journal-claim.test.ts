@@ -18,6 +18,9 @@ import { Journal } from "../../src/journal/journal.ts";
 import {
   identify,
   isSame,
+  linuxIds,
+  macIds,
+  parseStat,
   sightOf,
   thisMachine,
   type Machine,
@@ -400,5 +403,62 @@ describe("whether a process has ended is", () => {
     const raw = await readFile("/etc/machine-id", "utf8").catch(() => "none");
     expect(machine ?? "0".repeat(32)).toMatch(/^[0-9a-f]{32}$/);
     expect(machine).not.toBe(raw.trim());
+  });
+});
+
+describe("what the system tells of", () => {
+  const ID = "0123456789abcdef0123456789abcdef";
+
+  it.each<[string, string, string | null]>([
+    ["as systemd writes it", `${ID}\n`, ID],
+    ["not where a new system has none yet", "uninitialized\n", null],
+    ["not where it cannot be read", "", null],
+    ["not where it is made of noughts alone", `${"0".repeat(32)}\n`, null],
+    ["not where it is too short", `${ID.slice(1)}\n`, null],
+    ["not where it is too long, at its end", `${ID}0\n`, null],
+    ["not where it is too long, at its beginning", `0${ID}\n`, null],
+    ["not where another line follows", `${ID}\n${ID}\n`, null],
+  ])("a Linux machine is its ID: %s", (_case, text, id) => {
+    expect(linuxIds(text, "boot 1\n")).toEqual({ id, boot: "boot 1" });
+  });
+
+  it("a Linux machine's boot is none where it cannot be read", () => {
+    expect(linuxIds(`${ID}\n`, "\n")).toEqual({ id: ID, boot: null });
+    expect(linuxIds(`${ID}\n`, "")).toEqual({ id: ID, boot: null });
+  });
+
+  it("a Mac is its platform's UUID, among all that is printed, and its boot's session", () => {
+    const device = `+-o Mac15,3  <class IOPlatformExpertDevice, id 0x100000236, registered, matched>
+    {
+      "manufacturer" = <"Apple Inc.">
+      "IOPlatformUUID" = "5B1F9C3E-0000-4000-8000-00000000002A"
+      "IOPlatformSerialNumber" = "X0X0X0X0X0"
+    }
+`;
+    expect(macIds(device, "0C0FFEE0-0000-4000-8000-000000000001\n")).toEqual({
+      id: "5B1F9C3E-0000-4000-8000-00000000002A",
+      boot: "0C0FFEE0-0000-4000-8000-000000000001",
+    });
+    expect(macIds(device.replace("IOPlatformUUID", "IOPlatformOther"), "\n")).toEqual({ id: null, boot: null });
+    expect(macIds("", "")).toEqual({ id: null, boot: null });
+  });
+
+  const stat = (name: string, state: string) =>
+    `17 (${name}) ${state} 1 17 17 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 4711 1000 200 18446744073709551615`;
+
+  it.each<[string, string, string, boolean]>([
+    ["that runs", "node", "R", false],
+    ["that sleeps", "node", "S", false],
+    ["that nobody has buried", "node", "Z", true],
+    ["that is just being removed", "node", "X", true],
+    ["whose program's name looks like the file itself", "a) Z 1 (b", "S", false],
+    ["whose program's name has spaces", "tmux: server (1)", "S", false],
+  ])("a process %s is when it began, and whether it is dead", (_case, name, letter, dead) => {
+    expect(parseStat(stat(name, letter))).toEqual({ began: "4711", dead });
+  });
+
+  it("a process that is not there is nothing", () => {
+    expect(parseStat("")).toBeUndefined();
+    expect(parseStat("17 (node) S 1 17")).toBeUndefined();
   });
 });
