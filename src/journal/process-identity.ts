@@ -47,8 +47,12 @@ interface MachineIds {
 }
 
 async function askLinux(): Promise<MachineIds> {
-  const read = (path: string) => readFile(path, "utf8").catch(() => "");
-  return linuxIds(await read("/etc/machine-id"), await read("/proc/sys/kernel/random/boot_id"));
+  return linuxIds(await textOf("/etc/machine-id"), await textOf("/proc/sys/kernel/random/boot_id"));
+}
+
+/** What a file of the system's holds; empty where it cannot be read. */
+function textOf(path: string): Promise<string> {
+  return readFile(path, "utf8").catch(() => "");
 }
 
 /**
@@ -150,7 +154,7 @@ function exists(pid: number): boolean {
 }
 
 async function statOf(pid: number): Promise<Stat | undefined> {
-  return parseStat(await readFile(`/proc/${pid}/stat`, "utf8").catch(() => ""));
+  return parseStat(await textOf(`/proc/${pid}/stat`));
 }
 
 interface Stat {

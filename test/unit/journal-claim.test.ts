@@ -406,6 +406,10 @@ describe("whether a process has ended is", () => {
   });
 });
 
+/** A process's `stat` file. */
+const stat = (name: string, state: string) =>
+  `17 (${name}) ${state} 1 17 17 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 4711 1000 200 18446744073709551615`;
+
 describe("what the system tells of", () => {
   const ID = "0123456789abcdef0123456789abcdef";
 
@@ -442,9 +446,6 @@ describe("what the system tells of", () => {
     expect(macIds(device.replace("IOPlatformUUID", "IOPlatformOther"), "\n")).toEqual({ id: null, boot: null });
     expect(macIds("", "")).toEqual({ id: null, boot: null });
   });
-
-  const stat = (name: string, state: string) =>
-    `17 (${name}) ${state} 1 17 17 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 4711 1000 200 18446744073709551615`;
 
   it.each<[string, string, string, boolean]>([
     ["that runs", "node", "R", false],
