@@ -10,10 +10,9 @@ import type { Timing } from "../src/async/timing.ts";
 import { admin } from "../src/contract/procedures.ts";
 import { main } from "../src/main.ts";
 import type { LoggedRequest } from "../src/sandbox/remote.ts";
-import type { SandboxOptions } from "../src/sandbox/sandbox.ts";
 import type { Host, StopReason, TextSource } from "../src/terminal/host.ts";
-import { openSandbox, type TestSandbox } from "./support/sandbox.ts";
-import { customerName, sharedSandbox, takeCustomer } from "./support/shared-sandbox.ts";
+import type { TestSandbox } from "./support/sandbox.ts";
+import { borrowSandbox } from "./support/shared-sandbox.ts";
 import { checkShownCommands } from "./support/shown-commands.ts";
 import { QUICK } from "./support/timing.ts";
 
@@ -188,54 +187,22 @@ export interface Desk {
   rows(search?: string): Promise<Row[]>;
   /** The platform's audit records about a user, newest first. */
   audit(userId: string): Promise<AuditRow[]>;
-  /** The requests so far for this procedure, by its last word. */
-  requests(procedure: string): Promise<LoggedRequest[]>;
+  /** The requests since the desk was opened; those for one procedure, by its last word. */
+  requests(procedure?: string): Promise<LoggedRequest[]>;
   close(): Promise<void>;
 }
 
 export type Row = z.output<typeof admin.listAllCliRuns.output>["runs"][number];
 type AuditRow = z.output<typeof admin.adminAuditLogs.output>[number];
 
-/** Opens a desk on a sandbox of its own. Close it when the tests are over. */
-export async function openDesk(options: Partial<SandboxOptions> = {}): Promise<Desk> {
-  const sandbox = await openSandbox(options);
-  let customers = 0;
-  return deskOn(sandbox, {
-    customer: () => customerName((customers += 1)),
-    leave: () => sandbox.stop(),
-  });
-}
-
 /**
- * Opens a desk on the sandbox that other files use, too: for tests that have to do with customers of their own alone
- * ({@link Desk.customer}). Close it when the tests are over.
+ * Opens a desk on the worker's sandbox, which is as new, with so many more customers than the seed has. Close it when the tests
+ * of the file are over.
  */
-export async function joinDesk(): Promise<Desk> {
-  const sandbox = await sharedSandbox();
+export async function openDesk({ extraUsers = 0 }: { readonly extraUsers?: number } = {}): Promise<Desk> {
+  const sandbox = await borrowSandbox(extraUsers);
   const mark = (await sandbox.remote.requests()).at(-1)?.number ?? 0;
-  const mine = new Set<string>();
-  const desk = await deskOn(sandbox, {
-    customer: () => {
-      const customer = takeCustomer();
-      mine.add(customer);
-      return customer;
-    },
-    mark,
-    leave: async () => {
-      await sandbox.remote.clearFaults();
-      const running = (await desk.rows()).filter(
-        ({ status, user_email }) => status === "running" && mine.has(user_email ?? ""),
-      );
-      for (const { id } of running) await desk.run(["runs", "cancel", id, "--yes", "--force", "-q"]);
-    },
-  });
-  return desk;
-}
-
-async function deskOn(
-  sandbox: TestSandbox,
-  { customer, mark = 0, leave }: { customer: () => string; mark?: number; leave: () => Promise<void> },
-): Promise<Desk> {
+  let customers = 0;
   const configDir = await mkdtemp(join(tmpdir(), "kiloclaw-desk-"));
   const env = { KILOCLAW_ADMIN_HOST: sandbox.url, KILOCLAW_ADMIN_TOKEN: sandbox.adminToken };
   const equip = (given: RunOptions = {}): RunOptions => ({ configDir, ...given, env: { ...env, ...given.env } });
@@ -289,13 +256,23 @@ async function deskOn(
       return found;
     },
     audit: (userId) => call(admin.adminAuditLogs, { userId, limit: 50 }),
-    requests: async (procedure) =>
-      (await sandbox.remote.requests()).filter(
-        (request) => request.number > mark && request.procedure.split(".").at(-1) === procedure,
-      ),
-    customer,
+    requests: async (procedure) => {
+      const logged = await sandbox.remote.requests();
+      // A log that has lost its beginning proves nothing about what was not sent.
+      if ((logged[0]?.number ?? 0) > mark + 1)
+        throw new Error("the log of requests does not reach back to the opening");
+      return logged.filter(
+        (request) =>
+          request.number > mark && (procedure === undefined || request.procedure.split(".").at(-1) === procedure),
+      );
+    },
+    customer: () => {
+      customers += 1;
+      if (customers > extraUsers) throw new Error("all customers of this desk are taken");
+      return `user${String(customers).padStart(4, "0")}@load.example.com`;
+    },
     close: async () => {
-      await leave();
+      await sandbox.stop();
       await rm(configDir, { recursive: true, force: true });
     },
   };

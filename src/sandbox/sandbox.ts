@@ -58,6 +58,8 @@ export interface Sandbox {
   readonly adminToken: string;
   /** Resolves when the sandbox has stopped, whoever stopped it. */
   readonly stopped: Promise<void>;
+  /** Stops all runs, deletes all data and seeds anew, with so many more users; goes on running, and tokens stay valid. */
+  reset(extraUsers: number): Promise<void>;
   /** Closes all connections, kills all runs, closes the database, gives up the directory. */
   stop(): Promise<void>;
 }
@@ -113,6 +115,13 @@ async function assemble(
   const sessions = new Sessions({ id: directory.id, key });
   teardown.add(() => sessions.close());
   const startedAt = new Date().toISOString();
+  const reset = async (extraUsers: number): Promise<void> => {
+    await worker.restart();
+    faults.clear();
+    await wipe(database);
+    await rm(directory.instances, { recursive: true, force: true });
+    await seed(database, extraUsers);
+  };
   const app = createApp({
     services: { database, worker, audit, runs: new RunRecords({ database, worker, audit, faults }) },
     authenticator,
@@ -137,13 +146,7 @@ async function assemble(
       }),
       openingFile: (next) => writeOpeningFile(directory.path, { sessions, origin: server.url, next }),
       stop: () => setImmediate(() => void teardown.run()),
-      reset: async () => {
-        await worker.restart();
-        faults.clear();
-        await wipe(database);
-        await rm(directory.instances, { recursive: true, force: true });
-        await seed(database, options.extraUsers ?? 0);
-      },
+      reset: () => reset(options.extraUsers ?? 0),
     },
   });
   const server = await listen(app, options.port ?? 0);
@@ -160,6 +163,7 @@ async function assemble(
     adminEmail: ADMIN.email,
     adminToken,
     stopped: teardown.done,
+    reset,
     stop: () => teardown.run(),
   };
 }

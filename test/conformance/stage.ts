@@ -4,7 +4,7 @@ import path from "node:path";
 import { SignJWT } from "jose";
 import type { FaultSpec, RunningSandbox } from "../../src/sandbox/remote.ts";
 import seedFile from "../fixtures/seed.json" with { type: "json" };
-import { openSandbox } from "../support/sandbox.ts";
+import { borrowSandbox } from "../support/shared-sandbox.ts";
 
 const PEOPLE: Readonly<Record<string, { id: string; email: string; api_token_pepper?: string }>> = seedFile.users;
 
@@ -24,7 +24,7 @@ export class Stage {
   }
 
   static async open(): Promise<Stage> {
-    const sandbox = await openSandbox();
+    const sandbox = await borrowSandbox();
     const secret = Buffer.from(await readFile(path.join(sandbox.dataDir, "secret"), "utf8"), "hex");
     return new Stage(sandbox.remote, secret, () => sandbox.stop());
   }

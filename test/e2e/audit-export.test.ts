@@ -3,7 +3,7 @@ import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { joinDesk, type Desk } from "../harness.ts";
+import { openDesk, type Desk } from "../harness.ts";
 
 const LONG = "[rehearse lines=1 delay=60]";
 const ADA = "a0000000-0000-4000-8000-000000000001";
@@ -12,7 +12,7 @@ let desk: Desk;
 let configDir: string;
 let begun: string;
 beforeAll(async () => {
-  desk = await joinDesk();
+  desk = await openDesk({ extraUsers: 100 });
 });
 afterAll(() => desk.close());
 beforeEach(async () => {
@@ -107,10 +107,10 @@ describe("audit export", () => {
     const run = await start(user);
     await start(customer());
     expect((await cli("audit", "log", "--user", user, "--json", "--fields", "runId")).stdout).toContain(run);
-    const before = (await desk.sandbox.remote.requests()).length;
+    const before = (await desk.requests()).length;
     const [{ userId }] = JSON.parse((await cli("audit", "log", "--json", "--run", run)).stdout) as [{ userId: string }];
     expect((await cli("audit", "log", "--user", userId, "-q")).stdout.trim().split("\n")).toHaveLength(1);
-    expect(await desk.sandbox.remote.requests()).toHaveLength(before);
+    expect(await desk.requests()).toHaveLength(before);
     expect((await cli("audit", "log", "--user", "nobody@example.com")).code).toBe(5);
   });
 });

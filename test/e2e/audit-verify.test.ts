@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { Journal, type Invocation } from "../../src/journal/journal.ts";
 import { promptFacts } from "../../src/journal/record.ts";
-import { joinDesk, type Desk, type Result, type RunOptions } from "../harness.ts";
+import { openDesk, type Desk, type Result, type RunOptions } from "../harness.ts";
 
 const QUICK = "[rehearse lines=1]";
 const LONG = "[rehearse lines=1 delay=60]";
@@ -14,7 +14,7 @@ const ADA = "a0000000-0000-4000-8000-000000000001";
 
 let desk: Desk;
 beforeAll(async () => {
-  desk = await joinDesk();
+  desk = await openDesk({ extraUsers: 100 });
 });
 afterAll(() => desk.close());
 

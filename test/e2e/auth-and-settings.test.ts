@@ -85,11 +85,11 @@ describe("the address", () => {
     "not a host",
     "",
   ])("%j is refused and nothing is sent", async (host) => {
-    const before = (await desk.sandbox.remote.requests()).length;
+    const before = (await desk.requests()).length;
     const flag = await desk.run(["runs", "list", "--host", host]);
     expect(flag).toMatchObject({ code: 2, stdout: "" });
     expect(flag.stderr).toContain("--host");
-    expect(await desk.sandbox.remote.requests()).toHaveLength(before);
+    expect(await desk.requests()).toHaveLength(before);
   });
 
   it("is refused from the environment and a profile alike, naming which", async () => {
@@ -121,12 +121,12 @@ describe("files", () => {
     ["of another shape", '{"profiles":{"a":{"url":"x"}}}'],
   ])("a settings file that is %s is named, left as it is, and nothing is sent: 12", async (_what, content) => {
     const path = await settings("config.json", content);
-    const before = (await desk.sandbox.remote.requests()).length;
+    const before = (await desk.requests()).length;
     const { code, stdout, stderr } = await desk.run(["runs", "list"], { configDir: directory });
     expect({ code, stdout }).toEqual({ code: 12, stdout: "" });
     expect(stderr).toContain(path);
     expect(await readFile(path, "utf8")).toBe(content);
-    expect(await desk.sandbox.remote.requests()).toHaveLength(before);
+    expect(await desk.requests()).toHaveLength(before);
   });
 
   it.each([

@@ -40,7 +40,7 @@ describe("without a token", () => {
   });
 
   it.each(Object.entries(ASKING))("%s: 4, and exactly what to type", async (command, argv) => {
-    const before = (await someone.desk.sandbox.remote.requests()).length;
+    const before = (await someone.desk.requests()).length;
     const { url } = someone.desk.sandbox;
     await writeFile(join(someone.configDir, "config.json"), JSON.stringify({ profiles: { prod: { host: url } } }));
     const { code, stdout, stderr } = await at([...command.split(" "), ...argv, "--profile", "prod", "--host", url]);
@@ -48,7 +48,7 @@ describe("without a token", () => {
     // What `auth status` has to show is that there is none.
     expect(stdout).toMatch(command === "auth status" ? /^token +none$/m : /^$/);
     expect(stderr).toContain(`kiloclaw-admin --profile prod --host ${url} auth login`);
-    expect(await someone.desk.sandbox.remote.requests()).toHaveLength(before);
+    expect(await someone.desk.requests()).toHaveLength(before);
   });
 });
 

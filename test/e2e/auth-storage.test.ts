@@ -35,12 +35,12 @@ const WORKING = `if (request.action === "set") all[request.account] = request.se
 
 describe("storage", () => {
   it("in a file is refused unless allowed, before anything is asked of the platform", async () => {
-    const before = (await someone.desk.sandbox.remote.requests()).length;
+    const before = (await someone.desk.requests()).length;
     const refused = await withToken(someone.desk.sandbox.adminToken);
     expect(refused).toMatchObject({ code: 12, stdout: "" });
     expect(refused.stderr).toContain("--insecure-storage");
     expect(await files()).toBe("");
-    expect(await someone.desk.sandbox.remote.requests()).toHaveLength(before);
+    expect(await someone.desk.requests()).toHaveLength(before);
     const env = { KILOCLAW_ADMIN_INSECURE_STORAGE: "1" };
     const allowed = await at(["auth", "login", "--with-token"], { env, stdin: someone.desk.sandbox.adminToken });
     expect(allowed.code).toBe(0);
@@ -49,14 +49,14 @@ describe("storage", () => {
   it.skipIf(lacks("permissions"))(
     "where others may write is refused, before anything is asked of the platform",
     async () => {
-      const before = (await someone.desk.sandbox.remote.requests()).length;
+      const before = (await someone.desk.requests()).length;
       await chmod(someone.configDir, 0o777);
       const refused = await withToken(someone.desk.sandbox.adminToken, "--insecure-storage");
       await chmod(someone.configDir, 0o700);
       expect(refused).toMatchObject({ code: 12, stdout: "" });
       expect(refused.stderr).toContain(`chmod go-w ${someone.configDir}`);
       expect(await files()).toBe("");
-      expect(await someone.desk.sandbox.remote.requests()).toHaveLength(before);
+      expect(await someone.desk.requests()).toHaveLength(before);
     },
   );
 

@@ -190,12 +190,12 @@ describe("before anything is asked of the platform", () => {
     [{ user: ["a@x", "b@x"], prompt: "{{why}}" }, "usage", /^2 prompts cannot be made from the template/],
     [{ user: ["a@x", "b@x"], prompt: "{{" }, "usage", /^the prompt's \{\{ at line 1/],
   ])("%j is refused", async (given, kind, message) => {
-    const before = (await desk.sandbox.remote.requests()).length;
+    const before = (await desk.requests()).length;
     const prompt = given.promptFile === undefined ? { prompt: PROMPT } : {};
     const error = await refusal({ ...prompt, ...given });
     expect(error.kind).toBe(kind);
     expect(error.message).toMatch(message);
-    expect(await desk.sandbox.remote.requests()).toHaveLength(before);
+    expect(await desk.requests()).toHaveLength(before);
   });
 
   it("is said when a file is not text, and when there is no prompt", async () => {

@@ -12,14 +12,14 @@ import { openPath } from "../../src/journal/folder.ts";
 import { OpenIndex, type OpenIntent } from "../../src/journal/open-index.ts";
 import { identify, type ProcessIdentity } from "../../src/journal/process-identity.ts";
 import { command } from "../../src/typed-command.ts";
-import { joinDesk, type Desk } from "../harness.ts";
+import { openDesk, type Desk } from "../harness.ts";
 
 let desk: Desk;
 let state: string;
 /** A process of the other machine, by chance with the number of one that is alive here. */
 let theirs: ProcessIdentity;
 beforeAll(async () => {
-  desk = await joinDesk();
+  desk = await openDesk({ extraUsers: 100 });
   state = join(desk.configDir, "state");
   theirs = { ...(await identify(process.pid)), machine: "f".repeat(32), boot: randomUUID() };
 });

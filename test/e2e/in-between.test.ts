@@ -2,7 +2,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { TRPC_CODES } from "../../src/contract/procedures.ts";
 import { FaultProxy, type Answer, type Exchange } from "../faults/proxy.ts";
-import { joinDesk, type Desk, type Result } from "../harness.ts";
+import { openDesk, type Desk, type Result } from "../harness.ts";
 
 const PAGE = '<!doctype html><html><title>Hotel Wi-Fi</title><form action="/login">';
 const page = (status: number, headers: Record<string, string> = {}): Answer => ({
@@ -53,7 +53,7 @@ const answers = Object.entries(ANSWERS).map(([name, [answer, called]]) => ({
 let desk: Desk;
 const proxies: FaultProxy[] = [];
 beforeAll(async () => {
-  desk = await joinDesk();
+  desk = await openDesk({ extraUsers: 100 });
 });
 afterEach(() => Promise.all(proxies.splice(0).map((proxy) => proxy.close())));
 afterAll(() => desk.close());

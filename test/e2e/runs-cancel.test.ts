@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import * as z from "zod";
-import { joinDesk, type Desk, type RunOptions } from "../harness.ts";
+import { openDesk, type Desk, type RunOptions } from "../harness.ts";
 
 const LONG = "[rehearse lines=1 delay=60]";
 const NO_RUN = "12345678-0000-4000-8000-000000000000";
@@ -45,7 +45,7 @@ const through = async (gatekeeper: (request: IncomingMessage, response: ServerRe
 };
 
 beforeAll(async () => {
-  desk = await joinDesk();
+  desk = await openDesk({ extraUsers: 100 });
 });
 afterEach(() => desk.sandbox.remote.clearFaults());
 afterAll(() => desk.close());

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import * as z from "zod";
-import { joinDesk, type Desk } from "../harness.ts";
+import { openDesk, type Desk } from "../harness.ts";
 
 const LONG = "[rehearse lines=1 delay=60]";
 const FAST = ["--interval", "300ms"];
@@ -26,7 +26,7 @@ const written = (id: string) =>
   vi.waitFor(async () => expect((await desk.run(["runs", "logs", id])).stdout).toMatch(/step 1\//), 10_000);
 
 beforeAll(async () => {
-  desk = await joinDesk();
+  desk = await openDesk({ extraUsers: 100 });
 });
 afterEach(() => desk.sandbox.remote.clearFaults());
 afterAll(() => desk.close());

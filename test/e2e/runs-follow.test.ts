@@ -4,7 +4,7 @@ import { createServer, request as forward } from "node:http";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import * as z from "zod";
-import { joinDesk, type Desk } from "../harness.ts";
+import { openDesk, type Desk } from "../harness.ts";
 
 const LONG = "[rehearse lines=1 delay=60]";
 const FAST = ["--interval", "50ms"];
@@ -23,7 +23,7 @@ const ended = async (prompt: string, user = customer()) => {
 };
 
 beforeAll(async () => {
-  desk = await joinDesk();
+  desk = await openDesk({ extraUsers: 100 });
 });
 afterAll(() => desk.close());
 

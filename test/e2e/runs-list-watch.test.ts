@@ -1,7 +1,7 @@
 /** `runs list --watch`: the list as it was when it began, and everything that becomes of it. */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import * as z from "zod";
-import { joinDesk, type Desk } from "../harness.ts";
+import { openDesk, type Desk } from "../harness.ts";
 import { Screen } from "../support/screen.ts";
 
 const LONG = "[rehearse lines=1 delay=60]";
@@ -18,7 +18,7 @@ const lines = (text: string) => text.split("\n").filter((line) => line !== "");
 const Event = z.looseObject({ type: z.string(), runId: z.string().optional() });
 
 beforeAll(async () => {
-  desk = await joinDesk();
+  desk = await openDesk({ extraUsers: 100 });
 });
 afterEach(() => desk.sandbox.remote.clearFaults());
 afterAll(() => desk.close());

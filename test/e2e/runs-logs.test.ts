@@ -2,7 +2,7 @@
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { joinDesk, type Desk } from "../harness.ts";
+import { openDesk, type Desk } from "../harness.ts";
 import { lacks } from "../support/lacks.ts";
 
 const FAST = ["--interval", "50ms"];
@@ -27,7 +27,7 @@ const attached = async (argv: readonly string[], tty = true) => {
 };
 
 beforeAll(async () => {
-  desk = await joinDesk();
+  desk = await openDesk({ extraUsers: 100 });
 });
 afterAll(() => desk.close());
 

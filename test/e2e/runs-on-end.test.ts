@@ -3,7 +3,7 @@ import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { joinDesk, type Desk } from "../harness.ts";
+import { openDesk, type Desk } from "../harness.ts";
 import { lacks } from "../support/lacks.ts";
 
 const FAST = ["--interval", "50ms"];
@@ -25,7 +25,7 @@ const recorded = async (id: string) =>
   ) as Record<string, string>;
 
 beforeAll(async () => {
-  desk = await joinDesk();
+  desk = await openDesk({ extraUsers: 100 });
 });
 beforeEach(async () => {
   out = await mkdtemp(join(tmpdir(), "kiloclaw-on-end-"));

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import * as z from "zod";
-import { joinDesk, type Desk, type Result } from "../harness.ts";
+import { openDesk, type Desk, type Result } from "../harness.ts";
 
 const QUICK = "[rehearse lines=1 interval=0]";
 const LONG = "[rehearse lines=1 delay=60]";
@@ -34,7 +34,7 @@ const settleUntil = (argv: readonly string[], expected: (result: Result) => void
 const becameIn = ({ stdout }: Result) => new Map(linesOf(stdout).map(({ id, became }) => [id, became]));
 
 beforeAll(async () => {
-  desk = await joinDesk();
+  desk = await openDesk({ extraUsers: 100 });
 });
 afterEach(() => desk.sandbox.remote.clearFaults());
 afterAll(() => desk.close());

@@ -4,7 +4,7 @@
  */
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import type { FaultSpec } from "../../src/sandbox/remote.ts";
-import { joinDesk, type Desk, type Result } from "../harness.ts";
+import { openDesk, type Desk, type Result } from "../harness.ts";
 
 const PROMPT = "[rehearse lines=1 delay=60]";
 const DENIES = /not started|nothing was (sent|started|changed)|did not start(?!\S)/i;
@@ -35,7 +35,7 @@ let traceless: readonly Promise<Attempt>[] = [];
 let inJson: Promise<Attempt>;
 let onBusyMachine: Promise<Attempt>;
 beforeAll(async () => {
-  desk = await joinDesk();
+  desk = await openDesk({ extraUsers: 100 });
   traceless = TRACELESS.map((fault) => startUnder(fault));
   inJson = startUnder({ name: "500" }, ["--json"]);
   onBusyMachine = startOnBusyMachine();

@@ -8,14 +8,14 @@ import { basename, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import * as z from "zod";
 import type { FaultSpec } from "../../src/sandbox/remote.ts";
-import { joinDesk, type Desk, type Result } from "../harness.ts";
+import { openDesk, type Desk, type Result } from "../harness.ts";
 
 const QUICK = "[rehearse lines=1]";
 const LONG = "[rehearse lines=1 delay=60]";
 
 let desk: Desk;
 beforeAll(async () => {
-  desk = await joinDesk();
+  desk = await openDesk({ extraUsers: 100 });
 });
 afterAll(() => desk.close());
 

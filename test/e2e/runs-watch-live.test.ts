@@ -1,6 +1,6 @@
 import stringWidth from "string-width";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { joinDesk, type Desk } from "../harness.ts";
+import { openDesk, type Desk } from "../harness.ts";
 import { Screen } from "../support/screen.ts";
 
 const LONG = "[rehearse lines=1 delay=60]";
@@ -10,7 +10,7 @@ const FAST = ["--interval", "50ms"];
 let desk: Desk;
 const running = (prompt = LONG) => desk.startRun(desk.customer(), prompt);
 beforeAll(async () => {
-  desk = await joinDesk();
+  desk = await openDesk({ extraUsers: 100 });
 });
 afterAll(() => desk.close());
 

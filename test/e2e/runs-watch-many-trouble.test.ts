@@ -2,7 +2,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { admin } from "../../src/contract/procedures.ts";
 import { FaultProxy, type Answer, type Exchange } from "../faults/proxy.ts";
-import { joinDesk, type Desk } from "../harness.ts";
+import { openDesk, type Desk } from "../harness.ts";
 import { Calls } from "../support/sandbox-calls.ts";
 
 const LONG = "[rehearse lines=1 delay=60]";
@@ -12,7 +12,7 @@ let desk: Desk;
 let proxy: FaultProxy;
 const begun: ReturnType<Desk["begin"]>[] = [];
 beforeAll(async () => {
-  desk = await joinDesk();
+  desk = await openDesk({ extraUsers: 100 });
 });
 beforeEach(async () => {
   proxy = await FaultProxy.open(desk.sandbox.url);

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import * as z from "zod";
-import { joinDesk, type Desk } from "../harness.ts";
+import { openDesk, type Desk } from "../harness.ts";
 
 const LONG = "[rehearse lines=1 delay=60]";
 const FAST = ["--interval", "50ms"];
@@ -17,7 +17,7 @@ const eventsOf = (stdout: string) =>
     .map((line) => Event.parse(JSON.parse(line)));
 
 beforeAll(async () => {
-  desk = await joinDesk();
+  desk = await openDesk({ extraUsers: 100 });
 });
 afterEach(() => desk.sandbox.remote.clearFaults());
 afterAll(() => desk.close());

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { hiddenFields, Visitor } from "../support/sandbox-pages.ts";
-import { openSandbox, type TestSandbox } from "../support/sandbox.ts";
+import type { TestSandbox } from "../support/sandbox.ts";
+import { borrowSandbox } from "../support/shared-sandbox.ts";
 
 const ADA = "a0000000-0000-4000-8000-000000000001";
 
@@ -8,7 +9,7 @@ let sandbox: TestSandbox;
 let visitor: Visitor;
 let address = 0;
 beforeAll(async () => {
-  sandbox = await openSandbox();
+  sandbox = await borrowSandbox();
   visitor = await Visitor.of(sandbox);
 });
 beforeEach(() => {

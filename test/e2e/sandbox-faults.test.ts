@@ -1,7 +1,8 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import type { FaultSpec } from "../../src/sandbox/remote.ts";
 import { Calls } from "../support/sandbox-calls.ts";
-import { openSandbox, type TestSandbox } from "../support/sandbox.ts";
+import type { TestSandbox } from "../support/sandbox.ts";
+import { borrowSandbox } from "../support/shared-sandbox.ts";
 
 const fleet = (number: number) => `f0000000-0000-4000-8000-${String(number).padStart(12, "0")}`;
 const instanceOf = (number: number) => `d0000000-0000-4000-8000-${String(number + 14).padStart(12, "0")}`;
@@ -15,7 +16,7 @@ const BROKEN = /fetch failed|terminated/;
 let sandbox: TestSandbox;
 let ada: Calls;
 beforeAll(async () => {
-  sandbox = await openSandbox();
+  sandbox = await borrowSandbox();
   ada = new Calls(sandbox, sandbox.adminToken);
 });
 afterEach(() => sandbox.remote.clearFaults());

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Calls } from "../support/sandbox-calls.ts";
-import { openSandbox, type TestSandbox } from "../support/sandbox.ts";
+import type { TestSandbox } from "../support/sandbox.ts";
+import { borrowSandbox } from "../support/shared-sandbox.ts";
 
 const fleet = (number: number) => `f0000000-0000-4000-8000-${String(number).padStart(12, "0")}`;
 const CAROL = "c0000000-0000-4000-8000-000000000003";
@@ -13,7 +14,7 @@ const SHORT = "[rehearse lines=1 interval=0]";
 let sandbox: TestSandbox;
 let ada: Calls;
 beforeAll(async () => {
-  sandbox = await openSandbox();
+  sandbox = await borrowSandbox();
   ada = new Calls(sandbox, sandbox.adminToken);
 });
 afterAll(() => sandbox.stop());

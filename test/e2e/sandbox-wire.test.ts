@@ -2,11 +2,12 @@
 import { once } from "node:events";
 import { connect } from "node:net";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { openSandbox, type TestSandbox } from "../support/sandbox.ts";
+import type { TestSandbox } from "../support/sandbox.ts";
+import { borrowSandbox } from "../support/shared-sandbox.ts";
 
 let sandbox: TestSandbox;
 beforeAll(async () => {
-  sandbox = await openSandbox();
+  sandbox = await borrowSandbox();
 });
 afterAll(() => sandbox.stop());
 

@@ -115,7 +115,7 @@ describe("the program", () => {
   });
 
   it.each(["http", "net", "*"])("shows it to nobody with NODE_DEBUG=%s either, and sends nothing", async (named) => {
-    const before = (await desk.sandbox.remote.requests()).length;
+    const before = (await desk.requests()).length;
     for (const argv of [
       ["runs", "list"],
       ["runs", "start", "-u", "bob@example.com", "-p", "x"],
@@ -126,7 +126,7 @@ describe("the program", () => {
       expect(stderr).toContain("unset NODE_DEBUG");
       expect(`${stdout}${stderr}`).not.toContain(desk.sandbox.adminToken);
     }
-    expect(await desk.sandbox.remote.requests()).toHaveLength(before);
+    expect(await desk.requests()).toHaveLength(before);
   });
 });
 

@@ -32,7 +32,7 @@ export interface TestSandbox {
   readonly dataDir: string;
   readonly adminToken: string;
   readonly remote: RunningSandbox;
-  /** Stops the sandbox and deletes its directory. */
+  /** Stops the sandbox and deletes its directory; a borrowed one is given back. */
   stop(): Promise<void>;
 }
 

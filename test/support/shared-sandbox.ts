@@ -1,29 +1,30 @@
-/** One sandbox for all the files of a worker whose tests have customers of their own. It ends with the worker. */
+/** The sandbox that the files of a worker take turns with: to start one takes longer than most files. It ends with the worker. */
 import { join } from "node:path";
-import { inject } from "vitest";
+import { expect, inject } from "vitest";
 import { openSandbox, type TestSandbox } from "./sandbox.ts";
 
-/** More than all files together take. */
-const CUSTOMERS = 2_000;
-
 // Files of one worker run one after another in one process, and share its modules.
-let sandbox: Promise<TestSandbox> | undefined;
-let taken = 0;
+let kept: Promise<TestSandbox> | undefined;
+let borrower: string | undefined;
 
-/** The worker's sandbox, started when it is first asked for. */
-export function sharedSandbox(): Promise<TestSandbox> {
-  sandbox ??= openSandbox({ dataDir: join(inject("temporary"), String(process.pid)), extraUsers: CUSTOMERS });
-  return sandbox;
-}
-
-/** A customer of the shared sandbox whom no test has had to do with. */
-export function takeCustomer(): string {
-  taken += 1;
-  if (taken > CUSTOMERS) throw new Error("all customers of the shared sandbox are taken");
-  return customerName(taken);
-}
-
-/** The e-mail of a sandbox's extra user. */
-export function customerName(number: number): string {
-  return `user${String(number).padStart(4, "0")}@load.example.com`;
+/**
+ * Lends the worker's sandbox as if it were new: no runs and no faults but those of the seed, and so many more users. Only its
+ * log of requests goes on. A test that stops sandboxes, or looks into their directories, has `openSandbox`.
+ *
+ * @returns it; `stop` gives it back, with nothing going on in it any more.
+ */
+export async function borrowSandbox(extraUsers = 0): Promise<TestSandbox> {
+  const { testPath } = expect.getState();
+  if (testPath === undefined || borrower === testPath) throw new Error(`${testPath} has the worker's sandbox already`);
+  borrower = testPath;
+  kept ??= openSandbox({ dataDir: join(inject("temporary"), String(process.pid)) });
+  const borrowed = await kept;
+  await borrowed.sandbox.reset(extraUsers);
+  return {
+    ...borrowed,
+    stop: async () => {
+      borrower = undefined;
+      await borrowed.sandbox.reset(0);
+    },
+  };
 }
