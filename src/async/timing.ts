@@ -23,6 +23,8 @@ export interface Timing {
   /** Before each try of a cancel. */
   readonly cancelAgainMs: readonly number[];
   readonly claim: ClaimTiming;
+  /** For which a question that has just been drawn takes no answer: what comes then is the rest of a paste. */
+  readonly questionMs: number;
 }
 
 /** How processes take turns at an instance. */

@@ -2,6 +2,7 @@ import type { Writable } from "node:stream";
 import { CliError } from "../errors.ts";
 import type { Host } from "./host.ts";
 import { hostOf, type Output, type ShownPlatform } from "./output.ts";
+import { QuestionInput } from "./question-input.ts";
 import type { Terminal } from "./text-input.ts";
 
 /** What a confirmation is about. */
@@ -118,9 +119,9 @@ export class Prompter {
    */
   async text(question: string, platform: ShownPlatform): Promise<string> {
     const { readText } = await import("./text-input.ts");
-    const text = await this.#output.aside(() => {
+    const text = await this.#atTerminal((terminal) => {
       this.#host.stderr.write(`? ${this.#output.mark(platform)}${question} (Alt-Enter: a new line; Enter: done)\n`);
-      return readText(this.#terminal());
+      return readText(terminal);
     });
     if (text === undefined) throw new CliError("interrupted", "interrupted; nothing was changed");
     return text;
@@ -140,7 +141,7 @@ export class Prompter {
 
   async #ask<T>(ask: (context: Terminal) => Promise<T>): Promise<T> {
     try {
-      return await this.#output.aside(() => ask(this.#terminal()));
+      return await this.#atTerminal(ask);
     } catch (error) {
       if (error instanceof Error && /^(ExitPrompt|AbortPrompt|CancelPrompt)Error$/.test(error.name)) {
         throw new CliError("interrupted", "interrupted; nothing was changed");
@@ -149,9 +150,16 @@ export class Prompter {
     }
   }
 
-  #terminal(): Terminal {
-    const { stdin, stderr, stop, onExit } = this.#host;
-    // The terminal's own stream: questions move the cursor on it.
-    return { input: stdin, output: stderr as unknown as Writable, signal: stop, onExit };
+  #atTerminal<T>(ask: (terminal: Terminal) => Promise<T>): Promise<T> {
+    const { stdin, stderr, stop, timing, onExit } = this.#host;
+    return this.#output.aside(async () => {
+      const input = new QuestionInput(stdin, timing.questionMs);
+      try {
+        // The terminal's own stream: questions move the cursor on it.
+        return await ask({ input, output: stderr as unknown as Writable, signal: stop, onExit });
+      } finally {
+        input.close();
+      }
+    });
   }
 }

@@ -14,5 +14,6 @@ export const SYSTEM_TIMING: Timing = {
   afterStopMs: 5_000,
   unstorableMs: 2_000,
   cancelAgainMs: [0, 500, 1_000, 2_000],
+  questionMs: 200,
   claim: { patienceMs: 5_000, pauseMs: 100 },
 };

@@ -18,6 +18,11 @@ const file = async (name: string, content: string | Uint8Array) => {
   await writeFile(path, content);
   return path;
 };
+const program = async (name: string, lines: string) => {
+  const path = await file(name, `#!/bin/sh\n${lines}\n`);
+  await chmod(path, 0o700);
+  return path;
+};
 /** A paste, as a terminal marks it. */
 const marked = (text: string) => `\u001b[200~${text.replaceAll(/\r?\n/g, "\r")}\u001b[201~`;
 
@@ -172,6 +177,20 @@ describe("the prompt", () => {
     command.type("y\r");
     const { stdout } = await command.done;
     expect(await desk.row(stdout.trim())).toMatchObject({ prompt });
+  });
+
+  it("is not confirmed by what came too early for the question", async () => {
+    const command = desk.begin(["runs", "start", "-u", "fleet03@fleet.example.com", "-e"], {
+      tty: true,
+      env: { VISUAL: await program("editor.sh", 'printf "fix it" >"$1"') },
+      timing: { questionMs: 60_000 },
+    });
+    await command.waitFor(/Start a recovery run on instance/);
+    command.type("y\r");
+    await command.waitFor(/\(y\/N\)/);
+    command.type("\u0003");
+    expect((await command.done).code).toBe(130);
+    expect(await sent()).toBe(0);
   });
 
   it("is not sent without a yes", async () => {

@@ -14,5 +14,6 @@ export const QUICK: Timing = {
   lookLongerMs: SYSTEM_TIMING.lookLongerMs.map((ms) => ms / 10),
   unstorableMs: 100,
   cancelAgainMs: SYSTEM_TIMING.cancelAgainMs.map((ms) => ms / 20),
+  questionMs: 0,
   claim: { patienceMs: 500, pauseMs: 20 },
 };

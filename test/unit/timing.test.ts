@@ -17,6 +17,7 @@ it("the real machine waits as long as is promised", () => {
     afterStopMs: 5 * SECOND,
     unstorableMs: 2 * SECOND,
     cancelAgainMs: [0, SECOND / 2, SECOND, 2 * SECOND],
+    questionMs: SECOND / 5,
     claim: { patienceMs: 5 * SECOND, pauseMs: 100 },
   });
 });
