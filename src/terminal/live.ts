@@ -14,7 +14,7 @@ const LEAVE = "\u001b[?25h\u001b[?1049l";
 const SAID_LINES = 3;
 
 /** What a frame is made for: the terminal's size, or what there is of it. */
-interface FrameSize {
+export interface FrameSize {
   readonly columns: number;
   readonly rows: number;
 }

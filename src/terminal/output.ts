@@ -1,12 +1,11 @@
 import { setImmediate } from "node:timers/promises";
 import { type OptionsToType, type Said } from "../typed-command.ts";
-import type { Host, TextSink } from "./host.ts";
+import type { Host } from "./host.ts";
 import type { TableFrame } from "./live-table.ts";
-import type { Live } from "./live.ts";
 import { createPaint, wantsColor, type Color, type ColorChoice, type Paint } from "./paint.ts";
-import { Progress } from "./progress.ts";
 import { detailLines, json, Rows, type Detail, type Format, type View } from "./rows.ts";
 import { sanitize, sanitizeLine, SanitizingStream } from "./sanitize.ts";
+import { Screen, type Busy, type Picture } from "./screen.ts";
 import type { Column } from "./table.ts";
 
 export interface OutputOptions {
@@ -48,10 +47,9 @@ export class Output {
   readonly #rows: Rows;
   readonly #paint: { stdout: Paint; stderr: Paint };
   readonly #colored: boolean;
+  readonly #screen: Screen;
   #clock: () => Date | undefined = () => undefined;
   #announced = false;
-  #progress: Progress | undefined;
-  #live: Live | undefined;
 
   private constructor(host: Host, options: OutputOptions, paint: { stdout: Paint; stderr: Paint }, colored: boolean) {
     this.#host = host;
@@ -63,6 +61,7 @@ export class Output {
     this.hasFields = options.fields !== undefined;
     this.accessible = host.env.KILOCLAW_ADMIN_ACCESSIBLE === "1";
     this.format = options.quiet ? "id" : options.format;
+    this.#screen = new Screen(host, { quiet: this.quiet, accessible: this.accessible });
     const tty = host.stdout.isTTY === true;
     this.#rows = new Rows({
       format: this.format,
@@ -267,50 +266,29 @@ export class Output {
    * Says at the bottom of the terminal what is going on, until the returned handle is stopped. Shown only to a person who
    * sees a terminal that can redraw.
    */
-  async busy(text: string): Promise<{ show(text: string): void; stop(): void }> {
-    const { stderr, env } = this.#host;
-    const redraws =
-      (stderr.columns ?? 0) > 0 && stderr.isTTY === true && env.TERM !== "dumb" && !this.accessible && !this.quiet;
-    this.#progress ??= await Progress.create(this.#host, redraws);
-    this.#progress.show(text);
-    return this.#progress;
+  busy(text: string): Promise<Busy> {
+    return this.#screen.busy(text);
   }
 
   /**
    * A table that has the terminal to itself and follows its rows, until the returned handle is ended. `undefined` where nothing
    * can be redrawn.
    */
-  async live<Row>(
-    columns: readonly Column<Row>[],
-    frame: () => TableFrame<Row>,
-  ): Promise<{ refresh(): void; end(): void } | undefined> {
-    const { stdout, env } = this.#host;
-    if (!stdout.isTTY || !stdout.columns || env.TERM === "dumb" || this.accessible || this.format !== "table") return;
-    const [{ Live }, { tableDrawer }] = await Promise.all([import("./live.ts"), import("./live-table.ts")]);
-    const live = new Live(stdout, tableDrawer(columns, this.#paint.stdout, frame));
-    const over = new AbortController();
-    this.#host.onResize(() => live.refresh(), over.signal);
-    this.#host.onExit(() => live.end(), over.signal);
-    this.#live = live;
-    live.refresh();
-    return {
-      refresh: () => live.refresh(),
-      end: () => {
-        over.abort();
-        live.end();
-        this.#live = undefined;
-      },
-    };
+  async live<Row>(columns: readonly Column<Row>[], frame: () => TableFrame<Row>): Promise<Picture | undefined> {
+    if (this.format !== "table") return undefined;
+    return this.#screen.live(async () => {
+      const { tableDrawer } = await import("./live-table.ts");
+      return tableDrawer(columns, this.#paint.stdout, frame);
+    });
   }
 
   /** Lets something else have the terminal for a while. */
-  async aside<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#live) return this.#live.aside(work);
-    return this.#progress ? this.#progress.aside(work) : work();
+  aside<T>(work: () => Promise<T>): Promise<T> {
+    return this.#screen.aside(work);
   }
 
   #data(text: string): void {
-    this.#write(text, this.#host.stdout);
+    this.#screen.write(text, this.#host.stdout);
   }
 
   #message(text: string): void {
@@ -318,14 +296,7 @@ export class Output {
   }
 
   #stderr(text: string): void {
-    this.#write(text, this.#host.stderr);
-  }
-
-  #write(text: string, sink: TextSink): void {
-    const write = () => void sink.write(text);
-    if (this.#live && sink.isTTY) this.#live.say(text, write);
-    else if (this.#progress) this.#progress.around(text, write);
-    else write();
+    this.#screen.write(text, this.#host.stderr);
   }
 }
 
