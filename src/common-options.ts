@@ -1,6 +1,7 @@
 /** The options that every command takes: how they are declared, and what they come to. */
 import { Option, type Command } from "@commander-js/extra-typings";
-import type { Given, Key } from "./config/settings.ts";
+import type { Key } from "./config/settings-table.ts";
+import type { Given } from "./config/settings.ts";
 import { isOn, type Environment } from "./environment.ts";
 import type { ColorChoice } from "./terminal/paint.ts";
 import type { Format } from "./terminal/rows.ts";

@@ -16,7 +16,7 @@ import {
   type Config,
   type KeyOf,
   type Profile,
-} from "./settings.ts";
+} from "./settings-table.ts";
 
 type Shape<S extends "global" | "profile"> = { [K in KeyOf<S>]: z.ZodOptional<(typeof SETTINGS)[K]["schema"]> };
 

@@ -1,6 +1,6 @@
 import { lstat } from "node:fs/promises";
 import { configPath } from "../config/config-file.ts";
-import { unknownKeysOf, unknownWords } from "../config/settings.ts";
+import { unknownKeysOf, unknownWords } from "../config/settings-table.ts";
 import { CliError } from "../errors.ts";
 import { flawsOnTheWay } from "../files/trust.ts";
 import { command, hint } from "../typed-command.ts";

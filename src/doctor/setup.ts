@@ -4,7 +4,8 @@ import type { Transport } from "../api/transport.ts";
 import type { Credential } from "../config/credentials.ts";
 import type { Keyring } from "../config/keyring.ts";
 import type { Paths } from "../config/paths.ts";
-import type { Config, Platform } from "../config/settings.ts";
+import type { Config } from "../config/settings-table.ts";
+import type { Platform } from "../config/settings.ts";
 import type { Said } from "../typed-command.ts";
 
 /** What the tool has to work with here. Whatever cannot be had throws a `CliError`. */

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
 import { readConfig, saveProfile, setConfigAside } from "../../src/config/config-file.ts";
-import { KEYS } from "../../src/config/settings.ts";
+import { KEYS } from "../../src/config/settings-table.ts";
 import { root, run as runAnywhere, type RunOptions } from "../harness.ts";
 import { QUICK } from "../support/timing.ts";
 

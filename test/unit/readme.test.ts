@@ -2,7 +2,7 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import * as z from "zod";
-import { KEYS, settingOf } from "../../src/config/settings.ts";
+import { KEYS, settingOf } from "../../src/config/settings-table.ts";
 import { EXIT_CODES } from "../../src/exit-codes.ts";
 import { NOUNS, PLAIN_COMMANDS } from "../../src/program.ts";
 import { root } from "../harness.ts";

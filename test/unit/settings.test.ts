@@ -1,7 +1,8 @@
 /** Which value is in force, and where it is said to come from. */
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { KEYS, Settings, type Config, type Key, type Sources } from "../../src/config/settings.ts";
+import { KEYS, type Config, type Key } from "../../src/config/settings-table.ts";
+import { Settings, type Sources } from "../../src/config/settings.ts";
 
 const PUBLISHED = "https://published.example";
 const FILE = "/home/ada/config.json";

@@ -1,5 +1,6 @@
 import type { Command } from "@commander-js/extra-typings";
-import { KEYS, type Effective } from "../../config/settings.ts";
+import { KEYS } from "../../config/settings-table.ts";
+import type { Effective } from "../../config/settings.ts";
 import type { Context, OpenContext } from "../../context.ts";
 import type { View } from "../../terminal/rows.ts";
 import { examples } from "../shared/options.ts";

@@ -8,9 +8,9 @@ import {
   readValue,
   type Config,
   type Key,
-  type Settings,
   type Value,
-} from "../../config/settings.ts";
+} from "../../config/settings-table.ts";
+import type { Settings } from "../../config/settings.ts";
 import type { Context, OpenContext } from "../../context.ts";
 import { CliError } from "../../errors.ts";
 import { command, hint } from "../../typed-command.ts";

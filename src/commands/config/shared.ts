@@ -1,5 +1,6 @@
+import { DEFAULT_PROFILE, isKey, KEYS, settingOf, type Key } from "../../config/settings-table.ts";
 /** What the `config` commands share. */
-import { DEFAULT_PROFILE, isKey, KEYS, settingOf, type Key, type Settings } from "../../config/settings.ts";
+import type { Settings } from "../../config/settings.ts";
 import type { Context } from "../../context.ts";
 import { CliError } from "../../errors.ts";
 import { command, hint } from "../../typed-command.ts";

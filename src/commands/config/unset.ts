@@ -1,6 +1,6 @@
 import type { Command } from "@commander-js/extra-typings";
 import { changeConfig, withProfile } from "../../config/config-file.ts";
-import { DEFAULT_PROFILE, isGlobal, type Config, type Key, type Profile } from "../../config/settings.ts";
+import { DEFAULT_PROFILE, isGlobal, type Config, type Key, type Profile } from "../../config/settings-table.ts";
 import type { Context, OpenContext } from "../../context.ts";
 import { CliError } from "../../errors.ts";
 import { command, hint } from "../../typed-command.ts";
