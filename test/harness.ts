@@ -9,7 +9,7 @@ import * as z from "zod";
 import type { Timing } from "../src/async/timing.ts";
 import { admin } from "../src/contract/procedures.ts";
 import { main } from "../src/main.ts";
-import type { LoggedRequest } from "../src/sandbox/remote.ts";
+import type { LoggedRequest } from "../src/sandbox/control-api.ts";
 import type { Host, StopReason, TextSource } from "../src/terminal/host.ts";
 import type { TestSandbox } from "./support/sandbox.ts";
 import { borrowSandbox } from "./support/shared-sandbox.ts";

@@ -4,35 +4,9 @@ import { join } from "node:path";
 import * as z from "zod";
 import { limit } from "../async/limit.ts";
 import { wait } from "../async/wait.ts";
-import type { Fault, FaultSpec } from "./faults.ts";
+import type { Fault, FaultSpec, InstanceReport, LoggedRequest, SandboxStatus } from "./control-api.ts";
 import { SandboxError } from "./sandbox-error.ts";
 import { MARKER, readState, type State } from "./state-file.ts";
-import type { LoggedRequest } from "./web/request-log.ts";
-
-export type { Fault, FaultName, FaultSpec } from "./faults.ts";
-export type { LoggedRequest } from "./web/request-log.ts";
-
-export interface SandboxStatus {
-  /** What it is known by; the same after a restart, whatever its port. */
-  readonly id: string;
-  readonly url: string;
-  readonly pid: number;
-  readonly dataDir: string;
-  /** `embedded`, or host and name of the server's database. */
-  readonly database: string;
-  readonly startedAt: string;
-  readonly adminEmail: string;
-  readonly users: number;
-  readonly instances: number;
-  readonly runs: number;
-}
-
-export interface InstanceReport {
-  readonly id: string;
-  readonly directory: string;
-  readonly healthy: boolean;
-  readonly problems: readonly string[];
-}
 
 /** How long a sandbox may take to answer; a reset or a stop may take longer. */
 const ANSWER_MS = 5_000;

@@ -1,6 +1,7 @@
 /** The sandbox: the platform's recovery runs on this machine, put together from its parts. */
 import { mkdir, rm } from "node:fs/promises";
 import { eq } from "drizzle-orm";
+import type { SandboxStatus } from "./control-api.ts";
 import { type DataDirectory, takeDataDirectory } from "./data-directory.ts";
 import { type OpenDatabase, openEmbedded, openServer } from "./database/database.ts";
 import { migrate } from "./database/migrate.ts";
@@ -12,7 +13,6 @@ import { AuditLog } from "./platform/audit-log.ts";
 import { Authenticator } from "./platform/auth.ts";
 import { DeviceAuth } from "./platform/device-auth.ts";
 import { RunRecords } from "./platform/run-records.ts";
-import type { SandboxStatus } from "./remote.ts";
 import { SandboxError } from "./sandbox-error.ts";
 import { ADMIN } from "./seed/people.ts";
 import { seed, wipe } from "./seed/seed.ts";

@@ -5,7 +5,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { vi } from "vitest";
 import * as z from "zod";
-import type { FaultSpec } from "../../src/sandbox/remote.ts";
+import type { FaultSpec } from "../../src/sandbox/control-api.ts";
 import type { Exchange, Recordings } from "./recordings.ts";
 import type { Replay } from "./replay.ts";
 

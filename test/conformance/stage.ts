@@ -2,7 +2,8 @@
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { SignJWT } from "jose";
-import type { FaultSpec, RunningSandbox } from "../../src/sandbox/remote.ts";
+import type { FaultSpec } from "../../src/sandbox/control-api.ts";
+import type { RunningSandbox } from "../../src/sandbox/remote.ts";
 import seedFile from "../fixtures/seed.json" with { type: "json" };
 import { borrowSandbox } from "../support/shared-sandbox.ts";
 

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import * as z from "zod";
 import { NOUNS, PLAIN_COMMANDS } from "../../src/program.ts";
-import type { FaultSpec } from "../../src/sandbox/remote.ts";
+import type { FaultSpec } from "../../src/sandbox/control-api.ts";
 import { begin, openDesk, run, type Desk, type Result, type RunOptions } from "../harness.ts";
 import { filesBelow, leaks } from "../support/canary.ts";
 

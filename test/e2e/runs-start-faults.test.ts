@@ -3,7 +3,7 @@
  * run ID lost, and never "it did not start" unless that is certain.
  */
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import type { FaultSpec } from "../../src/sandbox/remote.ts";
+import type { FaultSpec } from "../../src/sandbox/control-api.ts";
 import { openDesk, type Desk, type Result } from "../harness.ts";
 
 const PROMPT = "[rehearse lines=1 delay=60]";

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import * as z from "zod";
-import type { FaultSpec } from "../../src/sandbox/remote.ts";
+import type { FaultSpec } from "../../src/sandbox/control-api.ts";
 import { openDesk, type Desk, type Result } from "../harness.ts";
 
 const QUICK = "[rehearse lines=1]";

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
-import type { FaultSpec } from "../../src/sandbox/remote.ts";
+import type { FaultSpec } from "../../src/sandbox/control-api.ts";
 import { Calls } from "../support/sandbox-calls.ts";
 import type { TestSandbox } from "../support/sandbox.ts";
 import { borrowSandbox } from "../support/shared-sandbox.ts";

@@ -1,7 +1,7 @@
 import { Argument, Option, type Command } from "@commander-js/extra-typings";
 import type { Context, OpenContext } from "../../context.ts";
 import { CliError } from "../../errors.ts";
-import type { Fault, FaultName, FaultSpec } from "../../sandbox/remote.ts";
+import type { Fault, FaultName, FaultSpec } from "../../sandbox/control-api.ts";
 import type { View } from "../../terminal/rows.ts";
 import { command, hint } from "../../typed-command.ts";
 import { duration, examples, once, wholeNumber } from "../shared/options.ts";
@@ -18,7 +18,7 @@ interface FaultOptions extends DataDirOptions {
 }
 
 export async function configure(command: Command, open: OpenContext): Promise<void> {
-  const { FAULTS, WORKER_ANSWERS } = await import("../../sandbox/faults.ts");
+  const { FAULTS, WORKER_ANSWERS } = await import("../../sandbox/control-api.ts");
   const names = Object.keys(FAULTS) as FaultName[];
   command
     .addArgument(new Argument("<action>", "what to do").choices(["list", "set", "clear"] as const))

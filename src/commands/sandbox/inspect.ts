@@ -1,6 +1,6 @@
 import type { Command } from "@commander-js/extra-typings";
 import type { Context, OpenContext } from "../../context.ts";
-import type { InstanceReport } from "../../sandbox/remote.ts";
+import type { InstanceReport } from "../../sandbox/control-api.ts";
 import type { View } from "../../terminal/rows.ts";
 import { examples } from "../shared/options.ts";
 import { dataDirOption, orderly, runningSandbox, type DataDirOptions } from "./shared.ts";

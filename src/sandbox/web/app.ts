@@ -2,9 +2,10 @@
 import type { HttpBindings } from "@hono/node-server";
 import { fetchRequestHandler } from "@trpc/server/adapters/fetch";
 import { Hono, type HonoRequest, type MiddlewareHandler } from "hono";
+import type { Fault } from "../control-api.ts";
 import type { Database } from "../database/database.ts";
 import type { User } from "../database/schema.ts";
-import type { Fault, Faults } from "../faults.ts";
+import type { Faults } from "../faults.ts";
 import { type Authenticator, claimedUserId, credentialsOf } from "../platform/auth.ts";
 import type { DeviceAuth } from "../platform/device-auth.ts";
 import type { Services } from "../rpc/init.ts";

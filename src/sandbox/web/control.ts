@@ -2,15 +2,15 @@
 import { eq } from "drizzle-orm";
 import { Hono } from "hono";
 import * as z from "zod";
+import { FAULTS, type FaultName, type SandboxStatus, WORKER_ANSWERS } from "../control-api.ts";
 import type { Database } from "../database/database.ts";
 import { type Instance, instances } from "../database/schema.ts";
-import { FAULTS, type FaultName, type Faults, WORKER_ANSWERS } from "../faults.ts";
+import type { Faults } from "../faults.ts";
 import { instanceHealth } from "../instance/directory.ts";
 import type { Worker } from "../machines/worker.ts";
 import type { Authenticator } from "../platform/auth.ts";
 import { findInstance, findPersonalInstance } from "../platform/instances.ts";
 import { findUser } from "../platform/users.ts";
-import type { SandboxStatus } from "../remote.ts";
 import type { RequestLog } from "./request-log.ts";
 import { same } from "./secrets.ts";
 

@@ -2,7 +2,7 @@
 import type { ServerResponse } from "node:http";
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import { callAfter, wait } from "../../async/wait.ts";
-import type { Fault, FaultName } from "../faults.ts";
+import type { Fault, FaultName } from "../control-api.ts";
 
 /** Those that strike a request as a whole. `lost-answer` and `slow` let the work be done. */
 export const EDGE_FAULTS: readonly FaultName[] = [

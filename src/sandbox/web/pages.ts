@@ -2,7 +2,7 @@
 import { type Context, Hono } from "hono";
 import { setCookie } from "hono/cookie";
 import { html } from "hono/html";
-import type { SandboxStatus } from "../remote.ts";
+import type { SandboxStatus } from "../control-api.ts";
 import { isFromOwnPage } from "./guards.ts";
 import { type Html, page, POLICY, STYLE, STYLE_PATH } from "./page.ts";
 import type { Session, Sessions } from "./sessions.ts";

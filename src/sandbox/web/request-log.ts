@@ -1,19 +1,8 @@
-/** What arrived, newest last: the sandbox's proof of what a client did and did not send. */
-export interface LoggedRequest {
-  /** Counts all requests since the sandbox was started. */
-  readonly number: number;
-  /** ISO-8601. */
-  readonly at: string;
-  readonly method: string;
-  readonly procedure: string;
-  /** The user id that the token claims. */
-  readonly user: string | null;
-  /** HTTP status of the answer; null while it is not finished, 0 when there was none. */
-  readonly status: number | null;
-}
+import type { LoggedRequest } from "../control-api.ts";
 
 const KEPT = 10_000;
 
+/** What arrived, newest last: the sandbox's proof of what a client did and did not send. */
 export class RequestLog {
   #entries: Array<{ -readonly [Key in keyof LoggedRequest]: LoggedRequest[Key] }> = [];
   #lastNumber = 0;
