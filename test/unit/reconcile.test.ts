@@ -5,8 +5,8 @@ import type { Api } from "../../src/api/api.ts";
 import type { Ledger } from "../../src/journal/ledger.ts";
 import { promptFacts, type IntentRecord } from "../../src/journal/record.ts";
 import { startedRun, type Run } from "../../src/runs/run.ts";
-import { fits, searchFor, type StartMark } from "../../src/runs/start/reconcile.ts";
-import { findStart, reconcileStarts, type OpenStart, type StartIntent } from "../../src/runs/start/row-search.ts";
+import { findStart, reconcileStarts, type OpenStart, type StartIntent } from "../../src/runs/start/reconcile.ts";
+import { fits, searchFor, type StartMark } from "../../src/runs/start/row-search.ts";
 import { SYSTEM_TIMING } from "../../src/terminal/timing.ts";
 
 const MARK: StartMark = {

@@ -14,7 +14,7 @@ import { Ledger } from "../../src/journal/ledger.ts";
 import { readJournal } from "../../src/journal/read.ts";
 import { NO_PROMPT, promptFacts } from "../../src/journal/record.ts";
 import { startOnRecord } from "../../src/runs/start/on-record.ts";
-import type { StartMark } from "../../src/runs/start/reconcile.ts";
+import type { StartMark } from "../../src/runs/start/row-search.ts";
 import { startRun, type StartOptions } from "../../src/runs/start/start.ts";
 import { SYSTEM_TIMING } from "../../src/terminal/timing.ts";
 

@@ -10,7 +10,7 @@ import type { Ledger } from "../../journal/ledger.ts";
 import { promptFacts } from "../../journal/record.ts";
 import { resolveRuns } from "../../runs/find.ts";
 import { initiator, type Run } from "../../runs/run.ts";
-import { fits } from "../../runs/start/reconcile.ts";
+import { fits } from "../../runs/start/row-search.ts";
 import type { Adoption } from "../../runs/start/start.ts";
 import { command, hint } from "../../typed-command.ts";
 import { isSendable, planned, type Item, type Sendable } from "../item.ts";

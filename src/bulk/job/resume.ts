@@ -3,8 +3,8 @@ import { ownSignal } from "../../async/own-signal.ts";
 import { pooled, whileGoing } from "../../async/pool.ts";
 import type { Ledger } from "../../journal/ledger.ts";
 import type { IntentRecord } from "../../journal/record.ts";
-import { type SearchOptions } from "../../runs/start/reconcile.ts";
-import { findStart, type StartIntent } from "../../runs/start/row-search.ts";
+import { findStart, type StartIntent } from "../../runs/start/reconcile.ts";
+import { type SearchOptions } from "../../runs/start/row-search.ts";
 import type { Item } from "../item.ts";
 
 /** Most of a search is waiting, and the looks of one moment share a request. */

@@ -9,7 +9,7 @@ import { CliError } from "../../errors.ts";
 import { resolveRuns } from "../../runs/find.ts";
 import { listRuns } from "../../runs/list.ts";
 import { runStatusWord, initiator, type Run } from "../../runs/run.ts";
-import { isStart } from "../../runs/start/row-search.ts";
+import { isStart } from "../../runs/start/reconcile.ts";
 import type { Color } from "../../terminal/paint.ts";
 import type { Detail, View, When } from "../../terminal/rows.ts";
 import { formatAgo, formatDuration } from "../../terminal/time.ts";

@@ -6,7 +6,7 @@ import { CliError } from "../../errors.ts";
 import { closeCommand, HeldError, holderWords, type Holder } from "../../journal/claim.ts";
 import type { Ledger } from "../../journal/ledger.ts";
 import type { OpenIntent } from "../../journal/open-index.ts";
-import { isStart, reconcileCancel, reconcileStarts, type OpenStart } from "../../runs/start/row-search.ts";
+import { isStart, reconcileCancel, reconcileStarts, type OpenStart } from "../../runs/start/reconcile.ts";
 import type { View, When } from "../../terminal/rows.ts";
 import { command, hint } from "../../typed-command.ts";
 import { examples, yesOption } from "../shared/options.ts";

@@ -5,7 +5,7 @@ import { messageOf } from "../../errors.ts";
 import type { Ledger } from "../../journal/ledger.ts";
 import { promptFacts, type IntentRecord } from "../../journal/record.ts";
 import type { Run } from "../run.ts";
-import { isStart, reconcileStarts } from "./row-search.ts";
+import { isStart, reconcileStarts } from "./reconcile.ts";
 import { startRun, type StartOptions, type StartOutcome, type StartRequest } from "./start.ts";
 
 /**

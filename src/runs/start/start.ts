@@ -8,7 +8,7 @@ import { messageOf } from "../../errors.ts";
 import { promptFacts } from "../../journal/record.ts";
 import { startedRun, type Run } from "../run.ts";
 import { pollRun, withoutStatus, type Polled } from "../settle/settle.ts";
-import { newestRuns, searchFor, type StartMark, type Trace } from "./reconcile.ts";
+import { newestRuns, searchFor, type StartMark, type Trace } from "./row-search.ts";
 
 export interface StartRequest {
   readonly userId: string;
