@@ -2,9 +2,9 @@ import { createTRPCUntypedClient, httpBatchLink, splitLink, TRPCClientError } fr
 import type { AnyRouter } from "@trpc/server";
 import type * as z from "zod";
 import { ownSignal } from "../async/own-signal.ts";
-import type { Timing } from "../async/timing.ts";
 import { admin, trpcError, type Procedure } from "../contract/procedures.ts";
 import type { Route } from "../contract/rest.ts";
+import type { Timing } from "../timing.ts";
 import { ApiError, notUnderstood } from "./api-error.ts";
 import {
   dataOf,

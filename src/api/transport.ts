@@ -2,7 +2,7 @@ import { pipeline, type Readable } from "node:stream";
 import { limit } from "../async/limit.ts";
 import { onAbort, unlessAborted } from "../async/on-abort.ts";
 import { suspendSignal } from "../async/suspend.ts";
-import type { Timing } from "../async/timing.ts";
+import type { Timing } from "../timing.ts";
 import { ApiError, foreign, notUnderstood } from "./api-error.ts";
 import { isLoopback, type Origin } from "./origin.ts";
 import { PlatformClock } from "./platform-clock.ts";

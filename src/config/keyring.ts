@@ -2,8 +2,8 @@ import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import * as z from "zod";
-import type { Timing } from "../async/timing.ts";
 import { messageOf } from "../errors.ts";
+import type { Timing } from "../timing.ts";
 
 export interface KeyringRequest {
   readonly action: "get" | "set" | "delete";

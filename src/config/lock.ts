@@ -1,8 +1,8 @@
 import { mkdir, stat, utimes } from "node:fs/promises";
 import { dirname } from "node:path";
-import type { LockTiming } from "../async/timing.ts";
 import { wait } from "../async/wait.ts";
 import { CliError, messageOf } from "../errors.ts";
+import type { LockTiming } from "../timing.ts";
 
 /** The folder of settings and tokens, and how processes take turns at the files in it. */
 export interface ConfigFolder {

@@ -1,7 +1,7 @@
 import { SharedLook } from "../async/shared-look.ts";
-import type { Timing } from "../async/timing.ts";
 import { callAfter, wait } from "../async/wait.ts";
 import { systemFiles } from "../files/file-layer.ts";
+import type { Timing } from "../timing.ts";
 import { claimInstance, HeldError, instanceHolders, withdrawInstances, type Claim, type Holder } from "./claim.ts";
 import { allJournals, type JournalFile } from "./folder.ts";
 import { Journal, type Invocation, type OpenOptions } from "./journal.ts";

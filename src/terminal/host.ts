@@ -1,5 +1,5 @@
 import type { Readable } from "node:stream";
-import type { Timing } from "../async/timing.ts";
+import type { Timing } from "../timing.ts";
 
 /** A text stream to a person or a pipe. */
 export interface TextSink {

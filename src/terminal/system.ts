@@ -1,5 +1,5 @@
+import { SYSTEM_TIMING } from "../timing.ts";
 import type { Host, StopReason } from "./host.ts";
-import { SYSTEM_TIMING } from "./timing.ts";
 
 export interface Launch {
   readonly root: string;

@@ -48,7 +48,7 @@ async function main(targets) {
           "bulk/input/input",
           "bulk/plan/plan",
           "bulk/input/prompt-template",
-          "terminal/timing",
+          "timing",
         ]
           .map((module) => `export * from "./${module}.ts";`)
           .join("\n"),
@@ -87,7 +87,7 @@ async function plan(bundle, url, count) {
   /**
    * @type {typeof import("../../src/api/api.ts") & typeof import("../../src/api/origin.ts") &
    *   typeof import("../../src/bulk/input/input.ts") & typeof import("../../src/bulk/plan/plan.ts") &
-   *   typeof import("../../src/bulk/input/prompt-template.ts") & typeof import("../../src/terminal/timing.ts")}
+   *   typeof import("../../src/bulk/input/prompt-template.ts") & typeof import("../../src/timing.ts")}
    */
   const { Api, parseOrigin, readUsers, planTargets, PromptTemplate, SYSTEM_TIMING } = await import(bundle);
   figure("memory before", megabytes(process.resourceUsage().maxRSS * 1024));

@@ -14,7 +14,7 @@ import { reconcileItems } from "../../src/bulk/job/resume.ts";
 import { toRecorded, type JobSettings } from "../../src/bulk/job/settings.ts";
 import { admin, UPSTREAM_CODES } from "../../src/contract/procedures.ts";
 import { Ledger } from "../../src/journal/ledger.ts";
-import { SYSTEM_TIMING } from "../../src/terminal/timing.ts";
+import { SYSTEM_TIMING } from "../../src/timing.ts";
 import { Dice } from "../faults/dice.ts";
 
 const ME = "a0000000-0000-4000-8000-000000000001";

@@ -1,6 +1,6 @@
 /** Times for tests that would otherwise sit through them. What a test hands in itself, it says. */
-import type { Timing } from "../../src/async/timing.ts";
-import { SYSTEM_TIMING } from "../../src/terminal/timing.ts";
+import type { Timing } from "../../src/timing.ts";
+import { SYSTEM_TIMING } from "../../src/timing.ts";
 
 /**
  * What commands in this process have unless told. Waits that end by themselves are short; what is waited for in vain is given up a

@@ -14,7 +14,7 @@ import { Ledger } from "../../src/journal/ledger.ts";
 import { readJournal } from "../../src/journal/read.ts";
 import { promptFacts, type JournalRecord } from "../../src/journal/record.ts";
 import { startedRun, type Run } from "../../src/runs/run.ts";
-import { SYSTEM_TIMING } from "../../src/terminal/timing.ts";
+import { SYSTEM_TIMING } from "../../src/timing.ts";
 import { itemOf } from "../support/bulk-job.ts";
 
 const ME = "a0000000-0000-4000-8000-000000000001";

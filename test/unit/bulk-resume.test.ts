@@ -10,7 +10,7 @@ import type { Item } from "../../src/bulk/item.ts";
 import { reconcileItems } from "../../src/bulk/job/resume.ts";
 import { Ledger } from "../../src/journal/ledger.ts";
 import { promptFacts } from "../../src/journal/record.ts";
-import { SYSTEM_TIMING } from "../../src/terminal/timing.ts";
+import { SYSTEM_TIMING } from "../../src/timing.ts";
 import { itemOf } from "../support/bulk-job.ts";
 
 const ME = "a0000000-0000-4000-8000-000000000001";

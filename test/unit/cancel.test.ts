@@ -9,7 +9,7 @@ import { cancelRun, type CancelOptions } from "../../src/runs/cancel/cancel.ts";
 import { cancelOnRecord } from "../../src/runs/cancel/on-record.ts";
 import { startedRun, type Run } from "../../src/runs/run.ts";
 import { reconcileCancel } from "../../src/runs/start/reconcile.ts";
-import { SYSTEM_TIMING } from "../../src/terminal/timing.ts";
+import { SYSTEM_TIMING } from "../../src/timing.ts";
 import { leftOn } from "../support/left-on.ts";
 
 const RUN: Run = startedRun({

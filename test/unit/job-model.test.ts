@@ -13,7 +13,7 @@ import type { JobEvent } from "../../src/bulk/execute/job-event.ts";
 import { loadJob } from "../../src/bulk/job/job.ts";
 import { claimInstance } from "../../src/journal/claim.ts";
 import { Ledger } from "../../src/journal/ledger.ts";
-import { SYSTEM_TIMING } from "../../src/terminal/timing.ts";
+import { SYSTEM_TIMING } from "../../src/timing.ts";
 import { DENIES } from "../faults/job-judge.ts";
 import { begin, instanceOf, invocation, live, target, World } from "../support/job-world.ts";
 

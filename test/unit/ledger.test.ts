@@ -14,7 +14,7 @@ import { Ledger } from "../../src/journal/ledger.ts";
 import { OpenIndex } from "../../src/journal/open-index.ts";
 import { promptFacts, type Entry } from "../../src/journal/record.ts";
 import { allRecords } from "../../src/journal/scan.ts";
-import { SYSTEM_TIMING } from "../../src/terminal/timing.ts";
+import { SYSTEM_TIMING } from "../../src/timing.ts";
 
 const invocation: Invocation = {
   action: "start",

@@ -7,7 +7,7 @@ import { promptFacts, type IntentRecord } from "../../src/journal/record.ts";
 import { startedRun, type Run } from "../../src/runs/run.ts";
 import { findStart, reconcileStarts, type OpenStart, type StartIntent } from "../../src/runs/start/reconcile.ts";
 import { fits, searchFor, type StartMark } from "../../src/runs/start/row-search.ts";
-import { SYSTEM_TIMING } from "../../src/terminal/timing.ts";
+import { SYSTEM_TIMING } from "../../src/timing.ts";
 
 const MARK: StartMark = {
   userId: "jane",

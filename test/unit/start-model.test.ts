@@ -8,7 +8,7 @@ import { ApiError, foreign, refusal } from "../../src/api/api-error.ts";
 import type { Api } from "../../src/api/api.ts";
 import { admin, UPSTREAM_CODES } from "../../src/contract/procedures.ts";
 import { startRun, type StartOutcome } from "../../src/runs/start/start.ts";
-import { SYSTEM_TIMING } from "../../src/terminal/timing.ts";
+import { SYSTEM_TIMING } from "../../src/timing.ts";
 
 const INSTANCE = "d0000000-0000-4000-8000-000000000001";
 const CUSTOMER = "c0000000-0000-4000-8000-000000000001";

@@ -16,7 +16,7 @@ import { NO_PROMPT, promptFacts } from "../../src/journal/record.ts";
 import { startOnRecord } from "../../src/runs/start/on-record.ts";
 import type { StartMark } from "../../src/runs/start/row-search.ts";
 import { startRun, type StartOptions } from "../../src/runs/start/start.ts";
-import { SYSTEM_TIMING } from "../../src/terminal/timing.ts";
+import { SYSTEM_TIMING } from "../../src/timing.ts";
 
 const INSTANCE = "d0000000-0000-4000-8000-000000000001";
 const CUSTOMER = "c0000000-0000-4000-8000-000000000001";

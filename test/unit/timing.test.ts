@@ -1,6 +1,6 @@
 /** The times that users wait. Other tests hand in their own, so that only this one notices when a real one is changed. */
 import { expect, it } from "vitest";
-import { SYSTEM_TIMING } from "../../src/terminal/timing.ts";
+import { SYSTEM_TIMING } from "../../src/timing.ts";
 
 const SECOND = 1_000;
 

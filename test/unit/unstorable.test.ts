@@ -10,7 +10,7 @@ import { cancelRun } from "../../src/runs/cancel/cancel.ts";
 import { startedRun, type Run } from "../../src/runs/run.ts";
 import { pollRun, settleRuns } from "../../src/runs/settle/settle.ts";
 import { unstorableEnd } from "../../src/runs/settle/unstorable.ts";
-import { SYSTEM_TIMING } from "../../src/terminal/timing.ts";
+import { SYSTEM_TIMING } from "../../src/timing.ts";
 
 const procedure = admin.getKiloCliRunStatus.path;
 const RUN: Run = startedRun({

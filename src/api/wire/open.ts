@@ -1,4 +1,4 @@
-import type { Timing } from "../../async/timing.ts";
+import type { Timing } from "../../timing.ts";
 import type { Origin } from "../origin.ts";
 import { proxyFor } from "./proxy.ts";
 import type { Wire } from "./wire.ts";
