@@ -47,7 +47,7 @@ const noun = (file: string) => /^commands\/([^/]+)\//.exec(file)?.[1];
 const FLOORS: readonly (readonly string[])[] = [
   ["secrets"],
   ["typed-command"],
-  ["errors", "contract", "environment"],
+  ["timing", "errors", "contract", "environment"],
   ["async", "exit-codes", "files", "json", "strict-command"],
   ["api", "config", "terminal"],
   ["customers", "journal"],
