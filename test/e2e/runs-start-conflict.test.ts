@@ -33,7 +33,7 @@ describe("--on-conflict", () => {
 
   it("attach: follows the run in progress, and exits with its result", async () => {
     const user = "fleet02@fleet.example.com";
-    const id = await desk.startRun(user, "[rehearse lines=2 interval=0.3 exit=1]", otto);
+    const id = await desk.startRun(user, "[rehearse lines=2 interval=1 exit=1]", otto);
     const before = await asked();
     const { code, stdout, stderr } = await desk.run(start(user, "x", "--on-conflict", "attach"));
     expect(code).toBe(3);
