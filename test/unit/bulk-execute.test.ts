@@ -3,15 +3,17 @@ import { randomUUID } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { ApiError, refusal } from "../../src/api/api-error.ts";
 import type { Api } from "../../src/api/api.ts";
 import { Adopter } from "../../src/bulk/execute/adoption.ts";
 import { execute, JOB_TIMING, type ExecuteOptions } from "../../src/bulk/execute/execution.ts";
 import type { JobEvent } from "../../src/bulk/execute/job-event.ts";
 import { planned, type Item, type Target } from "../../src/bulk/item.ts";
-import { admin } from "../../src/contract/procedures.ts";
+import { admin, UPSTREAM_CODES } from "../../src/contract/procedures.ts";
+import { CliError } from "../../src/errors.ts";
 import { systemFiles } from "../../src/files/file-layer.ts";
+import { claimInstance } from "../../src/journal/claim.ts";
 import { allJournals } from "../../src/journal/folder.ts";
 import type { Invocation } from "../../src/journal/journal.ts";
 import { Ledger } from "../../src/journal/ledger.ts";
@@ -39,6 +41,8 @@ class Platform {
   readonly reading: number[] = [];
   /** What the question for a run's status is answered with. */
   polls: () => ApiError | undefined = () => undefined;
+  /** What is said of a run that is asked about, otherwise than that it goes on. */
+  told: (runId: string) => object = () => ({});
   /** Further rows, by instance. */
   readonly rows = new Map<number, ReturnType<typeof runRow>[]>();
   readonly #script: Script;
@@ -48,7 +52,7 @@ class Platform {
   }
 
   readonly api = {
-    query: async ({ path }: { path: string }, input: { id?: string; search?: string }) => {
+    query: async ({ path }: { path: string }, input: { id?: string; search?: string; runId?: string }) => {
       switch (path) {
         case admin.get.path: {
           const id = input.id ?? "";
@@ -68,7 +72,7 @@ class Platform {
         case admin.getKiloCliRunStatus.path: {
           const failure = this.polls();
           if (failure) throw failure;
-          return { ...RUNNING, startedAt: null, prompt: "theirs" };
+          return { ...RUNNING, startedAt: null, prompt: "theirs", ...this.told(input.runId ?? "") };
         }
         default:
           throw new Error(path);
@@ -487,6 +491,298 @@ describe("a job", () => {
     expect(platform.underWay).toBe(0);
     expect(platform.sent.length).toBeLessThan(20);
   });
+});
+
+/** Lets the time of the tests around it pass as fast as they get on: nobody sits through the pauses between polls. */
+function hurry(): void {
+  let over: AbortController;
+  let passing: Promise<void>;
+  const pass = async ({ signal }: AbortController) => {
+    while (!signal.aborted) {
+      await new Promise((resolve) => setImmediate(resolve));
+      await vi.advanceTimersByTimeAsync(5);
+    }
+  };
+  beforeEach(() => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "setInterval", "clearInterval", "performance"] });
+    over = new AbortController();
+    passing = pass(over);
+  });
+  afterEach(async () => {
+    over.abort();
+    await passing;
+    vi.useRealTimers();
+  });
+}
+
+/** The run of somebody else that is in progress on a busy instance. */
+const theirs = (index: number) => runRow(instanceOf(index)).id;
+const COMPLETED = { status: "completed", exitCode: 0, startedAt: new Date(0), completedAt: new Date(1_000) };
+const UNAVAILABLE = "[run state unavailable: controller has moved on to a newer run]";
+const alreadyActive = () =>
+  refusal(409, "busy", { procedure: "start", trpcCode: "CONFLICT", upstreamCode: UPSTREAM_CODES.alreadyActive });
+const changesOf = ({ events }: Done, index: number) =>
+  events.flatMap((event) => (event.type === "item" && event.item.target.index === index ? [event.item] : []));
+
+describe("a run in progress", () => {
+  hurry();
+
+  it("is waited for where that was asked for, and the start follows its end, but not a run that cannot be asked about", async () => {
+    const platform = new Platform();
+    for (const index of [1, 2]) platform.busy.add(index);
+    const polls = new Map<string, number>();
+    platform.told = (runId) => {
+      polls.set(runId, (polls.get(runId) ?? 0) + 1);
+      if (polls.get(runId) === 1) return {};
+      return runId === theirs(1) ? COMPLETED : { hasRun: false, status: null, prompt: null, initiatedBy: null };
+    };
+    const done = await doJob(platform, 3, { settings: { onConflict: "wait" } });
+    expect(done.failure).toBeUndefined();
+    expect(states(done)).toEqual(["running", "skipped", "running"]);
+    expect(changesOf(done, 1).map(({ state: one }) => one)).toEqual(["starting", "waiting", "starting", "running"]);
+    expect(changesOf(done, 1)[1]?.problem).toMatch(/^waits for its end: run 33333333-/);
+    expect(done.items[0]).toMatchObject({ problem: null, attached: false });
+    expect(problem(done, 2)).toBe(
+      `the run in progress, ${theirs(2)}, gives no answer: the platform does not know this run any more`,
+    );
+    // The others do not wait.
+    expect(platform.sent).toEqual([3, 1]);
+  });
+
+  it("is waited for no longer than until everything is to stop", async () => {
+    const platform = new Platform();
+    platform.busy.add(1);
+    const stopping = new AbortController();
+    const done = await doJob(
+      platform,
+      1,
+      { settings: { onConflict: "wait" }, stop: stopping.signal },
+      (event) => event.type === "item" && event.item.state === "waiting" && stopping.abort("SIGINT"),
+    );
+    expect(done.failure).toBeUndefined();
+    expect(states(done)).toEqual(["waiting"]);
+    expect(platform.sent).toEqual([]);
+  });
+
+  it("that a request has met is not waited for: another request would need a person", async () => {
+    for (const [onConflict, expected] of [
+      ["wait", "skipped"],
+      ["skip", "skipped"],
+      ["fail", "conflict"],
+    ] as const) {
+      const platform = new Platform((index) => {
+        platform.busy.add(index);
+        return alreadyActive();
+      });
+      const done = await doJob(platform, 1, { settings: { onConflict } });
+      expect(states(done)).toEqual([expected]);
+      expect(problem(done, 1)).toMatch(/^run 33333333-/);
+      expect(platform.sent).toEqual([1]);
+      expect(done.events.filter(({ type }) => type === "sent")).toHaveLength(1);
+      await ledger.close();
+      ledger = new Ledger(state, INVOCATION, { timing: SYSTEM_TIMING });
+    }
+  });
+
+  it("is attached to and followed to its end where that was asked for, although own runs are not", async () => {
+    const platform = new Platform();
+    platform.busy.add(1);
+    let polls = 0;
+    platform.told = (runId) => (runId === theirs(1) && polls++ > 0 ? COMPLETED : {});
+    const done = await doJob(platform, 2, { settings: { onConflict: "attach" } });
+    expect(states(done)).toEqual(["completed", "running"]);
+    expect(done.items[0]).toMatchObject({ runId: theirs(1), attached: true, exitCode: 0, problem: null });
+    expect(done.items[1]).toMatchObject({ attached: false });
+    expect(platform.sent).toEqual([2]);
+    expect(done.events.filter(({ type }) => type === "run-end")).toMatchObject([{ item: { runId: theirs(1) } }]);
+  });
+});
+
+describe("a job that follows its runs", () => {
+  hurry();
+
+  it("says how they ended, each for itself", async () => {
+    const platform = new Platform();
+    const ends = new Map<number, object>([
+      [1, COMPLETED],
+      [2, { ...COMPLETED, status: "failed", exitCode: 3, output: "so far\nno such file\n" }],
+      [3, { ...COMPLETED, status: "failed", exitCode: null, output: UNAVAILABLE }],
+      [4, { hasRun: false, status: null, prompt: null, initiatedBy: null }],
+    ]);
+    const items: Item[] = [];
+    platform.told = (runId) => ends.get(items.find((item) => item.runId === runId)?.target.index ?? 0) ?? {};
+    const done = await doJob(platform, 4, { settings: { wait: true } }, (event) => {
+      if (event.type === "item" && event.item.state === "running") items.push(event.item);
+    });
+    expect(done.failure).toBeUndefined();
+    expect(states(done)).toEqual(["completed", "failed", "lost", "running"]);
+    expect(done.items.map(({ problem: why }) => why)).toEqual([
+      null,
+      "no such file",
+      "nobody can tell any more how it ended",
+      "not followed any more: the platform does not know this run any more",
+    ]);
+    expect(done.items[1]).toMatchObject({ exitCode: 3, startedAt: new Date(0), completedAt: new Date(1_000) });
+    expect(done.events.filter(({ type }) => type === "run-end")).toHaveLength(4);
+    expect(done.events).toContainEqual(
+      expect.objectContaining({ type: "output-line", line: "no such file", item: expect.objectContaining({}) }),
+    );
+  });
+
+  it("leaves them where they take too long, and ends", async () => {
+    const done = await doJob(new Platform(), 2, { settings: { wait: true, runTimeoutMs: 1 } });
+    expect(done.failure).toBeUndefined();
+    expect(states(done)).toEqual(["running", "running"]);
+    expect(done.items.map(({ problem: why }) => why)).toEqual(Array(2).fill("still running at the time limit"));
+  });
+
+  it("says that its own time is up where something is left to start, and only there", async () => {
+    const limited = { settings: { wait: true, maxRunning: 1 }, timeoutMs: 100 };
+    const done = await doJob(new Platform(), 2, limited);
+    expect(states(done)).toEqual(["running", "waiting"]);
+    expect(done.events).toContainEqual({ type: "stopping", why: "the job's time limit is reached" });
+    const all = await doJob(new Platform(), 1, limited);
+    expect(all.events.map(({ type }) => type)).not.toContain("stopping");
+  });
+});
+
+/** A job of two whose canary completes. */
+const afterCanary = async (letFollow: ExecuteOptions["letFollow"]) => {
+  const platform = new Platform();
+  platform.told = () => COMPLETED;
+  const done = await doJob(platform, 2, { settings: { canary: 1 }, letFollow });
+  const types = done.events.map(({ type }) => type);
+  return { done, sent: platform.sent, isPassed: types.includes("canary-passed"), stops: types.includes("stopping") };
+};
+
+describe("what follows the canary", () => {
+  hurry();
+
+  it.each([
+    ["nobody wants to be asked", undefined],
+    ["somebody says so", async () => true],
+  ])("is started where %s", async (_, letFollow) => {
+    const { done, ...became } = await afterCanary(letFollow);
+    expect(became).toEqual({ sent: [1, 2], isPassed: true, stops: false });
+    expect(states(done)).toEqual(["completed", "running"]);
+    expect(done.failure).toBeUndefined();
+  });
+
+  it.each([
+    ["somebody says no", async () => false, "the canary completed, and no more was to follow", undefined],
+    ["nobody can be asked", () => Promise.reject(new Error("no terminal")), "no terminal", new Error("no terminal")],
+  ])("is not started where %s", async (_, letFollow, why, failure) => {
+    const { done, ...became } = await afterCanary(letFollow);
+    expect(became).toEqual({ sent: [1], isPassed: false, stops: true });
+    expect(states(done)).toEqual(["completed", "waiting"]);
+    expect(done.events).toContainEqual({ type: "stopping", why });
+    expect(done.failure).toEqual(failure);
+  });
+
+  it("is not asked about again where the question was broken off, nor where everything is to stop", async () => {
+    const platform = new Platform();
+    platform.told = () => COMPLETED;
+    const stopping = new AbortController();
+    let asked = 0;
+    const letFollow = () => {
+      asked += 1;
+      stopping.abort("SIGINT");
+      return Promise.reject(new CliError("interrupted", "interrupted"));
+    };
+    const done = await doJob(platform, 2, { settings: { canary: 1 }, letFollow, stop: stopping.signal });
+    expect(done.failure).toMatchObject({ kind: "interrupted" });
+    expect(platform.sent).toEqual([1]);
+    expect(asked).toBe(1);
+  });
+
+  it("is not asked about where nothing would follow", async () => {
+    const platform = new Platform();
+    platform.told = () => COMPLETED;
+    let asked = 0;
+    const letFollow = async () => (asked += 1) > 0;
+    const done = await doJob(platform, 1, { settings: { canary: 1 }, letFollow });
+    expect(states(done)).toEqual(["completed"]);
+    expect(asked).toBe(0);
+  });
+
+  it("is not started while it runs, or where it has failed", async () => {
+    const platform = new Platform();
+    platform.told = () => ({ ...COMPLETED, status: "failed", exitCode: 1 });
+    const done = await doJob(platform, 3, { settings: { canary: 1 }, letFollow: async () => expect.unreachable() });
+    expect(platform.sent).toEqual([1]);
+    expect(states(done)).toEqual(["failed", "waiting", "waiting"]);
+    expect(done.events).toContainEqual({
+      type: "stopping",
+      why: `the canary's run ${done.items[0]?.runId} did not complete: failed`,
+    });
+  });
+});
+
+/** Another command begins its work on the first target. */
+const claimFirst = () =>
+  claimInstance(
+    state,
+    { origin: INVOCATION.origin, instanceId: instanceOf(1) },
+    { pid: process.pid, op: randomUUID() },
+  );
+
+describe("a target that another command of this machine is at", () => {
+  const impatient = { timing: { ...SYSTEM_TIMING, claim: { patienceMs: -1, pauseMs: 1 } } };
+  beforeEach(() => {
+    ledger = new Ledger(state, INVOCATION, impatient);
+  });
+
+  it.each([
+    ["skip", "skipped"],
+    ["wait", "skipped"],
+    ["attach", "skipped"],
+    ["fail", "conflict"],
+  ] as const)("comes after the others, and is left alone in the end: %s", async (onConflict, expected) => {
+    await claimFirst();
+    const platform = new Platform();
+    const done = await doJob(platform, 3, { settings: { onConflict, concurrency: 1 } });
+    expect(done.failure).toBeUndefined();
+    expect(states(done)).toEqual([expected, "running", "running"]);
+    expect(problem(done, 1)).toMatch(new RegExp(`^another command is at work on instance ${instanceOf(1)}`));
+    expect(platform.sent).toEqual([2, 3]);
+    const tries = ["starting", "waiting", "starting", "waiting", "starting", expected];
+    expect(changesOf(done, 1).map(({ state: one }) => one)).toEqual(tries);
+  });
+
+  it("is started once that one is done", async () => {
+    const claim = await claimFirst();
+    const platform = new Platform(async (index) => {
+      if (index === 3) await claim.release();
+      return undefined;
+    });
+    const done = await doJob(platform, 3, { settings: { concurrency: 1 } });
+    expect(states(done)).toEqual(["running", "running", "running"]);
+    expect(platform.sent).toEqual([2, 3, 1]);
+    expect(problem(done, 1)).toBeNull();
+  });
+});
+
+it("says so where what became of a start cannot be written down, and goes on", async () => {
+  const platform = new Platform(() => {
+    vi.spyOn(ledger, "journal").mockRejectedValueOnce(new Error("the disk is full"));
+    return undefined;
+  });
+  const done = await doJob(platform, 1);
+  expect(done.failure).toBeUndefined();
+  expect(states(done)).toEqual(["running"]);
+  expect(done.events).toContainEqual({ type: "unrecorded", why: "the disk is full" });
+  expect(await ledger.open()).toHaveLength(1);
+});
+
+it("ends with what keeps the journal from being written, with nothing sent", async () => {
+  vi.spyOn(ledger, "journal").mockRejectedValue(new CliError("local-state", "the disk is full"));
+  const platform = new Platform();
+  const done = await doJob(platform, 3, { settings: { concurrency: 1 } });
+  vi.restoreAllMocks();
+  expect(done.failure).toMatchObject({ kind: "local-state" });
+  expect(states(done)).toEqual(["waiting", "waiting", "waiting"]);
+  expect(problem(done, 1)).toBe("the disk is full");
+  expect(platform.sent).toEqual([]);
 });
 
 const FORGOTTEN = {

@@ -189,7 +189,8 @@ class Execution {
   }
 
   #letCanaryPass(): void {
-    if (!this.#gate.canaryIsDone || this.#asking) return;
+    // Where nothing more is started nobody is asked, nor again who could not be asked.
+    if (this.#closing || !this.#gate.canaryIsDone || this.#asking) return;
     const { letFollow } = this.#options;
     this.#asking = true;
     const decide = async () => {
