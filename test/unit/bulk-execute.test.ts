@@ -493,20 +493,21 @@ describe("a job", () => {
   });
 });
 
+async function passTime({ signal }: AbortController): Promise<void> {
+  while (!signal.aborted) {
+    await new Promise((resolve) => setImmediate(resolve));
+    await vi.advanceTimersByTimeAsync(5);
+  }
+}
+
 /** Lets the time of the tests around it pass as fast as they get on: nobody sits through the pauses between polls. */
 function hurry(): void {
   let over: AbortController;
   let passing: Promise<void>;
-  const pass = async ({ signal }: AbortController) => {
-    while (!signal.aborted) {
-      await new Promise((resolve) => setImmediate(resolve));
-      await vi.advanceTimersByTimeAsync(5);
-    }
-  };
   beforeEach(() => {
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "setInterval", "clearInterval", "performance"] });
     over = new AbortController();
-    passing = pass(over);
+    passing = passTime(over);
   });
   afterEach(async () => {
     over.abort();
