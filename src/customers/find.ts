@@ -73,7 +73,6 @@ export async function resolveInstance(
 ): Promise<Instance> {
   const who = subject.email ?? subject.userId;
   if (instanceId !== undefined) {
-    if (!isUuid(instanceId)) throw new CliError("usage", `"${instanceId}" is not an instance ID (a UUID)`);
     const instance = await findInstance(api, instanceId);
     if (!instance) throw new CliError("not-found", `no instance has the ID ${instanceId}`);
     if (instance.userId !== subject.userId) {

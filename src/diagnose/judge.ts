@@ -99,7 +99,7 @@ export function verdictOf(evidence: Evidence, duration: (ms: number) => string):
   const { run } = evidence;
   const steps = stepsFor(evidence);
   if (!run) return withoutRun(evidence, steps);
-  return run.status === "running" ? inProgress(evidence, run, steps, duration) : ended(evidence, run, steps);
+  return run.status === "running" ? inProgress(evidence, steps, duration) : ended(evidence, run, steps);
 }
 
 /** How exactly the platform's clock is known: its answers give the time to the second. */
@@ -184,7 +184,7 @@ function orphanSteps(steps: Steps): Step[] {
   ];
 }
 
-function inProgress(evidence: Evidence, run: Run, steps: Steps, duration: (ms: number) => string): Judgement {
+function inProgress(evidence: Evidence, steps: Steps, duration: (ms: number) => string): Judgement {
   const { machine, machineStatus, instanceDestroyed, looks, ageMs, silentMs } = evidence;
   if (machine === "down" || machine === null) {
     return {

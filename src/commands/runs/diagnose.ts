@@ -1,7 +1,7 @@
 import { Option, type Command } from "@commander-js/extra-typings";
 import type { Api } from "../../api/api.ts";
 import type { Context, OpenContext } from "../../context.ts";
-import { instancesOf, isUuid, resolveUser } from "../../customers/find.ts";
+import { instancesOf, resolveUser } from "../../customers/find.ts";
 import { getInstance } from "../../customers/instances.ts";
 import { gatherEvidence, type Question } from "../../diagnose/evidence.ts";
 import { verdictOf, type Evidence, type Judgement, type Look, type Verdict } from "../../diagnose/judge.ts";
@@ -14,7 +14,8 @@ import type { Color } from "../../terminal/paint.ts";
 import type { Detail, View, When } from "../../terminal/rows.ts";
 import { formatAgo, formatDuration } from "../../terminal/time.ts";
 import { command, hint, plain } from "../../typed-command.ts";
-import { duration, examples, instanceOption, userOption } from "../shared/options.ts";
+import { instanceOption } from "../shared/instance-option.ts";
+import { duration, examples, userOption } from "../shared/options.ts";
 import { promptLine, runColor } from "./shared/view.ts";
 
 interface DiagnoseOptions {
@@ -117,9 +118,6 @@ async function ask(
   { user, instance }: DiagnoseOptions,
   now: () => Date,
 ): Promise<Question> {
-  if (instance !== undefined && !isUuid(instance)) {
-    throw new CliError("usage", `"${instance}" is not an instance ID (a UUID)`);
-  }
   const subject = await resolveUser(api, user);
   if (id !== undefined) {
     if (instance !== undefined) throw new CliError("usage", "a run has its own instance: leave --instance out");
@@ -133,9 +131,9 @@ async function ask(
   }
   const { userId, email } = subject;
   const who = email ?? userId;
-  const on = instance?.toLowerCase() ?? subject.instance?.id;
+  const on = instance ?? subject.instance?.id;
   // A mistyped ID has no runs, which would look like none was started.
-  if (instance !== undefined && (await getInstance(api, instance.toLowerCase())).userId !== userId) {
+  if (instance !== undefined && (await getInstance(api, instance)).userId !== userId) {
     throw new CliError("not-found", `instance ${instance} does not belong to ${who}`);
   }
   const running: Run[] = [];

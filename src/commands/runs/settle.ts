@@ -10,7 +10,8 @@ import { giveUpRuns } from "../../runs/settle/give-up.ts";
 import { sweepRuns } from "../../runs/settle/sweep.ts";
 import { command, type OptionsToType } from "../../typed-command.ts";
 import { confirmMany, confirmOptions, type ConfirmOptions } from "../shared/confirm-many.ts";
-import { examples, instanceOption, userOption, wholeNumber } from "../shared/options.ts";
+import { instanceOption } from "../shared/instance-option.ts";
+import { examples, userOption, wholeNumber } from "../shared/options.ts";
 import { whyOf, whyOptions, type WhyOptions } from "../shared/ticket-and-reason.ts";
 import { settledView, SettleReport } from "./settle/report.ts";
 import { resolveFilter } from "./shared/filter.ts";
@@ -146,7 +147,7 @@ function selection({ user, instance }: SettleOptions): OptionsToType {
 async function shownAsRunning(context: Context, api: Api, { user, instance }: SettleOptions): Promise<Run[]> {
   const filter = await resolveFilter(context, api, { user, instance, status: "running" });
   // A mistyped ID has no runs, which would look like all is well.
-  if (instance !== undefined) await getInstance(api, instance.toLowerCase());
+  if (instance !== undefined) await getInstance(api, instance);
   const runs: Run[] = [];
   // Nobody looks at the prompts here, and each can be 10,000 characters.
   for await (const run of listRuns(api, filter, Number.MAX_SAFE_INTEGER)) runs.push({ ...run, prompt: "" });

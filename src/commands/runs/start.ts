@@ -1,8 +1,9 @@
 import { Option, type Command } from "@commander-js/extra-typings";
 import type { OpenContext } from "../../context.ts";
 import { expectCountOption } from "../shared/confirm-many.ts";
+import { instanceOption } from "../shared/instance-option.ts";
 import { canaryOptions, jobOptions, startOptions } from "../shared/job/options.ts";
-import { examples, instanceOption, intervalOption, once, yesOption } from "../shared/options.ts";
+import { examples, intervalOption, once, yesOption } from "../shared/options.ts";
 import { whyOptions } from "../shared/ticket-and-reason.ts";
 import { sinceOption } from "../shared/when.ts";
 import { initiatedByOption } from "./shared/filter.ts";

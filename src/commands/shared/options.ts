@@ -32,9 +32,6 @@ export function duration(text: string): number {
 export const userOption = () =>
   new Option("-u, --user <user>", "the customer: e-mail, user ID or instance ID").argParser(once);
 
-export const instanceOption = () =>
-  new Option("-i, --instance <id>", "the instance, where the user has several").argParser(once);
-
 export const limitOption = (preset: number) =>
   new Option("-L, --limit <n>", "how many at most").argParser(wholeNumber(1, 100_000)).default(preset);
 

@@ -3,7 +3,7 @@ import { Option } from "@commander-js/extra-typings";
 import type { Api } from "../../../api/api.ts";
 import type { Context } from "../../../context.ts";
 import type { RunStatus } from "../../../contract/procedures.ts";
-import { isUuid, resolveUser } from "../../../customers/find.ts";
+import { resolveUser } from "../../../customers/find.ts";
 import { CliError } from "../../../errors.ts";
 import type { RunFilter } from "../../../runs/list.ts";
 import { command, hint } from "../../../typed-command.ts";
@@ -39,14 +39,11 @@ export async function resolveFilter(
   options: FilterOptions,
 ): Promise<RunFilter> {
   const { user, initiatedBy, since, status, search } = options;
-  if (options.instance !== undefined && !isUuid(options.instance)) {
-    throw new CliError("usage", `"${options.instance}" is not an instance ID (a UUID)`);
-  }
   const subject = await resolveUser(api, user);
-  const { instance = subject?.instance?.id } = options;
+  const { instance: instanceId = subject?.instance?.id } = options;
   return {
     subject,
-    instanceId: instance?.toLowerCase(),
+    instanceId,
     status,
     initiatedBy: initiatedBy === "me" ? "admin" : initiatedBy,
     adminId: initiatedBy === "me" ? await myId(context.me) : undefined,

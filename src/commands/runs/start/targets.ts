@@ -75,7 +75,8 @@ async function chooseEntries(
   if (user) return { entries: entriesOf(user, options), columns: [], source: sourceOf("users") };
   const progress = await context.output.busy(`reading the list of ${fromInstances ? "instances" : "runs"}`);
   try {
-    return await (fromInstances ? fromInstanceList : fromRunList)(context, await context.api(), options, fields);
+    const api = await context.api();
+    return await (fromInstances ? fromInstanceList(api, options, fields) : fromRunList(context, api, options, fields));
   } finally {
     progress.stop();
   }
@@ -86,12 +87,11 @@ function entriesOf(users: readonly string[], { instance }: TargetOptions): Entry
     const named = user.trim();
     const problem = named === "" ? "is empty: is a variable not set?" : problemWithName(named);
     if (problem !== undefined) throw new CliError("usage", `--user "${user}" ${problem}`);
-    return { named, instance: instance?.toLowerCase() ?? null, line: null, fields: {} };
+    return { named, instance: instance ?? null, line: null, fields: {} };
   });
 }
 
 async function fromInstanceList(
-  _context: Context,
   api: Api,
   { search, imageTag, ...options }: TargetOptions,
   fields: readonly string[] | undefined,
