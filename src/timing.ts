@@ -25,10 +25,18 @@ export interface Timing {
   readonly claim: ClaimTiming;
   /** For which a question that has just been drawn takes no answer: what comes then is the rest of a paste. */
   readonly questionMs: number;
+  /** What was read before a start is read again when it is older than this by the time the start is written down. */
+  readonly freshMs: number;
+  /** Before a start is sent again that was refused with 429 and without a time; twice that after the second. */
+  readonly throttledMs: number;
+  readonly job: JobTiming;
+  readonly doctor: DoctorTiming;
+  /** For a platform that is looked at besides the one that is meant. */
+  readonly othersMs: number;
 }
 
 /** How processes take turns at an instance. */
-export interface ClaimTiming {
+interface ClaimTiming {
   /** How long to wait for whoever has it. */
   readonly patienceMs: number;
   readonly pauseMs: number;
@@ -43,6 +51,31 @@ export interface LockTiming {
   readonly patienceMs: number;
   /** Between tries to have it. */
   readonly pauseMs: number;
+}
+
+/** How long a job waits for what. */
+export interface JobTiming {
+  /** For a start that is under way once everything is to stop, before its row is looked for instead. */
+  readonly drainMs: number;
+  /** For one attempt at a target, from its claim to what its row says; a start request alone may take two minutes. */
+  readonly attemptMs: number;
+  /** For an attempt that was told to end: it looks for the row for as long as `afterStopMs`. Then it is left behind. */
+  readonly endMs: number;
+  /** For a platform that fails or cannot be reached. */
+  readonly patienceMs: number;
+  /** Before it tries a platform that fails again, at first. */
+  readonly pauseMs: number;
+}
+
+/** How long a check may take. */
+export interface DoctorTiming {
+  readonly usualMs: number;
+  /** Of whether the platform answers. */
+  readonly answerMs: number;
+  /** Of whose the token is. */
+  readonly adminMs: number;
+  /** All of them together, however slow the network is. */
+  readonly totalMs: number;
 }
 
 const LOOK_AFTER_MS = [0, 1_000, 2_000, 4_000, 8_000, 15_000, 30_000];
@@ -61,4 +94,9 @@ export const SYSTEM_TIMING: Timing = {
   cancelAgainMs: [0, 500, 1_000, 2_000],
   questionMs: 200,
   claim: { patienceMs: 5_000, pauseMs: 100 },
+  freshMs: 2_000,
+  throttledMs: 1_000,
+  job: { drainMs: 5_000, attemptMs: 200_000, endMs: 7_000, patienceMs: 5 * 60_000, pauseMs: 1_000 },
+  doctor: { usualMs: 5_000, answerMs: 6_000, adminMs: 8_000, totalMs: 18_000 },
+  othersMs: 5_000,
 };

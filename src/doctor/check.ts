@@ -1,3 +1,4 @@
+import type { DoctorTiming } from "../timing.ts";
 import type { Said } from "../typed-command.ts";
 import type { Examined } from "./examined.ts";
 
@@ -20,8 +21,8 @@ export interface Check {
   readonly name: string;
   /** The checks without which this one cannot be tried. */
   readonly needs?: readonly string[];
-  /** How long it may take, in milliseconds, where that is not {@link USUAL_LIMIT_MS}. */
-  readonly limitMs?: number;
+  /** How long it may take, where that is not the usual time. */
+  readonly limit?: keyof DoctorTiming;
   /**
    * Has a look, at nothing that another check looks at.
    *
@@ -30,8 +31,6 @@ export interface Check {
    */
   look(examined: Examined, signal: AbortSignal): Finding | Promise<Finding>;
 }
-
-export const USUAL_LIMIT_MS = 5_000;
 
 /** What to do where something else answers in the platform's place. */
 export const FIND_OUT = "check the address, the proxy, and whether this network wants you to log in";

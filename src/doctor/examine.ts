@@ -3,7 +3,7 @@ import { limit } from "../async/limit.ts";
 import { unlessAborted } from "../async/on-abort.ts";
 import { CliError } from "../errors.ts";
 import { command, hint } from "../typed-command.ts";
-import { fail, FIND_OUT, skipped, USUAL_LIMIT_MS, type Check, type Finding, type Stage } from "./check.ts";
+import { fail, FIND_OUT, skipped, type Check, type Finding, type Stage } from "./check.ts";
 import { Examined } from "./examined.ts";
 import { LOGIN } from "./login.ts";
 import { NETWORK } from "./network.ts";
@@ -16,9 +16,6 @@ import { TOOL } from "./tool.ts";
 
 /** Every check, in the order in which they are made: what this machine knows by itself comes first. */
 export const CHECKS: readonly Check[] = [...TOOL, ...SETTINGS, ...LOGIN, ...STORAGE, ...NETWORK, ...PLATFORM];
-
-/** How long all of them together may take, however slow the network is. */
-const TOTAL_LIMIT_MS = 18_000;
 
 const SEE_MORE = hint`see each request: ${command("doctor", { "--debug": true })}`;
 
@@ -36,7 +33,7 @@ export interface CheckResult extends Finding {
  */
 export async function* examine(setup: Setup, onStart: (check: Check) => void): AsyncGenerator<CheckResult> {
   const examined = new Examined(setup);
-  const whole = limit(setup.stop, TOTAL_LIMIT_MS);
+  const whole = limit(setup.stop, setup.host.timing.doctor.totalMs);
   /** The checks that failed or could not be tried, each with the failure that it goes back to. */
   const missing = new Map<string, string>();
   try {
@@ -61,8 +58,8 @@ export async function* examine(setup: Setup, onStart: (check: Check) => void): A
 
 /** What a check finds, in the time it has. */
 async function limited(check: Check, examined: Examined, whole: AbortSignal): Promise<Finding> {
-  const { stop } = examined.setup;
-  const limitMs = check.limitMs ?? USUAL_LIMIT_MS;
+  const { stop, host } = examined.setup;
+  const limitMs = host.timing.doctor[check.limit ?? "usualMs"];
   const time = limit(whole, limitMs);
   try {
     time.signal.throwIfAborted();

@@ -12,7 +12,7 @@ export const PLATFORM: readonly Check[] = [
     stage: "platform",
     name: "answer",
     needs: ["certificate-check", "tls"],
-    limitMs: 6_000,
+    limit: "answerMs",
     look: async (examined, signal) => {
       const answer = await examined.answer(signal);
       const { status, text, askedAt, answeredAt } = answer;
@@ -43,7 +43,7 @@ export const PLATFORM: readonly Check[] = [
     stage: "platform",
     name: "admin",
     needs: ["token", "answer"],
-    limitMs: 8_000,
+    limit: "adminMs",
     look: async (examined, signal) => {
       const { setup } = examined;
       const [{ origin }, credential] = await Promise.all([setup.platform(), examined.credential()]);

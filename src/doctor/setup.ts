@@ -6,6 +6,7 @@ import type { Keyring } from "../config/keyring.ts";
 import type { Paths } from "../config/paths.ts";
 import type { Config } from "../config/settings-table.ts";
 import type { Platform } from "../config/settings.ts";
+import type { Timing } from "../timing.ts";
 import type { Said } from "../typed-command.ts";
 
 /** What the tool has to work with here. Whatever cannot be had throws a `CliError`. */
@@ -17,6 +18,7 @@ export interface Setup {
     readonly nodeVersion: string;
     readonly root: string;
     readonly version: string;
+    readonly timing: Pick<Timing, "doctor">;
   };
   readonly paths: Paths;
   /** Aborted when the user wants the tool to end. */

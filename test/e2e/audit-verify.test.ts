@@ -7,6 +7,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { Journal, type Invocation } from "../../src/journal/journal.ts";
 import { promptFacts } from "../../src/journal/record.ts";
 import { openDesk, type Desk, type Result, type RunOptions } from "../harness.ts";
+import { BRIEF_FAREWELL } from "../support/timing.ts";
 
 const QUICK = "[rehearse lines=1]";
 const LONG = "[rehearse lines=1 delay=60]";
@@ -198,7 +199,7 @@ describe("audit verify", () => {
   it("takes a start without row and record, that a person closed, for consistent", async () => {
     const user = customer();
     await desk.sandbox.remote.setFault({ name: "insert-failure", procedure: "startKiloCliRun", count: 1, user });
-    const starting = desk.begin(["runs", "start", "-u", user, "-p", QUICK], { configDir });
+    const starting = desk.begin(["runs", "start", "-u", user, "-p", QUICK], { configDir, timing: BRIEF_FAREWELL });
     await starting.waitFor(/does not say whether the run started/);
     starting.stop("SIGINT");
     expect((await starting.done).code).toBe(130);

@@ -13,6 +13,7 @@ import { OpenIndex, type OpenIntent } from "../../src/journal/open-index.ts";
 import { identify, type ProcessIdentity } from "../../src/journal/process-identity.ts";
 import { command } from "../../src/typed-command.ts";
 import { openDesk, type Desk } from "../harness.ts";
+import { BRIEF_FAREWELL, IMPATIENT } from "../support/timing.ts";
 
 let desk: Desk;
 let state: string;
@@ -31,7 +32,7 @@ const CLOSE = ["--close", "--yes", "--reason", "the other desk is switched off"]
 /** A start that nobody knows the end of; the other machine holds its journal and its instance. */
 async function heldElsewhere(user: string): Promise<OpenIntent> {
   await desk.sandbox.remote.setFault({ procedure: "startKiloCliRun", count: 1, name: "500", user });
-  const starting = desk.begin(["runs", "start", "-u", user, "-p", "[rehearse lines=1]"]);
+  const starting = desk.begin(["runs", "start", "-u", user, "-p", "[rehearse lines=1]"], { timing: BRIEF_FAREWELL });
   await expect.poll(() => desk.sandbox.remote.listFaults(), { timeout: 10_000 }).toEqual([]);
   starting.stop("SIGINT");
   await starting.done;
@@ -60,7 +61,7 @@ it("a start stays held, doctor names its holder, and reconcile closes it on a pe
   const user = customer();
   const { intent, journal } = await heldElsewhere(user);
   const { op } = intent;
-  const again = await desk.run(["runs", "start", "-u", user, "-p", "[rehearse lines=1]"]);
+  const again = await desk.run(["runs", "start", "-u", user, "-p", "[rehearse lines=1]"], { timing: IMPATIENT });
   expect(again.code).not.toBe(0);
   expect(await desk.rows(user)).toEqual([]);
 
@@ -115,7 +116,7 @@ it("a claim without a start is given up in the same way", async () => {
   const op = randomUUID();
   await claimInstance(state, { origin: desk.sandbox.url, instanceId }, { pid: theirs.pid, op, self: theirs });
   const start = ["runs", "start", "-u", user, "-p", "[rehearse lines=1]"];
-  const refused = await desk.run(start);
+  const refused = await desk.run(start, { timing: IMPATIENT });
   expect(refused.code).toBe(6);
   expect(refused.stderr).toContain(`kiloclaw-admin runs reconcile ${op} --close --reason TEXT`);
   expect((await desk.run(["runs", "reconcile", op])).code).toBe(6);

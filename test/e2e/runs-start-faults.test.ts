@@ -4,7 +4,9 @@
  */
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import type { FaultSpec } from "../../src/sandbox/control-api.ts";
+import type { Timing } from "../../src/timing.ts";
 import { openDesk, type Desk, type Result } from "../harness.ts";
+import { BRIEF_FAREWELL, BRIEF_SEARCH } from "../support/timing.ts";
 
 const PROMPT = "[rehearse lines=1 delay=60]";
 const DENIES = /not started|nothing was (sent|started|changed)|did not start(?!\S)/i;
@@ -36,8 +38,8 @@ let inJson: Promise<Attempt>;
 let onBusyMachine: Promise<Attempt>;
 beforeAll(async () => {
   desk = await openDesk({ extraUsers: 100 });
-  traceless = TRACELESS.map((fault) => startUnder(fault));
-  inJson = startUnder({ name: "500" }, ["--json"]);
+  traceless = TRACELESS.map((fault) => startUnder(fault, [], BRIEF_SEARCH));
+  inJson = startUnder({ name: "500" }, ["--json"], BRIEF_SEARCH);
   onBusyMachine = startOnBusyMachine();
   for (const attempt of [...traceless, inJson, onBusyMachine]) attempt.catch(() => undefined);
 });
@@ -54,10 +56,14 @@ const customer = () => {
   return desk.customer();
 };
 
-async function startUnder(fault: Omit<FaultSpec, "user">, more: string[] = []): Promise<Attempt> {
+async function startUnder(
+  fault: Omit<FaultSpec, "user">,
+  more: string[] = [],
+  timing: Partial<Timing> = {},
+): Promise<Attempt> {
   const user = customer();
   await desk.sandbox.remote.setFault({ procedure: "startKiloCliRun", count: 1, ...fault, user });
-  return { user, ...(await desk.run(["runs", "start", "-u", user, "-p", PROMPT, ...more])) };
+  return { user, ...(await desk.run(["runs", "start", "-u", user, "-p", PROMPT, ...more], { timing })) };
 }
 
 /** The machine runs something that no row records: what is left of a start whose row could not be written. */
@@ -65,7 +71,7 @@ async function startOnBusyMachine(): Promise<Attempt> {
   const user = customer();
   await desk.sandbox.remote.setFault({ name: "insert-failure", count: 1, user });
   await expect(desk.startRun(user, PROMPT)).rejects.toThrow("INTERNAL_SERVER_ERROR");
-  return { user, ...(await desk.run(["runs", "start", "-u", user, "-p", PROMPT])) };
+  return { user, ...(await desk.run(["runs", "start", "-u", user, "-p", PROMPT], { timing: BRIEF_SEARCH })) };
 }
 
 /** What standard error says, without the sentences that this is *no* proof of anything. */
@@ -131,7 +137,7 @@ describe("a definite refusal", () => {
     ["route-unavailable", 6, "Instance needs redeploy"],
   ])("worker %s: exit %i at once", async (value, exit, message) => {
     const began = performance.now();
-    const { code, stdout, stderr } = await startUnder({ name: "worker", value });
+    const { code, stdout, stderr } = await startUnder({ name: "worker", value }, [], BRIEF_SEARCH);
     expect(performance.now() - began).toBeLessThan(10_000);
     expect(stderr).toContain(message);
     expect(stdout).toBe("");
@@ -140,10 +146,10 @@ describe("a definite refusal", () => {
 });
 
 describe("no trace of the run", { timeout: 60_000 }, () => {
-  it("looks on for at most five seconds after Ctrl-C", async () => {
+  it("looks on for a limited time after Ctrl-C", async () => {
     const user = customer();
     await desk.sandbox.remote.setFault({ name: "500", procedure: "startKiloCliRun", count: 1, user });
-    const command = desk.begin(["runs", "start", "-u", user, "-p", PROMPT]);
+    const command = desk.begin(["runs", "start", "-u", user, "-p", PROMPT], { timing: BRIEF_FAREWELL });
     await command.waitFor(/does not say whether the run started/);
     const began = performance.now();
     command.stop("SIGINT");

@@ -9,6 +9,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import * as z from "zod";
 import type { FaultSpec } from "../../src/sandbox/control-api.ts";
 import { openDesk, type Desk, type Result } from "../harness.ts";
+import { BRIEF_FAREWELL } from "../support/timing.ts";
 
 const QUICK = "[rehearse lines=1]";
 const LONG = "[rehearse lines=1 delay=60]";
@@ -56,7 +57,7 @@ async function records(user: string): Promise<z.output<typeof line>[]> {
 /** A start that nobody knows the end of: cut short by Ctrl-C while its row is looked for. */
 async function unknownStart(user: string, spec: Parameters<typeof fault>[1] = { name: "500" }): Promise<Result> {
   await fault(user, spec);
-  const command = desk.begin(start(user, LONG));
+  const command = desk.begin(start(user, LONG), { timing: BRIEF_FAREWELL });
   await command.waitFor(/does not say whether the run started/);
   command.stop("SIGINT");
   return command.done;
@@ -185,7 +186,7 @@ describe("a start whose end is unknown", () => {
 /** A start that has happened, with a row, and whose process was gone before it knew. Gives the run's ID. */
 async function lostStart(user: string): Promise<string> {
   await fault(user, { name: "slow", delayMs: 300 });
-  const command = desk.begin(start(user, LONG));
+  const command = desk.begin(start(user, LONG), { timing: BRIEF_FAREWELL });
   await expect.poll(() => desk.sandbox.remote.listFaults(), { timeout: 5_000 }).toEqual([]);
   // Nothing answers from here on, until the tool has given up looking.
   await desk.sandbox.remote.setFault({ name: "500", procedure: "listAllCliRuns" });
@@ -216,7 +217,7 @@ describe("runs reconcile", () => {
     const user = customer();
     await unknownStart(user);
     const op = (await records(user))[0]?.op ?? "";
-    const looking = desk.begin(["runs", "reconcile", op], { tty: true });
+    const looking = desk.begin(["runs", "reconcile", op], { tty: true, timing: BRIEF_FAREWELL });
     await looking.waitFor(/looking for the run/);
     looking.stop("SIGINT");
     expect((await looking.done).code).toBe(130);

@@ -11,6 +11,7 @@ import { NOUNS, PLAIN_COMMANDS } from "../../src/program.ts";
 import type { FaultSpec } from "../../src/sandbox/control-api.ts";
 import { begin, openDesk, run, type Desk, type Result, type RunOptions } from "../harness.ts";
 import { filesBelow, leaks } from "../support/canary.ts";
+import { BRIEF_FAREWELL } from "../support/timing.ts";
 
 const LONG = "[rehearse lines=1 delay=60]";
 
@@ -203,12 +204,11 @@ describe.each(BAD_DAYS)("on a day of %o", (fault) => {
 });
 
 it("with starts on such days, which are then interrupted", async () => {
-  // Each looks for its run for five more seconds: all do it at once.
   await Promise.all(
     BAD_DAYS.map(async (fault) => {
       const user = customer();
       await desk.sandbox.remote.setFault({ ...fault, procedure: "startKiloCliRun", user });
-      const command = begin(["runs", "start", "-u", user, "-p", LONG, "--debug"], options());
+      const command = begin(["runs", "start", "-u", user, "-p", LONG, "--debug"], options({ timing: BRIEF_FAREWELL }));
       await command.waitFor(/POST \S+startKiloCliRun ->/);
       command.stop();
       note(await command.done);

@@ -4,7 +4,7 @@ import { cpSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { ApiError, refusal } from "../../src/api/api-error.ts";
 import type { Api } from "../../src/api/api.ts";
-import { execute, JOB_TIMING } from "../../src/bulk/execute/execution.ts";
+import { execute } from "../../src/bulk/execute/execution.ts";
 import type { JobEvent } from "../../src/bulk/execute/job-event.ts";
 import type { Target } from "../../src/bulk/item.ts";
 import { Results, writePlan } from "../../src/bulk/job/files.ts";
@@ -252,7 +252,7 @@ class Process {
     query: (procedure: { path: string }, input: object) =>
       this.#call(procedure.path, () => this.#world.query(procedure.path, input)),
     mutate: (procedure: { path: string }, input: object) => this.#call(procedure.path, () => this.#world.mutate(input)),
-    timing: SYSTEM_TIMING,
+    timing: { ...SYSTEM_TIMING, job: { ...SYSTEM_TIMING.job, patienceMs: 50, pauseMs: 1 } },
   } as unknown as Api;
 
   async #call(procedure: string, work: () => unknown): Promise<unknown> {
@@ -352,7 +352,6 @@ export async function live(
       timeoutMs: null,
       resendUnknown: life.resendUnknown,
       lookAfterMs: [0, 1],
-      timing: { ...JOB_TIMING, patienceMs: 50, pauseMs: 1 },
     };
     try {
       for await (const event of execute(api, ledger, items, options)) {

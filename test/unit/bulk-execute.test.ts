@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { ApiError, refusal } from "../../src/api/api-error.ts";
 import type { Api } from "../../src/api/api.ts";
 import { Adopter } from "../../src/bulk/execute/adoption.ts";
-import { execute, JOB_TIMING, type ExecuteOptions } from "../../src/bulk/execute/execution.ts";
+import { execute, type ExecuteOptions } from "../../src/bulk/execute/execution.ts";
 import type { JobEvent } from "../../src/bulk/execute/job-event.ts";
 import { planned, type Item, type Target } from "../../src/bulk/item.ts";
 import { admin, UPSTREAM_CODES } from "../../src/contract/procedures.ts";
@@ -19,6 +19,7 @@ import type { Invocation } from "../../src/journal/journal.ts";
 import { Ledger } from "../../src/journal/ledger.ts";
 import { readJournal } from "../../src/journal/read.ts";
 import { NO_PROMPT, type JournalRecord } from "../../src/journal/record.ts";
+import type { JobTiming, Timing } from "../../src/timing.ts";
 import { SYSTEM_TIMING } from "../../src/timing.ts";
 
 const ME = "a0000000-0000-4000-8000-000000000001";
@@ -193,17 +194,23 @@ interface Done {
   readonly failure: unknown;
 }
 
+const jobWaits = (job: Partial<JobTiming>): Partial<Timing> => ({ job: { ...SYSTEM_TIMING.job, ...job } });
+
 /** Does a job of so many targets to its end. */
 async function doJob(
   platform: Platform,
   count: number,
-  given: Partial<Omit<ExecuteOptions, "settings">> & { settings?: Partial<ExecuteOptions["settings"]> } = {},
+  given: Partial<Omit<ExecuteOptions, "settings">> & {
+    settings?: Partial<ExecuteOptions["settings"]>;
+    timing?: Partial<Timing>;
+  } = {},
   onEvent: (event: JobEvent) => void = () => undefined,
 ): Promise<Done> {
   const items = Array.from({ length: count }, (_, at) => planned(target(at + 1)));
   const events: JobEvent[] = [];
   let failure: unknown;
-  const { settings, ...rest } = given;
+  const { settings, timing, ...rest } = given;
+  const api = { ...platform.api, timing: { ...SYSTEM_TIMING, ...timing } } as unknown as Api;
   const options: ExecuteOptions = {
     admin: {
       userId: ME,
@@ -221,7 +228,7 @@ async function doJob(
     },
   };
   try {
-    for await (const event of execute(platform.api, ledger, items, options)) {
+    for await (const event of execute(api, ledger, items, options)) {
       events.push(event);
       onEvent(event);
     }
@@ -319,7 +326,7 @@ describe("a job", () => {
   it("stops where the platform fails for long, with every target as it was", async () => {
     const platform = new Platform();
     platform.reads = badGateway;
-    const done = await doJob(platform, 6, { timing: { ...JOB_TIMING, patienceMs: 500 } });
+    const done = await doJob(platform, 6, { timing: jobWaits({ patienceMs: 500 }) });
     expect(done.failure).toMatchObject({ kind: "unreachable", httpStatus: 502 });
     expect(new Set(states(done))).toEqual(new Set(["waiting"]));
     expect(done.events.map(({ type }) => type)).not.toContain("sent");
@@ -329,7 +336,7 @@ describe("a job", () => {
   it("starts the others first where one target alone fails, and leaves that one waiting", async () => {
     const platform = new Platform();
     platform.reads = (index) => (index === 2 ? badGateway() : undefined);
-    const timing = { ...JOB_TIMING, patienceMs: 500 };
+    const timing = jobWaits({ patienceMs: 500 });
     const done = await doJob(platform, 6, { settings: { concurrency: 1 }, timing });
     expect(states(done)).toEqual(["running", "waiting", "running", "running", "running", "running"]);
     expect(done.failure).toMatchObject({ httpStatus: 502 });
@@ -340,7 +347,7 @@ describe("a job", () => {
     const platform = new Platform();
     platform.busy.add(2);
     platform.polls = () => refusal(500, "fetch failed", { procedure: admin.getKiloCliRunStatus.path });
-    const done = await doJob(platform, 4, { timing: { ...JOB_TIMING, pauseMs: 1 } });
+    const done = await doJob(platform, 4, { timing: jobWaits({ pauseMs: 1 }) });
     expect(done.failure).toBeUndefined();
     expect(states(done)).toEqual(["running", "refused", "running", "running"]);
     expect(problem(done, 2)).toMatch(/^run 33333333-\S+ of customer is shown as running and its status cannot be read/);
@@ -356,7 +363,7 @@ describe("a job", () => {
 
   it("ends an attempt whose answer never comes: its outcome is unknown, and nothing is sent there again", async () => {
     const platform = new Platform((index) => (index === 1 ? never() : undefined));
-    const timing = { ...JOB_TIMING, attemptMs: 300, endMs: 100 };
+    const timing = jobWaits({ attemptMs: 300, endMs: 100 });
     const done = await doJob(platform, 4, { settings: { concurrency: 1 }, timing });
     expect(done.failure).toBeUndefined();
     expect(states(done)).toEqual(["unknown", "running", "running", "running"]);
@@ -368,7 +375,7 @@ describe("a job", () => {
   it("ends an attempt that never gets as far as its send, with nothing sent", async () => {
     const platform = new Platform();
     platform.reads = (index) => (index === 1 ? never() : undefined);
-    const timing = { ...JOB_TIMING, attemptMs: 300, endMs: 100 };
+    const timing = jobWaits({ attemptMs: 300, endMs: 100 });
     const done = await doJob(platform, 2, { settings: { concurrency: 1 }, timing });
     expect(states(done)).toEqual(["waiting", "running"]);
     expect(problem(done, 1)).toBe("no answer came");
@@ -383,7 +390,7 @@ describe("a job", () => {
     };
     const platform = new Platform(what === "send" ? stopSoon : undefined);
     if (what === "read") platform.reads = stopSoon;
-    const timing = { ...JOB_TIMING, drainMs: 100, endMs: 100 };
+    const timing = jobWaits({ drainMs: 100, endMs: 100 });
     const began = performance.now();
     const done = await doJob(platform, 3, { settings: { concurrency: 1 }, timing, stop: stopping.signal });
     expect(performance.now() - began).toBeLessThan(3_000);
@@ -421,7 +428,10 @@ describe("a job", () => {
     const platform = new Platform((index) =>
       index <= 3 ? refusal(404, "gone", { procedure: "start", trpcCode: "NOT_FOUND" }) : undefined,
     );
-    const done = await doJob(platform, 30, { settings: { concurrency: 1, maxErrors: { count: 2 } } });
+    const done = await doJob(platform, 30, {
+      settings: { concurrency: 1, maxErrors: { count: 2 } },
+      timing: { doubtMs: 0 },
+    });
     expect(platform.sent).toEqual([1, 2, 3]);
     expect(states(done).slice(0, 4)).toEqual(["refused", "refused", "refused", "waiting"]);
     expect(done.events).toContainEqual({ type: "stopping", why: "3 errors, more than --max-errors 2 allows" });
@@ -457,8 +467,9 @@ describe("a job", () => {
       index === 1 ? refusal(500, "fetch failed", { procedure: "start", trpcCode: "INTERNAL_SERVER_ERROR" }) : undefined,
     );
     const stopping = new AbortController();
-    // The look for its row takes half a minute, and five seconds once nobody wants to wait.
-    const done = await doJob(platform, 2, { stop: stopping.signal }, (event) => {
+    // The look for its row takes half a minute, and less once nobody wants to wait.
+    const timing = { ...jobWaits({ drainMs: 100 }), afterStopMs: 100 };
+    const done = await doJob(platform, 2, { stop: stopping.signal, timing }, (event) => {
       if (event.type === "item" && event.item.state === "running") stopping.abort("SIGINT");
     });
     expect(states(done)).toEqual(["unknown", "running"]);

@@ -53,6 +53,7 @@ class Platform {
   /** Called before each answer to a list. */
   onList: () => void | Promise<void> = () => undefined;
   onStatus: () => Promise<void> = async () => undefined;
+  readonly timing = { ...SYSTEM_TIMING };
   readonly #answers: (() => string | Error)[];
 
   constructor(...answers: (() => string | Error)[]) {
@@ -90,7 +91,7 @@ class Platform {
       if (typeof answer !== "string") throw answer ?? new Error("no answer is left");
       return { ok: true as const, id: answer, startedAt: new Date(0) };
     },
-    timing: SYSTEM_TIMING,
+    timing: this.timing,
   } as unknown as Api;
 }
 
@@ -509,11 +510,12 @@ describe("what is read before a start", () => {
   });
 
   it.each(["the poll of a run that has ended", "what is prepared"])(
-    "is read again where %s took more than two seconds",
+    "is read again where %s took too long",
     async (what) => {
       const platform = new Platform(() => NEW);
+      platform.timing.freshMs = 500;
       const late = async () => {
-        await sleep(2_100);
+        await sleep(600);
         platform.rows.push({ id: TWIN, status: "completed" });
       };
       const isPoll = what.startsWith("the poll");
@@ -535,9 +537,10 @@ describe("what is read before a start", () => {
 
   it("is not trusted once it is old: a machine that has stopped meanwhile is not started on", async () => {
     const platform = new Platform(() => NEW);
+    platform.timing.freshMs = 500;
     const outcome = await start(platform, {
       prepare: async () => {
-        await sleep(2_100);
+        await sleep(600);
         platform.machine = "stopped";
       },
     });

@@ -19,5 +19,16 @@ it("the real machine waits as long as is promised", () => {
     cancelAgainMs: [0, SECOND / 2, SECOND, 2 * SECOND],
     questionMs: SECOND / 5,
     claim: { patienceMs: 5 * SECOND, pauseMs: 100 },
+    freshMs: 2 * SECOND,
+    throttledMs: SECOND,
+    job: {
+      drainMs: 5 * SECOND,
+      attemptMs: 200 * SECOND,
+      endMs: 7 * SECOND,
+      patienceMs: 5 * 60 * SECOND,
+      pauseMs: SECOND,
+    },
+    doctor: { usualMs: 5 * SECOND, answerMs: 6 * SECOND, adminMs: 8 * SECOND, totalMs: 18 * SECOND },
+    othersMs: 5 * SECOND,
   });
 });

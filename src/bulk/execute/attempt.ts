@@ -7,6 +7,7 @@ import { admin } from "../../contract/procedures.ts";
 import type { Ledger } from "../../journal/ledger.ts";
 import { startOnRecord, type RecordedOutcome } from "../../runs/start/on-record.ts";
 import type { StartOptions } from "../../runs/start/start.ts";
+import type { JobTiming } from "../../timing.ts";
 import type { Sendable } from "../item.ts";
 import type { JobMark } from "../job/records.ts";
 import { Adopter } from "./adoption.ts";
@@ -29,20 +30,12 @@ export interface AttemptOptions {
   readonly onUnstorable?: StartOptions["onUnstorable"];
 }
 
-/** In milliseconds. */
-export interface AttemptTiming {
-  /** For one attempt at a target, from its claim to what its row says; a start request alone may take two minutes. */
-  readonly attemptMs: number;
-  /** For an attempt that was told to end: it looks for the row for five seconds more. Then it is left behind. */
-  readonly endMs: number;
-}
-
 /** Tries starts on a job's targets, each on record, and judges what came of them. */
 export class Attempts {
   readonly #api: Api;
   readonly #ledger: Ledger;
   readonly #options: AttemptOptions;
-  readonly #timing: AttemptTiming;
+  readonly #timing: JobTiming;
   readonly #onUnrecorded: (why: string) => void;
   readonly #adopter: Adopter;
 
@@ -51,7 +44,7 @@ export class Attempts {
     api: Api,
     ledger: Ledger,
     options: AttemptOptions,
-    { timing, onUnrecorded }: { readonly timing: AttemptTiming; readonly onUnrecorded: (why: string) => void },
+    { timing, onUnrecorded }: { readonly timing: JobTiming; readonly onUnrecorded: (why: string) => void },
   ) {
     this.#api = api;
     this.#ledger = ledger;

@@ -10,9 +10,10 @@ import { messageOf } from "../../errors.ts";
 import type { Ledger } from "../../journal/ledger.ts";
 import { startedRun, type Run } from "../../runs/run.ts";
 import type { Watched } from "../../runs/watch/watched.ts";
+import type { JobTiming } from "../../timing.ts";
 import { isSendable, type Item } from "../item.ts";
 import type { JobSettings } from "../job/settings.ts";
-import { Attempts, type AttemptOptions, type AttemptTiming } from "./attempt.ts";
+import { Attempts, type AttemptOptions } from "./attempt.ts";
 import { Backlog } from "./backlog.ts";
 import { Following } from "./following.ts";
 import { Gate } from "./gate.ts";
@@ -26,26 +27,7 @@ export interface ExecuteOptions extends AttemptOptions {
   readonly timeoutMs: number | null;
   /** Asked once the canary's runs have completed: whether the rest is to follow. */
   readonly letFollow?: (() => Promise<boolean>) | undefined;
-  readonly timing?: JobTiming | undefined;
 }
-
-/** How long a job waits for what, in milliseconds. */
-export interface JobTiming extends AttemptTiming {
-  /** For a start that is under way once everything is to stop, before its row is looked for instead. */
-  readonly drainMs: number;
-  /** For a platform that fails or cannot be reached. */
-  readonly patienceMs: number;
-  /** Before it tries a platform that fails again, at first. */
-  readonly pauseMs: number;
-}
-
-export const JOB_TIMING: JobTiming = {
-  drainMs: 5_000,
-  attemptMs: 200_000,
-  endMs: 7_000,
-  patienceMs: 5 * 60_000,
-  pauseMs: 1_000,
-};
 
 const TICK_MS = 1_000;
 
@@ -110,7 +92,7 @@ class Execution {
     });
     this.#gate = new Gate(options.settings, items.filter(({ target }) => isSendable(target)).length);
     this.#bell = new Bell(options.stop);
-    this.#timing = options.timing ?? JOB_TIMING;
+    this.#timing = api.timing.job;
     this.#attempts = new Attempts(api, ledger, options, {
       timing: this.#timing,
       onUnrecorded: (why) => this.events.push({ type: "unrecorded", why }),

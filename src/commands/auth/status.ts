@@ -11,9 +11,6 @@ import { CliError } from "../../errors.ts";
 import type { View } from "../../terminal/rows.ts";
 import { examples } from "../shared/options.ts";
 
-/** How long to wait for a platform that is not the one that is meant. */
-const OTHERS_MS = 5_000;
-
 interface AuthStatus {
   readonly profile: string;
   /** Whether commands use this one when none is named. */
@@ -81,7 +78,8 @@ interface Look {
 
 async function look(context: Needs, platform: Platform, current: boolean): Promise<Look> {
   const { apiAs, host, keyring, paths, stop } = context;
-  const late = limit(stop, OTHERS_MS);
+  const { othersMs } = host.timing;
+  const late = limit(stop, othersMs);
   let row: AuthStatus = { ...UNKNOWN, profile: platform.profile, current, host: platform.host };
   try {
     const origin = parseOrigin(platform.host, platform.hostSource);
@@ -101,7 +99,7 @@ async function look(context: Needs, platform: Platform, current: boolean): Promi
     return { row: { ...row, ...(await whoAmI(api, token)) } };
   } catch (error) {
     if (!(error instanceof CliError) || stop.aborted) throw error;
-    const reason = late.expired && !current ? `no answer within ${OTHERS_MS / 1_000} s` : error.message;
+    const reason = late.expired && !current ? `no answer within ${othersMs / 1_000} s` : error.message;
     const unreachable = error.kind === "unreachable" || error.kind === "interrupted";
     return { row: { ...row, reason: unreachable ? `unreachable: ${reason}` : reason }, error };
   } finally {

@@ -60,8 +60,6 @@ export type Adoption =
 
 /** The web app waits without limit for its worker, the worker 30 s for the machine. */
 const START_TIMEOUT_MS = 120_000;
-/** What was read before a start is read again when it is older than this by the time the start is written down. */
-const FRESH_MS = 2_000;
 /** So often a start is sent that is refused with 429, each time only after a look that found no row. */
 export const MAX_SENDS = 3;
 /** A platform that asks for a longer wait than this is reported instead of waited for. */
@@ -114,7 +112,7 @@ export async function startRun(api: Api, request: StartRequest, options: StartOp
     if (inTheWay) return { state: "conflict", inTheWay, sent: false };
     stop.throwIfAborted();
     await prepare?.();
-    if (seen.ageMs() <= FRESH_MS) break;
+    if (seen.ageMs() <= api.timing.freshMs) break;
     seen = await lookBefore(api, instance.id);
   }
 
@@ -198,7 +196,7 @@ async function send(
     // What was not sent this time does not make unsent what was refused before.
     if (!error.sent) return { state: "refused", error: refusedBefore ?? error };
     if (provesNothingHappened(error)) return { state: "refused", error };
-    const waitMs = error.retryAfterMs ?? 1_000 * sends;
+    const waitMs = error.retryAfterMs ?? api.timing.throttledMs * sends;
     if (isThrottled(error) && insist && sends < MAX_SENDS && waitMs <= MAX_THROTTLED_MS) {
       onThrottled?.(error, waitMs);
       await wait(waitMs, stop).catch(() => undefined);
