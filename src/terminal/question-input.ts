@@ -1,4 +1,5 @@
 import { Transform, type Readable, type TransformCallback } from "node:stream";
+import { callAfter, type Timer } from "../async/wait.ts";
 
 const CTRL_C = 3;
 
@@ -14,15 +15,19 @@ interface Keyboard extends Readable {
 export class QuestionInput extends Transform {
   readonly isTTY = true;
   readonly #keyboard: Keyboard;
-  readonly #from: number;
+  readonly #ignoring: Timer | undefined;
+  #listens = false;
 
-  /** @param ignoreMs for how long nothing but Ctrl-C counts, in milliseconds. */
+  /** @param ignoreMs for how long nothing but Ctrl-C counts, in milliseconds. With 0, what came before is dropped all the same. */
   constructor(keyboard: Keyboard, ignoreMs: number) {
     super();
     this.#keyboard = keyboard;
-    this.#from = performance.now() + ignoreMs;
-    if (ignoreMs > 0) while (keyboard.read() !== null);
+    for (let before: unknown; (before = keyboard.read()) !== null;) this.write(before);
     keyboard.pipe(this);
+    const listen = () => void (this.#listens = true);
+    // Only after a look at the keyboard: where this process stood still, what was typed meanwhile has not been read yet.
+    if (ignoreMs > 0) this.#ignoring = callAfter(ignoreMs, () => setImmediate(listen));
+    else listen();
   }
 
   setRawMode(raw: boolean): this {
@@ -31,12 +36,13 @@ export class QuestionInput extends Transform {
   }
 
   close(): void {
+    this.#ignoring?.cancel();
     this.#keyboard.unpipe(this);
     this.#keyboard.pause();
   }
 
   override _transform(chunk: Buffer, _encoding: string, done: TransformCallback): void {
-    if (performance.now() >= this.#from) return done(null, chunk);
+    if (this.#listens) return done(null, chunk);
     return chunk.includes(CTRL_C) ? done(null, Buffer.of(CTRL_C)) : done();
   }
 }

@@ -193,9 +193,9 @@ async function lostStart(user: string): Promise<string> {
   command.stop("SIGINT");
   await command.done;
   await desk.sandbox.remote.clearFaults();
-  const rows = await desk.rows(user);
-  expect(rows).toHaveLength(1);
-  return rows[0]?.id ?? "";
+  // The platform is about to write it, whoever still listens.
+  await expect.poll(() => desk.rows(user), { timeout: 5_000 }).toHaveLength(1);
+  return (await desk.rows(user))[0]?.id ?? "";
 }
 
 describe("runs reconcile", () => {

@@ -208,6 +208,15 @@ describe("what is said of a cancel", () => {
     expect(performance.now() - began).toBe(6_000);
   });
 
+  it("comes without another request once somebody wants out", async () => {
+    const stop = new AbortController();
+    const polls = ["running", "running", "running", "cancelled"];
+    const { api, sends } = platform({ polls, answers: [lost()] });
+    setTimeout(() => stop.abort(), 100);
+    expect(await cancel(api, { stop: stop.signal })).toMatchObject({ run: { status: "cancelled" } });
+    expect([sends(), polls.length]).toEqual([1, 1]);
+  });
+
   it("waits as long as the platform asks, up to half a minute", async () => {
     for (const [asked, waited] of [
       [7_000, 7_000],

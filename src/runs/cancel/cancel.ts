@@ -65,19 +65,22 @@ async function sendCancel(api: Api, run: Run, stop: AbortSignal): Promise<Pick<C
     failure = error;
   };
   try {
-    for (const pause of api.timing.cancelAgainMs) {
+    for (const [index, pause] of api.timing.cancelAgainMs.entries()) {
       const pauseMs = Math.max(pause, Math.min(failure?.retryAfterMs ?? 0, MAX_WAIT_MS));
       await wait(pauseMs, signal).catch(() => undefined);
       if (signal.aborted) break;
-      try {
-        await api.mutate(admin.cancelKiloCliRun, runRef(run), { signal });
-        open = true;
-        failure = undefined;
-      } catch (error) {
-        open ||= error instanceof ApiError && !changedNothing(error);
-        note(error);
-        if (failure && !failure.sent) continue;
-        if (failure && !changedNothing(failure)) lost = failure;
+      // Who wants out sends nothing more, but is still told what became of the run.
+      if (index === 0 || !stop.aborted) {
+        try {
+          await api.mutate(admin.cancelKiloCliRun, runRef(run), { signal });
+          open = true;
+          failure = undefined;
+        } catch (error) {
+          open ||= error instanceof ApiError && !changedNothing(error);
+          note(error);
+          if (failure && !failure.sent) continue;
+          if (failure && !changedNothing(failure)) lost = failure;
+        }
       }
       known = false;
       try {
