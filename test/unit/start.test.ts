@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { ApiError, foreign, refusal } from "../../src/api/api-error.ts";
-import type { Api } from "../../src/api/api.ts";
+import type { Api, CallOptions } from "../../src/api/api.ts";
 import { admin, UPSTREAM_CODES } from "../../src/contract/procedures.ts";
 import { systemFiles } from "../../src/files/file-layer.ts";
 import { allJournals } from "../../src/journal/folder.ts";
@@ -15,7 +15,7 @@ import { readJournal } from "../../src/journal/read.ts";
 import { NO_PROMPT, promptFacts } from "../../src/journal/record.ts";
 import { startOnRecord } from "../../src/runs/start/on-record.ts";
 import type { StartMark } from "../../src/runs/start/row-search.ts";
-import { startRun, type StartOptions } from "../../src/runs/start/start.ts";
+import { startRun, usualCause, type StartOptions } from "../../src/runs/start/start.ts";
 import { SYSTEM_TIMING } from "../../src/timing.ts";
 
 const INSTANCE = "d0000000-0000-4000-8000-000000000001";
@@ -45,6 +45,8 @@ interface Row {
 class Platform {
   readonly rows: Row[] = [{ id: OLD, status: "completed" }];
   readonly asked: string[] = [];
+  /** What starts were sent with. */
+  readonly requests: { readonly input: unknown; readonly options: CallOptions }[] = [];
   machine: string | null = "running";
   /** Why the platform cannot tell whether the machine runs. */
   machineError: string | null = null;
@@ -85,8 +87,9 @@ class Platform {
           throw new Error(path);
       }
     },
-    mutate: async ({ path }: { path: string }) => {
+    mutate: async ({ path }: { path: string }, input: unknown, options: CallOptions) => {
       this.asked.push(path);
+      this.requests.push({ input, options });
       const answer = this.#answers.shift()?.();
       if (typeof answer !== "string") throw answer ?? new Error("no answer is left");
       return { ok: true as const, id: answer, startedAt: new Date(0) };
@@ -145,6 +148,7 @@ const own = (httpStatus: number, trpcCode: string, upstreamCode?: string, retryA
   refusal(httpStatus, "no", { procedure, trpcCode, upstreamCode, retryAfterMs });
 const busy = () => own(409, "CONFLICT", UPSTREAM_CODES.alreadyActive);
 const throttled = (retryAfterMs = 0) => own(429, "TOO_MANY_REQUESTS", undefined, retryAfterMs);
+const silent = () => own(429, "TOO_MANY_REQUESTS");
 const lost = () => new ApiError("unreachable", "the connection broke", { procedure, sent: true, transient: true });
 const unsent = () => new ApiError("unreachable", "refused", { procedure, sent: false, transient: true });
 
@@ -207,9 +211,38 @@ describe("what counts as started", () => {
     });
   });
 
+  it("is asked for with user, instance and prompt, for two minutes, or until somebody wants out", async () => {
+    const platform = new Platform(() => NEW);
+    const { signal } = new AbortController();
+    await start(platform, { stop: signal });
+    expect(platform.requests).toEqual([
+      { input: { userId: CUSTOMER, instanceId: INSTANCE, prompt: PROMPT }, options: { timeoutMs: 120_000, signal } },
+    ]);
+  });
+
+  it("is nobody's known, where it is not known who asks", async () => {
+    const request = { ...REQUEST, admin: { userId: undefined, email: null } };
+    const stop = new AbortController().signal;
+    const outcome = await startRun(new Platform(() => NEW).api, request, {
+      stop,
+      beforeSending: async () => undefined,
+    });
+    expect(outcome).toMatchObject({ run: { id: NEW, initiatedByAdminId: null, initiatedByAdminEmail: null } });
+  });
+
   it("is not what ends the attempt in any other way", async () => {
     const platform = new Platform(() => new TypeError("terminated"));
-    expect(await start(platform)).toMatchObject({ state: "unknown", error: { sent: true } });
+    expect(await start(platform)).toMatchObject({
+      state: "unknown",
+      error: {
+        kind: "unreachable",
+        message: "terminated",
+        sent: true,
+        transient: true,
+        procedure,
+        cause: new TypeError("terminated"),
+      },
+    });
   });
 });
 
@@ -408,6 +441,28 @@ describe("a 429 that says how long to wait", () => {
   });
 });
 
+describe("a 429 that says nothing of a time", () => {
+  beforeEach(() => void vi.useFakeTimers());
+  afterEach(() => void vi.useRealTimers());
+
+  it("is waited out for longer each time", async () => {
+    const platform = new Platform(silent, silent, () => NEW);
+    const waits: number[] = [];
+    const began = performance.now();
+    const starting = start(platform, { onThrottled: (_, waitMs) => void waits.push(waitMs) });
+    await vi.runAllTimersAsync();
+    expect(await starting).toMatchObject({ state: "started" });
+    expect(waits).toEqual([1_000, 2_000]);
+    expect(performance.now() - began).toBe(3_000);
+  });
+});
+
+it("what the worker says of any refusal of the controller's is explained, and nothing else", () => {
+  expect(usualCause(own(500, "INTERNAL_SERVER_ERROR"))).toBeUndefined();
+  expect(usualCause(refusal(500, "kilo-cli-run start failed", { procedure }))).toMatch(/^this usually means/);
+  expect(usualCause(refusal(500, "kilo-cli-run start failed, twice", { procedure }))).toBeUndefined();
+});
+
 describe("a machine that is busy", () => {
   it("is looked at no longer than until the run in its way has a row", async () => {
     const platform = new Platform(busy);
@@ -489,6 +544,24 @@ describe("what is read before a start", () => {
     }
     const none = new Platform(() => NEW);
     expect(await start(none, { adopt: async () => undefined })).toMatchObject({ state: "started" });
+  });
+
+  it("is settled once: a run that has ended, and whose row still says otherwise, is not asked about again", async () => {
+    const platform = new Platform(() => NEW);
+    platform.rows.push({
+      id: TWIN,
+      get status() {
+        return "running" as const;
+      },
+      set status(_) {},
+    });
+    const now = vi.spyOn(Date, "now");
+    let prepared = 0;
+    const prepare = async () => void (prepared++ === 0 && now.mockReturnValueOnce(Date.now() - 3_000));
+    expect(await start(platform, { prepare })).toMatchObject({ state: "started" });
+    now.mockRestore();
+    expect(platform.asked.filter((path) => path === admin.get.path)).toHaveLength(2);
+    expect(platform.asked.filter((path) => path === admin.getKiloCliRunStatus.path)).toHaveLength(1);
   });
 
   it("is read again after a sleep, in which only the wall clock goes on", async () => {
