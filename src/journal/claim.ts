@@ -150,8 +150,8 @@ function claimOn(journalPath: string): string {
 export async function claimJournal(
   journalPath: string,
   claimant: Claimant,
-  files: FileLayer,
   wayOut: Hint,
+  files: FileLayer = systemFiles,
 ): Promise<Claim> {
   const path = claimOn(journalPath);
   const what = `the journal ${journalPath} is being written`;
@@ -159,7 +159,7 @@ export async function claimJournal(
 }
 
 /** The process that is writing a journal now, if any. Changes nothing. */
-export async function writerOf(journalPath: string, files: FileLayer): Promise<Holder | null> {
+export async function writerOf(journalPath: string, files: FileLayer = systemFiles): Promise<Holder | null> {
   return holderOf(claimOn(journalPath), files);
 }
 

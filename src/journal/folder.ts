@@ -1,7 +1,7 @@
 /** Where journals are, by name. A journal stands in `open/` until it has ended and nothing in it is open. */
 import { dirname, join } from "node:path";
 import { CliError, messageOf } from "../errors.ts";
-import type { FileFacts, FileLayer } from "../files/file-layer.ts";
+import { systemFiles, type FileFacts, type FileLayer } from "../files/file-layer.ts";
 import { flawOf, untrusted, type Role } from "../files/trust.ts";
 import { hint } from "../typed-command.ts";
 
@@ -46,12 +46,12 @@ export interface JournalFile {
 }
 
 /** The journals that may hold something open, oldest first. */
-export async function openJournals(stateDirectory: string, files: FileLayer): Promise<JournalFile[]> {
+export async function openJournals(stateDirectory: string, files: FileLayer = systemFiles): Promise<JournalFile[]> {
   return journalsIn(stateDirectory, openFolder(stateDirectory), files);
 }
 
 /** All journals, oldest first. */
-export async function allJournals(stateDirectory: string, files: FileLayer): Promise<JournalFile[]> {
+export async function allJournals(stateDirectory: string, files: FileLayer = systemFiles): Promise<JournalFile[]> {
   // In this order one that is closed meanwhile is seen twice rather than not at all.
   const found = await openJournals(stateDirectory, files);
   const closed = closedFolder(stateDirectory);
@@ -88,7 +88,11 @@ function inOrder(found: JournalFile[]): JournalFile[] {
  * @throws CliError `local-state` when it, or one between it and the state's own folder, is not a folder of this user's own that
  *   others cannot enter; or when others can put another state folder in the place of this one.
  */
-export async function secureFolder(stateDirectory: string, path: string, files: FileLayer): Promise<void> {
+export async function secureFolder(
+  stateDirectory: string,
+  path: string,
+  files: FileLayer = systemFiles,
+): Promise<void> {
   files.assertTrustedFolder(stateDirectory);
   const made = await files.makeDirectory(path);
   if (made !== undefined) {

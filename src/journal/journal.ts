@@ -120,7 +120,7 @@ export class Journal {
     return orLocalState(path, async () => {
       await secureFolder(stateDirectory, folder, files);
       return holding(
-        await claimJournal(path, { pid: invocation.pid, op: id }, files, closeCommand({ op: id })),
+        await claimJournal(path, { pid: invocation.pid, op: id }, closeCommand({ op: id }), files),
         async (claim) =>
           orClose(await files.open(path, "create"), async (file) => {
             await file.sync();
@@ -147,8 +147,8 @@ export class Journal {
       const claim = await claimJournal(
         path,
         claimantOf(journal, invocation, options),
-        files,
         command("runs reconcile"),
+        files,
       );
       return holding(claim, () => Journal.#goOn(journal, invocation, claim, options));
     });
@@ -166,7 +166,7 @@ export class Journal {
     return orLocalState(path, async () => {
       await secureFolder(stateDirectory, dirname(path), files);
       const wayOut = takeOverCommand(journal.id);
-      const claim = await claimJournal(path, claimantOf(journal, invocation, options), files, wayOut);
+      const claim = await claimJournal(path, claimantOf(journal, invocation, options), wayOut, files);
       return holding(claim, async () => {
         const closed = closedPath(stateDirectory, name);
         const moved = await files.rename(closed, path).then(

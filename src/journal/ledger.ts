@@ -219,7 +219,7 @@ export class Ledger {
 
   async #readRuns(): Promise<KnownRun[]> {
     const found: KnownRun[] = [];
-    for (const file of await allJournals(this.#stateDirectory, systemFiles)) {
+    for (const file of await allJournals(this.#stateDirectory)) {
       const known = this.#runs.get(file.name) ?? { mark: BEGINNING, runs: [], later: new Set() };
       this.#runs.set(file.name, known);
       // One that was moved meanwhile is found by whoever reads it.

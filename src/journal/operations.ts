@@ -43,7 +43,7 @@ export async function* allOperations(
   stateDirectory: string,
   options: ScanOptions = {},
 ): AsyncGenerator<Operation, void, undefined> {
-  const journals = await allJournals(stateDirectory, options.files ?? systemFiles);
+  const journals = await allJournals(stateDirectory, options.files);
   yield* inTimeOrder(
     journals,
     (journal) => operationsOf(journal, options),

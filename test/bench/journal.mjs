@@ -11,14 +11,7 @@ const records = Number(process.argv[2] ?? 100_000);
 const directory = await mkdtemp(join(tmpdir(), "kiloclaw-admin-bench-"));
 const stateOf = (/** @type {string} */ name) => join(directory, name);
 
-const rooms = [
-  "journal/journal",
-  "journal/scan",
-  "journal/record",
-  "journal/folder",
-  "journal/open-index",
-  "files/file-layer",
-];
+const rooms = ["journal/journal", "journal/scan", "journal/record", "journal/folder", "journal/open-index"];
 const bundle = join(directory, "journal.mjs");
 await build({
   stdin: {
@@ -33,9 +26,9 @@ await build({
 /**
  * @type {typeof import("../../src/journal/journal.ts") & typeof import("../../src/journal/scan.ts") &
  *   typeof import("../../src/journal/record.ts") & typeof import("../../src/journal/folder.ts") &
- *   typeof import("../../src/journal/open-index.ts") & typeof import("../../src/files/file-layer.ts")}
+ *   typeof import("../../src/journal/open-index.ts")}
  */
-const { Journal, allRecords, OpenIndex, verifyJournal, promptFacts, allJournals, systemFiles } = await import(bundle);
+const { Journal, allRecords, OpenIndex, verifyJournal, promptFacts, allJournals } = await import(bundle);
 
 const invocation = {
   action: "start",
@@ -150,7 +143,7 @@ try {
   const index = new OpenIndex(state);
   await timed("open intents, as every start looks for them", () => index.find());
   await timed("  the same again, by a job that starts many", () => index.find());
-  const [found] = await allJournals(state, systemFiles);
+  const [found] = await allJournals(state);
   if (found === undefined) throw new Error("the job's journal is not there");
   await timed("verifying it", () => verifyJournal(found));
   const again = await timed("taking it up again", () => Journal.open(found, { ...invocation, action: "reconcile" }));

@@ -6,7 +6,6 @@ import { randomUUID } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { systemFiles } from "../../src/files/file-layer.ts";
 import { claimInstance, claimJournal, type Claim } from "../../src/journal/claim.ts";
 import { openPath } from "../../src/journal/folder.ts";
 import { OpenIndex, type OpenIntent } from "../../src/journal/open-index.ts";
@@ -41,12 +40,7 @@ async function heldElsewhere(user: string): Promise<OpenIntent> {
   if (!open) throw new Error("nothing is open");
   const { op, origin } = open.intent;
   const pid = theirs.pid;
-  await claimJournal(
-    open.journal.path,
-    { pid, op: open.journal.id, self: theirs },
-    systemFiles,
-    command("runs reconcile"),
-  );
+  await claimJournal(open.journal.path, { pid, op: open.journal.id, self: theirs }, command("runs reconcile"));
   await claimInstance(state, { origin, instanceId }, { pid, op, self: theirs });
   return open;
 }
@@ -143,7 +137,7 @@ it("a job is resumed in its place, never beside one that is seen alive", async (
   const path = openPath(state, name.slice(name.lastIndexOf("/") + 1));
   const resume = ["jobs", "resume", id, "--detach"];
   const held = (self?: ProcessIdentity): Promise<Claim> =>
-    claimJournal(path, { pid: process.pid, op: id, ...(self && { self }) }, systemFiles, command("runs reconcile"));
+    claimJournal(path, { pid: process.pid, op: id, ...(self && { self }) }, command("runs reconcile"));
 
   const here = await held();
   const beside = await desk.run([...resume, "--take-over", "--yes", "--reason", "hung"]);

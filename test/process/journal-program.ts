@@ -1,7 +1,6 @@
 /** A process of its own that claims an instance or writes a journal, and says on standard output how far it is. */
 import { randomUUID } from "node:crypto";
 import { messageOf } from "../../src/errors.ts";
-import { systemFiles } from "../../src/files/file-layer.ts";
 import { claimInstance } from "../../src/journal/claim.ts";
 import { openJournals } from "../../src/journal/folder.ts";
 import { Journal, type Invocation } from "../../src/journal/journal.ts";
@@ -65,7 +64,7 @@ const work: Readonly<Record<string, () => Promise<void>>> = {
   },
   /** Takes up the one open journal, and holds it until killed. */
   resume: async () => {
-    const [found] = await openJournals(state, systemFiles);
+    const [found] = await openJournals(state);
     if (!found) throw new Error("there is no journal");
     const journal = await Journal.open(found, invocation);
     say("opened", String(journal.open.length));

@@ -8,7 +8,6 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "vitest";
-import { systemFiles } from "../../src/files/file-layer.ts";
 import { allJournals } from "../../src/journal/folder.ts";
 import { OpenIndex } from "../../src/journal/open-index.ts";
 import { verifyJournal } from "../../src/journal/scan.ts";
@@ -107,7 +106,7 @@ it("what a process had been promised is there after it was killed", { timeout: 6
   }
   expect(safe.size).toBeGreaterThan(5);
   expect([...safe].filter((op) => !found.has(op))).toEqual([]);
-  const states = (await allJournals(state, systemFiles)).map((journal) => verifyJournal(journal));
+  const states = (await allJournals(state)).map((journal) => verifyJournal(journal));
   expect((await Promise.all(states)).map((one) => one.state)).toEqual(["not-ended", "not-ended", "not-ended"]);
 });
 
@@ -121,7 +120,7 @@ it(
     expect(early).toContain("is being written: process ");
     expect(early).toContain(String(writer.child.pid));
     await kill(writer.child);
-    const [journal] = await allJournals(state, systemFiles);
+    const [journal] = await allJournals(state);
     await appendFile(journal?.path ?? "", "torn");
 
     const racers = Array.from({ length: 4 }, () => begin("resume"));

@@ -8,7 +8,6 @@ import type { Api } from "../../src/api/api.ts";
 import { Adopter } from "../../src/bulk/execute/adoption.ts";
 import type { Item, Sendable } from "../../src/bulk/item.ts";
 import type { JobMark } from "../../src/bulk/job/records.ts";
-import { systemFiles } from "../../src/files/file-layer.ts";
 import { allJournals } from "../../src/journal/folder.ts";
 import { Ledger } from "../../src/journal/ledger.ts";
 import { readJournal } from "../../src/journal/read.ts";
@@ -80,8 +79,7 @@ const find = (rows: readonly Run[], me: string | undefined = ME) =>
 /** What stands in the journals of this test. */
 async function recorded(): Promise<JournalRecord[]> {
   const records: JournalRecord[] = [];
-  for (const file of await allJournals(state, systemFiles))
-    for await (const one of readJournal(file)) records.push(one);
+  for (const file of await allJournals(state)) for await (const one of readJournal(file)) records.push(one);
   return records;
 }
 

@@ -12,7 +12,6 @@ import type { JobEvent } from "../../src/bulk/execute/job-event.ts";
 import { planned, type Item, type Target } from "../../src/bulk/item.ts";
 import { admin, UPSTREAM_CODES } from "../../src/contract/procedures.ts";
 import { CliError } from "../../src/errors.ts";
-import { systemFiles } from "../../src/files/file-layer.ts";
 import { claimInstance } from "../../src/journal/claim.ts";
 import { allJournals } from "../../src/journal/folder.ts";
 import type { Invocation } from "../../src/journal/journal.ts";
@@ -988,7 +987,6 @@ describe("a run that is there although the journal does not tell of it", () => {
 /** What stands in the journals of this test. */
 async function recorded(): Promise<JournalRecord[]> {
   const records: JournalRecord[] = [];
-  for (const file of await allJournals(state, systemFiles))
-    for await (const one of readJournal(file)) records.push(one);
+  for (const file of await allJournals(state)) for await (const one of readJournal(file)) records.push(one);
   return records;
 }

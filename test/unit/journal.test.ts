@@ -17,7 +17,6 @@ import {
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { systemFiles } from "../../src/files/file-layer.ts";
 import { claimInstance, HeldError } from "../../src/journal/claim.ts";
 import { allJournals, openJournals } from "../../src/journal/folder.ts";
 import { Journal, type Clock, type Invocation } from "../../src/journal/journal.ts";
@@ -95,12 +94,12 @@ async function all(): Promise<JournalRecord[]> {
 const modeOf = async (path: string) => (await lstat(path)).mode & 0o777;
 
 async function verify() {
-  return Promise.all((await allJournals(state, systemFiles)).map((journal) => verifyJournal(journal)));
+  return Promise.all((await allJournals(state)).map((journal) => verifyJournal(journal)));
 }
 
 /** The one journal in which something is open. */
 async function theOpenOne() {
-  const [journal, ...others] = await openJournals(state, systemFiles);
+  const [journal, ...others] = await openJournals(state);
   if (!journal || others.length > 0) throw new Error(`not one open journal, but ${others.length}`);
   return journal;
 }
@@ -254,13 +253,13 @@ describe("what is open", () => {
   it("closes a journal whose writer died between its end and its closing", async () => {
     const op = randomUUID();
     await start(op, outcome(op));
-    const [closed] = await allJournals(state, systemFiles);
+    const [closed] = await allJournals(state);
     await rename(closed?.path ?? "", join(state, "journal", "open", closed?.name ?? ""));
     const journal = await Journal.open(await theOpenOne(), invocation({ action: "reconcile" }));
     expect(journal.open).toEqual([]);
     await journal.end();
     expect((await all()).map(({ kind }) => kind)).toEqual(["intent", "outcome", "end"]);
-    expect(await openJournals(state, systemFiles)).toEqual([]);
+    expect(await openJournals(state)).toEqual([]);
   });
 });
 

@@ -7,7 +7,6 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { ApiError, foreign, refusal } from "../../src/api/api-error.ts";
 import type { Api, CallOptions } from "../../src/api/api.ts";
 import { admin, UPSTREAM_CODES } from "../../src/contract/procedures.ts";
-import { systemFiles } from "../../src/files/file-layer.ts";
 import { allJournals } from "../../src/journal/folder.ts";
 import { Journal, type Invocation } from "../../src/journal/journal.ts";
 import { Ledger } from "../../src/journal/ledger.ts";
@@ -750,7 +749,7 @@ describe("on record", () => {
   };
   const records = async () => {
     const found = [];
-    for (const file of await allJournals(state, systemFiles)) {
+    for (const file of await allJournals(state)) {
       for await (const each of readJournal(file)) found.push(each);
     }
     return found;

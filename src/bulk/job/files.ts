@@ -65,7 +65,7 @@ export async function writePlan(stateDirectory: string, jobId: string, plan: Sto
   const folder = folderOf(stateDirectory, jobId);
   const path = join(folder, "plan.jsonl");
   return orLocalState(path, async () => {
-    await secureFolder(stateDirectory, folder, systemFiles);
+    await secureFolder(stateDirectory, folder);
     const file = await open(path, "wx", 0o600);
     try {
       const { prompt, source, targets } = plan;

@@ -1,7 +1,7 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { CliError, messageOf } from "../../errors.ts";
-import { isMissing, systemFiles } from "../../files/file-layer.ts";
+import { isMissing } from "../../files/file-layer.ts";
 import { writerOf } from "../../journal/claim.ts";
 import { allJournals, type JournalFile } from "../../journal/folder.ts";
 import { readJournal } from "../../journal/read.ts";
@@ -39,7 +39,7 @@ export async function jobJournals(stateDirectory: string): Promise<JournalFile[]
     });
   });
   const known = new Set(ids);
-  return (await allJournals(stateDirectory, systemFiles)).filter(({ id }) => known.has(id));
+  return (await allJournals(stateDirectory)).filter(({ id }) => known.has(id));
 }
 
 /**
@@ -99,7 +99,7 @@ export async function loadJob(stateDirectory: string, text: string): Promise<Job
 export async function readJob(file: JournalFile): Promise<Job> {
   const records = new JobRecords();
   // Asked first: what a process finishes before it lets go is then read, too.
-  const working = (await writerOf(file.path, systemFiles)) !== null;
+  const working = (await writerOf(file.path)) !== null;
   for await (const record of readJournal(file)) records.note(record);
   if (working && !records.job) throw new CliError("conflict", `job ${file.id} is only just being begun`);
   return assemble(file.stateDirectory, file, records, working);

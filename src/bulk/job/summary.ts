@@ -1,5 +1,4 @@
 import * as z from "zod";
-import { systemFiles } from "../../files/file-layer.ts";
 import { writerOf } from "../../journal/claim.ts";
 import type { JournalFile } from "../../journal/folder.ts";
 import { ITEM_STATES } from "../item-state.ts";
@@ -65,7 +64,7 @@ function countItems(items: readonly Item[]) {
  */
 export async function summaryOf(file: JournalFile): Promise<JobSummary> {
   const { id, stateDirectory, path } = file;
-  const working = (await writerOf(path, systemFiles)) !== null;
+  const working = (await writerOf(path)) !== null;
   const version = await versionOf(file);
   if (working || version === undefined) return summarize(await readJob(file));
   const kept = summarySchema.safeParse(await readSummary(stateDirectory, id, version)).data;

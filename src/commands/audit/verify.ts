@@ -6,7 +6,6 @@ import { loggedOperations } from "../../audit/operation.ts";
 import { MAX_AUDIT_RECORDS } from "../../audit/records.ts";
 import type { Context, OpenContext } from "../../context.ts";
 import { CliError } from "../../errors.ts";
-import { systemFiles } from "../../files/file-layer.ts";
 import { allJournals } from "../../journal/folder.ts";
 import { verifyJournal } from "../../journal/scan.ts";
 import { examples } from "../shared/options.ts";
@@ -63,7 +62,7 @@ async function verify(context: Context, { since, offline }: VerifyOptions): Prom
   const elsewhere = new Set<string>();
   const progress = await output.busy("checking the journals");
   try {
-    for (const journal of await allJournals(paths.state, systemFiles)) {
+    for (const journal of await allJournals(paths.state)) {
       stop.throwIfAborted();
       rows.push(verifiedJournal(await verifyJournal(journal)));
     }

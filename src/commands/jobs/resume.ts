@@ -10,7 +10,6 @@ import { JobRecords } from "../../bulk/job/records.ts";
 import { reconcileItems } from "../../bulk/job/resume.ts";
 import type { Context, OpenContext } from "../../context.ts";
 import { CliError } from "../../errors.ts";
-import { systemFiles } from "../../files/file-layer.ts";
 import { writerOf } from "../../journal/claim.ts";
 import { openPath } from "../../journal/folder.ts";
 import type { Ledger } from "../../journal/ledger.ts";
@@ -72,7 +71,7 @@ async function resume(context: Context, id: string, options: ResumeOptions): Pro
   // Before the journal is taken up: without a login nothing is to be done with it.
   await context.api();
   const records = new JobRecords();
-  const holder = options.takeOver ? await writerOf(openPath(paths.state, file.name), systemFiles) : null;
+  const holder = options.takeOver ? await writerOf(openPath(paths.state, file.name)) : null;
   // One that is seen alive is never set aside.
   const setAside = holder?.seen === false ? holder : undefined;
   if (setAside) await confirmSetAside(context, setAside, { yes: options.yes, reason: why.reason });
