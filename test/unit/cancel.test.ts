@@ -130,6 +130,29 @@ describe("a cancel is not sent", () => {
     expect(down.sends()).toBe(1);
   });
 
+  it("to a machine that is down: it is said which run's, and how to do it all the same", async () => {
+    const { api } = platform({ machine: "stopped", polls: ["running"] });
+    await expect(cancel(api)).rejects.toMatchObject({
+      message: `the machine of ${RUN.id} is not running: a cancel now would mark the run failed for good`,
+      hints: [expect.stringContaining("--force")],
+    });
+  });
+
+  it("to a run whose status cannot be read: it is said that nothing was sent", async () => {
+    const unread = refusal(500, "fetch failed", { procedure: admin.getKiloCliRunStatus.path });
+    const { api, sends } = platform({ polls: [unread] });
+    await expect(cancel(api)).rejects.toMatchObject({ message: expect.stringMatching(/nothing was sent$/) });
+    expect(sends()).toBe(0);
+  });
+
+  it("before its output is kept: what there is of it", async () => {
+    const { api, sends } = platform({ polls: ["running", "cancelled"] });
+    const kept: [string, number][] = [];
+    await cancel(api, { keepOutput: async (output) => void kept.push([output, sends()]) });
+    expect(kept).toEqual([["so far", 0]]);
+    expect(sends()).toBe(1);
+  });
+
   it("to a run that has ended", async () => {
     const ended = platform({ polls: ["completed"] });
     expect(await cancel(ended.api)).toMatchObject({ run: { status: "completed" }, alreadyEnded: true });
@@ -168,6 +191,13 @@ describe("what is said of a cancel", () => {
 
   it("is what the platform refuses, once nothing was sent before", async () => {
     const error = own(403, "FORBIDDEN");
+    const { api, sends } = platform({ polls: ["running"], answers: [error] });
+    await expect(cancel(api)).rejects.toBe(error);
+    expect(sends()).toBe(1);
+  });
+
+  it("is what the platform does not find", async () => {
+    const error = own(404, "NOT_FOUND");
     const { api, sends } = platform({ polls: ["running"], answers: [error] });
     await expect(cancel(api)).rejects.toBe(error);
     expect(sends()).toBe(1);
@@ -265,6 +295,14 @@ describe("on record", () => {
     ["a 500", [own(500, "X")], ["running", "cancelled"], { result: "cancelled", settled: true, code: "X" }],
     ["refused", [own(401, "X")], ["running"], { result: "refused", settled: true, code: null }],
     ["broken", [new TypeError("x")], ["running"], { result: "unknown", settled: false, code: null }],
+    ["not found", [own(404, "NOT_FOUND")], ["running"], { result: "refused", settled: true, code: null }],
+    ["in vain", Array.from({ length: 4 }, lost), ["running"], { result: "running", settled: true, code: null }],
+    [
+      "unseen",
+      [lost()],
+      ["running", foreign(procedure, 502, "a page")],
+      { result: "unknown", settled: false, code: null },
+    ],
   ])("before it is sent, and what became of it: %s", async (_, answers, polls, outcome) => {
     const { api } = platform({ polls, answers });
     const { records } = await record(api);
