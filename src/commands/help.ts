@@ -1,32 +1,22 @@
 import type { Command } from "@commander-js/extra-typings";
+import { meaningOf, VARIABLES } from "../environment-table.ts";
 import { CliError } from "../errors.ts";
 import { EXIT_CODES } from "../exit-codes.ts";
 import type { Host } from "../terminal/host.ts";
 
-const TOPICS: Readonly<Record<string, () => string>> = {
+/** Breaks a text into lines that leave so many columns of the terminal free. */
+type Wrap = (text: string, free: number) => string;
+
+const TOPICS: Readonly<Record<string, (wrap: Wrap) => string>> = {
   "exit-codes": () =>
     Object.entries(EXIT_CODES)
       .map(([code, meaning]) => `${code.padStart(3)}  ${meaning}`)
       .join("\n"),
-  environment:
-    () => `KILOCLAW_ADMIN_TOKEN        an admin's token, which goes before a stored one; used for https://app.kilo.ai, and where --host or
-                            KILOCLAW_ADMIN_HOST names the platform, not where only a profile does
-KILOCLAW_ADMIN_HOST         the platform's address, such as https://app.kilo.ai
-KILOCLAW_ADMIN_PROFILE      the profile to use
-KILOCLAW_ADMIN_CONFIG_DIR   where settings, credentials and state are kept
-KILOCLAW_ADMIN_OUTPUT       the output format: table, json, jsonl, csv, id
-KILOCLAW_ADMIN_NO_INPUT     1: never ask anything
-KILOCLAW_ADMIN_DEBUG        1: show each request and what went wrong
-KILOCLAW_ADMIN_ACCESSIBLE   1: static lines instead of redrawing
-KILOCLAW_ADMIN_INSECURE_STORAGE
-                            1: auth login may keep the token in a file instead of the system's keyring
-PAGER                       what shows a long output on a terminal; without it less -FRX; cat, or empty: nothing does
-NO_COLOR, FORCE_COLOR       no colour; colour also off a terminal
-HTTPS_PROXY, NO_PROXY       proxy for the platform
-NODE_EXTRA_CA_CERTS         further certificate authorities
-NODE_TLS_REJECT_UNAUTHORIZED
-                            0: refused, nothing is sent to another machine without checking who answers
-NODE_DEBUG                  http, net, tls or *: refused, nothing is sent, as Node would print the token
+  environment: (wrap) =>
+    VARIABLES.map(({ names, ...variable }) => row(names.join(", "), meaningOf(variable), wrap)).join("\n") +
+    `
+
+What is on with 1 is on with true, yes and on, too, and with nothing else.
 
 A flag comes before the environment, the environment before the profile, the profile before the default. What is in force, and
 where it comes from: kiloclaw-admin config list --show-origin`,
@@ -68,13 +58,22 @@ Production is marked above what a command shows on a terminal and in its questio
 name. What counts as production, and how to be asked always: kiloclaw-admin config set --help`,
 };
 
+/** A name and what it means, which stands in a column of its own. */
+function row(name: string, meaning: string, wrap: Wrap): string {
+  const column = 28;
+  const indent = `\n${" ".repeat(column)}`;
+  const head = name.length + 2 > column ? `${name}${indent}` : name.padEnd(column);
+  return head + wrap(meaning, column).replaceAll("\n", indent);
+}
+
 /** `help`, `help TOPIC`, `help NOUN [VERB]`. */
 export function configureHelp(command: Command, program: Command, host: Host): void {
   command.argument("[words...]", "a topic, or a command").action(async (words) => {
     const [first] = words;
     const topic = first === undefined ? undefined : TOPICS[first];
     if (topic) {
-      host.stdout.write(`${topic()}\n`);
+      const width = host.stdout.columns ?? 120;
+      host.stdout.write(`${topic((text, free) => program.createHelp().boxWrap(text, width - free))}\n`);
       return;
     }
     const known =

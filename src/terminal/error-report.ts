@@ -1,3 +1,4 @@
+import { isOn } from "../environment.ts";
 import { CliError, messageOf } from "../errors.ts";
 import { withoutTokens } from "../secrets.ts";
 import type { Host } from "./host.ts";
@@ -78,5 +79,5 @@ function colorChoice(argv: readonly string[]): ColorChoice {
 }
 
 function debugging({ env }: Host, argv: readonly string[]): boolean {
-  return argv.includes("--debug") || Boolean(env.KILOCLAW_ADMIN_DEBUG);
+  return argv.includes("--debug") || isOn(env.KILOCLAW_ADMIN_DEBUG);
 }

@@ -1,4 +1,5 @@
 import { setImmediate } from "node:timers/promises";
+import { isOn } from "../environment.ts";
 import { type OptionsToType, type Said } from "../typed-command.ts";
 import type { Host } from "./host.ts";
 import type { TableFrame } from "./live-table.ts";
@@ -59,7 +60,7 @@ export class Output {
     this.quiet = options.quiet;
     this.color = options.color;
     this.hasFields = options.fields !== undefined;
-    this.accessible = host.env.KILOCLAW_ADMIN_ACCESSIBLE === "1";
+    this.accessible = isOn(host.env.KILOCLAW_ADMIN_ACCESSIBLE);
     this.format = options.quiet ? "id" : options.format;
     this.#screen = new Screen(host, { quiet: this.quiet, accessible: this.accessible });
     const tty = host.stdout.isTTY === true;

@@ -45,7 +45,7 @@ const noun = (file: string) => /^commands\/([^/]+)\//.exec(file)?.[1];
  * a type, or something loaded on demand.
  */
 const FLOORS: readonly (readonly string[])[] = [
-  ["secrets"],
+  ["environment-table", "secrets"],
   ["typed-command"],
   ["timing", "errors", "contract", "environment"],
   ["async", "exit-codes", "files", "json", "strict-command"],

@@ -1,5 +1,6 @@
 import { checkCredentials, saveToken, saveTokenInKeyring } from "../../../config/credentials.ts";
 import type { Context } from "../../../context.ts";
+import { isOn } from "../../../environment.ts";
 import { CliError, messageOf } from "../../../errors.ts";
 import { hint, type Hint } from "../../../typed-command.ts";
 
@@ -17,7 +18,7 @@ type Needs = Pick<Context, "configFolder" | "host" | "keyring" | "platform">;
 export async function openStorage(context: Needs, insecure: boolean, inFile: Hint): Promise<Store> {
   const { configFolder, host, keyring } = context;
   await checkCredentials(configFolder.directory);
-  const allowed = /^(1|true|yes)$/i.test(host.env.KILOCLAW_ADMIN_INSECURE_STORAGE ?? "");
+  const allowed = isOn(host.env.KILOCLAW_ADMIN_INSECURE_STORAGE);
   if (insecure || allowed) return (origin, token) => saveToken(configFolder, origin, token, keyring);
   const { origin } = await context.platform();
   try {
