@@ -34,17 +34,14 @@ export function thisMachine(): Promise<Machine> {
 }
 
 async function askForMachine(): Promise<Machine> {
-  const [{ id, boot }, space] = await Promise.all([
+  const [{ machine, boot }, space] = await Promise.all([
     platform() === "darwin" ? askMac() : askLinux(),
     readlink("/proc/self/ns/pid").catch(() => null),
   ]);
-  return { host: hostname(), machine: id === null ? null : hashed(id), boot, space };
+  return { host: hostname(), machine, boot, space };
 }
 
-interface MachineIds {
-  readonly id: string | null;
-  readonly boot: string | null;
-}
+type MachineIds = Pick<Machine, "machine" | "boot">;
 
 async function askLinux(): Promise<MachineIds> {
   return linuxIds(await textOf("/etc/machine-id"), await textOf("/proc/sys/kernel/random/boot_id"));
@@ -62,7 +59,7 @@ function textOf(path: string): Promise<string> {
  * @param bootId what the kernel's boot_id holds; empty where it cannot be read.
  */
 export function linuxIds(machineId: string, bootId: string): MachineIds {
-  return { id: /^(?!0{32})[0-9a-f]{32}$/.exec(machineId.trim())?.[0] ?? null, boot: bootId.trim() || null };
+  return idsOf(/^(?!0{32})[0-9a-f]{32}$/.exec(machineId.trim())?.[0], bootId);
 }
 
 async function askMac(): Promise<MachineIds> {
@@ -86,7 +83,11 @@ async function askMac(): Promise<MachineIds> {
  * @param boot what sysctl prints of the boot's session; empty where it cannot be asked.
  */
 export function macIds(device: string, boot: string): MachineIds {
-  return { id: /"IOPlatformUUID" = "([^"]+)"/.exec(device)?.[1] ?? null, boot: boot.trim() || null };
+  return idsOf(/"IOPlatformUUID" = "([^"]+)"/.exec(device)?.[1], boot);
+}
+
+function idsOf(id: string | undefined, boot: string): MachineIds {
+  return { machine: id === undefined ? null : hashed(id), boot: boot.trim() || null };
 }
 
 /** systemd's advice for its ID (machine-id(5)): it is not to be shown, only what an application derives from it. */

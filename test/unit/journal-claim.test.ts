@@ -376,6 +376,14 @@ describe("whether a process has ended is", () => {
     ["in doubt where neither has one", { machine: null }, { machine: null }, "unseen"],
     ["in doubt without a boot", { boot: null }, { boot: null }, "unseen"],
     ["in doubt where only it has no boot", { boot: null }, {}, "unseen"],
+    ["in doubt where only this machine has no boot", {}, { boot: null }, "unseen"],
+    ["seen under the machine's earlier name", { host: "dhcp-17", ...there }, {}, "alive"],
+    [
+      "seen without machine IDs, at one boot, under another name",
+      { machine: undefined, host: "b", ...there },
+      {},
+      "alive",
+    ],
     ["seen without machine IDs, at one boot", { machine: undefined, ...there }, { folder: "network" }, "alive"],
     [
       "seen by name where nothing else is known",
@@ -412,9 +420,10 @@ const stat = (name: string, state: string) =>
 
 describe("what the system tells of", () => {
   const ID = "0123456789abcdef0123456789abcdef";
+  const HASHED = "9089514bfba97a67229646a992e1bb28";
 
   it.each<[string, string, string | null]>([
-    ["as systemd writes it", `${ID}\n`, ID],
+    ["as systemd writes it", `${ID}\n`, HASHED],
     ["not where a new system has none yet", "uninitialized\n", null],
     ["not where it cannot be read", "", null],
     ["not where it is made of noughts alone", `${"0".repeat(32)}\n`, null],
@@ -422,13 +431,13 @@ describe("what the system tells of", () => {
     ["not where it is too long, at its end", `${ID}0\n`, null],
     ["not where it is too long, at its beginning", `0${ID}\n`, null],
     ["not where another line follows", `${ID}\n${ID}\n`, null],
-  ])("a Linux machine is its ID: %s", (_case, text, id) => {
-    expect(linuxIds(text, "boot 1\n")).toEqual({ id, boot: "boot 1" });
+  ])("a Linux machine is its ID, hashed: %s", (_case, text, machine) => {
+    expect(linuxIds(text, "boot 1\n")).toEqual({ machine, boot: "boot 1" });
   });
 
   it("a Linux machine's boot is none where it cannot be read", () => {
-    expect(linuxIds(`${ID}\n`, "\n")).toEqual({ id: ID, boot: null });
-    expect(linuxIds(`${ID}\n`, "")).toEqual({ id: ID, boot: null });
+    expect(linuxIds(`${ID}\n`, "\n")).toEqual({ machine: HASHED, boot: null });
+    expect(linuxIds(`${ID}\n`, "")).toEqual({ machine: HASHED, boot: null });
   });
 
   it("a Mac is its platform's UUID, among all that is printed, and its boot's session", () => {
@@ -440,11 +449,11 @@ describe("what the system tells of", () => {
     }
 `;
     expect(macIds(device, "0C0FFEE0-0000-4000-8000-000000000001\n")).toEqual({
-      id: "5B1F9C3E-0000-4000-8000-00000000002A",
+      machine: "e9b52cc8b690518ca679736823e80d70",
       boot: "0C0FFEE0-0000-4000-8000-000000000001",
     });
-    expect(macIds(device.replace("IOPlatformUUID", "IOPlatformOther"), "\n")).toEqual({ id: null, boot: null });
-    expect(macIds("", "")).toEqual({ id: null, boot: null });
+    expect(macIds(device.replace("IOPlatformUUID", "IOPlatformOther"), "\n")).toEqual({ machine: null, boot: null });
+    expect(macIds("", "")).toEqual({ machine: null, boot: null });
   });
 
   it.each<[string, string, string, boolean]>([
@@ -458,7 +467,8 @@ describe("what the system tells of", () => {
     expect(parseStat(stat(name, letter))).toEqual({ began: "4711", dead });
   });
 
-  it("a process that is not there is nothing", () => {
+  it("a process that is not there is nothing", async () => {
+    expect(await identify(GONE)).toMatchObject({ pid: GONE, began: null });
     expect(parseStat("")).toBeUndefined();
     expect(parseStat("17 (node) S 1 17")).toBeUndefined();
   });
