@@ -2,12 +2,13 @@ import type * as z from "zod";
 import { wait } from "../async/wait.ts";
 import { deviceApprovalPath, deviceCode, devicePoll, devicePollPath } from "../contract/rest.ts";
 import { CliError } from "../errors.ts";
+import { tryJson } from "../json.ts";
 import { command, hint } from "../typed-command.ts";
 import { ApiError, foreign, notUnderstood } from "./api-error.ts";
 import { DEFAULT_HOST } from "./origin.ts";
 import { isBrokenJson, isRecord, restAnswer } from "./own-answer.ts";
 import { Transport, type TransportOptions } from "./transport.ts";
-import { bodyInWords, tryJson } from "./words.ts";
+import { bodyInWords } from "./words.ts";
 
 const TIMEOUT_MS = 30_000;
 const MAX_BYTES = 2 ** 20;

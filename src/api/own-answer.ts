@@ -6,9 +6,10 @@
 import type * as z from "zod";
 import { TRPC_CODES, trpcError } from "../contract/procedures.ts";
 import { restError } from "../contract/rest.ts";
+import { tryJson } from "../json.ts";
 import { foreign, notUnderstood, refusal, type ApiError } from "./api-error.ts";
 import type { Answer } from "./transport.ts";
-import { bodyInWords, tryJson } from "./words.ts";
+import { bodyInWords } from "./words.ts";
 
 type Trpc = z.output<typeof trpcError>["error"];
 

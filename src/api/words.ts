@@ -2,6 +2,7 @@
  * What another machine says, in words for a person: short whatever its length, without markup and SQL. The text itself stays
  * with the error, for `--debug`.
  */
+import { tryJson } from "../json.ts";
 
 const MAX_LENGTH = 300;
 const MAX_TITLE_LENGTH = 80;
@@ -35,15 +36,6 @@ export function bodyInWords(text: string): string {
   const title = titleOf(head);
   if (title !== undefined) return `a page titled "${title}"`;
   return MARKUP.test(head) ? "a page without a title" : `"${plain(head.slice(0, 120))}"`;
-}
-
-/** The value of a JSON text; `undefined` where it is none. */
-export function tryJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 function titleOf(page: string): string | undefined {

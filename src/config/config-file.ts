@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type Conf from "conf";
 import * as z from "zod";
 import { CliError, messageOf } from "../errors.ts";
+import { isMissing } from "../files/missing.ts";
 import { assertTrusted, type Flaw } from "../files/trust.ts";
 import { jsonError } from "../json.ts";
 import { command, hint } from "../typed-command.ts";
@@ -214,8 +215,4 @@ async function exists(path: string): Promise<boolean> {
     if (isMissing(error)) return false;
     throw error;
   }
-}
-
-function isMissing(error: unknown): boolean {
-  return error instanceof Error && "code" in error && error.code === "ENOENT";
 }

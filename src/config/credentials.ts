@@ -2,6 +2,7 @@ import { lstat, readFile, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import * as z from "zod";
 import { CliError, messageOf } from "../errors.ts";
+import { isMissing } from "../files/missing.ts";
 import { assertTrusted } from "../files/trust.ts";
 import { command, hint } from "../typed-command.ts";
 import type { Keyring } from "./keyring.ts";
@@ -237,7 +238,7 @@ async function read(directory: string): Promise<Stored> {
     return file.parse(JSON.parse(await readFile(path, "utf8")));
   } catch (error) {
     if (error instanceof CliError) throw error;
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return { tokens: {}, keyring: [] };
+    if (isMissing(error)) return { tokens: {}, keyring: [] };
     throw untrusted(error instanceof z.ZodError ? "its content is not tokens" : messageOf(error), error);
   }
 }

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import * as z from "zod";
 import { messageOf } from "../errors.ts";
+import { tryJson } from "../json.ts";
 import type { Timing } from "../timing.ts";
 
 export interface KeyringRequest {
@@ -84,13 +85,5 @@ export class Keyring {
     if (!parsed.success) throw new KeyringUnavailable("its answer was not understood");
     if ("error" in parsed.data) throw new KeyringUnavailable(parsed.data.error);
     return parsed.data.secret;
-  }
-}
-
-function tryJson(source: string): unknown {
-  try {
-    return JSON.parse(source);
-  } catch {
-    return undefined;
   }
 }

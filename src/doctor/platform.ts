@@ -1,7 +1,8 @@
 import { isOwnRestRefusal } from "../api/own-answer.ts";
 import { whoAmI } from "../api/who-am-i.ts";
-import { bodyInWords, tryJson } from "../api/words.ts";
+import { bodyInWords } from "../api/words.ts";
 import { profile } from "../contract/rest.ts";
+import { tryJson } from "../json.ts";
 import { fail, FIND_OUT, ok, skipped, warn, type Check, type Finding } from "./check.ts";
 
 const SECOND_MS = 1_000;

@@ -1,6 +1,7 @@
 import { constants } from "node:fs";
 import { lstat, mkdir, open, readdir, rename, statfs, unlink } from "node:fs/promises";
 import { platform } from "node:os";
+import { isMissing } from "./missing.ts";
 import { assertTrusted } from "./trust.ts";
 
 /** What the journal needs to know of a file or folder. */
@@ -127,11 +128,6 @@ export const systemFiles: FileLayer = {
     }
   },
 };
-
-/** Whether the error says that there is no such file. */
-export function isMissing(error: unknown): boolean {
-  return error instanceof Error && "code" in error && error.code === "ENOENT";
-}
 
 type Stats = Awaited<ReturnType<typeof lstat>> & { readonly ino: bigint };
 

@@ -18,7 +18,8 @@ import { join } from "node:path";
 import * as z from "zod";
 import { platformOf } from "../api/origin.ts";
 import { CliError, messageOf } from "../errors.ts";
-import { isMissing, systemFiles, type FileLayer, type OpenFile } from "../files/file-layer.ts";
+import { systemFiles, type FileLayer, type OpenFile } from "../files/file-layer.ts";
+import { isMissing } from "../files/missing.ts";
 import { command, hint, type Hint } from "../typed-command.ts";
 import { assertTrusted, openFolder, secureFolder } from "./folder.ts";
 import {

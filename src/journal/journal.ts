@@ -11,7 +11,8 @@
 import { randomUUID } from "node:crypto";
 import { dirname, join } from "node:path";
 import { CliError, messageOf } from "../errors.ts";
-import { isMissing, orClose, systemFiles, type FileLayer, type OpenFile } from "../files/file-layer.ts";
+import { orClose, systemFiles, type FileLayer, type OpenFile } from "../files/file-layer.ts";
+import { isMissing } from "../files/missing.ts";
 import { command } from "../typed-command.ts";
 import { Chain } from "./chain.ts";
 import { claimJournal, closeCommand, takeOverCommand, type Claim, type Claimant, type Holder } from "./claim.ts";

@@ -1,5 +1,6 @@
 import { CliError, messageOf } from "../errors.ts";
-import { isMissing, systemFiles, type FileLayer, type OpenFile } from "../files/file-layer.ts";
+import { systemFiles, type FileLayer, type OpenFile } from "../files/file-layer.ts";
+import { isMissing } from "../files/missing.ts";
 import { hint } from "../typed-command.ts";
 import { assertTrusted, closedPath, openPath, type JournalFile } from "./folder.ts";
 import {

@@ -5,6 +5,7 @@ import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promise
 import { join } from "node:path";
 import { lock } from "proper-lockfile";
 import { wait } from "../async/wait.ts";
+import { isMissing } from "../files/missing.ts";
 import { findSandbox } from "./remote.ts";
 import { SandboxError } from "./sandbox-error.ts";
 import { MARKER, readState, secretFile, type State, stateFile } from "./state-file.ts";
@@ -116,7 +117,7 @@ class Ownership {
     try {
       return readFileSync(this.#file, "utf8");
     } catch (error) {
-      return error instanceof Error && "code" in error && error.code === "ENOENT" ? null : undefined;
+      return isMissing(error) ? null : undefined;
     }
   }
 }

@@ -64,7 +64,7 @@ const FLOORS: readonly (readonly string[])[] = [
 const floorOf = (file: string) => FLOORS.findIndex((floor) => floor.includes(part(file)));
 
 /** The sandbox is a system of its own: of the tool it uses the contract and the ground. */
-const SANDBOX_USES = ["async", "contract"];
+const SANDBOX_USES = ["async", "contract", "files"];
 
 describe("imports", () => {
   it("finds the modules and what they import", () => {

@@ -9,8 +9,10 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import * as z from "zod";
 import { CliError, messageOf } from "../../errors.ts";
-import { isMissing, systemFiles } from "../../files/file-layer.ts";
+import { systemFiles } from "../../files/file-layer.ts";
+import { isMissing } from "../../files/missing.ts";
 import { secureFolder, type JournalFile } from "../../journal/folder.ts";
+import { tryJson } from "../../json.ts";
 import { STATES_IN_ORDER } from "../item-state.ts";
 import type { Item, Target } from "../item.ts";
 
@@ -222,14 +224,6 @@ async function sizeOf(file: string): Promise<number | undefined> {
     return (await systemFiles.facts(file)).size;
   } catch (error) {
     if (!isMissing(error)) throw cannotUse(file, error);
-    return undefined;
-  }
-}
-
-function tryJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
     return undefined;
   }
 }

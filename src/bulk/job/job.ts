@@ -1,7 +1,7 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { CliError, messageOf } from "../../errors.ts";
-import { isMissing } from "../../files/file-layer.ts";
+import { isMissing } from "../../files/missing.ts";
 import { writerOf } from "../../journal/claim.ts";
 import { allJournals, type JournalFile } from "../../journal/folder.ts";
 import { readJournal } from "../../journal/read.ts";

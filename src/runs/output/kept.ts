@@ -3,7 +3,8 @@ import type { Stats } from "node:fs";
 import { lstat, readdir, readFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { CliError, messageOf } from "../../errors.ts";
-import { isMissing, systemFiles, type FileLayer } from "../../files/file-layer.ts";
+import { systemFiles, type FileLayer } from "../../files/file-layer.ts";
+import { isMissing } from "../../files/missing.ts";
 import { flawOf } from "../../files/trust.ts";
 import { assertOwnFolder, secureFolder } from "../../journal/folder.ts";
 
