@@ -5,7 +5,7 @@ import type { Host } from "../../src/terminal/host.ts";
 
 const NAME = "kiloclaw-admin";
 /** What stands for a value that the user fills in, where not every word is one. */
-const PLACEHOLDERS: Readonly<Record<string, string>> = { INSTANCE: "d0000000-0000-4000-8000-000000000004" };
+const PLACEHOLDERS = new Map([["INSTANCE", "d0000000-0000-4000-8000-000000000004"]]);
 /** Where the name stands in a sentence. */
 const PROSE = new Set(["is", "may", "refuses", "will"]);
 
@@ -59,7 +59,7 @@ async function checkLine(line: string): Promise<void> {
   try {
     for (const [name, ...words] of shellCommands(script)) {
       if (name !== NAME) throw new Error(`"${name}" is no command of ours`);
-      await parse(words.map((word) => PLACEHOLDERS[word] ?? word));
+      await parse(words.map((word) => PLACEHOLDERS.get(word) ?? word));
     }
   } catch (error) {
     throw new Error(`cannot be pasted: ${line}`, { cause: error });
