@@ -30,11 +30,10 @@ it("lets one after the other in", async () => {
 
 it("does not wait for a place that no lock can be made in", async () => {
   // Too long a name once the lock's ending is added: a failure that does not pass.
-  const began = performance.now();
-  await expect(withLock(join(directory, "x".repeat(252)), lock, async () => undefined)).rejects.toMatchObject({
+  const patient = { ...lock, patienceMs: 600_000 };
+  await expect(withLock(join(directory, "x".repeat(252)), patient, async () => undefined)).rejects.toMatchObject({
     kind: "local-state",
   });
-  expect(performance.now() - began).toBeLessThan(5_000);
 });
 
 const TOMORROW = () => Date.now() / 1_000 + 86_400;

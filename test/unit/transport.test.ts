@@ -415,14 +415,13 @@ describe("an exchange ends by itself", () => {
     ],
   ])("with %s", async (_what, text, then) => {
     const url = await saying(text, then);
-    for (const more of [{}, post]) {
-      const began = performance.now();
+    // Longer than a test may take: it is not waited for.
+    for (const more of [{}, post].map((one) => ({ ...one, timeoutMs: 600_000 }))) {
       expect(await failureOf(exchange(transportTo(url), more))).toMatchObject({
         kind: "unreachable",
         sent: true,
         transient: true,
       });
-      expect(performance.now() - began).toBeLessThan(4_000);
     }
   });
 
