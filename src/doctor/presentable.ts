@@ -1,14 +1,13 @@
 import { homedir } from "node:os";
 import { sep } from "node:path";
 import { PROXY_VARIABLES } from "../api/wire/proxy.ts";
+import { withoutTokens } from "../secrets.ts";
 import { rewritten } from "../typed-command.ts";
 import type { Finding } from "./check.ts";
 
 /** What is shorter also stands for itself in ordinary words. */
 const MIN_SECRET_LENGTH = 5;
 const HIDDEN = "[hidden]";
-/** A JSON Web Token, or what is left of one. */
-const TOKEN = /\beyJ[\w-]{8,}(?:\.[\w-]*){0,2}/g;
 const USER_INFO = /\/\/[^\s/@]+@/g;
 
 /**
@@ -28,7 +27,7 @@ export function presentable(
     let clean = text;
     for (const secret of secrets)
       if (secret && secret.length >= MIN_SECRET_LENGTH) clean = clean.replaceAll(secret, HIDDEN);
-    return withoutHome(clean.replaceAll(TOKEN, HIDDEN).replaceAll(USER_INFO, `//${HIDDEN}@`));
+    return withoutHome(withoutTokens(clean, HIDDEN).replaceAll(USER_INFO, `//${HIDDEN}@`));
   };
   return {
     ...finding,

@@ -20,8 +20,9 @@ import { platformOf } from "../api/origin.ts";
 import { CliError, messageOf } from "../errors.ts";
 import { systemFiles, type FileLayer, type OpenFile } from "../files/file-layer.ts";
 import { isMissing } from "../files/missing.ts";
+import { assertOwnFile } from "../files/own.ts";
 import { command, hint, type Hint } from "../typed-command.ts";
-import { assertTrusted, openFolder, secureFolder } from "./folder.ts";
+import { openFolder, secureFolder } from "./folder.ts";
 import {
   identify,
   isSame,
@@ -201,7 +202,7 @@ export async function withdrawInstances(
   const own = await thisMachine();
   for (const path of await claimPaths(stateDirectory, files)) {
     await opened(path, files, async (file) => {
-      assertTrusted(path, await file.facts());
+      assertOwnFile(path, await file.facts());
       for (const entry of await queueOf(file)) {
         if (!isSame(entry.process, holder.process)) continue;
         const sight = await sightOf(entry.process, own, () => files.isLocal(path));
@@ -273,7 +274,7 @@ async function takeClaim(
     const file = await files.open(path, "join");
     try {
       const facts = await file.facts();
-      assertTrusted(path, facts);
+      assertOwnFile(path, facts);
       const nonce = randomUUID();
       await append(file, { nonce, process, op, since: new Date().toISOString(), instance });
       const inTheWay = await firstInTheWay(file, { path, machine: own, files }, { nonce, setAside });

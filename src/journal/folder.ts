@@ -1,8 +1,8 @@
 /** Where journals are, by name. A journal stands in `open/` until it has ended and nothing in it is open. */
 import { dirname, join } from "node:path";
 import { CliError, messageOf } from "../errors.ts";
-import { systemFiles, type FileFacts, type FileLayer } from "../files/file-layer.ts";
-import { flawOf, untrusted, type Role } from "../files/trust.ts";
+import { systemFiles, type FileLayer } from "../files/file-layer.ts";
+import { assertOwnFolder } from "../files/own.ts";
 import { hint } from "../typed-command.ts";
 
 const NAME = /^(\d{4})(\d{2})\d{2}T\d{6}\d{3}Z-[a-z0-9-]+-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\.jsonl$/;
@@ -104,29 +104,4 @@ export async function secureFolder(
   for (let folder = path; folder.length > stateDirectory.length; folder = dirname(folder)) {
     assertOwnFolder(folder, await files.facts(folder));
   }
-}
-
-/**
- * @throws CliError `local-state` unless it is a folder of this user's own that others cannot enter.
- */
-export function assertOwnFolder(path: string, facts: FileFacts): void {
-  if (facts.kind !== "directory") throw unusable(path, "it is not a folder (symbolic links are not followed)");
-  assertOwn(path, facts, "recordFolder");
-}
-
-/**
- * @throws CliError `local-state` unless it is a plain file of this user's own that others cannot change.
- */
-export function assertTrusted(path: string, facts: FileFacts): void {
-  if (facts.kind !== "file") throw unusable(path, "it is not a plain file");
-  assertOwn(path, facts, "record");
-}
-
-function assertOwn(path: string, { owner: uid, group: gid, mode }: FileFacts, role: Role): void {
-  const flaw = flawOf(path, { uid, gid, mode }, role);
-  if (flaw) throw untrusted(flaw);
-}
-
-function unusable(path: string, why: string): CliError {
-  return new CliError("local-state", `${path} cannot be trusted: ${why}`);
 }

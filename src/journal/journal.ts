@@ -13,18 +13,11 @@ import { dirname, join } from "node:path";
 import { CliError, messageOf } from "../errors.ts";
 import { orClose, systemFiles, type FileLayer, type OpenFile } from "../files/file-layer.ts";
 import { isMissing } from "../files/missing.ts";
+import { assertOwnFile } from "../files/own.ts";
 import { command } from "../typed-command.ts";
 import { Chain } from "./chain.ts";
 import { claimJournal, closeCommand, takeOverCommand, type Claim, type Claimant, type Holder } from "./claim.ts";
-import {
-  assertTrusted,
-  closedPath,
-  journalName,
-  openFolder,
-  openPath,
-  secureFolder,
-  type JournalFile,
-} from "./folder.ts";
+import { closedPath, journalName, openFolder, openPath, secureFolder, type JournalFile } from "./folder.ts";
 import { FORMAT, seal, type Entry, type IntentRecord, type JournalRecord } from "./record.ts";
 import { recover, type CutOff } from "./recovery.ts";
 
@@ -194,7 +187,7 @@ export class Journal {
   ): Promise<Journal> {
     const { path } = journal;
     return orClose(await openAgain(path, files), async (file) => {
-      assertTrusted(path, await file.facts());
+      assertOwnFile(path, await file.facts());
       const recovered = await recover(path, file, { files, now: () => clock.now(), onRecord });
       return new Journal(journal, invocation, { file, claim, ...recovered }, { files, clock });
     });

@@ -1,8 +1,9 @@
 import { CliError, messageOf } from "../errors.ts";
 import { systemFiles, type FileLayer, type OpenFile } from "../files/file-layer.ts";
 import { isMissing } from "../files/missing.ts";
+import { assertOwnFile } from "../files/own.ts";
 import { hint } from "../typed-command.ts";
-import { assertTrusted, closedPath, openPath, type JournalFile } from "./folder.ts";
+import { closedPath, openPath, type JournalFile } from "./folder.ts";
 import {
   FORMAT,
   GENESIS,
@@ -88,7 +89,7 @@ async function readInPieces(
 ): Promise<{ readonly path: string; readonly bytes: Bytes }> {
   const first = await whileOpen(journal, files, async (file, path) => {
     const facts = await file.facts();
-    assertTrusted(path, facts);
+    assertOwnFile(path, facts);
     const piece = Buffer.allocUnsafe(Math.max(0, Math.min(PIECE, facts.size - begin)));
     const length = piece.length === 0 ? 0 : await file.read(piece, begin);
     return { path, size: facts.size, piece: piece.subarray(0, length) };

@@ -5,8 +5,8 @@ import { basename, dirname, join } from "node:path";
 import { CliError, messageOf } from "../../errors.ts";
 import { systemFiles, type FileLayer } from "../../files/file-layer.ts";
 import { isMissing } from "../../files/missing.ts";
-import { flawOf } from "../../files/trust.ts";
-import { assertOwnFolder, secureFolder } from "../../journal/folder.ts";
+import { assertOwnFolder, isOwnFolder } from "../../files/own.ts";
+import { secureFolder } from "../../journal/folder.ts";
 
 /** Where the outputs of cancelled runs are kept: the platform throws them away. */
 export interface OutputPlaces {
@@ -135,13 +135,9 @@ async function ownFolders(temporary: string): Promise<string[]> {
   const names = await readdir(temporary).catch((): string[] => []);
   const paths = names.filter((name) => name.startsWith(PREFIX)).map((name) => join(temporary, name));
   const looked = await Promise.all(
-    paths.map(async (path) => ({ path, stats: await lookAt(path).catch(() => undefined) })),
+    paths.map(async (path) => ({ path, facts: await systemFiles.facts(path).catch(() => undefined) })),
   );
-  return looked.flatMap(({ path, stats }) =>
-    stats?.isDirectory() && !flawOf(path, { uid: stats.uid, gid: stats.gid, mode: stats.mode & 0o777 }, "recordFolder")
-      ? [path]
-      : [],
-  );
+  return looked.flatMap(({ path, facts }) => (facts && isOwnFolder(path, facts) ? [path] : []));
 }
 
 async function lookAt(path: string) {
