@@ -19,7 +19,9 @@ const { output } = await bundle.write({
   chunkFileNames: "[name]-[hash].cjs",
   // Small, and used everywhere: each file that is opened costs more than what it has in it.
   codeSplitting: {
-    groups: [{ name: "ground", test: /src.(?:errors|exit-codes|json|secrets|typed-command|files.missing)\.ts$/ }],
+    groups: [
+      { name: "ground", test: /src.(?:environment|errors|exit-codes|json|secrets|typed-command|files.missing)\.ts$/ },
+    ],
   },
 });
 await bundle.close();
