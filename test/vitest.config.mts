@@ -5,8 +5,6 @@ export default defineConfig({
   test: {
     root: "test",
     include: ["{unit,e2e,process,faults,browser}/**/*.test.ts"],
-    // Files share their worker's modules, and its sandbox.
-    isolate: false,
     globalSetup: "support/temporary.ts",
     // Much of a test is waiting, so three suit two cores. Every sandbox holds an embedded Postgres of 300-800 MB.
     maxWorkers: 3,

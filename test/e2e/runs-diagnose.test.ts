@@ -45,7 +45,7 @@ describe("diagnose", () => {
     expect(stdout).toMatch(/^output +\d+ characters, \+\d+, \+\d+$/m);
     expect(stdout).toMatch(/^machine +running$/m);
     expect(stdout).toMatch(new RegExp(`^audit +.* cli_run\\.start by ${ADA}$`, "m"));
-    expect(stdout).toMatch(/^verdict +working: running for \d+s, and writing: \d+ more characters/m);
+    expect(stdout).toMatch(/^verdict +working: running for \d+m?s, and writing: \d+ more characters/m);
     expect(stdout).toContain(`follow it:\n          kiloclaw-admin runs watch ${id}\n`);
     for (const line of stdout.split("\n").filter((each) => each.includes("kiloclaw-admin"))) {
       expect(line.length).toBeLessThanOrEqual(80);
