@@ -9,7 +9,6 @@ import { OpenIndex, type IntentFilter, type OpenIntent } from "./open-index.ts";
 import { identify, type ProcessIdentity } from "./process-identity.ts";
 import { BEGINNING, readJournal, type Mark } from "./read.ts";
 
-/** A start takes a second or two; one whose answer is lost holds its claim for minutes. */
 /** What takes longer is said. */
 const SLOW_MS = 1_000;
 

@@ -190,6 +190,7 @@ async function send(
   { stop, onSearching, onThrottled, lookAfterMs = api.timing.lookAfterMs, insist = true }: StartOptions,
 ): Promise<StartOutcome> {
   let refusedBefore: ApiError | undefined;
+  const inDoubt = lookAfterMs.filter((ms) => ms <= api.timing.doubtMs);
   for (let sends = 1; ; sends++) {
     const error = await sendOnce(api, request, mark, { stop, insist });
     if (!(error instanceof ApiError)) return { state: "started", run: error };
@@ -200,7 +201,8 @@ async function send(
     if (isThrottled(error) && insist && sends < MAX_SENDS && waitMs <= MAX_THROTTLED_MS) {
       onThrottled?.(error, waitMs);
       await wait(waitMs, stop).catch(() => undefined);
-      const trace = await searchFor(api, mark, () => true, { stop, lookAfterMs: [0] });
+      // One look is enough, but it may be refused as the start was.
+      const trace = await searchFor(api, mark, () => true, { stop, lookAfterMs: inDoubt });
       if (trace && !stop.aborted) {
         const outcome = byRow(trace, error);
         if (outcome) return outcome;
@@ -210,10 +212,7 @@ async function send(
       }
     }
     if (mayBeRefusal(error)) {
-      const trace = await searchFor(api, mark, hasOurs, {
-        stop,
-        lookAfterMs: lookAfterMs.filter((ms) => ms <= api.timing.doubtMs),
-      });
+      const trace = await searchFor(api, mark, hasOurs, { stop, lookAfterMs: inDoubt });
       return trace ? (byRow(trace, error) ?? { state: "refused", error }) : { state: "unknown", error };
     }
     onSearching?.(error);
