@@ -381,6 +381,16 @@ describe("a 429", () => {
     expect(never.sends).toBe(3);
   });
 
+  it("is sent again where only the second look is answered", async () => {
+    const platform = new Platform(throttled, () => NEW);
+    let looks = 0;
+    platform.onList = () => {
+      if (platform.sends > 0 && (looks += 1) === 1) throw throttled();
+    };
+    expect(await start(platform)).toMatchObject({ state: "started" });
+    expect([platform.sends, looks]).toEqual([2, 2]);
+  });
+
   it("is not sent again once a row has appeared, whoever started it", async () => {
     const tried = new Platform(throttled);
     tried.onList = () => void (tried.sends > 0 && tried.rows.push({ id: NEW }));
