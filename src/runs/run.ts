@@ -1,29 +1,10 @@
 import type * as z from "zod";
 import type { admin } from "../contract/procedures.ts";
-import { UNKNOWN_OUTCOME_OUTPUTS, type RunStatus } from "../contract/procedures.ts";
-
-type RunBucket = "pending" | "pass" | "fail" | "cancel" | "unknown";
+import { UNKNOWN_OUTCOME_OUTPUTS } from "../contract/procedures.ts";
+import type { runShape } from "../shapes/run.ts";
 
 /** A recovery run as the tool shows it. The names are the JSON output's: a public interface. */
-export interface Run {
-  readonly id: string;
-  readonly status: RunStatus;
-  /** What the status means to a script: `unknown` when nobody can know any more how the run really ended. */
-  readonly bucket: RunBucket;
-  readonly userId: string;
-  readonly userEmail: string | null;
-  readonly instanceId: string | null;
-  readonly initiatedBy: "admin" | "user";
-  readonly initiatedByAdminId: string | null;
-  readonly initiatedByAdminEmail: string | null;
-  readonly prompt: string;
-  readonly exitCode: number | null;
-  readonly startedAt: Date;
-  readonly completedAt: Date | null;
-  /** Milliseconds from start to end; `null` while the row says it runs. */
-  readonly durationMs: number | null;
-  readonly outcomeUnknown: boolean;
-}
+export type Run = Readonly<z.output<typeof runShape>>;
 
 export const RUN_FIELDS = [
   "id",
@@ -93,7 +74,7 @@ function derive(run: Omit<Run, "bucket" | "durationMs">): Run {
   };
 }
 
-function bucketOf({ status, outcomeUnknown }: Pick<Run, "status" | "outcomeUnknown">): RunBucket {
+function bucketOf({ status, outcomeUnknown }: Pick<Run, "status" | "outcomeUnknown">): Run["bucket"] {
   if (outcomeUnknown) return "unknown";
   return ({ running: "pending", completed: "pass", failed: "fail", cancelled: "cancel" } as const)[status];
 }

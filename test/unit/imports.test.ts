@@ -48,7 +48,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ["environment-table", "secrets"],
   ["typed-command"],
   ["timing", "errors", "contract", "environment"],
-  ["async", "exit-codes", "files", "json", "strict-command"],
+  ["async", "exit-codes", "files", "json", "shapes", "strict-command"],
   ["api", "config", "terminal"],
   ["customers", "journal"],
   ["common-options", "login-offer"],

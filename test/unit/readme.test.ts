@@ -5,6 +5,7 @@ import * as z from "zod";
 import { KEYS, settingOf } from "../../src/config/settings-table.ts";
 import { EXIT_CODES } from "../../src/exit-codes.ts";
 import { NOUNS, PLAIN_COMMANDS } from "../../src/program.ts";
+import { watchEventShape } from "../../src/shapes/watch-event.ts";
 import { root } from "../harness.ts";
 
 const README = join(root, "README.md");
@@ -27,6 +28,14 @@ const PARTS = {
       const before = [flag, ...Object.keys(env)].filter((source) => source !== undefined);
       const cells = [`\`${key}\``, summary, values.join(", "), presetWords ?? String(preset ?? "none"), code(before)];
       return `| ${cells.join(" | ")} |`;
+    }),
+  ],
+  events: [
+    "| type | fields | |",
+    "|---|---|---|",
+    ...watchEventShape.options.map((event) => {
+      const { type, at: _, ...fields } = event.shape;
+      return `| \`${type.value}\` | \`${Object.keys(fields).join(" ")}\` | ${event.meta()?.description} |`;
     }),
   ],
   "exit-codes": [

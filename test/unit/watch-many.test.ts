@@ -107,6 +107,7 @@ describe("the worst of several results", () => {
     state,
     lastLine: null,
     problem: null,
+    unstorable: false,
   });
   const examples = {
     "run-failed": like("ended", { status: "failed", exitCode: 1 }),

@@ -107,7 +107,7 @@ class ListWatch {
         before.map(({ run }) => rows.get(run.id) ?? run),
       );
       const silent = new Set([...settled.machineDown, ...settled.unanswered]);
-      for (const run of settled.runs) if (!silent.has(run)) this.#seeAgain(run);
+      for (const run of settled.runs) if (!silent.has(run)) this.#seeAgain(run, settled.unstorable.includes(run));
       this.#count();
     } catch {
       // The next look at the list tells what is wrong, too.
@@ -117,13 +117,16 @@ class ListWatch {
   }
 
   /** A run that was left has given an answer. */
-  #seeAgain(run: Run): void {
+  #seeAgain(run: Run, unstorable: boolean): void {
     const last = this.#known.get(run.id);
     if (!last) return;
     const state = run.status === "running" ? "running" : "ended";
     if (state === "ended") this.#left.delete(run.id);
     if (state === last.state) return;
-    this.#tell({ type: state === "ended" ? "end" : "run", watched: { ...last, run, state, problem: null } });
+    this.#tell({
+      type: state === "ended" ? "end" : "run",
+      watched: { ...last, run, state, problem: null, unstorable },
+    });
   }
 
   #tell(event: Exclude<ManyEvent, { type: "totals" }>): void {

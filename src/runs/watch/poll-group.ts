@@ -53,10 +53,10 @@ export async function askTogether(
   const askOne = async (run: WatchedRun) => {
     try {
       if (!(await lookAtMachine(api, run, asking.signal))) return back(run);
-      const { run: polled, status } = await pollRun(api, run.watched.run, { signal: asking.signal, retry: false });
+      const polled = await pollRun(api, run.watched.run, { signal: asking.signal, retry: false });
       const tookMs = performance.now() - began;
       run.lane = !shared && tookMs > patience ? "slow" : "shared";
-      if (status.hasRun) run.answered(polled, status.output ?? "", tookMs, performance.now());
+      if (polled.status.hasRun) run.answered(polled, tookMs, performance.now());
       else run.finish({ state: "given-up", problem: "the platform does not know this run any more" });
       back(run);
     } catch (error) {

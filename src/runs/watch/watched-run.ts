@@ -3,6 +3,7 @@ import { backoff } from "../../api/retry.ts";
 import type { CliError } from "../../errors.ts";
 import { tailOf } from "../output/tail.ts";
 import type { Run } from "../run.ts";
+import type { Polled } from "../settle/settle.ts";
 import { CADENCE } from "./cadence.ts";
 import type { Pace } from "./pace.ts";
 import type { Lane, Turn } from "./schedule.ts";
@@ -37,7 +38,7 @@ export class WatchedRun implements Turn {
     this.#lastGrowth = now;
     this.#lastAnswer = now;
     const state = run.status === "running" ? "running" : "ended";
-    this.watched = { run, state, lastLine: null, problem: null };
+    this.watched = { run, state, lastLine: null, problem: null, unstorable: false };
     tell({ type: "run", watched: this.watched });
     // How a run ended that has no exit code is told by its output; asking about an ended run changes nothing.
     if (run.status === "failed" && run.exitCode === null) {
@@ -61,7 +62,8 @@ export class WatchedRun implements Turn {
   }
 
   /** The platform has said how it stands. */
-  answered(run: Run, output: string, tookMs: number, now: number): void {
+  answered({ run, status, unstorable }: Polled, tookMs: number, now: number): void {
+    const output = status.output ?? "";
     const { tail, lastLine } = tailOf(output);
     if (output.length !== this.outputLength || tail !== this.#tail) this.#lastGrowth = now;
     this.#size = output.length;
@@ -71,7 +73,7 @@ export class WatchedRun implements Turn {
     this.#notUnderstood = 0;
     this.#pace.recover();
     const before = this.watched;
-    this.#change({ run, problem: null });
+    this.#change({ run, problem: null, unstorable });
     // What the platform writes in place of a lost output is not the run's.
     if (!run.outcomeUnknown && lastLine !== null && lastLine !== before.lastLine) {
       this.#tell({ type: "output-line", watched: this.#change({ lastLine }) });

@@ -1,28 +1,23 @@
+import type * as z from "zod";
+import type { totalsShape, watchEventShape } from "../../shapes/watch-event.ts";
 import type { Run } from "../run.ts";
+
+/** What a watch writes of an event where it is read by a program: of one run and of many the same. */
+export type PrintedEvent = Readonly<z.output<typeof watchEventShape>>;
 
 /** A run that is watched, as far as it is known. */
 export interface Watched {
   readonly run: Run;
-  /**
-   * `machine-down`: never asked, because that would mark the run failed. `given-up`: no answer for five minutes, or an answer
-   * that leaves nothing to wait for; the run may go on.
-   */
-  readonly state: "running" | "ended" | "machine-down" | "given-up";
+  readonly state: Extract<PrintedEvent, { type: "run" }>["state"];
   /** The last line of its output that says something, as it came: not safe for a terminal. */
   readonly lastLine: string | null;
   /** Why the last question was not answered; `null` when it was. */
   readonly problem: string | null;
+  /** It has ended, and the platform cannot store how. */
+  readonly unstorable: boolean;
 }
 
-export interface Totals {
-  readonly running: number;
-  readonly completed: number;
-  readonly failed: number;
-  readonly cancelled: number;
-  readonly unknown: number;
-  readonly machineDown: number;
-  readonly givenUp: number;
-}
+export type Totals = Readonly<z.output<typeof totalsShape>>;
 
 /** What may happen to one of many watched runs. */
 export interface WatchedEvent {

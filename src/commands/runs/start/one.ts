@@ -8,6 +8,7 @@ import type { Ledger } from "../../../journal/ledger.ts";
 import type { Run } from "../../../runs/run.ts";
 import { startOnRecord, type RecordedOutcome } from "../../../runs/start/on-record.ts";
 import { usualCause, type StartRequest } from "../../../runs/start/start.ts";
+import type { PrintedEvent } from "../../../runs/watch/watched.ts";
 import { formatDuration } from "../../../terminal/time.ts";
 import { command, hint } from "../../../typed-command.ts";
 import { keepUnstorable } from "../../shared/keep-unstorable.ts";
@@ -155,7 +156,7 @@ async function handOver(context: Context, run: Run, done: string, options: HandO
   } else if (!options.watch || output.format === "id") {
     await output.item(run, runView);
   } else {
-    output.event({ type: "start", runId: run.id, at: new Date(), run });
+    output.event({ type: "start", runId: run.id, at: new Date(), run } satisfies PrintedEvent);
   }
   await output.ensureKnown(run.id);
   if (!options.watch) return;

@@ -8,6 +8,7 @@ import { formatDuration } from "../../../terminal/time.ts";
 import { command, hint, type Hint, plain } from "../../../typed-command.ts";
 import { OnEnd } from "../../shared/on-end.ts";
 import { promptLine, runColor, runTook, runLines } from "../shared/view.ts";
+import { writeOneRun } from "./events.ts";
 
 export interface FollowOptions {
   readonly interval?: number | undefined;
@@ -42,7 +43,17 @@ export async function followRun(
   const events = all || lines === undefined ? watched : fromLastLines(watched, lines);
   let ended: Run | undefined;
   try {
-    ended = output.format === "table" ? await showEvents(output, run, events) : await writeEvents(output, run, events);
+    switch (output.format) {
+      case "table":
+        ended = await showEvents(output, run, events);
+        break;
+      case "json":
+      case "jsonl":
+        ended = await writeOneRun(output, run, events);
+        break;
+      default:
+        ended = await lastOf(events);
+    }
     if (ended) hook?.run({ run: ended, state: "ended" });
   } catch (error) {
     const state = stateAfter(error);
@@ -139,29 +150,9 @@ async function showEvents(
   return undefined;
 }
 
-async function writeEvents(
-  output: Context["output"],
-  run: Run,
-  events: AsyncIterable<WatchEvent>,
-): Promise<Run | undefined> {
-  for await (const event of events) {
-    const at = new Date();
-    if (output.format === "json" || output.format === "jsonl") {
-      switch (event.type) {
-        case "output":
-          output.event({ type: "output", runId: run.id, at, text: event.text, gap: event.gap, revised: event.revised });
-          break;
-        case "trouble":
-          output.event({ type: "trouble", runId: run.id, at, message: event.error.message });
-          break;
-        case "end":
-          output.event({ type: "end", runId: run.id, at, run: event.run, unstorable: event.unstorable });
-          break;
-        case "progress":
-      }
-    }
-    if (event.type === "end") return event.run;
-  }
+/** Waits for the end without a word of what comes before: for formats that have no form for it. */
+async function lastOf(events: AsyncIterable<WatchEvent>): Promise<Run | undefined> {
+  for await (const event of events) if (event.type === "end") return event.run;
   return undefined;
 }
 

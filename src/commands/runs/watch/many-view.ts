@@ -1,4 +1,4 @@
-/** What many watched runs look like: a row of the live table, a line, an event. */
+/** What many watched runs look like: a row of the live table, a line. */
 import type { Context } from "../../../context.ts";
 import { runStatusWord, initiator } from "../../../runs/run.ts";
 import type { ManyEvent, Totals, Watched } from "../../../runs/watch/watched.ts";
@@ -7,6 +7,7 @@ import { withoutColors } from "../../../terminal/sanitize.ts";
 import type { Column } from "../../../terminal/table.ts";
 import { formatAgo } from "../../../terminal/time.ts";
 import { runColor, runCount, runTook } from "../shared/view.ts";
+import { eventWriter } from "./events.ts";
 
 export type Order = (a: Watched, b: Watched) => number;
 
@@ -89,18 +90,6 @@ export function idWriter(output: Context["output"]): (event: ManyEvent) => void 
     if (event.type === "totals" || seen.has(event.watched.run.id)) return;
     seen.add(event.watched.run.id);
     output.line(event.watched.run.id);
-  };
-}
-
-function eventWriter(output: Context["output"]): (event: ManyEvent) => void {
-  return (event) => {
-    const at = new Date();
-    if (event.type === "totals") return output.event({ type: event.type, at, ...event.totals });
-    const { run, state, lastLine, problem } = event.watched;
-    const head = { type: event.type, runId: run.id, at };
-    if (event.type === "output-line") return output.event({ ...head, line: lastLine });
-    if (event.type === "trouble") return output.event({ ...head, message: problem });
-    output.event({ ...head, state, problem, run });
   };
 }
 
