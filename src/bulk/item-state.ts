@@ -125,3 +125,19 @@ export const STATES_IN_ORDER = Object.keys(ITEM_STATES) as readonly ItemState[];
 export function isDecided(state: ItemState): boolean {
   return ITEM_STATES[state].counts !== null;
 }
+
+/** How many targets there are in each state, those that there are none in too. The names are the JSON output's. */
+export type Totals = Readonly<Record<ItemState, number>>;
+
+export function totalsOf(states: Iterable<ItemState>): Totals {
+  const totals = Object.fromEntries(STATES_IN_ORDER.map((state) => [state, 0])) as Record<ItemState, number>;
+  for (const state of states) totals[state] += 1;
+  return totals;
+}
+
+/** The same in a line, states that no target is in left out: `58 completed, 3 machine-down`. */
+export function totalsWords(totals: Totals): string {
+  return STATES_IN_ORDER.filter((state) => totals[state] > 0)
+    .map((state) => `${totals[state]} ${state}`)
+    .join(", ");
+}

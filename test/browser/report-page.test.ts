@@ -9,7 +9,7 @@ import { reportPage } from "../../src/bulk/report/page.ts";
 import { makeReport } from "../../src/bulk/report/report.ts";
 import { sanitizeLine } from "../../src/terminal/sanitize.ts";
 import { formatDuration } from "../../src/terminal/time.ts";
-import { itemOf, JOB_ID, jobOf, type MadeUpJob } from "../support/bulk-job.ts";
+import { itemOf, JOB_ID, jobOf, TEMPLATE, type MadeUpJob } from "../support/bulk-job.ts";
 import { contrastsOf, hasChromium, launch } from "./chromium.ts";
 
 const HOSTILE = `<img src="http://127.0.0.1:9/x" onerror="document.title='owned'"></td><script>document.title='owned'</script>\u202e`;
@@ -41,7 +41,7 @@ describe.runIf(hasChromium)("the report's page in a browser", () => {
   });
 
   const written = async (name: string, { facts, items }: MadeUpJob) => {
-    const pieces = reportPage(makeReport(facts, items), { clean: sanitizeLine, duration: formatDuration });
+    const pieces = reportPage(makeReport(facts, items, TEMPLATE), { clean: sanitizeLine, duration: formatDuration });
     await writeFile(join(directory, name), [...pieces].join(""));
     return pathToFileURL(join(directory, name)).href;
   };

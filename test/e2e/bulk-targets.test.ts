@@ -224,9 +224,9 @@ gina.multi@example.com
 `;
   const show = (common: GivenOptions, stdin = USERS) =>
     inContext(common, stdin, async (context) => {
-      const { targets } = await resolveTargets(context, { usersFile: "-", prompt: PROMPT });
+      const { targets, template } = await resolveTargets(context, { usersFile: "-", prompt: PROMPT });
       await showPlan(context.output, targets);
-      summarizePlan(context.output, targets);
+      summarizePlan(context.output, targets, template);
     });
 
   it("is a table of every target, and a summary that names those that need somebody", async () => {

@@ -69,6 +69,28 @@ const readCsv = (text: string): string[][] => {
   return rows.slice(0, -1);
 };
 
+describe("a job's numbers", () => {
+  it("are the same targets under the same words in the list, in show and in the report", async () => {
+    const totals = { completed: 236, failed: 26, "machine-down": 7, waiting: 2 };
+    const as = async (...argv: string[]) =>
+      JSON.parse((await run(["jobs", ...argv, "--json"], { configDir })).stdout) as unknown;
+    const shown = await as("show", jobId);
+    expect(shown).toMatchObject({ total: 300, succeeded: 236, totals });
+    expect(await as("list")).toMatchObject([{ total: 300, succeeded: 236, totals }]);
+    expect(await as("report", jobId)).toMatchObject({ totals });
+    const inWords = (await run(["jobs", "list"], { configDir })).stdout;
+    const [, counts = ""] = / {2}300 +(\d+ completed, .+\d+ waiting) /.exec(inWords) ?? [];
+    const listed = counts.split(", ").map((one) => one.split(" ").toReversed());
+    expect(listed.reduce((sum, [, count]) => sum + Number(count), 0)).toBe(300);
+    for (const command of ["show", "report"]) {
+      const { stdout } = await run(["jobs", command, jobId], { configDir });
+      expect([...stdout.matchAll(/^ {2}([a-z-]+) +(\d+)$/gm)].map(([, state, count]) => [state, count])).toEqual(
+        listed,
+      );
+    }
+  });
+});
+
 describe("jobs report", () => {
   it("shows a person how it went, what went wrong, and whom to look at", async () => {
     const { code, stdout, stderr } = await report([], { tty: true, columns: 160, env: { NO_COLOR: "1" } });
@@ -108,12 +130,15 @@ describe("jobs report", () => {
       "timeline",
       "groups",
       "items",
+      "prompt",
+      "example",
     ]);
     expect(made).toMatchObject({
       job: { id: jobId, ticket: "INC-4711", createdAt: "2026-11-25T03:12:40.000Z", invocations: 1 },
       totals: { completed: 236, waiting: 2, "machine-down": 7 },
       durations: { count: 270 },
     });
+    expect(made).toMatchObject({ prompt: "repair it", example: null });
     const some = await report(["--json", "--fields", "totals"]);
     expect(Object.keys(JSON.parse(some.stdout) as object)).toEqual(["totals"]);
   });

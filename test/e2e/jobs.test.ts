@@ -125,6 +125,14 @@ describe.concurrent("of many jobs, each", () => {
     expect(result.code).toBe(0);
     expect((await desk.rows(first))[0]?.prompt).toBe(`fix a bad port ${OK}`);
     expect((await desk.rows(second))[0]?.prompt).toBe(`fix a "lost" plugin ${OK}`);
+    const shown = await desk.run(["jobs", "show", jobOf(result)]);
+    expect(shown.stdout).toContain(`| fix {{fault}} ${OK}\n`);
+    expect(shown.stdout).toContain(`| fix a bad port ${OK}\n`);
+    const example = { index: 1, named: first, prompt: `fix a bad port ${OK}` };
+    for (const command of ["show", "report"]) {
+      const made: unknown = JSON.parse((await desk.run(["jobs", command, jobOf(result), "--json"])).stdout);
+      expect(made).toMatchObject({ prompt: `fix {{fault}} ${OK}`, example });
+    }
   });
 
   it("reads users from standard input", async () => {
@@ -137,6 +145,27 @@ describe.concurrent("of many jobs, each", () => {
 });
 
 describe.concurrent("before anything is sent", () => {
+  it("the prompt is shown before the question, as it was written and as one customer gets it", async () => {
+    const [first = "", second = ""] = take(2);
+    const file = await usersFile("asked.csv", [
+      "email,fault",
+      "nobody@example.com,none",
+      `${first},a port`,
+      `${second},x`,
+    ]);
+    const argv = ["runs", "start", "--users-file", file, "-p", "see {{fault}}\nthen mend it"];
+    const asked = desk.begin(argv, { tty: true, env: { NO_COLOR: "1" } });
+    await asked.waitFor(/Start 2 runs\?/);
+    asked.type("n\r");
+    const { stderr, stdout } = await asked.done;
+    const shown = (stderr + stdout).replaceAll("\r", "");
+    const prompt = "prompt     | see {{fault}}\n           | then mend it\n";
+    expect(shown).toContain(`${prompt}example    ${first}\n           | see a port\n           | then mend it\n`);
+    expect(shown.indexOf(prompt)).toBeLessThan(shown.indexOf("Start 2 runs?"));
+    const dry = await desk.run([...argv, "--dry-run"]);
+    expect(dry.stderr).toContain("| see a port\n");
+  });
+
   it("a dry run shows the plan and ends", async () => {
     const users = take(2);
     const result = await start([...users, users[0] ?? "", "nobody@example.com"], OK, "--dry-run", "--json");

@@ -1,7 +1,10 @@
 /** Jobs as they may have gone, made without a platform. */
+import { PromptTemplate } from "../../src/bulk/input/prompt-template.ts";
 import { STATES_IN_ORDER, type ItemState } from "../../src/bulk/item-state.ts";
 import type { Item, PlannedState } from "../../src/bulk/item.ts";
 import type { JobFacts } from "../../src/bulk/report/report.ts";
+
+export const TEMPLATE = new PromptTemplate("repair what is broken");
 
 /** A job, whatever its plan. */
 export interface MadeUpJob {

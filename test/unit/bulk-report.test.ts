@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { STATES_IN_ORDER } from "../../src/bulk/item-state.ts";
 import type { Item } from "../../src/bulk/item.ts";
 import { makeReport } from "../../src/bulk/report/report.ts";
-import { facts, itemOf, jobOf } from "../support/bulk-job.ts";
+import { facts, itemOf, jobOf, TEMPLATE } from "../support/bulk-job.ts";
 import { growth, LINEAR } from "../support/growth.ts";
 
 const NOON = Date.parse("2026-11-25T12:00:00Z");
@@ -24,13 +24,14 @@ const itemsOf = (all: readonly { at: number; took: number | null; attached: bool
       attached,
     }),
   );
-const report = (items: Iterable<Item>, endedAt: Date | null = null) => makeReport(facts({ endedAt }), items);
+const report = (items: Iterable<Item>, endedAt: Date | null = null) =>
+  makeReport(facts({ endedAt }), [...items], TEMPLATE);
 const sum = (numbers: readonly number[]) => numbers.reduce((all, one) => all + one, 0);
 
 describe("a job's report", () => {
   it("counts every target once, and has each in the plan's order", () => {
     const { items, facts } = jobOf(400);
-    const { totals, groups, items: reported } = makeReport(facts, items.toReversed());
+    const { totals, groups, items: reported } = makeReport(facts, items.toReversed(), TEMPLATE);
     expect(Object.keys(totals)).toEqual(STATES_IN_ORDER);
     for (const state of STATES_IN_ORDER) {
       expect(totals[state]).toBe(items.filter((item) => item.state === state).length);
@@ -42,7 +43,7 @@ describe("a job's report", () => {
 
   it("groups what has its signature in common, the largest group first, and names some of it", () => {
     const { items, facts } = jobOf(2_000);
-    const { groups, items: reported } = makeReport(facts, items);
+    const { groups, items: reported } = makeReport(facts, items, TEMPLATE);
     expect(groups.length).toBeLessThan(20);
     expect(groups.map(({ count }) => count)).toEqual(groups.map(({ count }) => count).toSorted((a, b) => b - a));
     for (const { signature, state, count, samples } of groups) {
@@ -154,7 +155,7 @@ describe("runs over time", () => {
 it("takes time that grows with the targets alone, of which it can have fifty thousand", async () => {
   const grown = await growth(50_000, (size) => {
     const { items, facts } = jobOf(size);
-    return () => expect(makeReport(facts, items).items).toHaveLength(size);
+    return () => expect(makeReport(facts, items, TEMPLATE).items).toHaveLength(size);
   });
   expect(grown).toBeLessThan(LINEAR);
 });

@@ -1,13 +1,17 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { PromptTemplate } from "../../src/bulk/input/prompt-template.ts";
 import { reportPage } from "../../src/bulk/report/page.ts";
 import { makeReport } from "../../src/bulk/report/report.ts";
 import { sanitizeLine } from "../../src/terminal/sanitize.ts";
 import { formatDuration } from "../../src/terminal/time.ts";
-import { facts, itemOf, jobOf, type MadeUpJob } from "../support/bulk-job.ts";
+import { facts, itemOf, jobOf, TEMPLATE, type MadeUpJob } from "../support/bulk-job.ts";
 
-const pageOf = ({ facts, items }: MadeUpJob) =>
-  [...reportPage(makeReport(facts, items), { clean: sanitizeLine, duration: formatDuration })].join("");
+const pageOf = ({ facts, items }: MadeUpJob, template = TEMPLATE) =>
+  [...reportPage(makeReport(facts, items, template), { clean: sanitizeLine, duration: formatDuration })].join("");
+
+/** A template that says this too. */
+const template = (text: string) => new PromptTemplate(`mend ${text.replaceAll("{{", "{ {")}: {{fault}}`);
 
 /** Nothing of this may be in the page: controls but LF, C1, bidi, zero-width, tags, lone surrogates. */
 const LIVE =
@@ -62,7 +66,13 @@ const jobSaying = (text: string): MadeUpJob => ({
       attached: true,
       problem: `problem ${text}`,
       runId: text,
-      target: { named: `named ${text}`, userEmail: `email ${text}`, userId: text, instanceId: text },
+      target: {
+        named: `named ${text}`,
+        userEmail: `email ${text}`,
+        userId: text,
+        instanceId: text,
+        fields: { fault: text },
+      },
     }),
     itemOf(2, { runId: text, target: { named: `named ${text}`, userEmail: `email ${text}`, instanceId: text } }),
     itemOf(3, {
@@ -86,11 +96,11 @@ const tagsOf = (page: string) => {
 
 describe("the report's page", () => {
   it("is the same markup whatever its texts say, with nothing live in them", () => {
-    const harmless = tagsOf(pageOf(jobSaying("text")));
+    const harmless = tagsOf(pageOf(jobSaying("text"), template("text")));
     expect(harmless?.length).toBeGreaterThan(100);
     fc.assert(
       fc.property(hostile, (text) => {
-        const page = pageOf(jobSaying(text));
+        const page = pageOf(jobSaying(text), template(text));
         expect(page).not.toMatch(LIVE);
         expect(tagsOf(page)).toEqual(harmless);
       }),
@@ -104,6 +114,20 @@ describe("the report's page", () => {
     expect(page).toContain(`<h1>Job job ${shown}</h1>`);
     expect(page).toContain(`<dd>${shown}</dd>`);
     expect(page).toContain(`<code>${shown}</code>`);
+  });
+
+  it("shows the prompt as it was written, line by line, and as one customer got it", () => {
+    const items = [
+      itemOf(1, { state: "unplanned", target: { planned: "unknown", fields: { fault: "no one" } } }),
+      itemOf(2, { target: { fields: { fault: "a <bad> port\nand more" } } }),
+    ];
+    const page = pageOf({ facts: facts(), items }, new PromptTemplate("1. look at {{fault}}\n2. mend it"));
+    expect(page).toContain("<pre>1. look at {{fault}}\n2. mend it</pre>");
+    expect(page).toContain("<h3>As customer2@example.com gets it</h3>");
+    expect(page).toContain("<pre>1. look at a &lt;bad&gt; port\nand more\n2. mend it</pre>");
+    const plain = pageOf({ facts: facts(), items });
+    expect(plain).toContain("<pre>repair what is broken</pre>");
+    expect(plain).not.toContain("gets it");
   });
 
   it("says in its first lines that it may load and run nothing, and does not try to", () => {
@@ -159,7 +183,9 @@ describe("the report's page", () => {
 
   it("comes in pieces, none of which is large", () => {
     const { facts, items } = jobOf(5_000);
-    const pieces = [...reportPage(makeReport(facts, items), { clean: sanitizeLine, duration: formatDuration })];
+    const pieces = [
+      ...reportPage(makeReport(facts, items, TEMPLATE), { clean: sanitizeLine, duration: formatDuration }),
+    ];
     expect(pieces.length).toBeGreaterThan(10);
     expect(Math.max(...pieces.map((piece) => piece.length))).toBeLessThan(400_000);
   });

@@ -1,9 +1,16 @@
 import { CliError } from "../../errors.ts";
 import { checkPrompt, problemWithPrompt } from "../../runs/start/prompt.ts";
-import type { Entry } from "../item.ts";
+import { isSendable, type Entry, type Target } from "../item.ts";
 import { Problems } from "./problems.ts";
 
 const BUILT_IN = ["user", "line"];
+
+/** The prompt as one target gets it. The names are the JSON output's: a public interface. */
+export interface ExamplePrompt {
+  readonly index: number;
+  readonly named: string;
+  readonly prompt: string;
+}
 
 /**
  * A prompt in which `{{field}}` stands for what the input says of each target. `user` is how the input names the user, `line`
@@ -29,6 +36,16 @@ export class PromptTemplate {
     const [first = "", ...rest] = this.#parts;
     if (rest.length === 0) return first;
     return first + rest.map((part, at) => (at % 2 === 0 ? (valueOf(entry, part) ?? "") : part)).join("");
+  }
+
+  /** The prompt of the first target that gets one; `null` where all get the prompt as it was written, or none gets one. */
+  example(targets: Iterable<Target>): ExamplePrompt | null {
+    if (this.fields.length === 0) return null;
+    for (const target of targets) {
+      if (!isSendable(target)) continue;
+      return { index: target.index, named: target.userEmail ?? target.named, prompt: this.render(target) };
+    }
+    return null;
   }
 
   /**

@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { writerOf } from "../../journal/claim.ts";
 import type { JournalFile } from "../../journal/folder.ts";
-import { ITEM_STATES } from "../item-state.ts";
+import { ITEM_STATES, STATES_IN_ORDER, totalsOf } from "../item-state.ts";
 import type { Item } from "../item.ts";
 import { readSummary, versionOf, writeSummary } from "./files.ts";
 import { readJob, type Job } from "./job.ts";
@@ -20,9 +20,13 @@ const summarySchema = z.object({
   skipped: z.number(),
   createdAt: date,
   endedAt: date.nullable(),
+  totals: z.record(z.enum(STATES_IN_ORDER), z.number()),
 });
 
-/** A job in numbers. The names are the JSON output's: a public interface. */
+/**
+ * A job in numbers: `totals` by what became of each target, the others in coarser kinds (see `counts` of `ITEM_STATES`). The names are the JSON output's: a public
+ * interface.
+ */
 export type JobSummary = z.output<typeof summarySchema>;
 
 export const SUMMARY_FIELDS = [
@@ -38,12 +42,22 @@ export const SUMMARY_FIELDS = [
   "skipped",
   "createdAt",
   "endedAt",
+  "totals",
 ] as const satisfies readonly (keyof JobSummary)[];
 
 /** Adds a job up. */
 export function summarize({ facts, items }: Pick<Job, "facts" | "items">): JobSummary {
   const { id, state, profile, total, createdAt, endedAt } = facts;
-  return { id, state, profile, total, ...countItems(items), createdAt, endedAt };
+  return {
+    id,
+    state,
+    profile,
+    total,
+    ...countItems(items),
+    createdAt,
+    endedAt,
+    totals: totalsOf(items.map((item) => item.state)),
+  };
 }
 
 /** How many targets there are of each kind. */

@@ -23,6 +23,7 @@ export function* reportPage(report: Report, words: Words): Generator<string> {
   const [before, after] = aroundGap(frame(page, report.job));
   yield before;
   yield summary(page, report, open.length).toString();
+  yield promptSection(page, report).toString();
   yield figures(page, report).toString();
   if (report.groups.length > 0) yield groupSection(page, report).toString();
   yield* targetSection(page, "Targets that need somebody", open);
@@ -92,6 +93,27 @@ function summary(page: Markup, report: Report, open: number): Html {
       </section>
     </div> `;
 }
+
+function promptSection({ html }: Markup, { prompt, example }: Report): Html {
+  return html`<section>
+    <h2>Prompt</h2>
+    ${quoted({ html }, prompt)}
+    ${
+      example === null
+        ? ""
+        : html`<h3>As ${example.named} gets it</h3>
+            ${quoted({ html }, example.prompt)}`
+    }
+  </section> `;
+}
+
+/** Each line is cleaned by itself: a clean text has no line ends. */
+function quoted({ html }: Pick<Markup, "html">, text: string): Html {
+  const [first = "", ...rest] = text.split("\n");
+  return html`<pre>${first}${rest.map((line) => [LINE_END, line])}</pre>`;
+}
+
+const LINE_END: Html = raw("\n");
 
 function figures(page: Markup, { durations, histogram, timeline }: Report): Html {
   const { html, words } = page;

@@ -1,6 +1,7 @@
 /** What became of a job, added up. */
 import { withoutTokens } from "../../secrets.ts";
-import { STATES_IN_ORDER, type ItemState } from "../item-state.ts";
+import type { ExamplePrompt, PromptTemplate } from "../input/prompt-template.ts";
+import { totalsOf, type ItemState, type Totals } from "../item-state.ts";
 import type { Item } from "../item.ts";
 import { distribution, durationFigures, type Durations, type HistogramBucket } from "./durations.ts";
 import { signatureOf } from "./signature.ts";
@@ -74,8 +75,7 @@ export interface FailureGroup {
 
 export interface Report {
   readonly job: JobFacts;
-  /** How many there are in each state, those that there are none in too. */
-  readonly totals: Readonly<Record<ItemState, number>>;
+  readonly totals: Totals;
   /** Of the runs that have ended. */
   readonly durations: Durations;
   readonly histogram: readonly HistogramBucket[];
@@ -84,6 +84,10 @@ export interface Report {
   readonly groups: readonly FailureGroup[];
   /** Every target, in the plan's order. */
   readonly items: readonly ReportedItem[];
+  /** As it was written, with its `{{fields}}`. */
+  readonly prompt: string;
+  /** The same for one target; `null` where it is the same for all. */
+  readonly example: ExamplePrompt | null;
 }
 
 export const REPORT_FIELDS = [
@@ -94,19 +98,19 @@ export const REPORT_FIELDS = [
   "timeline",
   "groups",
   "items",
+  "prompt",
+  "example",
 ] as const satisfies readonly (keyof Report)[];
 
 const MAX_SAMPLES = 5;
 
 /** Adds a job up. Takes memory in proportion to its items, and looks at each a fixed number of times, sorting aside. */
-export function makeReport(job: JobFacts, items: Iterable<Item>): Report {
-  const totals = Object.fromEntries(STATES_IN_ORDER.map((state) => [state, 0])) as Record<ItemState, number>;
+export function makeReport(job: JobFacts, items: readonly Item[], template: PromptTemplate): Report {
   const groups = new Map<string, { state: ItemState; count: number; samples: FailureGroup["samples"][number][] }>();
   const reported: ReportedItem[] = [];
   for (const each of items) {
     const item = reportItem(each);
     reported.push(item);
-    totals[item.state] += 1;
     if (item.signature === null) continue;
     const group = groups.get(item.signature) ?? { state: item.state, count: 0, samples: [] };
     group.count += 1;
@@ -118,7 +122,7 @@ export function makeReport(job: JobFacts, items: Iterable<Item>): Report {
   const durations = Float64Array.from(reported.flatMap(({ durationMs }) => durationMs ?? [])).toSorted();
   return {
     job,
-    totals,
+    totals: totalsOf(reported.map(({ state }) => state)),
     durations: durationFigures(durations),
     histogram: distribution(durations),
     timeline: timelineOf(reported, job.endedAt),
@@ -126,7 +130,21 @@ export function makeReport(job: JobFacts, items: Iterable<Item>): Report {
       .map(([signature, group]) => ({ signature, ...group }))
       .toSorted((a, b) => b.count - a.count || (a.signature < b.signature ? -1 : 1)),
     items: reported.toSorted((a, b) => a.index - b.index),
+    ...shownPrompt(template, items),
   };
+}
+
+/** A job's prompt, without the tokens that may have been pasted into it. */
+export function shownPrompt(template: PromptTemplate, items: readonly Item[]): Pick<Report, "prompt" | "example"> {
+  const example = template.example(targetsOf(items));
+  return {
+    prompt: withoutTokens(template.text),
+    example: example && { ...example, prompt: withoutTokens(example.prompt) },
+  };
+}
+
+function* targetsOf(items: readonly Item[]) {
+  for (const { target } of items) yield target;
 }
 
 /** A target and what became of it, as it is reported. */

@@ -56,6 +56,8 @@ th, td { padding: 0.3rem 0.75rem 0.3rem 0; border-bottom: 1px solid var(--line);
 th { color: var(--dim); font-weight: 600; }
 .number { text-align: end; font-variant-numeric: tabular-nums; white-space: nowrap; }
 code { font: 0.8125rem/1.4 ui-monospace, monospace; user-select: all; }
+pre { margin: 0.5rem 0 0; font: 0.8125rem/1.45 ui-monospace, monospace; white-space: pre-wrap; overflow-wrap: anywhere; unicode-bidi: isolate; }
+h3 { margin: 0.75rem 0 0; font-size: 0.875rem; color: var(--dim); }
 td small { display: block; color: var(--dim); }
 tr:target { background: var(--mark); }
 .hidden { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }

@@ -1,7 +1,8 @@
 import { access } from "node:fs/promises";
 import { resolve } from "node:path";
 import type { Command } from "@commander-js/extra-typings";
-import { loadJob } from "../../bulk/job/job.ts";
+import { PromptTemplate } from "../../bulk/input/prompt-template.ts";
+import { loadJob, type Job } from "../../bulk/job/job.ts";
 import { makeReport, type Report } from "../../bulk/report/report.ts";
 import type { Context, OpenContext } from "../../context.ts";
 import { CliError } from "../../errors.ts";
@@ -47,12 +48,14 @@ async function report(context: Context, id: string, { html, force }: ReportOptio
     if (force) throw new CliError("usage", "--force is about the file of --html, and there is none");
     if (output.format === "json") output.expect(reportView);
     else output.expect(itemView);
-    const { facts, items } = await loadJob(paths.state, id);
-    return show(output, makeReport(facts, items));
+    return show(output, reportOf(await loadJob(paths.state, id)));
   }
   const target = await targetOf(context, html, force ?? false);
-  const { facts, items } = await loadJob(paths.state, id);
-  await writePage(context, target, makeReport(facts, items));
+  await writePage(context, target, reportOf(await loadJob(paths.state, id)));
+}
+
+function reportOf({ facts, items, plan }: Job): Report {
+  return makeReport(facts, items, new PromptTemplate(plan.prompt));
 }
 
 async function show(output: Context["output"], report: Report): Promise<void> {

@@ -71,15 +71,16 @@ async function retryFailed(context: Context, id: string, options: RetryOptions):
     });
   }
   const settings = jobSettings(options, host.stdout.isTTY === true, before);
+  const template = new PromptTemplate(plan.prompt);
   const progress = await output.busy(`looking at ${entries.length} targets`);
   const targets = await planTargets(await context.api(), entries).finally(() => progress.stop());
   if (options.dryRun) {
     await showPlan(output, targets);
-    summarizePlan(output, targets);
+    summarizePlan(output, targets, template);
     return output.note("dry run: nothing was sent");
   }
   const source = { kind: "job", path: null, sha256: null } as const;
-  await beginJob(context, { targets, template: new PromptTemplate(plan.prompt), source }, settings, options);
+  await beginJob(context, { targets, template, source }, settings, options);
 }
 
 /** Whose instance it is, is known. */

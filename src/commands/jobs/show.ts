@@ -1,11 +1,20 @@
 import type { Command } from "@commander-js/extra-typings";
-import { loadJob } from "../../bulk/job/job.ts";
-import { summarize } from "../../bulk/job/summary.ts";
+import { PromptTemplate } from "../../bulk/input/prompt-template.ts";
+import { loadJob, type Job } from "../../bulk/job/job.ts";
+import { summarize, SUMMARY_FIELDS, type JobSummary } from "../../bulk/job/summary.ts";
+import { shownPrompt, type JobFacts, type Report } from "../../bulk/report/report.ts";
 import type { Context, OpenContext } from "../../context.ts";
+import type { View } from "../../terminal/rows.ts";
 import { command, hint } from "../../typed-command.ts";
 import { settingsWords } from "../shared/job/options.ts";
-import { jobArgument, summaryView } from "../shared/job/view.ts";
+import { promptDetails } from "../shared/job/prompt-view.ts";
+import { jobArgument, jobLines, totalLines } from "../shared/job/view.ts";
 import { examples } from "../shared/options.ts";
+
+/** A job with its prompt. The names are the JSON output's: a public interface. */
+interface ShownJob extends JobSummary, Pick<Report, "prompt" | "example"> {
+  readonly facts: JobFacts;
+}
 
 export function configure(command: Command, open: OpenContext): void {
   command
@@ -19,10 +28,10 @@ export function configure(command: Command, open: OpenContext): void {
 }
 
 async function show({ output, paths }: Context, id: string): Promise<void> {
-  output.expect(summaryView);
+  output.expect(jobView);
   const job = await loadJob(paths.state, id);
   const { facts, settings, plan } = job;
-  await output.item(summarize(job), summaryView);
+  await output.item(shownJob(job), jobView);
   output.note(settingsWords(settings));
   const from =
     plan.source.path ??
@@ -39,3 +48,14 @@ async function show({ output, paths }: Context, id: string): Promise<void> {
     output.note(hint`resume it: ${command("jobs resume", facts.id)}`);
   output.note(hint`the whole of it: ${command("jobs report", facts.id)}`);
 }
+
+function shownJob(job: Job): ShownJob {
+  const { facts, items, plan } = job;
+  return { ...summarize(job), ...shownPrompt(new PromptTemplate(plan.prompt), items), facts };
+}
+
+const jobView: View<ShownJob> = {
+  fields: [...SUMMARY_FIELDS, "prompt", "example"] as const satisfies readonly (keyof ShownJob)[],
+  id: ({ id }) => id,
+  details: (job, when) => [...jobLines(job.facts, when), ...totalLines(job.totals), ...promptDetails(job)],
+};

@@ -1,8 +1,8 @@
-import { STATES_IN_ORDER } from "../../../bulk/item-state.ts";
 import { REPORT_FIELDS, type FailureGroup, type Report } from "../../../bulk/report/report.ts";
-import type { Detail, View, When } from "../../../terminal/rows.ts";
+import type { Detail, View } from "../../../terminal/rows.ts";
 import { formatDuration } from "../../../terminal/time.ts";
-import { stateColor } from "../../shared/job/view.ts";
+import { promptDetails } from "../../shared/job/prompt-view.ts";
+import { jobLines, stateColor, totalLines } from "../../shared/job/view.ts";
 
 export const groupView: View<FailureGroup> = {
   fields: ["signature", "state", "count", "samples"],
@@ -23,31 +23,13 @@ export const groupView: View<FailureGroup> = {
 export const reportView: View<Report> = {
   fields: REPORT_FIELDS,
   id: ({ job }) => job.id,
-  details: (report, when) => [...jobLines(report, when), ...stateLines(report), ...durationLines(report)],
+  details: (report, when) => [
+    ...jobLines(report.job, when),
+    ...totalLines(report.totals),
+    ...durationLines(report),
+    ...promptDetails(report),
+  ],
 };
-
-function jobLines({ job }: Report, when: When): Detail[] {
-  const continued = job.invocations > 1 ? `${job.state}, after ${job.invocations} commands` : job.state;
-  return [
-    { label: "job", value: job.id },
-    { label: "state", value: continued },
-    { label: "platform", value: `${job.profile} (${job.origin})` },
-    { label: "started by", value: job.adminId ?? "-" },
-    { label: "ticket", value: job.ticket ?? "-" },
-    { label: "reason", value: job.reason ?? "-" },
-    { label: "began", value: when(job.createdAt) },
-    { label: "ended", value: when(job.endedAt) },
-    { label: "targets", value: String(job.total) },
-  ];
-}
-
-function stateLines({ totals }: Report): Detail[] {
-  return STATES_IN_ORDER.filter((state) => totals[state] > 0).map((state) => ({
-    label: `  ${state}`,
-    value: String(totals[state]),
-    color: stateColor(state),
-  }));
-}
 
 function durationLines({ durations: { count, p50Ms, p90Ms, maxMs } }: Report): Detail[] {
   if (p50Ms === null || p90Ms === null || maxMs === null) return [];

@@ -37,7 +37,7 @@ export async function startMany(context: Context, options: StartManyOptions): Pr
   const job = await resolveTargets(context, options);
   if (options.dryRun) {
     await showPlan(output, job.targets);
-    summarizePlan(output, job.targets);
+    summarizePlan(output, job.targets, job.template);
     return output.note("dry run: nothing was sent");
   }
   await beginJob(context, job, settings, options);

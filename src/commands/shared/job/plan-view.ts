@@ -1,10 +1,12 @@
 /** Shows what would happen to the targets of a job. */
+import type { PromptTemplate } from "../../../bulk/input/prompt-template.ts";
 import type { PlannedState, Target } from "../../../bulk/item.ts";
 import { isSendable } from "../../../bulk/item.ts";
 import type { Output } from "../../../terminal/output.ts";
 import type { Color } from "../../../terminal/paint.ts";
 import type { Detail, View } from "../../../terminal/rows.ts";
 import { sanitizeLine } from "../../../terminal/sanitize.ts";
+import { promptDetails } from "./prompt-view.ts";
 
 /** A target as the plan has it. The names are the JSON output's. */
 interface PlannedTarget extends Pick<
@@ -29,6 +31,8 @@ const STATES = Object.keys(WORDS) as PlannedState[];
 /** Of these there is nothing to be said of each. */
 const UNNAMED: readonly PlannedState[] = ["startable"];
 const MAX_NAMED = 10;
+/** Of the prompt, before a question. */
+const MAX_LINES = 30;
 
 const planView: View<PlannedTarget> = {
   fields: [
@@ -64,8 +68,17 @@ export async function showPlan(output: Output, targets: readonly Target[]): Prom
   await output.list(shown.map(plannedTarget), planView, "no targets");
 }
 
-/** Says on standard error how many targets there are of each kind, and names those that need somebody's attention. */
-export function summarizePlan(output: Output, targets: readonly Target[], { needed = false } = {}): void {
+/**
+ * Says on standard error how many targets there are of each kind, names those that need attention, and shows the prompt.
+ *
+ * @param needed also when quiet: a question follows.
+ */
+export function summarizePlan(
+  output: Output,
+  targets: readonly Target[],
+  template: PromptTemplate,
+  { needed = false } = {},
+): void {
   const details = STATES.flatMap((state): Detail[] => {
     const of = targets.filter(({ planned }) => planned === state);
     if (of.length === 0) return [];
@@ -76,7 +89,8 @@ export function summarizePlan(output: Output, targets: readonly Target[], { need
     if (more > 0) lines.push(`and ${more} more; see all with --dry-run -o csv`);
     return [{ label, value: lines.join("\n") }];
   });
-  output.notes(details, { needed });
+  const shown = promptDetails({ prompt: template.text, example: template.example(targets) }, { mostLines: MAX_LINES });
+  output.notes([...details, ...shown], { needed });
 }
 
 function lineOf({ line, named, detail }: Target): string {

@@ -39,7 +39,7 @@ export async function beginJob(
 ): Promise<void> {
   const { output, paths, prompter } = context;
   const sendable = targets.filter(isSendable).length;
-  summarizePlan(output, targets, { needed: prompter.canAsk && options.yes !== true });
+  summarizePlan(output, targets, template, { needed: prompter.canAsk && options.yes !== true });
   if (sendable === 0) {
     throw new CliError("partial", `none of ${targets.length} targets can be sent to; nothing was sent`, {
       hint: "see why, one by one: the same command with --dry-run",

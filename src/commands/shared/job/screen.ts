@@ -1,4 +1,5 @@
 import type { JobEvent } from "../../../bulk/execute/job-event.ts";
+import { totalsWords } from "../../../bulk/item-state.ts";
 import type { Item } from "../../../bulk/item.ts";
 import { reportItem } from "../../../bulk/report/report.ts";
 import type { Context } from "../../../context.ts";
@@ -94,7 +95,7 @@ function footLine(id: string, tally: JobTally): string {
 
 /** How many targets there are in each state, in a line. */
 export function countsWords(tally: JobTally): string {
-  return tally.counts.map(({ state, count }) => `${count} ${state}`).join(", ");
+  return totalsWords(tally.totals);
 }
 
 function paceWords({ limit, pausedMs }: Extract<JobEvent, { type: "pace" }>): string {

@@ -1,5 +1,5 @@
 import type { JobEvent } from "../../../bulk/execute/job-event.ts";
-import { isDecided, STATES_IN_ORDER, type ItemState } from "../../../bulk/item-state.ts";
+import { isDecided, STATES_IN_ORDER, type ItemState, type Totals } from "../../../bulk/item-state.ts";
 import type { Item } from "../../../bulk/item.ts";
 import { signatureOf } from "../../../bulk/report/signature.ts";
 import { formatDuration } from "../../../terminal/time.ts";
@@ -73,9 +73,8 @@ export class JobTally {
     return DECIDED.reduce((sum, state) => sum + this.count(state), 0);
   }
 
-  /** How many there are in each state, those with none left out. */
-  get counts(): readonly { readonly state: ItemState; readonly count: number }[] {
-    return STATES_IN_ORDER.flatMap((state) => (this.count(state) > 0 ? [{ state, count: this.count(state) }] : []));
+  get totals(): Totals {
+    return Object.fromEntries(STATES_IN_ORDER.map((state) => [state, this.count(state)])) as Totals;
   }
 
   /** What has gone wrong, the most frequent first. */

@@ -1,9 +1,16 @@
 /** What a job and its targets look like. */
-import { ITEM_STATES, type ItemState, type Tone } from "../../../bulk/item-state.ts";
+import {
+  ITEM_STATES,
+  STATES_IN_ORDER,
+  totalsWords,
+  type ItemState,
+  type Tone,
+  type Totals,
+} from "../../../bulk/item-state.ts";
 import { SUMMARY_FIELDS, type JobSummary } from "../../../bulk/job/summary.ts";
-import { ITEM_FIELDS, type ReportedItem } from "../../../bulk/report/report.ts";
+import { ITEM_FIELDS, type JobFacts, type ReportedItem } from "../../../bulk/report/report.ts";
 import type { Color } from "../../../terminal/paint.ts";
-import type { View } from "../../../terminal/rows.ts";
+import type { Detail, View, When } from "../../../terminal/rows.ts";
 import { formatDuration } from "../../../terminal/time.ts";
 
 const COLORS = {
@@ -46,22 +53,40 @@ export const summaryView: View<JobSummary> = {
     { header: "JOB", rank: 0, value: ({ id }) => id },
     { header: "BEGAN", rank: 3, value: ({ createdAt }) => when(createdAt) },
     { header: "TARGETS", rank: 2, value: ({ total }) => String(total) },
-    { header: "STARTED", rank: 4, value: ({ started }) => String(started) },
-    { header: "COMPLETED", rank: 5, value: ({ succeeded }) => String(succeeded) },
-    {
-      header: "FAILED",
-      rank: 6,
-      value: ({ failed }) => String(failed),
-      color: ({ failed }) => (failed > 0 ? "red" : undefined),
-    },
-    { header: "CANCELLED", rank: 9, value: ({ cancelled }) => String(cancelled) },
-    {
-      header: "UNKNOWN",
-      rank: 7,
-      value: ({ unknown }) => String(unknown),
-      color: ({ unknown }) => (unknown > 0 ? "magenta" : undefined),
-    },
-    { header: "SKIPPED", rank: 8, value: ({ skipped }) => String(skipped) },
-    { header: "PROFILE", rank: 10, value: ({ profile }) => profile },
+    // The words of the report and of the summary, and as many targets.
+    { header: "OUTCOME", rank: 4, shrinkTo: 20, value: ({ totals }) => totalsWords(totals), color: outcomeColor },
+    { header: "PROFILE", rank: 5, value: ({ profile }) => profile },
   ],
 };
+
+/** What a person has to see of a job whose targets have become different things. */
+function outcomeColor({ totals }: JobSummary): Color | undefined {
+  const tones = STATES_IN_ORDER.filter((state) => totals[state] > 0).map((state) => ITEM_STATES[state].tone);
+  const worst = (["bad", "unsure"] as const).find((tone) => tones.includes(tone));
+  return worst && COLORS[worst];
+}
+
+/** What a job is, whatever became of its targets. */
+export function jobLines(job: JobFacts, when: When): Detail[] {
+  const continued = job.invocations > 1 ? `${job.state}, after ${job.invocations} commands` : job.state;
+  return [
+    { label: "job", value: job.id },
+    { label: "state", value: continued },
+    { label: "platform", value: `${job.profile} (${job.origin})` },
+    { label: "started by", value: job.adminId ?? "-" },
+    { label: "ticket", value: job.ticket ?? "-" },
+    { label: "reason", value: job.reason ?? "-" },
+    { label: "began", value: when(job.createdAt) },
+    { label: "ended", value: when(job.endedAt) },
+    { label: "targets", value: String(job.total) },
+  ];
+}
+
+/** How many targets there are in each state that there are any in. */
+export function totalLines(totals: Totals): Detail[] {
+  return STATES_IN_ORDER.filter((state) => totals[state] > 0).map((state) => ({
+    label: `  ${state}`,
+    value: String(totals[state]),
+    color: stateColor(state),
+  }));
+}
