@@ -253,7 +253,7 @@ export class Context {
       new Ledger(
         this.paths.state,
         { action, profile, origin, adminId, ...why, tool, pid },
-        { timing, resumed, onSlow: () => this.output.busy("reading what this machine has on record") },
+        { timing, resumed, onSlow: () => this.output.busy("reading this machine's journal") },
       ),
     );
   };

@@ -12,7 +12,7 @@ export const VARIABLES = [
     names: ["KILOCLAW_ADMIN_TOKEN"],
     read: "text",
     meaning:
-      "an admin's token, which goes before a stored one; used for https://app.kilo.ai, and where --host or KILOCLAW_ADMIN_HOST names the platform, not where only a profile does",
+      "an admin's token, which takes precedence over a stored one; used for https://app.kilo.ai, and where --host or KILOCLAW_ADMIN_HOST names the platform, not where only a profile does",
   },
   { names: ["KILOCLAW_ADMIN_HOST"], read: "text", meaning: "the platform's address, such as https://app.kilo.ai" },
   { names: ["KILOCLAW_ADMIN_PROFILE"], read: "text", meaning: "the profile to use" },

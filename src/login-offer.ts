@@ -84,7 +84,7 @@ export class LoginOffer {
       // One that runs refuses to be started.
       ...(profile === "sandbox"
         ? [
-            hint`or start the sandbox anew, which makes a token: ${command("sandbox stop")}; ${command("sandbox start", { "--detach": true })}`,
+            hint`or restart the sandbox, which makes a new token: ${command("sandbox stop")}; ${command("sandbox start", { "--detach": true })}`,
           ]
         : []),
     ];

@@ -42,7 +42,7 @@ export const NOUNS: Readonly<Record<string, Noun>> = {
         load: () => import("./commands/runs/settle.ts"),
       },
       diagnose: {
-        summary: "find out what is going on with a run, and what to do",
+        summary: "find out what a run is doing, and what to do next",
         load: () => import("./commands/runs/diagnose.ts"),
       },
       reconcile: {
@@ -56,17 +56,17 @@ export const NOUNS: Readonly<Record<string, Noun>> = {
     alias: "job",
     verbs: {
       list: { summary: "list this machine's bulk jobs, newest first", load: () => import("./commands/jobs/list.ts") },
-      show: { summary: "show a bulk job in numbers", load: () => import("./commands/jobs/show.ts") },
+      show: { summary: "show a bulk job's state and counts", load: () => import("./commands/jobs/show.ts") },
       resume: {
-        summary: "go on with a bulk job that was interrupted",
+        summary: "resume an interrupted bulk job",
         load: () => import("./commands/jobs/resume.ts"),
       },
       "retry-failed": {
-        summary: "begin a new job for the targets of one that went wrong",
+        summary: "start a new job for the targets that failed",
         load: () => import("./commands/jobs/retry-failed.ts"),
       },
       report: {
-        summary: "report what became of a bulk job's targets",
+        summary: "report the outcome of a bulk job's targets",
         load: () => import("./commands/jobs/report.ts"),
       },
     },
@@ -96,7 +96,7 @@ export const NOUNS: Readonly<Record<string, Noun>> = {
         load: () => import("./commands/audit/verify.ts"),
       },
       export: {
-        summary: "give an auditor what was changed, joined with the platform's audit log",
+        summary: "export what was changed, joined with the platform's audit log",
         load: () => import("./commands/audit/export.ts"),
       },
     },
@@ -107,7 +107,7 @@ export const NOUNS: Readonly<Record<string, Noun>> = {
       login: { summary: "log in to the platform", load: () => import("./commands/auth/login.ts") },
       logout: { summary: "remove the stored token", load: () => import("./commands/auth/logout.ts") },
       status: {
-        summary: "show who you are to the platform, and why not",
+        summary: "show who you are on the platform, and whether the token works",
         load: () => import("./commands/auth/status.ts"),
       },
     },
@@ -137,7 +137,7 @@ export const NOUNS: Readonly<Record<string, Noun>> = {
         load: () => import("./commands/sandbox/inspect.ts"),
       },
       reset: {
-        summary: "put everything in it back to its beginning",
+        summary: "reset it to its initial data",
         load: () => import("./commands/sandbox/reset.ts"),
       },
       token: { summary: "print a token of one of its users", load: () => import("./commands/sandbox/token.ts") },
@@ -149,7 +149,7 @@ export const NOUNS: Readonly<Record<string, Noun>> = {
 /** Commands that are about everything, and so belong to no noun. */
 export const PLAIN_COMMANDS: Readonly<Record<string, Verb>> = {
   doctor: {
-    summary: "check that everything works, and say what to do where it does not",
+    summary: "check the setup from this machine to the platform, with a fix for each failure",
     load: () => import("./commands/doctor.ts"),
   },
 };

@@ -122,7 +122,7 @@ export function notUnderstood(procedure: string, what: string, details: Partial<
       procedure,
       sent: true,
       transient: false,
-      hint: "see whether a newer kiloclaw-admin is out; the platform may have changed",
+      hint: "check for a newer kiloclaw-admin; the platform may have changed",
       ...details,
     },
   );

@@ -72,21 +72,17 @@ export class DeviceLogin {
     });
     // The platform's way to say that five codes are pending for this address.
     if (answer.status === 500 && answer.text === "") {
-      throw new ApiError(
-        "unreachable",
-        "the platform gives out no code: too many logins from this address are pending",
-        {
-          procedure,
-          sent: true,
-          own: true,
-          httpStatus: 500,
-          transient: true,
-          hint: [
-            "approve or deny those that are open in a browser, or wait: each counts for ten minutes, and until the platform clears it",
-            hint`or log in with a token: ${command("auth login", { "--with-token": true })} < token.txt`,
-          ],
-        },
-      );
+      throw new ApiError("unreachable", "the platform issued no code: too many logins from this address are pending", {
+        procedure,
+        sent: true,
+        own: true,
+        httpStatus: 500,
+        transient: true,
+        hint: [
+          "approve or deny the pending ones in a browser, or wait: each lasts ten minutes or more",
+          hint`or log in with a token: ${command("auth login", { "--with-token": true })} < token.txt`,
+        ],
+      });
     }
     const { code, verificationUrl, expiresIn } = restAnswer(answer, deviceCode);
     return {
@@ -168,7 +164,7 @@ export class DeviceLogin {
     if (origin === DEFAULT_HOST && !username && !password) return origin;
     throw new CliError("auth", `the platform names a page at ${origin} to approve the login, which is not its own`, {
       hint: [
-        "the login was given up; check --host, and ask the platform's owner before you log in",
+        "the login was abandoned; check --host, and ask the platform's owner before you log in",
         hint`or log in with a token: ${command("auth login", { "--with-token": true })} < token.txt`,
       ],
     });

@@ -25,7 +25,7 @@ export function limit(of: AbortSignal | undefined, ms: number | undefined): Limi
       ? undefined
       : callAfter(ms, () => {
           expired = !own.signal.aborted;
-          own.abort(new DOMException("the time limit is reached", "TimeoutError"));
+          own.abort(new DOMException("the timeout was reached", "TimeoutError"));
         });
   const aborting = of && onAbort(of, () => own.abort(of.reason));
   return {

@@ -163,14 +163,14 @@ function judge(operation: LoggedOperation, log: AuditLog, claims: ReturnType<typ
     return { at, action, runId, userId, instanceId, adminId, verdict, finding, detail, operation, record };
   };
   if (state === "under-way") return say("under-way");
-  if (state === "unreadable") return say("unchecked", "what became of it stands behind the journal's damage");
+  if (state === "unreadable") return say("unchecked", "its outcome is in the damaged part of the journal");
   if (state === "open") {
     const finding = Date.now() - at.getTime() > OPEN_TOO_LONG_MS;
-    return { ...say("open", "nobody knows what became of it"), finding };
+    return { ...say("open", "outcome unknown"), finding };
   }
   const audited = AUDITED[action];
   if (result === "alike") {
-    return say("nothing-to-compare", "refused as busy; a run just like it was seen, perhaps its own");
+    return say("nothing-to-compare", "refused as busy; a matching run was seen, perhaps its own");
   }
   if (state === "not-sent" || !audited || runId === null || !audited.leavesRecord.includes(result ?? "")) {
     return say("nothing-to-compare");
@@ -184,7 +184,7 @@ function judge(operation: LoggedOperation, log: AuditLog, claims: ReturnType<typ
   if (!record && log.isCut(userId, at)) {
     return say(
       "unchecked",
-      `older than the newest ${MAX_AUDIT_RECORDS} audit records of its user, which is all the platform gives`,
+      `older than the newest ${MAX_AUDIT_RECORDS} audit records of its user, which is all that the platform returns`,
     );
   }
   if (!record) {

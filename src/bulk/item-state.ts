@@ -36,14 +36,14 @@ export const ITEM_STATES = {
   },
   unknown: {
     tone: "unsure",
-    meaning: "a start was sent, and nobody knows what became of it",
+    meaning: "a start was sent; its outcome is unknown",
     counts: "unknown",
     isError: true,
     retried: "no",
   },
   lost: {
     tone: "unsure",
-    meaning: "the run ended, and nobody can tell any more how",
+    meaning: "the run ended; its outcome is lost",
     counts: "unknown",
     isError: true,
     retried: "asked",
@@ -72,7 +72,7 @@ export const ITEM_STATES = {
   },
   skipped: {
     tone: "stopped",
-    meaning: "another run was in progress, or another command was at work there; left alone",
+    meaning: "another run was in progress, or another command was working there; skipped",
     counts: "skipped",
     isError: false,
     retried: "asked",
@@ -80,7 +80,7 @@ export const ITEM_STATES = {
   // Nothing was sent, or the platform refused it for that.
   "machine-down": {
     tone: "stopped",
-    meaning: "the machine does not run; nothing was started",
+    meaning: "the machine is stopped; nothing was started",
     counts: "skipped",
     isError: false,
     retried: "yes",
@@ -88,14 +88,14 @@ export const ITEM_STATES = {
   // It could not be planned, see the target.
   unplanned: {
     tone: "left",
-    meaning: "there is no one instance to start on",
+    meaning: "there is no single instance to start on",
     counts: "skipped",
     isError: false,
     retried: "no",
   },
   running: {
     tone: "going",
-    meaning: "the run goes on",
+    meaning: "the run is in progress",
     counts: null,
     isError: false,
     retried: "no",

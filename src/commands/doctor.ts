@@ -60,7 +60,7 @@ async function doctor(context: Context, { fix = false }: DoctorOptions): Promise
     );
   }
   const warned = results.filter(({ result }) => result === "warn").map(({ name }) => words(name));
-  if (warned.length > 0) output.note(`it works; to be looked at: ${warned.join(", ")}`);
+  if (warned.length > 0) output.note(`works, with warnings:  ${warned.join(", ")}`);
   else output.success("everything works");
 }
 
@@ -77,7 +77,7 @@ async function repairConfig(
     const offer = async () => {
       if (output.format !== "table" || !prompter.canAsk) return false;
       output.warn(error.message);
-      return prompter.offer("Move it aside and go on with the defaults?");
+      return prompter.offer("Move it aside and continue with the defaults?");
     };
     if (!fix && !(await offer())) return;
     output.success(`moved the broken settings file to ${await setConfigAside(paths.config, new Date())}`);

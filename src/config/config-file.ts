@@ -52,7 +52,7 @@ export async function readConfig(directory: string, onFlaw: (flaw: Flaw) => void
   const broken = (why: string, cause?: unknown) =>
     new CliError("local-state", `the settings file ${path} cannot be used: ${why}`, {
       hint: [
-        hint`fix it, or let this show what can be done: ${command("doctor")}`,
+        hint`fix it, or see what can be done: ${command("doctor")}`,
         "until then it is left as it is, and no command changes it",
       ],
       cause,
@@ -95,7 +95,7 @@ export async function changeConfig(
     assertTrusted(directory, "parent");
     const changed: unknown = JSON.parse(JSON.stringify(change(await readConfig(directory))));
     const why = schemaError(changed);
-    if (why !== undefined) throw cannotWrite(`it would not be usable any more: ${why}`);
+    if (why !== undefined) throw cannotWrite(`it would become unusable: ${why}`);
     check();
     try {
       const { default: Conf } = await loadConf();

@@ -151,7 +151,7 @@ function withoutRun(
     return {
       verdict: "possible-orphan",
       summary: startRefusedAt
-        ? `the machine of ${who} refuses a start as busy, and no run is on record: a run may be active that nobody recorded`
+        ? `the machine of ${who} refuses a start as busy, and no run is on record: an unrecorded run may be active`
         : `the audit log has a start for ${who} (run ${unrecordedStart?.runId}), and no run is on record: it may be active`,
       next: orphanSteps(steps),
     };
@@ -167,7 +167,7 @@ function withoutRun(
 function unsettled({ op, at }: NonNullable<Evidence["unsettledStart"]>, steps: Steps): Judgement {
   return {
     verdict: "possible-orphan",
-    summary: `a start that this machine sent at ${at.toISOString()} was never answered, and no run of it is on record: one may be active that nobody recorded`,
+    summary: `a start that this machine sent at ${at.toISOString()} was never answered, and no run of it is on record: an unrecorded run may be active`,
     next: [step("look for its run", "runs reconcile", op), steps.runs, steps.instance],
   };
 }
@@ -190,8 +190,8 @@ function inProgress(evidence: Evidence, steps: Steps, duration: (ms: number) => 
     return {
       verdict: "machine-down",
       summary: instanceDestroyed
-        ? "its instance was destroyed: nobody will learn how it ended. Asking about it would mark it failed"
-        : `its machine is not running (${machineStatus ?? "no machine"}). Asking now would mark it failed for good, so nobody asked`,
+        ? "its instance was destroyed, so its outcome is lost; polling it would mark it failed"
+        : `its machine is not running (${machineStatus ?? "no machine"}). It was not polled: that would mark it failed for good`,
       next: instanceDestroyed ? [steps.giveUp, steps.instance] : [steps.instance, steps.giveUp],
     };
   }
@@ -202,7 +202,7 @@ function inProgress(evidence: Evidence, steps: Steps, duration: (ms: number) => 
     if (written > 0) {
       return {
         verdict: "working",
-        summary: `running for ${age}, and writing: ${written} more characters while it was looked at`,
+        summary: `running for ${age}, and writing: ${written} more characters while it was watched`,
         next: [steps.watch, steps.cancel],
       };
     }
@@ -210,8 +210,8 @@ function inProgress(evidence: Evidence, steps: Steps, duration: (ms: number) => 
     return {
       verdict: "silent",
       summary: sinceStart
-        ? `running, and has written nothing since it was started ${age} ago`
-        : `running for ${age}, and wrote nothing for the ${duration(silentMs ?? 0)} it was looked at; how long before that is not known`,
+        ? `running, and has written nothing since it started ${age} ago`
+        : `running for ${age}, and wrote nothing for the ${duration(silentMs ?? 0)} it was watched; how long before that is not known`,
       next: [steps.watch, steps.longer, steps.cancel],
     };
   }
@@ -272,9 +272,9 @@ function ended(evidence: Evidence, run: Run, steps: Steps): Judgement {
     return {
       verdict: "possible-orphan",
       summary: busy
-        ? `it has ended (${run.status}), yet a start is refused and no other run is on record: a run may be active that nobody recorded`
+        ? `it has ended (${run.status}), yet a start is refused and no other run is on record: an unrecorded run may be active`
         : superseded
-          ? "when it was asked about, its machine had moved on to a newer run, and no newer run is on record: one may be active that nobody recorded"
+          ? "when it was polled, its machine had moved on to a newer run, and no newer run is on record: an unrecorded run may be active"
           : `the audit log has a later start on its instance (run ${unrecordedStart?.runId}) that is not on record: it may be active`,
       next: orphanSteps(steps),
     };
@@ -286,15 +286,15 @@ function ended(evidence: Evidence, run: Run, steps: Steps): Judgement {
       verdict: "outcome-unknown",
       summary:
         lost === "superseded"
-          ? `nobody asked before run ${newerRun?.id} was started on its instance: how it ended is lost`
-          : "its machine was restarted or stopped before anybody asked: how it ended is lost",
+          ? `it was not polled before run ${newerRun?.id} started on its instance: its outcome is lost`
+          : "its machine was restarted or stopped before it was polled: its outcome is lost",
       next: [...others, steps.instance, steps.runs],
     };
   }
   if (recordedStatus === "running") {
     return {
       verdict: "finished-unrecorded",
-      summary: `it had ended (${run.status}${exit}) and nobody had asked; this is now recorded`,
+      summary: `it had ended (${run.status}${exit}) and had not been polled; its outcome is now recorded`,
       next: [steps.logs, ...others],
     };
   }

@@ -170,7 +170,7 @@ export function whyNot(error: unknown): string {
   const code = first instanceof Error && "code" in first ? String(first.code) : undefined;
   switch (code) {
     case "ECONNREFUSED":
-      return "nobody listens there (ECONNREFUSED)";
+      return "nothing listens there (ECONNREFUSED)";
     case "ENETUNREACH":
     case "EHOSTUNREACH":
     case "EHOSTDOWN":

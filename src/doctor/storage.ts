@@ -97,7 +97,7 @@ export const STORAGE: readonly Check[] = [
 /** What so many free bytes mean: the output of one run can be a megabyte, a bulk job keeps thousands. */
 export function freeSpace(bytes: number, directory: string): Finding {
   const found = `${bytes < GB ? `${Math.floor(bytes / MB)} MB` : `${Math.floor(bytes / GB)} GB`} free`;
-  const remedy = `make room; see what takes it: du -sh ${typed(directory)}`;
+  const remedy = `free some space; see what takes it: du -sh ${typed(directory)}`;
   if (bytes < 10 * MB) return fail(found, remedy);
   if (bytes < 100 * MB) return warn(found, remedy);
   return ok(found);

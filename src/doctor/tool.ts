@@ -18,7 +18,7 @@ export const TOOL: readonly Check[] = [
       const { engines } = manifest.parse(JSON.parse(await readFile(join(host.root, "package.json"), "utf8")));
       if (supports(engines.node, host.nodeVersion)) return ok(host.nodeVersion);
       return fail(
-        `Node ${host.nodeVersion} is not supported; it takes ${engines.node}`,
+        `Node ${host.nodeVersion} is not supported; use ${engines.node}`,
         "install a supported Node: https://nodejs.org",
       );
     },

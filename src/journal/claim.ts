@@ -89,7 +89,7 @@ export class HeldError extends CliError {
       {
         hint: [
           "wait for it to end, then try again",
-          ...(holder.seen ? [] : [hint`if it has ended for certain: ${wayOut}`]),
+          ...(holder.seen ? [] : [hint`once it has certainly ended: ${wayOut}`]),
         ],
         retryable: true,
       },

@@ -348,7 +348,7 @@ async function orLocalState<T>(path: string, work: () => Promise<T>): Promise<T>
 function cannotWrite(path: string, error: unknown): CliError {
   if (error instanceof CliError) return error;
   return new CliError("local-state", `the journal ${path} cannot be written: ${messageOf(error)}`, {
-    hint: "make room, or see to the folder's permissions; nothing that is not in the journal is sent",
+    hint: "free some space, or fix the folder's permissions; nothing that is not in the journal is sent",
     cause: error,
   });
 }

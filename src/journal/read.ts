@@ -140,7 +140,7 @@ async function* recordsIn(
     if (record && !(record.batch <= seq && record.seq > seq)) {
       throw new CliError(
         "local-state",
-        `the journal ${path} is damaged: record ${seq}, at byte ${bad.offset}, is not as it was written`,
+        `the journal ${path} is damaged: record ${seq}, at byte ${bad.offset}, does not match its checksum`,
         {
           hint: [
             "restore it from a backup, if there is one",

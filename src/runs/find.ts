@@ -53,7 +53,7 @@ function theOne(text: string, found: readonly Run[]): Run {
     });
   }
   if (found.length === 1) return run;
-  throw new CliError("ambiguous", `"${text}" is the beginning of ${found.length} run IDs`, {
+  throw new CliError("ambiguous", `"${text}" matches ${found.length} runs`, {
     hint: [
       ...found.slice(0, MAX_CANDIDATES).map(({ id, userEmail, status }) => hint`${id}  ${status}  ${userEmail ?? "-"}`),
       ...(found.length > MAX_CANDIDATES ? [`and ${found.length - MAX_CANDIDATES} more; --user narrows it down`] : []),

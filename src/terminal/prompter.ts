@@ -53,7 +53,7 @@ export class Prompter {
     const name = word ?? (platform?.production && !plain ? hostOf(platform.origin) : undefined);
     const confirmed = await this.#ask(async (context) => {
       if (name === undefined) return confirm({ message: `${mark}${question}`, default: false }, context);
-      const typed = await input({ message: `${mark}${question} Type ${name} to go on:` }, context);
+      const typed = await input({ message: `${mark}${question} Type ${name} to continue:` }, context);
       return typed.trim() === name;
     });
     if (!confirmed) throw new CliError("interrupted", "not confirmed; nothing was changed");

@@ -94,7 +94,7 @@ describe.runIf(hasChromium)("the report's page in a browser", () => {
       expect(await table.getByRole("row").count()).toBeGreaterThan(5);
     }
     expect(await page.getByRole("heading", { level: 1 }).textContent()).toBe(`Job ${JOB_ID}`);
-    expect(await page.getByText(/^\d+ of 81 completed; \d+ need somebody; 3 not over$/).isVisible()).toBe(true);
+    expect(await page.getByText(/^\d+ of 81 completed; \d+ need attention; 3 not over$/).isVisible()).toBe(true);
   });
 
   it("leads from a kind of failure to one of its targets", async () => {

@@ -247,7 +247,7 @@ describe("KILOCLAW_ADMIN_TOKEN", () => {
       env: canary,
       stdin: someone.desk.sandbox.adminToken,
     });
-    expect(login.stderr).toContain("KILOCLAW_ADMIN_TOKEN is set and goes before the stored token");
+    expect(login.stderr).toContain("KILOCLAW_ADMIN_TOKEN is set and takes precedence over the stored token");
   });
 
   it("is used for the published platform, which nobody needs to name", async () => {

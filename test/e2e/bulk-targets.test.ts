@@ -171,7 +171,7 @@ describe("targets", () => {
 
 describe("before anything is asked of the platform", () => {
   it.each<[Given, string, RegExp]>([
-    [{}, "usage", /^say once who the customers are/],
+    [{}, "usage", /^name the customers in one way/],
     [{ user: ["a@x"], usersFile: "-" }, "usage", /^say once/],
     [{ fromRuns: true, fromInstances: true, status: "failed" }, "usage", /^say once/],
     [{ user: ["a@x", "b@x"], instance: instanceId(1) }, "usage", /^--instance goes with a single --user only/],
@@ -182,7 +182,7 @@ describe("before anything is asked of the platform", () => {
     [{ fromInstances: true }, "usage", /^--from-… without a filter means every customer/],
     [{ fromInstances: true, status: "failed" }, "usage", /^--status failed is not an instance's state/],
     [{ fromRuns: true, status: "suspended" }, "usage", /^--status suspended is not a run's status/],
-    [{ usersFile: "-", promptFile: "-" }, "usage", /^standard input cannot be the users and the prompt/],
+    [{ usersFile: "-", promptFile: "-" }, "usage", /^standard input cannot be both the users and the prompt/],
     [{ usersFile: "missing.txt" }, "usage", /^cannot read the users from .*missing\.txt: ENOENT/],
     [{ usersFile: "-" }, "usage", /^standard input names no user/],
     [{ user: ["a@x", " "] }, "usage", /is empty: is a variable not set\?/],

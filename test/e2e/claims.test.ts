@@ -71,7 +71,7 @@ it("a start stays held, doctor names its holder, and reconcile closes it on a pe
   const looked = await desk.run(["runs", "reconcile", op]);
   expect(looked.code).toBe(7);
   expect(looked.stderr).toContain(
-    `not seen from here; if it has ended for certain: kiloclaw-admin runs reconcile ${op}`,
+    `cannot be seen from here; once it has certainly ended: kiloclaw-admin runs reconcile ${op}`,
   );
 
   // Closing needs to be meant: a reason beside --yes, or the process's number typed.
@@ -79,7 +79,7 @@ it("a start stays held, doctor names its holder, and reconcile closes it on a pe
   expect(unreasoned.code).toBe(2);
   expect(unreasoned.stderr).toContain("add --reason TEXT");
   const asked = desk.begin(["runs", "reconcile", op, "--close"], { tty: true });
-  await asked.waitFor(/Type \d+ to go on/);
+  await asked.waitFor(/Type \d+ to continue/);
   asked.type("yes\r");
   expect((await asked.done).code).toBe(130);
   expect(await recordsOf(journal.path)).toHaveLength(3);

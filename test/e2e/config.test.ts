@@ -100,7 +100,7 @@ describe("config set", () => {
     const env = { KILOCLAW_ADMIN_OUTPUT: "csv" };
     const { code, stderr } = await run(["config", "set", "output", "json"], { env });
     expect(code).toBe(0);
-    expect(stderr).toContain("KILOCLAW_ADMIN_OUTPUT is set and goes before it");
+    expect(stderr).toContain("KILOCLAW_ADMIN_OUTPUT is set and takes precedence");
   });
 
   it("and what else changes a profile leave each other's settings alone", async () => {

@@ -104,7 +104,7 @@ describe("a step of the way that does not work", () => {
     expect(failed).toEqual(["tcp"]);
     expect(skipped).toEqual(["proxy-tunnel", "tls", "answer", "clock", "admin"]);
     expect(by.dns?.found).toMatch(/^localhost is .*127\.0\.0\.1.* ms\)$/);
-    expect(by.tcp?.found).toContain("nobody listens there (ECONNREFUSED)");
+    expect(by.tcp?.found).toContain("nothing listens there (ECONNREFUSED)");
   });
 
   it("TLS is never answered: given up in its time", async () => {

@@ -98,7 +98,7 @@ describe("jobs report", () => {
     expect(stdout).toContain(jobId);
     expect(stdout).toMatch(/^ticket +INC-4711$/m);
     expect(stdout).toMatch(/^ {2}completed +236$/m);
-    expect(stdout).toMatch(/^took +half up to 3m 40s, nine of ten up to 5m 11s, the longest 27m 37s \(270 ended\)$/m);
+    expect(stdout).toMatch(/^took +median 3m 40s, p90 5m 11s, max 27m 37s \(270 ended\)$/m);
     expect(stdout).toMatch(/^13 +failed, exit code 1: Error: cannot parse <quoted>: unexpected token at line <n>/m);
     const open = JOB.items.filter(({ state, target }) => {
       return !["completed", "running", "starting", "waiting"].includes(state) && target.planned !== "duplicate";

@@ -196,11 +196,11 @@ describe.concurrent("before anything is sent", () => {
   it("a job of which nothing can be sent is refused", async () => {
     const result = await start(["nobody@example.com", "ivan.stopped@example.com"], OK);
     expect(result.code).toBe(9);
-    expect(result.stderr).toMatch(/none of 2 targets can be sent to; nothing was sent/);
+    expect(result.stderr).toMatch(/none of 2 targets can be started; nothing was sent/);
   });
 
   it.each([
-    [["--canary-pause"], /--canary-pause goes with --canary N only/],
+    [["--canary-pause"], /--canary-pause needs --canary N/],
     [["--canary-pause", "--canary", "1"], /--canary-pause asks, and there is no terminal to ask on/],
     [["--rate", "0"], /Give a number of starts a second/],
     [["--max-errors", "200%"], /Give a number of targets or a part of them/],
@@ -275,7 +275,7 @@ describe.concurrent("a canary", () => {
     const users = take(3);
     const argv = ["runs", "start", ...users.flatMap((user) => ["--user", user]), "-p", OK, "--yes"];
     const asked = desk.begin([...argv, "--canary", "1", "--canary-pause"], { tty: true });
-    await asked.waitFor(/Go on with the others\?/);
+    await asked.waitFor(/Start the others\?/);
     expect(await rowsOf(users)).toHaveLength(1);
     asked.type("y\r");
     expect((await asked.done).code).toBe(0);
@@ -324,7 +324,7 @@ describe.concurrent("a job that is interrupted", () => {
     await rm(file);
     const resumed = await desk.run(["jobs", "resume", jobOf(result), "--wait"]);
     expect(resumed.code).toBe(0);
-    expect(resumed.stderr).toMatch(/gone\.txt is not there any more; going on with the targets as they were planned/);
+    expect(resumed.stderr).toMatch(/gone\.txt no longer exists; continuing with the targets as planned/);
   });
 
   it("stops as well when nobody reads any more what it starts, and can be gone on with", async () => {

@@ -65,7 +65,7 @@ describe("production", () => {
     const id = await running();
     for (const wrong of ["y", "eu", ""]) {
       const no = desk.begin(["runs", "cancel", id], atTerminal);
-      await no.waitFor(new RegExp(`PRODUCTION ${host} .*Cancel this run\\? Type ${host} to go on:`));
+      await no.waitFor(new RegExp(`PRODUCTION ${host} .*Cancel this run\\? Type ${host} to continue:`));
       no.type(`${wrong}\r`);
       expect((await no.done).code).toBe(130);
     }

@@ -127,12 +127,12 @@ describe("cancel", () => {
       await writeFile(temporary, "no folder");
       const ids = [await written(), await written()];
       const no = begin(["runs", "cancel", ...ids, "--yes"], { tty: true });
-      await no.waitFor(/lose what cannot be kept\?/);
+      await no.waitFor(/lose the output that cannot be kept\?/);
       no.type("n\r");
       expect((await no.done).code).toBe(130);
       for (const id of ids) expect(await desk.row(id)).toMatchObject({ status: "running" });
       const yes = begin(["runs", "cancel", ...ids, "--yes"], { tty: true });
-      await yes.waitFor(/lose what cannot be kept\?/);
+      await yes.waitFor(/lose the output that cannot be kept\?/);
       yes.type("y\r");
       expect((await yes.done).code).toBe(0);
       for (const id of ids) expect(await desk.row(id)).toMatchObject({ status: "cancelled" });

@@ -81,7 +81,7 @@ describe("watch", () => {
       await command.waitFor(/starting pid/);
       command.stop(reason);
       const { code, stderr } = await command.done;
-      expect(stderr).toContain(`the run goes on. Take it up again: kiloclaw-admin runs watch ${id}`);
+      expect(stderr).toContain(`the run goes on. Resume watching: kiloclaw-admin runs watch ${id}`);
       expect(code).toBe(exit);
     }
     expect((await desk.run(["runs", "show", id, "--json"])).stdout).toContain('"status": "running"');
@@ -125,7 +125,7 @@ describe("watch", () => {
     });
     const { code, stdout, stderr } = await command.done;
     expect(code).toBe(0);
-    expect(stderr.match(/warning: .*the run is not affected, asking again/g)).toHaveLength(1);
+    expect(stderr.match(/warning: .*the run is not affected, retrying/g)).toHaveLength(1);
     for (let step = 1; step <= 25; step += 1) expect(stdout.split(`step ${step}/25`)).toHaveLength(2);
   });
 
@@ -194,8 +194,8 @@ describe("names of runs", () => {
     [["91000000-0000-4000-8000-000000000001"], 0, ""],
     [["91000000-0000-4000-8000-000000000001".toUpperCase()], 0, ""],
     [["@latest", "--user", "dave.destroyed@example.com"], 0, "91000000-0000-4000-8000-000000000003"],
-    [["91000000"], 5, "is the beginning of 126 run IDs"],
-    [["91000000-0000-4000-8000-00000000000"], 5, "is the beginning of 6 run IDs"],
+    [["91000000"], 5, "matches 126 runs"],
+    [["91000000-0000-4000-8000-00000000000"], 5, "matches 6 runs"],
     [["91000000", "--user", "frank.none@example.com"], 0, ""],
     [["9100000"], 2, "is not a run ID"],
     [["latest"], 2, "is not a run ID"],
@@ -232,7 +232,7 @@ describe("show", () => {
 
   it("leaves a run of a destroyed instance alone and says so", async () => {
     const { stderr } = await desk.run(["runs", "show", "91000000-0000-4000-8000-000000000005"]);
-    expect(stderr).toContain("nobody asked");
+    expect(stderr).toContain("not polled");
     expect(await desk.row("91000000-0000-4000-8000-000000000005")).toMatchObject({ status: "running" });
   });
 });

@@ -142,7 +142,7 @@ describe("runs list --watch", () => {
     [["--watch", "--no-refresh"], "cannot be used with"],
     [["--watch", "-o", "csv"], "use -o jsonl"],
     [["--watch", "--fields", "id"], "use -o jsonl"],
-    [["--timeout", "3s"], "go with --watch"],
+    [["--timeout", "3s"], "need --watch"],
   ])("refuses %j", async (argv, message) => {
     const { code, stderr } = await desk.run(["runs", "list", ...argv]);
     expect(code).toBe(2);

@@ -262,9 +262,7 @@ describe("settling", () => {
     await desk.sandbox.remote.clearFaults();
     expect(code).toBe(0);
     expect(stdout).toMatch(new RegExp(`running +${id}`));
-    expect(stderr).toBe(
-      "1 run shown as running on a machine that is not: asking would mark them failed, so nobody asked\n",
-    );
+    expect(stderr).toBe("1 run not polled: its machine is stopped, and polling would mark it failed\n");
     expect(await desk.row(id)).toMatchObject({ status: "running" });
   });
 
@@ -280,6 +278,6 @@ describe("settling", () => {
     await desk.sandbox.remote.clearFaults();
     expect(code).toBe(0);
     expect(stdout).toContain(id);
-    expect(stderr).toContain("1 run could not be brought up to date");
+    expect(stderr).toContain("1 run could not be refreshed");
   });
 });

@@ -122,7 +122,7 @@ describe("settle", () => {
 
   it.each([
     [[], "say whose runs to settle"],
-    [["--all", "--user", "jane@example.com"], "--all is every run there is"],
+    [["--all", "--user", "jane@example.com"], "--all excludes --user and --instance"],
     [["--instance", "x"], "is not an instance ID"],
     [["--all", "--concurrency", "0"], "whole number from 1 to 64"],
     [["--all", "--fields", "id,status"], 'unknown field "status"'],
@@ -189,7 +189,7 @@ describe("settle, when things go wrong", () => {
     );
     command.stop("SIGINT");
     const { code, stderr } = await command.done;
-    expect(stderr).toMatch(/stopped after \d+ of \d+ runs; the others are as they were/);
+    expect(stderr).toMatch(/stopped after \d+ of \d+ runs; the others are unchanged/);
     expect(code).toBe(130);
   });
 
@@ -242,9 +242,7 @@ describe("settle, when things go wrong", () => {
     expect({ code, most }).toEqual({ code: 9, most: 5 });
     expect(linesOf(stdout)).toHaveLength(60);
     most = 0;
-    expect((await desk.run(["runs", "list", "-L", "60", ...host])).stderr).toContain(
-      "60 runs could not be brought up to date",
-    );
+    expect((await desk.run(["runs", "list", "-L", "60", ...host])).stderr).toContain("60 runs could not be refreshed");
     expect(most).toBe(8);
     platform.close();
   });

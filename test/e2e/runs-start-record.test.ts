@@ -114,7 +114,7 @@ describe("a start that is answered", () => {
     const before = await asked();
     const { code, stderr } = await desk.run(start(customer(), QUICK, option, value));
     expect(code).toBe(2);
-    expect(stderr).toMatch(/is empty|Give one line|will not do/);
+    expect(stderr).toMatch(/is empty|Give one line|invalid/);
     expect(await asked()).toBe(before);
   });
 });

@@ -402,7 +402,7 @@ describe("--watch", () => {
     command.stop("SIGINT");
     const { code, stderr } = await command.done;
     expect(code).toBe(130);
-    expect(stderr).toContain(`the run goes on. Take it up again: kiloclaw-admin runs watch ${id}`);
+    expect(stderr).toContain(`the run goes on. Resume watching: kiloclaw-admin runs watch ${id}`);
     expect((await desk.run(["runs", "show", id, "--json", "--fields", "status"])).stdout).toContain("running");
     expect(await desk.row(id)).toMatchObject({ status: "running" });
   });

@@ -116,7 +116,7 @@ describe("watching several runs", () => {
     const ids = [await running(), await running()];
     const limited = await desk.run(["runs", "watch", ...ids, ...FAST, "--timeout", "500ms"]);
     expect(limited.code).toBe(8);
-    expect(limited.stderr).toContain("stopped watching: the time limit is reached; 2 runs still in progress");
+    expect(limited.stderr).toContain("stopped watching: the timeout was reached; 2 runs still in progress");
     const command = desk.begin(["runs", "watch", ...ids, ...FAST]);
     await command.waitFor(/starting pid/);
     command.stop();
@@ -165,6 +165,6 @@ describe("picking runs", () => {
     const same = desk.begin(["runs", "watch", id, id, ...FAST]);
     await vi.waitFor(() => same.waitFor(/starting pid/));
     same.stop();
-    expect((await same.done).stderr).toContain(`Take it up again: kiloclaw-admin runs watch ${id}`);
+    expect((await same.done).stderr).toContain(`Resume watching: kiloclaw-admin runs watch ${id}`);
   });
 });

@@ -107,7 +107,7 @@ export class Operator {
   async report(job = "@latest"): Promise<z.output<typeof report> | undefined> {
     const { code, stdout, stderr } = await this.do("jobs", "report", job, "--json");
     if (code === 0) return report.parse(JSON.parse(stdout));
-    if (/this machine has no jobs|was interrupted before it began/.test(stderr)) return undefined;
+    if (/this machine has no jobs|was interrupted before it started/.test(stderr)) return undefined;
     throw new Error(`jobs report ended with ${code}: ${stderr}`);
   }
 

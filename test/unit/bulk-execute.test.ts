@@ -553,10 +553,10 @@ describe("a run in progress", () => {
     expect(done.failure).toBeUndefined();
     expect(states(done)).toEqual(["running", "skipped", "running"]);
     expect(changesOf(done, 1).map(({ state: one }) => one)).toEqual(["starting", "waiting", "starting", "running"]);
-    expect(changesOf(done, 1)[1]?.problem).toMatch(/^waits for its end: run 33333333-/);
+    expect(changesOf(done, 1)[1]?.problem).toMatch(/^waiting for it to end: run 33333333-/);
     expect(done.items[0]).toMatchObject({ problem: null, attached: false });
     expect(problem(done, 2)).toBe(
-      `the run in progress, ${theirs(2)}, gives no answer: the platform does not know this run any more`,
+      `the run in progress, ${theirs(2)}, did not answer: the platform does not know this run any more`,
     );
     expect(platform.sent).toEqual([3, 1]);
   });
@@ -631,8 +631,8 @@ describe("a job that follows its runs", () => {
     expect(done.items.map(({ problem: why }) => why)).toEqual([
       null,
       "no such file",
-      "nobody can tell any more how it ended",
-      "not followed any more: the platform does not know this run any more",
+      "its outcome is lost",
+      "no longer followed: the platform does not know this run any more",
     ]);
     expect(done.items[1]).toMatchObject({ exitCode: 3, startedAt: new Date(0), completedAt: new Date(1_000) });
     expect(done.events.filter(({ type }) => type === "run-end")).toHaveLength(4);
@@ -645,14 +645,14 @@ describe("a job that follows its runs", () => {
     const done = await doJob(new Platform(), 2, { settings: { wait: true, runTimeoutMs: 1 } });
     expect(done.failure).toBeUndefined();
     expect(states(done)).toEqual(["running", "running"]);
-    expect(done.items.map(({ problem: why }) => why)).toEqual(Array(2).fill("still running at the time limit"));
+    expect(done.items.map(({ problem: why }) => why)).toEqual(Array(2).fill("still running at the timeout"));
   });
 
   it("says that its own time is up where something is left to start, and only there", async () => {
     const limited = { settings: { wait: true, maxRunning: 1 }, timeoutMs: 100 };
     const done = await doJob(new Platform(), 2, limited);
     expect(states(done)).toEqual(["running", "waiting"]);
-    expect(done.events).toContainEqual({ type: "stopping", why: "the job's time limit is reached" });
+    expect(done.events).toContainEqual({ type: "stopping", why: "the job's timeout was reached" });
     const all = await doJob(new Platform(), 1, limited);
     expect(all.events.map(({ type }) => type)).not.toContain("stopping");
   });
@@ -681,7 +681,7 @@ describe("what follows the canary", () => {
   });
 
   it.each([
-    ["somebody says no", async () => false, "the canary completed, and no more was to follow", undefined],
+    ["somebody says no", async () => false, "the canary completed, and the rest was declined", undefined],
     ["nobody can be asked", () => Promise.reject(new Error("no terminal")), "no terminal", new Error("no terminal")],
   ])("is not started where %s", async (_, letFollow, why, failure) => {
     const { done, ...became } = await afterCanary(letFollow);

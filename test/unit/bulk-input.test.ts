@@ -96,11 +96,8 @@ describe("CSV", () => {
     ["email,n\nx@y,1\nx@z\n", "line 3: it has 1 cells, and the header line has 2"],
     ["email,n\n,1\n", "line 2: it names no user and no instance"],
     ["email,instance\nx@y,7\n", 'line 2: "7" is not an instance ID (a UUID)'],
-    [
-      'email,n\nx@y,1\n"x@z,1\nx@a,2\n',
-      "line 3: a quotation mark is not closed, so that nothing from there on can be read",
-    ],
-    ['email,n\nx@y,"a"b\n', "line 2: a quotation mark is amiss, so that nothing from there on can be read"],
+    ['email,n\nx@y,1\n"x@z,1\nx@a,2\n', "line 3: unclosed quotation mark; the rest of the file was not read"],
+    ['email,n\nx@y,"a"b\n', "line 2: misplaced quotation mark; the rest of the file was not read"],
     ["email,a,a\nx@y,1,2\n", 'line 1: there are two columns "a"'],
   ])("%j", async (text, hint) => {
     expect((await refusal(text, { format: "csv" })).hints).toContain(hint);

@@ -201,7 +201,7 @@ describe("a job on record", () => {
     await writeFile(path, (await readFile(path, "utf8")).replace("user1@", "user2@"));
     await expect(loadJob(state, journal.id)).rejects.toMatchObject({
       kind: "local-state",
-      message: /not as it was written/,
+      message: /does not match its checksum/,
     });
 
     const unborn = await Journal.create(state, invocation);
@@ -211,7 +211,7 @@ describe("a job on record", () => {
       targets: [],
     });
     await unborn.close();
-    await expect(loadJob(state, unborn.id)).rejects.toMatchObject({ message: /interrupted before it began/ });
+    await expect(loadJob(state, unborn.id)).rejects.toMatchObject({ message: /interrupted before it started/ });
   });
 
   it("is found by its ID, the beginning of it, and as the latest", async () => {

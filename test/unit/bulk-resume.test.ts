@@ -160,7 +160,7 @@ describe("a job that is gone on with", () => {
   it("follows the run that a target was said to have where it is found now", async () => {
     await send(1);
     const run = appear(1);
-    const items = [waiting(1, { runId: run, problem: "not followed any more" })];
+    const items = [waiting(1, { runId: run, problem: "no longer followed" })];
     expect(await reconcile(items)).toMatchObject([{ state: "running", runId: run, problem: null }]);
   });
 

@@ -100,31 +100,31 @@ const TABLE: ReadonlyArray<readonly [Verdict, Partial<Evidence>, says: string | 
   [
     "silent",
     { looks: [look(), look({ grewBy: 0 })], silentMs: 4_000 },
-    "wrote nothing for the 4s it was looked at; how long before that is not known",
+    "wrote nothing for the 4s it was watched; how long before that is not known",
     `runs watch ${RUN}`,
   ],
   [
     "silent",
     { looks: [look({ outputLength: 0 }), look({ outputLength: 0, grewBy: 0 })], silentMs: 720_000 },
-    "nothing since it was started 12m 00s ago",
+    "nothing since it started 12m 00s ago",
     `runs watch ${RUN}`,
   ],
   [
     "finished-unrecorded",
     { run: over("failed", 3), recordedStatus: "running", looks: [look({ answer: "ended" })] },
-    "it had ended (failed with exit code 3) and nobody had asked; this is now recorded",
+    "it had ended (failed with exit code 3) and had not been polled; its outcome is now recorded",
     `runs logs ${RUN}`,
   ],
   [
     "outcome-unknown",
     { run: over("failed", null, true), lost: "controller-lost-it" },
-    "restarted or stopped before anybody asked",
+    "restarted or stopped before it was polled",
     `instances show ${INSTANCE}`,
   ],
   [
     "outcome-unknown",
     { run: over("failed", null, true), lost: "superseded", newerRun: newer, otherRunning: newer },
-    `before run ${NEWER} was started`,
+    `before run ${NEWER} started`,
     `runs watch ${NEWER}`,
   ],
   [
@@ -167,7 +167,7 @@ const TABLE: ReadonlyArray<readonly [Verdict, Partial<Evidence>, says: string | 
   [
     "machine-down",
     { machine: "down", machineStatus: "stopped" },
-    "is not running (stopped). Asking now would mark it failed for good",
+    "is not running (stopped). It was not polled: that would mark it failed for good",
     `instances show ${INSTANCE}`,
   ],
   [

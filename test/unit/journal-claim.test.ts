@@ -143,7 +143,7 @@ describe("an instance's claim", () => {
     );
     expect(refused).toMatchObject({ kind: "conflict", holder: { pid: GONE, op, seen: false, instance: target } });
     expect((refused as HeldError).hints.map(String)).toContain(
-      `if it has ended for certain: kiloclaw-admin runs reconcile ${op} --close --reason TEXT`,
+      `once it has certainly ended: kiloclaw-admin runs reconcile ${op} --close --reason TEXT`,
     );
     const [holder] = await instanceHolders(state);
     if (!holder) throw new Error("nothing is held");

@@ -21,7 +21,7 @@ const PARTS = {
     ...Object.entries(PLAIN_COMMANDS).map(([name, { summary }]) => `| \`${name}\` | ${summary} |`),
   ],
   settings: [
-    "| setting | | values | default | what goes before it |",
+    "| setting | | values | default | overridden by |",
     "|---|---|---|---|---|",
     ...KEYS.map((key) => {
       const { summary, values = [], preset, presetWords, flag, env = {} } = settingOf(key);

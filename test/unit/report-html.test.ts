@@ -167,7 +167,7 @@ describe("the report's page", () => {
       itemOf(place + 1, { state: "failed", problem: `odd ${String.fromCodePoint(0x4e00 + place)}` }),
     );
     const page = pageOf({ facts: facts(), items });
-    expect(page).toContain("And 50 kinds more");
+    expect(page).toContain("And 50 more kinds");
     expect(page.match(/<tr id="t/g)).toHaveLength(150);
   });
 

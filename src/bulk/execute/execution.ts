@@ -50,7 +50,7 @@ export async function* execute(
   try {
     yield* execution.events;
   } finally {
-    execution.close("nobody looks any more");
+    execution.close("no longer watched");
     await working;
   }
 }
@@ -69,7 +69,7 @@ class Execution {
   readonly #following = new Following({
     wrote: (slot, line) => this.events.push({ type: "output-line", item: this.#item(slot), line }),
     ended: (slot, watched) => this.#ended(slot, watched),
-    late: (slot) => this.#leave(slot, "still running at the time limit"),
+    late: (slot) => this.#leave(slot, "still running at the timeout"),
     freed: (slot, watched) => this.#freed(slot, watched),
   });
   #starting = 0;
@@ -177,7 +177,7 @@ class Execution {
     this.#asking = true;
     const decide = async () => {
       if (letFollow && this.#backlog.hasMore && !(await letFollow()))
-        this.#gate.trip("the canary completed, and no more was to follow");
+        this.#gate.trip("the canary completed, and the rest was declined");
       else this.events.push({ type: "canary-passed" });
       this.#gate.pass();
     };
@@ -258,7 +258,7 @@ class Execution {
     if (onConflict === "attach") return this.#started(slot, run, { attached: true, follow: true });
     // Another request would need a person: the one that was sent may have started a run before this one.
     if (onConflict === "wait" && !sent) {
-      this.#set(slot, { state: "waiting", problem: `waits for its end: ${problem}` });
+      this.#set(slot, { state: "waiting", problem: `waiting for it to end: ${problem}` });
       return this.#following.waitFor(slot, run);
     }
     this.#set(slot, { state: onConflict === "fail" ? "conflict" : "skipped", problem });
@@ -280,11 +280,11 @@ class Execution {
 
   #ended(slot: number, watched: Watched): void {
     const { run, state, lastLine, problem } = watched;
-    if (state !== "ended") this.#leave(slot, `not followed any more: ${problem}`);
+    if (state !== "ended") this.#leave(slot, `no longer followed: ${problem}`);
     else {
       const became = run.outcomeUnknown ? "lost" : run.status;
       const { startedAt, completedAt, exitCode } = run;
-      const why = became === "lost" ? "nobody can tell any more how it ended" : null;
+      const why = became === "lost" ? "its outcome is lost" : null;
       this.#set(slot, {
         state: became,
         startedAt,
@@ -299,7 +299,7 @@ class Execution {
 
   #freed(slot: number, { run, state, problem }: Watched): void {
     if (state === "ended") this.#backlog.putFirst(slot);
-    else this.#set(slot, { state: "skipped", problem: `the run in progress, ${run.id}, gives no answer: ${problem}` });
+    else this.#set(slot, { state: "skipped", problem: `the run in progress, ${run.id}, did not answer: ${problem}` });
     this.#bell.ring();
   }
 
@@ -317,7 +317,7 @@ class Execution {
 
   #callTime(): void {
     this.#timeIsUp = true;
-    this.close("the job's time limit is reached");
+    this.close("the job's timeout was reached");
     this.#bell.ring();
   }
 

@@ -94,7 +94,7 @@ export function judgeFailure(error: unknown, stopped: boolean): Judged {
  * @param open its request may have been sent.
  */
 export function judgeLeftBehind(open: boolean): Judged {
-  if (open) return unknown("no answer came, and no look for its run came to an end");
+  if (open) return unknown("no answer came, and the search for its run did not finish");
   return {
     verdict: { is: "decided", state: "waiting", problem: "no answer came" },
     pressure: "unreached",

@@ -116,8 +116,8 @@ async function readCsv(text: string, reader: Reader): Promise<void> {
     if (error instanceof Unusable) return reader.reject(error.where, error.message);
     if (!isCsvError(error)) throw error;
     const line = lines.ofEntryUpTo(bytes.length);
-    const what = error.code === "CSV_QUOTE_NOT_CLOSED" ? "is not closed" : "is amiss";
-    reader.reject(`line ${line}`, `a quotation mark ${what}, so that nothing from there on can be read`);
+    const what = error.code === "CSV_QUOTE_NOT_CLOSED" ? "unclosed" : "misplaced";
+    reader.reject(`line ${line}`, `${what} quotation mark; the rest of the file was not read`);
   }
 }
 

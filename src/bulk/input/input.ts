@@ -34,8 +34,8 @@ export async function readUsers(text: string, name: string, options: InputOption
   const clean = withoutByteOrderMark(text);
   const format = options.format ?? formatOf(clean, name, options);
   if (format === "lines" && (options.userColumn !== undefined || options.instanceColumn !== undefined)) {
-    throw new CliError("usage", `${name} has one user a line and no columns`, {
-      hint: "if it has columns, say how they are written: --users-format csv, json or jsonl",
+    throw new CliError("usage", `${name} has one user per line and no columns`, {
+      hint: "if it has columns, name its format: --users-format csv, json or jsonl",
     });
   }
   const columns = new Columns(options);

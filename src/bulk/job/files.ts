@@ -103,8 +103,8 @@ export async function readPlan(stateDirectory: string, jobId: string, sha256: st
   return orLocalState(path, async () => {
     const bytes = await readFile(path);
     if (createHash("sha256").update(bytes).digest("hex") !== sha256) {
-      throw new CliError("local-state", `the job's plan ${path} is not as it was written; nothing was sent`, {
-        hint: "restore it from a backup, or begin a new job",
+      throw new CliError("local-state", `the job's plan ${path} does not match its checksum; nothing was sent`, {
+        hint: "restore it from a backup, or start a new job",
       });
     }
     const [first = "", ...lines] = bytes.toString("utf8").trimEnd().split("\n");
@@ -147,7 +147,7 @@ export class Results {
     await this.#writing;
     await this.#file.close();
     if (this.#failure === undefined) return;
-    throw new CliError("local-state", `what became of some targets could not be kept: ${messageOf(this.#failure)}`, {
+    throw new CliError("local-state", `the results of some targets could not be saved: ${messageOf(this.#failure)}`, {
       cause: this.#failure,
     });
   }
@@ -238,7 +238,7 @@ async function orLocalState<T>(path: string, work: () => Promise<T>): Promise<T>
 
 function cannotUse(path: string, error: unknown): CliError {
   return new CliError("local-state", `the job's file ${path} cannot be used: ${messageOf(error)}`, {
-    hint: "make room, or see to the folder's permissions",
+    hint: "free some space, or fix the folder's permissions",
     cause: error,
   });
 }

@@ -63,7 +63,7 @@ export async function findJob(stateDirectory: string, text: string): Promise<Jou
     });
   }
   if (found.length === 1) return job;
-  throw new CliError("ambiguous", `"${text}" is the beginning of ${found.length} job IDs`, {
+  throw new CliError("ambiguous", `"${text}" matches ${found.length} jobs`, {
     hint: found.map(({ id }) => id),
   });
 }
@@ -101,7 +101,7 @@ export async function readJob(file: JournalFile): Promise<Job> {
   // Asked first: what a process finishes before it lets go is then read, too.
   const working = (await writerOf(file.path)) !== null;
   for await (const record of readJournal(file)) records.note(record);
-  if (working && !records.job) throw new CliError("conflict", `job ${file.id} is only just being begun`);
+  if (working && !records.job) throw new CliError("conflict", `job ${file.id} is just being created`);
   return assemble(file.stateDirectory, file, records, working);
 }
 
@@ -151,8 +151,8 @@ export async function assemble(
 }
 
 function neverBegan({ id, stateDirectory }: JournalFile): CliError {
-  return new CliError("local-state", `job ${id} was interrupted before it began: nothing was sent`, {
-    hint: `begin it anew; to be rid of it: rm -r ${join(stateDirectory, "jobs", id)}`,
+  return new CliError("local-state", `job ${id} was interrupted before it started: nothing was sent`, {
+    hint: `start it again; to remove it: rm -r ${join(stateDirectory, "jobs", id)}`,
   });
 }
 
@@ -166,7 +166,7 @@ function onRecord(item: Item, ending: Ending | "sent" | undefined): Item {
   if (!undecided) return item;
   if (ending === undefined) return item.state === "starting" ? { ...item, state: "waiting" } : item;
   if (ending === "sent")
-    return { ...item, state: "unknown", problem: "a start was sent, and its end is not on record" };
+    return { ...item, state: "unknown", problem: "a start was sent, and its outcome is not on record" };
   const { result, runId, at } = ending;
   if (runId !== null) {
     const attached = item.attached || result === "alike";

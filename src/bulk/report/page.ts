@@ -26,7 +26,7 @@ export function* reportPage(report: Report, words: Words): Generator<string> {
   yield promptSection(page, report).toString();
   yield figures(page, report).toString();
   if (report.groups.length > 0) yield groupSection(page, report).toString();
-  yield* targetSection(page, "Targets that need somebody", open);
+  yield* targetSection(page, "Targets that need attention", open);
   yield* targetSection(page, open.length > 0 ? "All other targets" : "All targets", others);
   yield after;
 }
@@ -69,7 +69,7 @@ function summary(page: Markup, report: Report, open: number): Html {
   const going = totals.waiting + totals.starting + totals.running;
   const verdict = [
     `${COUNT.format(totals.completed)} of ${COUNT.format(items.length)} completed`,
-    open > 0 ? `${COUNT.format(open)} ${open === 1 ? "needs" : "need"} somebody` : "nobody is needed",
+    open > 0 ? `${COUNT.format(open)} ${open === 1 ? "needs" : "need"} attention` : "nothing needs attention",
     going > 0 ? `${COUNT.format(going)} not over` : "",
   ];
   return html`<div class="kicker"><span>KiloClaw bulk recovery</span><span>${ticket ?? "no ticket"}</span></div>
@@ -171,7 +171,7 @@ function groupSection({ html }: Markup, { groups }: Report): Html {
         </tbody>
       </table>
     </div>
-    ${more > 0 ? html`<p class="dim">And ${COUNT.format(more)} kinds more, of which there are fewer each.</p>` : ""}
+    ${more > 0 ? html`<p class="dim">And ${COUNT.format(more)} more kinds, each less frequent.</p>` : ""}
   </section> `;
 }
 

@@ -37,7 +37,7 @@ async function exportAccounts(context: Context, options: ExportOptions): Promise
   const { output, paths } = context;
   output.expect(accountView);
   if (output.format === "table") {
-    throw new CliError("usage", "an export is for another program: say in which format", {
+    throw new CliError("usage", "name the format of the export: -o csv, json or jsonl", {
       hint: [command("audit export", { "--output": "csv" }), hint`to read it here: ${command("audit log")}`],
     });
   }

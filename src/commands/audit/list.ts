@@ -83,7 +83,7 @@ async function find(context: Pick<Context, "output">, api: Api, options: ListOpt
 
 function cutWarning(users: readonly string[]): string {
   const whose = users.length === 1 ? `user ${users[0]}` : `${users.length} users`;
-  return `there may be older records of ${whose}: the platform gives only the newest ${MAX_AUDIT_RECORDS} of each`;
+  return `there may be older records of ${whose}: the platform returns only the newest ${MAX_AUDIT_RECORDS} of each`;
 }
 
 const auditView: View<AuditRecord> = {

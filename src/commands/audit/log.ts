@@ -27,15 +27,15 @@ export function configure(command: Command, open: OpenContext): void {
     .addOption(
       new Option("-u, --user <user>", "only about this user: ID, or e-mail (asks the platform)").argParser(once),
     )
-    .addOption(new Option("-r, --run <id>", "only about this run, or the beginning of its ID").argParser(idStart))
-    .addOption(new Option("-i, --instance <id>", "only about this instance, or …").argParser(idStart))
+    .addOption(new Option("-r, --run <id>", "only this run (ID or prefix)").argParser(idStart))
+    .addOption(new Option("-i, --instance <id>", "only this instance (ID or prefix)").argParser(idStart))
     .addOption(new Option("--op <id>", "only this operation, or …").argParser(idStart))
     .addOption(new Option("--ticket <id>", "only for this ticket").argParser(once))
     .addOption(new Option("--action <word>", "only starts, cancels …: start, cancel, settle").argParser(once))
     .addOption(new Option("--origin <origin>", "only on this platform, such as https://app.kilo.ai").argParser(once))
     .addOption(sinceOption())
     .addOption(untilOption())
-    .option("--open", "only what nobody knows the end of yet")
+    .option("--open", "only operations whose outcome is not known yet")
     .option("--records", "the journal's records as they stand, instead of one line for each operation")
     .addHelpText(
       "after",

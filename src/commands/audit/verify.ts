@@ -39,12 +39,12 @@ export function configure(command: Command, open: OpenContext): void {
       ) +
         `\n\nChecks every journal of this machine, record by record, then compares what they have about the platform (--host,\n` +
         `--profile) with its audit log. Findings:\n\n` +
-        `  damaged          a journal is not as it was written; the file, the record and the byte are named\n` +
+        `  damaged          a journal does not match its checksums; the file, the record and the byte are named\n` +
         `  no-audit-record  an operation of which the platform has no audit record\n` +
         `  mismatch         the two say different things about user, instance, admin or the prompt's length\n` +
         `  not-in-journal   a start or a cancel of yours that no journal here has: it was done in the web app or on another\n` +
         `                   machine, or its journal is gone\n` +
-        `  open             nobody knows, after six minutes, what became of it: kiloclaw-admin runs reconcile\n\n` +
+        `  open             outcome unknown for more than six minutes: kiloclaw-admin runs reconcile\n\n` +
         `The table shows what is not in order; -o json, jsonl and csv have every journal and every operation. The users compared\n` +
         `are those in the journals and those of the runs that you started. The platform gives the newest ${MAX_AUDIT_RECORDS} audit records of a\n` +
         `user: what is older is counted as unchecked. --since leaves out older operations; the chains are checked whole.\n` +
@@ -92,7 +92,7 @@ async function compare(
 ): Promise<Verified[]> {
   const [{ origin }, { userId: adminId }] = await Promise.all([platform(), me()]);
   if (adminId === undefined) {
-    output.warn("the platform does not say who you are: what the journal has not is not looked for");
+    output.warn("the platform does not say who you are, so records missing from the journal were not looked for");
   }
   const from = sinceOf({ output }, since, api.clock)?.();
   async function* read() {

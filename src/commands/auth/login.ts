@@ -54,7 +54,7 @@ async function login(context: Context, options: LoginOptions): Promise<void> {
   await output.item(done, loginView);
   if (!host.env.KILOCLAW_ADMIN_TOKEN) return;
   if ((await context.platform()).takesVariable)
-    output.warn("KILOCLAW_ADMIN_TOKEN is set and goes before the stored token");
+    output.warn("KILOCLAW_ADMIN_TOKEN is set and takes precedence over the stored token");
   else output.note(`KILOCLAW_ADMIN_TOKEN is not sent to ${done.host}, which has a token of its own`);
 }
 

@@ -50,9 +50,7 @@ async function status(context: Needs): Promise<void> {
   const { host, output } = context;
   output.expect(authView);
   if (!checksCertificates(host.env)) {
-    output.warn(
-      "NODE_TLS_REJECT_UNAUTHORIZED=0: nobody is asked to prove who they are; only this machine is talked to",
-    );
+    output.warn("NODE_TLS_REJECT_UNAUTHORIZED=0: certificate checks are off; only loopback connections are allowed");
   }
   const [meant, platforms] = await Promise.all([context.platform(), context.platforms()]);
   output.announce(meant);

@@ -38,7 +38,7 @@ export function settingsHelp(): string {
       `  ${key.padEnd(width)}  ${summary}`,
       [
         `  ${" ".repeat(width)}  ${values ? `${values.join(", ")}; ` : ""}default: ${presetWords ?? String(preset ?? "none")}`,
-        ...(sources.length > 0 ? [`before it: ${sources.join(", ")}`] : []),
+        ...(sources.length > 0 ? [`overridden by: ${sources.join(", ")}`] : []),
       ].join("; "),
     ];
   });
@@ -48,5 +48,5 @@ export function settingsHelp(): string {
 /** Says what goes before the file's value, for a user who changed it and may not see a difference. */
 export function warnIfHidden({ output }: Pick<Context, "output">, settings: Settings, key: Key): void {
   const { from, source } = settings.get(key);
-  if (from === "environment") output.warn(`${source} is set and goes before it`);
+  if (from === "environment") output.warn(`${source} is set and takes precedence`);
 }

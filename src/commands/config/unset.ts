@@ -14,7 +14,7 @@ export function configure(command: Command, open: OpenContext): void {
     .addHelpText("after", () =>
       [
         settingsHelp(),
-        "A profile goes with its last setting, and with --all. Its token stays: kiloclaw-admin auth logout removes it.",
+        "A profile is removed with its last setting, or with --all. Its token stays: kiloclaw-admin auth logout removes it.",
         examples("kiloclaw-admin config unset output", "kiloclaw-admin config unset --all --profile staging"),
       ].join("\n"),
     )
@@ -72,7 +72,7 @@ function removeKey(config: Config, name: string, key: Key): Change {
 function removeProfile(config: Config, name: string): Change {
   if (name === DEFAULT_PROFILE) {
     const { [name]: _removed, ...profiles } = config.profiles;
-    return { config: { ...config, profiles }, said: "the default profile sets nothing any more" };
+    return { config: { ...config, profiles }, said: "the default profile has no settings now" };
   }
   if (config.profile === name) {
     throw new CliError("usage", `${profileWords(name)} is the one that is used where none is named`, {

@@ -22,7 +22,7 @@ export function configure(command: Command, open: OpenContext): void {
     .option("-S, --search <text>", "only instances with this text in e-mail or sandbox ID, or with this ID")
     .addOption(new Option("-s, --status <state>", "only instances in this (billing) state").choices(STATES))
     .addOption(limitOption(30))
-    .option("--no-refresh", "leave the machines' own status out")
+    .option("--no-refresh", "leave out the machines' own status")
     .addHelpText(
       "after",
       examples(

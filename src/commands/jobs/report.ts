@@ -45,7 +45,7 @@ export function configure(command: Command, open: OpenContext): void {
 async function report(context: Context, id: string, { html, force }: ReportOptions): Promise<void> {
   const { output, paths } = context;
   if (html === undefined) {
-    if (force) throw new CliError("usage", "--force is about the file of --html, and there is none");
+    if (force) throw new CliError("usage", "--force needs --html FILE");
     if (output.format === "json") output.expect(reportView);
     else output.expect(itemView);
     return show(output, reportOf(await loadJob(paths.state, id)));
@@ -99,7 +99,9 @@ type Target = { readonly path: string } | "standard output";
 async function targetOf({ host }: Pick<Context, "host">, html: string, force: boolean): Promise<Target> {
   if (html === "-") {
     if (!host.stdout.isTTY) return "standard output";
-    throw new CliError("usage", "a page is not for a terminal", { hint: "redirect it, or name a file: --html FILE" });
+    throw new CliError("usage", "an HTML page is not printed to a terminal", {
+      hint: "redirect it, or name a file: --html FILE",
+    });
   }
   const path = resolve(host.cwd, html);
   const exists = await access(path).then(

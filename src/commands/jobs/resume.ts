@@ -31,20 +31,17 @@ interface ResumeOptions extends JobOptions, WhyOptions {
 
 export function configure(command: Command, open: OpenContext): void {
   const job = startOptions(jobOptions(command.argument("<job>", jobArgument)))
-    .option("--as-planned", "go on with the targets as they were planned, although the file has changed since")
+    .option("--as-planned", "continue with the targets as planned, although the file has changed")
     .option("--adopt <runs...>", "take these runs for starts of the job where several could be it")
-    .option(
-      "--take-over",
-      "set aside a process that holds the job and is not seen here, once it has ended for certain",
-    );
+    .option("--take-over", "take the job over from a process that cannot be seen here, once it has certainly ended");
   whyOptions(job)
     .addOption(yesOption())
     .addHelpText(
       "after",
       examples("kiloclaw-admin jobs resume @latest", "kiloclaw-admin jobs resume 7c1e9a52 --concurrency 4 --wait") +
-        "\n\nFinds out what became of the starts that were under way, starts what waits, and follows what is in progress. Nothing is" +
-        "\nsent to a target that something was sent to before, unless --resend-unknown says so. What is not said is as it was; errors" +
-        "\nare counted anew.",
+        "\n\nLooks for the runs of starts that were interrupted, starts the targets that are waiting, and follows what is in" +
+        "\nprogress. Never sends a second start to a target unless --resend-unknown says so. Options that are not given keep" +
+        "\ntheir values; errors are counted anew.",
     )
     .action(async (id, options) => resume(await open(), id, options));
 }
@@ -56,7 +53,7 @@ async function resume(context: Context, id: string, options: ResumeOptions): Pro
   const { ticket, reason, origin, profile } = await jobRecord(file);
   const platform = await context.platform();
   if (platformOf(origin) !== platformOf(platform.origin)) {
-    throw new CliError("usage", `job ${file.id} is of ${origin}, not of ${platform.origin}; nothing was sent`, {
+    throw new CliError("usage", `job ${file.id} belongs to ${origin}, not to ${platform.origin}; nothing was sent`, {
       hint: command("jobs resume", file.id, { "--profile": profile }),
     });
   }
@@ -65,8 +62,8 @@ async function resume(context: Context, id: string, options: ResumeOptions): Pro
     reason: options.reason ?? reason ?? undefined,
   });
   if (options.resendUnknown || platform.confirm === "always") {
-    const resend = options.resendUnknown ? ", and send starts again where nobody knows what became of the first" : "";
-    await prompter.confirm(`Go on with job ${file.id}${resend}?`, { yes: options.yes ?? false, platform });
+    const resend = options.resendUnknown ? ", and send starts again where the outcome of the first is unknown" : "";
+    await prompter.confirm(`Resume job ${file.id}${resend}?`, { yes: options.yes ?? false, platform });
   }
   // Before the journal is taken up: without a login nothing is to be done with it.
   await context.api();
@@ -103,13 +100,12 @@ async function resume(context: Context, id: string, options: ResumeOptions): Pro
 async function refuseIfChanged({ output }: Pick<Context, "output">, { plan: { source }, facts }: Job): Promise<void> {
   if (source.kind !== "file" || source.path === null) return;
   const bytes = await readFile(source.path).catch(() => undefined);
-  if (!bytes)
-    return output.note(`${source.path} is not there any more; going on with the targets as they were planned`);
+  if (!bytes) return output.note(`${source.path} no longer exists; continuing with the targets as planned`);
   if (createHash("sha256").update(bytes).digest("hex") === source.sha256) return;
   throw new CliError("usage", `${source.path} has changed since the job was planned; nothing was sent`, {
     hint: [
-      hint`to go on with the targets as they were planned: ${command("jobs resume", facts.id, { "--as-planned": true })}`,
-      hint`or begin a new job with the file as it is: ${command("runs start", { "--users-file": source.path })}`,
+      hint`to continue with the targets as planned: ${command("jobs resume", facts.id, { "--as-planned": true })}`,
+      hint`or start a new job with the file as it is: ${command("runs start", { "--users-file": source.path })}`,
     ],
   });
 }

@@ -36,8 +36,8 @@ export function configure(command: Command, open: OpenContext): void {
         "kiloclaw-admin jobs retry-failed 7c1e9a52",
         "kiloclaw-admin jobs retry-failed @latest --also cancelled --dry-run",
       ) +
-        "\n\nBegins a new job, with the same prompt, for the targets whose run failed, whose start was refused, whose machine was" +
-        "\ndown, or where a run was in the way. Those of which nobody knows whether a run started are not among them: jobs resume.",
+        "\n\nStarts a new job, with the same prompt, for the targets whose run failed, whose start was refused, whose instance was" +
+        "\nstopped, or where another run was in progress. Starts with unknown outcome are left out: jobs resume looks for them.",
     )
     .action(async (id, options) => retryFailed(await open(), id, { ...options, also: alsoOf(options.also) }));
 }
@@ -61,18 +61,22 @@ async function retryFailed(context: Context, id: string, options: RetryOptions):
   const entries = items.flatMap((item): AddressedEntry[] => (states.includes(item.state) ? addressed(item) : []));
   if (entries.length === 0) {
     throw new CliError("not-found", `job ${facts.id} has no target that is ${states.join(", ")}`, {
-      hint: hint`see what became of each: ${command("jobs report", facts.id)}`,
+      hint: hint`see each target's outcome: ${command("jobs report", facts.id)}`,
     });
   }
   const platform = await context.platform();
   if (platformOf(facts.origin) !== platformOf(platform.origin)) {
-    throw new CliError("usage", `job ${facts.id} is of ${facts.origin}, not of ${platform.origin}; nothing was sent`, {
-      hint: command("jobs retry-failed", facts.id, { "--profile": facts.profile }),
-    });
+    throw new CliError(
+      "usage",
+      `job ${facts.id} belongs to ${facts.origin}, not to ${platform.origin}; nothing was sent`,
+      {
+        hint: command("jobs retry-failed", facts.id, { "--profile": facts.profile }),
+      },
+    );
   }
   const settings = jobSettings(options, host.stdout.isTTY === true, before);
   const template = new PromptTemplate(plan.prompt);
-  const progress = await output.busy(`looking at ${entries.length} targets`);
+  const progress = await output.busy(`checking ${entries.length} targets`);
   const targets = await planTargets(await context.api(), entries).finally(() => progress.stop());
   if (options.dryRun) {
     await showPlan(output, targets);

@@ -46,7 +46,7 @@ async function show({ output, paths }: Context, id: string): Promise<void> {
   output.note(`its targets came from ${from}`);
   if (facts.state === "stopped" || facts.state === "open")
     output.note(hint`resume it: ${command("jobs resume", facts.id)}`);
-  output.note(hint`the whole of it: ${command("jobs report", facts.id)}`);
+  output.note(hint`full report: ${command("jobs report", facts.id)}`);
 }
 
 function shownJob(job: Job): ShownJob {

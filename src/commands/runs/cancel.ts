@@ -28,7 +28,7 @@ interface CancelOptions extends FilterOptions, ConfirmOptions, WhyOptions {
 
 export function configure(command: Command, open: OpenContext): void {
   const picked = command
-    .argument("[runs...]", "run IDs, unique beginnings of them, or @latest with --user")
+    .argument("[runs...]", "run IDs, unique prefixes, or @latest with --user")
     .addOption(userOption())
     .addOption(instanceOption())
     .option("--running", "all runs in progress that pass the filters")
@@ -105,7 +105,7 @@ async function cancel(context: Context, ids: readonly string[], options: CancelO
     throw new CliError("partial", explained ? `${notCancelled}: ${messageOf(explained)}` : notCancelled, {
       hint: [
         ...(explained instanceof CliError ? explained.hints : []),
-        hint`each is named above; look at one: ${command("runs diagnose", "RUN")}`,
+        hint`each is named above; diagnose one: ${command("runs diagnose", "RUN")}`,
       ],
       sent,
       cause: refusal,
@@ -145,15 +145,15 @@ function consentToLoss(
     if (!given && !prompter.canAsk) {
       throw new CliError("local-state", `${problem.message}; nothing was sent to it`, {
         hint: [
-          "make room, then try again",
-          hint`to cancel all the same, and lose the output: add ${option("--without-output", true)}`,
+          "free some space, then try again",
+          hint`to cancel anyway and lose the output: add ${option("--without-output", true)}`,
         ],
       });
     }
     output.warn(problem.message);
     if (given) return;
     asked ??= platform().then((platform) =>
-      prompter.confirm("Cancel all the same, and lose what cannot be kept?", { yes: false, platform }),
+      prompter.confirm("Cancel anyway, and lose the output that cannot be kept?", { yes: false, platform }),
     );
     await asked;
   };
@@ -222,7 +222,7 @@ async function cancelOne(
   const cancelled = await cancelOnRecord(await context.api(), run, ledger, {
     onUnrecorded: (why) => {
       // A journal that is broken stays broken: it is said once.
-      if (!unrecorded.has(why)) output.warn(`${why}; cancelling all the same, off the record`);
+      if (!unrecorded.has(why)) output.warn(`${why}; cancelling anyway, without a record`);
       unrecorded.add(why);
     },
     keepOutput: async (text) => {
@@ -251,7 +251,7 @@ function sayResult(output: Context["output"], { run, alreadyEnded }: Cancellatio
     throw new CliError("still-running", `run ${run.id} is still running: the platform did not cancel it`, {
       hint: [
         hint`try again: ${command("runs cancel", run.id)}`,
-        hint`or see what is going on: ${command("runs diagnose", run.id)}`,
+        hint`or find out what it is doing: ${command("runs diagnose", run.id)}`,
       ],
       retryable: true,
     });

@@ -31,7 +31,7 @@ const MAX_NAMED = 10;
 
 export function configure(command: Command, open: OpenContext): void {
   command
-    .argument("[run]", "run ID, a unique beginning of it, or @latest with --user")
+    .argument("[run]", "run ID, a unique prefix, or @latest with --user")
     .addOption(userOption())
     .addOption(instanceOption())
     .addOption(
@@ -48,7 +48,7 @@ export function configure(command: Command, open: OpenContext): void {
         "kiloclaw-admin runs diagnose --user jane@example.com --start-refused",
         "kiloclaw-admin runs diagnose 3f2a91c4 --json | jq -r '.next[].command'",
       ) +
-        "\n\nStarts, cancels and destroys nothing; asking does record an end that nobody had asked about. Exits with 0 whatever the" +
+        "\n\nStarts, cancels and destroys nothing; polling records an outcome that was not yet recorded. Exits with 0 whatever the" +
         "\nverdict, with 11 when the platform gave no answer to judge by.",
     )
     .action(async (id, options) => diagnose(await open(), id, options));

@@ -28,10 +28,8 @@ export function configure(command: Command, open: OpenContext): void {
     .addOption(searchOption())
     .addOption(sinceOption("only runs started since"))
     .addOption(limitOption(30))
-    .option("--no-refresh", "show what is recorded, without asking about runs that are shown as running")
-    .addOption(
-      new Option("-w, --watch", "go on showing it, with new runs and what becomes of them").conflicts("refresh"),
-    )
+    .option("--no-refresh", "show what is recorded, without polling running runs")
+    .addOption(new Option("-w, --watch", "keep the list on the screen, up to date").conflicts("refresh"))
     .addOption(intervalOption())
     .addOption(timeoutOption())
     .addHelpText(
@@ -47,7 +45,7 @@ export function configure(command: Command, open: OpenContext): void {
       const { watch, interval, timeout } = options;
       if (watch) return (await import("./watch/follow-list.ts")).followList(await open(), options);
       if (interval === undefined && timeout === undefined) return list(await open(), options);
-      throw new CliError("usage", "--interval and --timeout go with --watch");
+      throw new CliError("usage", "--interval and --timeout need --watch");
     });
 }
 
@@ -67,8 +65,10 @@ async function list(context: Pick<Context, "api" | "me" | "output">, options: Li
   for (const { id } of unstorable) output.note(`run ${id} has ended, but ${UNSTORABLE}: its row stays \`running\``);
   if (machineDown.length > 0) {
     output.note(
-      `${runCount(machineDown.length)} shown as running on a machine that is not: asking would mark them failed, so nobody asked`,
+      machineDown.length === 1
+        ? "1 run not polled: its machine is stopped, and polling would mark it failed"
+        : `${machineDown.length} runs not polled: their machines are stopped, and polling would mark them failed`,
     );
   }
-  if (unanswered.length > 0) output.warn(`${runCount(unanswered.length)} could not be brought up to date`);
+  if (unanswered.length > 0) output.warn(`${runCount(unanswered.length)} could not be refreshed`);
 }

@@ -25,15 +25,17 @@ interface LogsOptions extends FollowOptions {
 
 export function configure(command: Command, open: OpenContext): void {
   command
-    .argument("<run>", "run ID, a unique beginning of it, or @latest with --user")
+    .argument("<run>", "run ID, a unique prefix, or @latest with --user")
     .addOption(userOption())
     .addOption(
-      new Option("-f, --follow", "go on as the output grows, to the run's end").conflicts(["sinceLine", "save", "raw"]),
+      new Option("-f, --follow", "print new output as it comes, until the run ends").conflicts([
+        "sinceLine",
+        "save",
+        "raw",
+      ]),
     )
-    .addOption(tailOption("only the last n lines; with --follow: of what was written before"))
-    .addOption(
-      new Option("--since-line <n>", "only from line n on; the first is 1").argParser(wholeNumber(1, 10_000_000)),
-    )
+    .addOption(tailOption("only the last n lines; with --follow: of earlier output"))
+    .addOption(new Option("--since-line <n>", "start at line n; the first is 1").argParser(wholeNumber(1, 10_000_000)))
     .option("--save <file>", "write the exact output to a file")
     .option("--raw", "print the exact output; not on a terminal")
     .addOption(intervalOption())
@@ -46,7 +48,7 @@ export function configure(command: Command, open: OpenContext): void {
         "kiloclaw-admin runs logs 3f2a91c4 --follow --tail 20",
         "kiloclaw-admin runs logs @latest --user jane@example.com --save run.log",
       ) +
-        "\n\nOn a terminal, what is longer than it goes through $PAGER (less -FRX where there is none); PAGER=cat prints it." +
+        "\n\nOn a terminal, long output goes through $PAGER (less -FRX where there is none); PAGER=cat prints it." +
         "\nCtrl-C stops following; it never cancels the run.",
     )
     .action(async (id, options) => logs(await open(), id, options));
@@ -69,7 +71,7 @@ async function logs(context: Context, id: string, options: LogsOptions): Promise
   const whole = await outputOf(context, run);
   const { sinceLine, tail } = options;
   if (sinceLine !== undefined && whole.startsWith(TRUNCATION_MARKER)) {
-    output.warn("the machine cut this output: its lines are counted from there");
+    output.warn("the machine cut the start of this output: lines are counted from there");
   }
   const rest = sinceLine === undefined ? whole : linesFrom(whole, sinceLine);
   const text = tail === undefined ? rest : lastLines(rest, tail).text;

@@ -51,11 +51,8 @@ interface Reconciled {
 
 export function configure(command: Command, open: OpenContext): void {
   const chosen = command
-    .argument("[operations...]", "IDs of operations, or unique beginnings of them; without any: all that are open")
-    .option(
-      "--close",
-      "record that nothing more will be found out about those that stay open; a process that holds one and is not seen here is set aside",
-    );
+    .argument("[operations...]", "operation IDs or unique prefixes; default: all that are open")
+    .option("--close", "close what stays open, on record; also takes over from a process that cannot be seen here");
   whyOptions(chosen)
     .addOption(yesOption())
     .option("-n, --dry-run", "show what is open, and ask the platform nothing")
@@ -112,7 +109,7 @@ async function reconcile(context: Context, ids: readonly string[], options: Reco
       output.notes(reconciledView.details?.(row, (at) => at?.toISOString() ?? "-", output.now) ?? []);
     const platform = await context.platform();
     await prompter.confirm(
-      `Close ${left.length === 1 ? "this operation" : `these ${left.length} operations`} although nobody knows what became of it?`,
+      `Close ${left.length === 1 ? "this operation" : `these ${left.length} operations`} although the outcome is unknown?`,
       { yes: options.yes ?? false, platform },
     );
     for (const { open } of left) await ledger.settle(open, { runId: null, result: "closed", decision: "close" });
@@ -233,7 +230,7 @@ async function choose(
       });
     }
     if (found.length > 1) {
-      throw new CliError("ambiguous", `"${id}" is the beginning of ${found.length} operation IDs`, {
+      throw new CliError("ambiguous", `"${id}" matches ${found.length} operations`, {
         hint: found.map(({ intent }) => `${intent.op}  ${intent.action}  ${intent.at}`),
       });
     }
@@ -266,8 +263,8 @@ function stillOpen(open: readonly Reconciled[]): CliError {
           .slice(0, MAX_NAMED)
           .map((one) =>
             one.holder
-              ? hint`process ${one.holder.pid} is not seen from here; if it has ended for certain: ${closeCommand(one)}`
-              : hint`once you know, write it down: ${closeCommand(one)}`,
+              ? hint`process ${one.holder.pid} cannot be seen from here; once it has certainly ended: ${closeCommand(one)}`
+              : hint`once you know, record it: ${closeCommand(one)}`,
           ),
         ...(closable.length > MAX_NAMED ? [`and ${closable.length - MAX_NAMED} more, listed above`] : []),
       ],

@@ -33,13 +33,11 @@ export function configure(command: Command, open: OpenContext): void {
     .addOption(instanceOption())
     .option("-a, --all", "every run that is shown as running, of all customers")
     .addOption(
-      new Option("--concurrency <n>", "how many to ask about at a time")
-        .argParser(wholeNumber(1, 64))
-        .default(CONCURRENCY),
+      new Option("--concurrency <n>", "how many to poll at a time").argParser(wholeNumber(1, 64)).default(CONCURRENCY),
     )
     .option("--force", "also where the machine is not running: the platform marks such a run failed for good");
   whyOptions(confirmOptions(picked))
-    .option("-n, --dry-run", "show which runs would be asked about, and ask about none")
+    .option("-n, --dry-run", "show which runs would be polled, and poll none")
     .addHelpText(
       "after",
       examples(
@@ -47,8 +45,8 @@ export function configure(command: Command, open: OpenContext): void {
         "kiloclaw-admin runs settle --user jane@example.com",
         "*/5 * * * *  kiloclaw-admin runs settle --all -q     in a crontab: prints the IDs of runs that had ended",
       ) +
-        "\n\nA run that has ended leaves `running` only when somebody asks; a new start would lose its outcome. Exits with 0 when" +
-        "\nevery run could be asked about, 9 when some could not or were left alone, 11 when the platform is unreachable.",
+        "\n\nA run that has ended stays `running` until its status is polled; a new start would lose its outcome. Exits with 0 when" +
+        "\nevery run could be polled, 9 when some could not or were left alone, 11 when the platform is unreachable.",
     )
     .action(async (options) => settle(await open(), options));
 }
@@ -73,7 +71,7 @@ async function settle(context: Context, options: SettleOptions): Promise<void> {
       // With --force these are asked about in the end, when it is known how many they are.
       if (settlement.state === "machine-down" && force) abandoned.push(settlement.run);
       else await report.add(settlement);
-      progress.show(`asked about ${report.done} of ${runCount(runs.length)}`);
+      progress.show(`polled ${report.done} of ${runCount(runs.length)}`);
     }
     progress.stop();
     if (abandoned.length > 0 && !stop.aborted) {
@@ -85,10 +83,10 @@ async function settle(context: Context, options: SettleOptions): Promise<void> {
     await report.show();
   }
   if (stop.aborted) {
-    output.warn(`stopped after ${report.done} of ${runCount(runs.length)}; the others are as they were`);
+    output.warn(`stopped after ${report.done} of ${runCount(runs.length)}; the others are unchanged`);
     return;
   }
-  if (dryRun) return output.note("dry run: nobody was asked");
+  if (dryRun) return output.note("dry run: nothing was polled");
   report.throwIfPartial(selection(options));
 }
 
@@ -124,7 +122,7 @@ async function giveUp(
 
 function checkSelection({ user, instance, all }: SettleOptions): void {
   if (all !== undefined && (user !== undefined || instance !== undefined)) {
-    throw new CliError("usage", "--all is every run there is: leave it out, or --user and --instance");
+    throw new CliError("usage", "--all excludes --user and --instance");
   }
   if (all === undefined && user === undefined && instance === undefined) {
     throw new CliError("usage", "say whose runs to settle", {

@@ -14,9 +14,9 @@ interface ShowOptions {
 
 export function configure(command: Command, open: OpenContext): void {
   command
-    .argument("<run>", "run ID, a unique beginning of it, or @latest with --user")
+    .argument("<run>", "run ID, a unique prefix, or @latest with --user")
     .addOption(userOption())
-    .option("--no-refresh", "show what is recorded, without asking about a run that is shown as running")
+    .option("--no-refresh", "show what is recorded, without polling a running run")
     .addHelpText(
       "after",
       examples(
@@ -36,7 +36,7 @@ async function show(context: Pick<Context, "api" | "output">, id: string, option
     : { runs: found, machineDown: [], unanswered: [], unstorable: [] };
   for (const run of runs) await context.output.item(run, runView);
   if (machineDown.length > 0) {
-    context.output.note("its machine is not running: asking would mark the run failed, so nobody asked");
+    context.output.note("not polled: its machine is stopped, and polling would mark the run failed");
   }
   if (unstorable.length > 0) context.output.note(`${UNSTORABLE}: its row stays \`running\``);
   if (unanswered.length > 0) context.output.warn("the platform gave no answer about it: this is what is recorded");

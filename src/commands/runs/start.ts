@@ -35,7 +35,7 @@ export function configure(command: Command, open: OpenContext): void {
   const many = whyOptions(startOptions(one))
     .addOption(yesOption())
     .option("-n, --dry-run", "show what would be started, and send nothing")
-    .optionsGroup("Many targets, which make a job:")
+    .optionsGroup("Many targets (a job):")
     .addOption(usersFileOption())
     .addOption(usersFormatOption())
     .addOption(userColumnOption())
@@ -49,7 +49,7 @@ export function configure(command: Command, open: OpenContext): void {
     .addOption(initiatedByOption())
     .addOption(shardOption())
     .addOption(expectCountOption())
-    .optionsGroup("How a job is done:");
+    .optionsGroup("How a job runs:");
   canaryOptions(jobOptions(many))
     .addHelpText(
       "after",
@@ -61,7 +61,7 @@ export function configure(command: Command, open: OpenContext): void {
         "kiloclaw-admin runs start --users-file stuck.csv -p 'fix {{fault}}' --canary 5 --max-errors 2% --ticket INC-42",
         'kiloclaw-admin runs start --from-runs --status failed --since 2h -p "$PROMPT"',
       ) +
-        "\n\nPrints the run's ID. A start is sent at most once; see: kiloclaw-admin help safety\nA job can be gone on with: kiloclaw-admin jobs resume",
+        "\n\nPrints the run's ID. A start is sent at most once; see: kiloclaw-admin help safety\nResume an interrupted job: kiloclaw-admin jobs resume",
     )
     .action(async (words, options) => {
       const { sourceIn } = await import("./start/prompt.ts");

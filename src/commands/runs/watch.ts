@@ -20,7 +20,7 @@ interface WatchOptions extends FollowOptions, Omit<FilterOptions, "status"> {
 
 export function configure(command: Command, open: OpenContext): void {
   command
-    .argument("[runs...]", "run IDs, unique beginnings of them, or @latest with --user")
+    .argument("[runs...]", "run IDs, unique prefixes, or @latest with --user")
     .addOption(userOption())
     .addOption(instanceOption())
     .option("--running", "all runs in progress that pass the filters, new ones too")
@@ -28,11 +28,11 @@ export function configure(command: Command, open: OpenContext): void {
     .addOption(initiatedByOption())
     .addOption(searchOption())
     .addOption(sinceOption("only runs started since"))
-    .addOption(tailOption("of what was written before, only the last n lines (default on a terminal: 50)"))
-    .addOption(new Option("--all", "everything that was written before").conflicts("tail"))
+    .addOption(tailOption("only the last n lines of earlier output (default on a terminal: 50)"))
+    .addOption(new Option("--all", "all earlier output").conflicts("tail"))
     .addOption(intervalOption())
     .addOption(timeoutOption())
-    .addOption(new Option("--no-exit-status", "exit with 0 whatever became of the runs"))
+    .addOption(new Option("--no-exit-status", "exit with 0 whatever the outcome"))
     .addOption(exitStatusOption())
     .option("--fail-fast", "stop watching several runs when the first of them fails; the others go on")
     .addOption(onEndOption())

@@ -27,9 +27,11 @@ export async function configure(command: Command, open: OpenContext): Promise<vo
     .addOption(new Option("--procedure <name>", "only this call, such as startKiloCliRun").argParser(once))
     .addOption(new Option("--user <user>", "only calls about or from this user (e-mail or ID)").argParser(once))
     .addOption(new Option("--instance <id>", "only calls about this instance").argParser(once))
-    .addOption(new Option("--count <n>", "so many times (default: until cleared)").argParser(wholeNumber(1, 1_000_000)))
-    .addOption(new Option("--delay <time>", "how long hang and slow last").argParser(delay))
-    .addOption(new Option("--retry-after <seconds>", "what 429 asks for").argParser(wholeNumber(0, 86_400)))
+    .addOption(
+      new Option("--count <n>", "how many times (default: until cleared)").argParser(wholeNumber(1, 1_000_000)),
+    )
+    .addOption(new Option("--delay <time>", "how long `hang` and `slow` last").argParser(delay))
+    .addOption(new Option("--retry-after <seconds>", "the Retry-After of 429").argParser(wholeNumber(0, 86_400)))
     .addOption(
       new Option("--value <value>", `instance-status: the status; worker: ${WORKER_ANSWERS.join(", ")}`).argParser(
         once,
@@ -70,7 +72,7 @@ async function fault(
   const sandbox = await runningSandbox(context, options);
   if (action === "clear") {
     await orderly(sandbox.clearFaults());
-    return output.success("no faults are set any more");
+    return output.success("all faults are cleared");
   }
   if (name !== undefined) await orderly(sandbox.setFault(specOf(name, options)), "usage");
   await output.list(await orderly(sandbox.listFaults()), faultView, "no faults are set");

@@ -26,7 +26,7 @@ async function reset(
   await prompter.confirm(`Delete all runs and instances of the sandbox in ${dataDir}?`, { yes: options.yes ?? false });
   if (sandbox) {
     await orderly(sandbox.reset());
-    return output.success(`the sandbox at ${sandbox.url} is as new; your token stays valid`);
+    return output.success(`the sandbox at ${sandbox.url} was reset; your token stays valid`);
   }
   if (await orderly(deleteSandbox(dataDir))) return output.success(`deleted ${dataDir}`);
   output.note(`there is nothing in ${dataDir}`);

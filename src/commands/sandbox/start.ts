@@ -32,9 +32,7 @@ interface StartOptions extends DataDirOptions {
 export function configure(command: Command, open: OpenContext): void {
   command
     .addOption(
-      new Option("--port <n>", "port on 127.0.0.1; 0 takes any that is free")
-        .argParser(wholeNumber(0, 65_535))
-        .default(PORT),
+      new Option("--port <n>", "port on 127.0.0.1; 0 for any free one").argParser(wholeNumber(0, 65_535)).default(PORT),
     )
     .addOption(dataDirOption())
     .option(
@@ -42,10 +40,10 @@ export function configure(command: Command, open: OpenContext): void {
       `a Postgres server (postgres://…) instead of the embedded one; with a password better in ${DATABASE_URL}`,
     )
     .addOption(
-      new Option("--users <n>", "so many more users, each with a running instance").argParser(wholeNumber(0, 100_000)),
+      new Option("--users <n>", "add this many users, each with a running instance").argParser(wholeNumber(0, 100_000)),
     )
     .option("--agent <command>", 'what a run executes, such as "kilo run --auto"; default: the built-in repair program')
-    .option("-d, --detach", "go on in the background")
+    .option("-d, --detach", "run in the background")
     .addHelpText(
       "after",
       examples(

@@ -7,7 +7,9 @@ import { wholeNumber, yesOption } from "./options.ts";
 const MAX_UNCOUNTED = 20;
 
 export const expectCountOption = () =>
-  new Option("--expect-count <n>", "go on only if exactly so many are meant").argParser(wholeNumber(0, 100_000));
+  new Option("--expect-count <n>", "continue only if exactly this many are selected").argParser(
+    wholeNumber(0, 100_000),
+  );
 
 /** What says that something may be done to many, where nobody is asked. */
 export interface ConfirmOptions {
@@ -34,12 +36,12 @@ export async function confirmMany(
 ): Promise<void> {
   const runs = count === 1 ? `1 ${what} is` : `${count} ${what}s are`;
   if (expectCount !== undefined && expectCount !== count) {
-    throw new CliError("usage", `${runs} meant, not ${expectCount}; nothing was changed`, {
+    throw new CliError("usage", `${runs} selected, not ${expectCount}; nothing was changed`, {
       hint: `look at them; if they are the right ones: --expect-count ${count}`,
     });
   }
   if (yes && !prompter.canAsk && expectCount === undefined && count > MAX_UNCOUNTED) {
-    throw new CliError("usage", `${runs} meant: --yes alone is not enough for more than ${MAX_UNCOUNTED}`, {
+    throw new CliError("usage", `${runs} selected: --yes alone is not enough for more than ${MAX_UNCOUNTED}`, {
       hint: `look at them with --dry-run; if they are the right ones, add --expect-count ${count}`,
     });
   }

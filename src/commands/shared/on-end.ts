@@ -90,9 +90,7 @@ export class OnEnd {
   async drained(): Promise<void> {
     if (this.#underWay.size === 0) return;
     const { output, stop } = this.#context;
-    const line = await output.busy(
-      `waiting for --on-end to be done with ${this.#waiting.length + this.#underWay.size}`,
-    );
+    const line = await output.busy(`waiting for --on-end to finish for ${this.#waiting.length + this.#underWay.size}`);
     let hurry: Timer | undefined;
     const stopping = onAbort(stop, () => {
       hurry = callAfter(this.#limits.afterStopMs, () => this.#cutShort.abort());

@@ -33,12 +33,12 @@ export const userOption = () =>
   new Option("-u, --user <user>", "the customer: e-mail, user ID or instance ID").argParser(once);
 
 export const limitOption = (preset: number) =>
-  new Option("-L, --limit <n>", "how many at most").argParser(wholeNumber(1, 100_000)).default(preset);
+  new Option("-L, --limit <n>", "at most this many").argParser(wholeNumber(1, 100_000)).default(preset);
 
 export const tailOption = (description: string) =>
   new Option("-t, --tail <n>", description).argParser(wholeNumber(0, 10_000_000));
 
-export const yesOption = () => new Option("-y, --yes", "do it without asking");
+export const yesOption = () => new Option("-y, --yes", "do not ask for confirmation");
 
 const EASING = [CADENCE.quickPollMs, CADENCE.slowPollMs].map(formatDuration).join(", easing to ");
 

@@ -23,7 +23,7 @@ export async function confirmSetAside(
   output.notes([{ label: "held by", value: holderWords(holder) }], { needed: true });
   if (yes && !reasoned && !prompter.canAsk) {
     throw new CliError("usage", `${holderWords(holder)} cannot be seen from here; nothing was changed`, {
-      hint: hint`if it has ended for certain, say how you know: add ${option("--reason", "TEXT")}`,
+      hint: hint`if it has certainly ended, say how you know: add ${option("--reason", "TEXT")}`,
     });
   }
   await prompter.confirm(

@@ -15,8 +15,8 @@ const MAX_LENGTH = { ticket: 200, reason: 1_000 } as const;
 /** The command with the options that say why something is changed: {@link WhyOptions}. */
 export function whyOptions<Args extends unknown[], Options extends OptionValues>(command: Command<Args, Options>) {
   return command
-    .addOption(new Option("--ticket <id>", "the ticket that this is for, for the record").argParser(oneLine))
-    .addOption(new Option("--reason <text>", "why, for the record").argParser(oneLine));
+    .addOption(new Option("--ticket <id>", "the ticket this is for, kept on record").argParser(oneLine))
+    .addOption(new Option("--reason <text>", "why, kept on record").argParser(oneLine));
 }
 
 /** A text that fits a record. */
@@ -66,8 +66,8 @@ async function fill(
   }
   const wrong = problemWith(given);
   if (wrong === undefined) return given;
-  throw new CliError("usage", `the ${what} "${given}" will not do: ${wrong}; nothing was sent`, {
-    hint: hint`see what the profile wants: ${command("config list")}`,
+  throw new CliError("usage", `invalid ${what} "${given}": ${wrong}; nothing was sent`, {
+    hint: hint`see what the profile requires: ${command("config list")}`,
   });
 }
 

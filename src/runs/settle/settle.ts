@@ -128,7 +128,7 @@ export async function settleRun(api: Api, run: Run, options: SettleOptions = {})
       const machine = await machineOf(api, run, signal);
       if (machine === "down") return { run, state: "machine-down", problem: "its machine is not running" };
       if (machine === "unknown")
-        return { run, state: "unanswered", problem: "nobody can tell whether its machine runs" };
+        return { run, state: "unanswered", problem: "cannot tell whether its machine is running" };
     }
     if (!ask) return { run, state: "unasked", problem: null };
     const { run: polled, status, unstorable } = await pollRun(api, run, { signal });

@@ -236,7 +236,7 @@ class ManyWatch {
 function refusedBy(error: unknown): unknown {
   if (!(error instanceof ApiError)) return error;
   return new CliError("auth", `stopped watching: ${error.message}; the runs go on`, {
-    hint: [...error.hints, "then take it up again with the same command"],
+    hint: [...error.hints, "then resume with the same command"],
     cause: error,
   });
 }

@@ -95,7 +95,7 @@ async function* follow(
       yield { type: "progress", run: current, silentMs, nextPollMs: pause };
     } catch (error) {
       if (stop.aborted) return;
-      if (time.expired) throw gaveUp(run, "the time limit is reached");
+      if (time.expired) throw gaveUp(run, "the timeout was reached");
       if (!(error instanceof ApiError)) throw error;
       if (error.kind === "auth") throw stopped(run, error);
       if (!error.transient) throw error;
@@ -108,7 +108,7 @@ async function* follow(
       yield { type: "trouble", error, nextPollMs: pause };
     }
     await wait(pause, signal).catch(() => undefined);
-    if (time.expired && !stop.aborted) throw gaveUp(run, "the time limit is reached");
+    if (time.expired && !stop.aborted) throw gaveUp(run, "the timeout was reached");
   }
 }
 
@@ -154,13 +154,13 @@ export function stateAfter(error: unknown): "machine-down" | "given-up" | undefi
 function stopped(run: Run, error: ApiError): CliError {
   return new CliError(error.kind, `stopped watching run ${run.id}: ${error.message}; the run goes on`, {
     cause: error,
-    hint: [...error.hints, hint`then take it up again: ${command("runs watch", run.id)}`],
+    hint: [...error.hints, hint`then resume watching: ${command("runs watch", run.id)}`],
   });
 }
 
 function gaveUp(run: Run, why: string, cause?: unknown): CliError {
   return new CliError("still-running", `stopped watching run ${run.id}: ${why}; the run goes on`, {
-    hint: hint`take it up again: ${command("runs watch", run.id)}`,
+    hint: hint`resume watching: ${command("runs watch", run.id)}`,
     retryable: true,
     cause,
   });

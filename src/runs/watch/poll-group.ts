@@ -117,7 +117,7 @@ async function machineNow(api: Api, { instanceId: id }: Run, signal: AbortSignal
 
 /** Asking about a run of a machine of which nothing is known may mark it failed. */
 function unknownMachine(run: Run): ApiError {
-  return new ApiError("unreachable", `nobody can tell whether the machine of run ${run.id} runs`, {
+  return new ApiError("unreachable", `cannot tell whether the machine of run ${run.id} is running`, {
     procedure: "get",
     sent: true,
     transient: true,

@@ -34,7 +34,5 @@ export const reportView: View<Report> = {
 function durationLines({ durations: { count, p50Ms, p90Ms, maxMs } }: Report): Detail[] {
   if (p50Ms === null || p90Ms === null || maxMs === null) return [];
   const [half, most, longest] = [p50Ms, p90Ms, maxMs].map(formatDuration);
-  return [
-    { label: "took", value: `half up to ${half}, nine of ten up to ${most}, the longest ${longest} (${count} ended)` },
-  ];
+  return [{ label: "took", value: `median ${half}, p90 ${most}, max ${longest} (${count} ended)` }];
 }

@@ -120,12 +120,12 @@ export class SettleReport {
       hint: [
         ...(leftAlone > 0
           ? [
-              `${leftAlone} left alone, because asking while the machine is not running marks a run failed for good`,
+              `${leftAlone} left alone, because polling while the machine is stopped marks a run failed for good`,
               hint`start the machine first; where it will not come back, or its instance was destroyed: ${command("runs settle", whose, { "--force": true })}`,
             ]
           : []),
         ...(unanswered > 0
-          ? [hint`${unanswered} without an answer; look at one: ${command("runs diagnose", "RUN")}`]
+          ? [hint`${unanswered} without an answer; diagnose one: ${command("runs diagnose", "RUN")}`]
           : []),
       ],
       retryable: true,

@@ -16,7 +16,7 @@ export async function sayWhatIsOpen(
   const instances = new Set(runs.map(({ instanceId }) => instanceId));
   const operations = await ledger.open().catch((error: unknown) => {
     if (!(error instanceof CliError)) throw error;
-    output.warn(`${error.message}; nobody can tell what is open`);
+    output.warn(`${error.message}; open operations cannot be listed`);
     return [];
   });
   for (const { intent, writer } of operations) {

@@ -48,7 +48,7 @@ export async function pickRuns(
       hint: [
         command(`runs ${verb}`, "RUN"),
         command(`runs ${verb}`, { "--user": "USER" }),
-        ...(narrowed ? ["or all that pass the filters, of every customer: add --running"] : []),
+        ...(narrowed ? ["or add --running for all that match, of every customer"] : []),
         hint`see: ${command("runs list", { "--status": "running" })}`,
       ],
     });

@@ -80,6 +80,6 @@ export const runView: View<Run> = {
 };
 
 function statusText(run: Run): string {
-  if (run.outcomeUnknown) return "unknown: the machine lost this run, nobody can tell how it ended";
+  if (run.outcomeUnknown) return "unknown: the machine lost this run";
   return run.exitCode === null ? run.status : `${run.status}, exit code ${run.exitCode}`;
 }

@@ -53,7 +53,7 @@ export async function decide(
 /**
  * Waits for the end of the run in the way, which also records its outcome.
  *
- * @throws CliError `still-running` when the time limit is reached first; what `watchRun` throws.
+ * @throws CliError `still-running` when the timeout was reached first; what `watchRun` throws.
  */
 export async function waitForEnd(
   { output, stop }: Pick<Context, "output" | "stop">,

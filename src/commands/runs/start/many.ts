@@ -23,7 +23,7 @@ export async function startMany(context: Context, options: StartManyOptions): Pr
   const { output, host } = context;
   checkTargetOptions(options);
   if (options.interval !== undefined) {
-    throw new CliError("usage", "--interval is for one run: a job asks each as often as its output grows");
+    throw new CliError("usage", "--interval is for one run: a job polls each run as often as its output grows");
   }
   if (options.watch && options.detach) throw new CliError("usage", "--watch and --detach exclude each other");
   const settings = jobSettings({ ...options, wait: options.wait ?? options.watch }, host.stdout.isTTY === true);

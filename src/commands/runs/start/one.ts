@@ -37,7 +37,7 @@ export async function startOne(context: Context, options: StartOneOptions): Prom
   const { output, prompter } = context;
   output.expect(runView);
   if (options.onConflict === "skip") {
-    throw new CliError("usage", "--on-conflict skip is for several targets: of one, nothing would be left", {
+    throw new CliError("usage", "--on-conflict skip is for several targets: with one, nothing would be left to do", {
       hint: "--on-conflict fail says which run is in progress, and exits with 6",
     });
   }
@@ -45,7 +45,7 @@ export async function startOne(context: Context, options: StartOneOptions): Prom
     throw new CliError("usage", "--watch shows a stream of events, which CSV has no form for: use -o jsonl");
   }
   if (options.onEnd !== undefined && !options.watch) {
-    throw new CliError("usage", "--on-end needs --watch: only who watches a run sees it end");
+    throw new CliError("usage", "--on-end needs --watch: a run's end is seen only while it is watched");
   }
   const given = await readPrompt(context, options);
   const api = await context.api();
@@ -235,7 +235,7 @@ function startedOrThrow(
             ),
             ...named.map(({ op }) => hint`look for its run: ${command("runs reconcile", op)}`),
             ...(more > 0 ? [hint`look for all of them: ${command("runs reconcile")}`] : []),
-            "to start another one all the same, add --resend-unknown: that is written down as your decision",
+            "to start another one anyway, add --resend-unknown: it is recorded as your decision",
           ],
         },
       );
@@ -247,7 +247,7 @@ function startedOrThrow(
         {
           hint: [
             "it cannot be watched or cancelled from here and ends by itself; do not start another one before",
-            hint`see what is going on: ${command("runs diagnose", { "--user": userId })}`,
+            hint`find out what it is doing: ${command("runs diagnose", { "--user": userId })}`,
             hint`and whether it got a row after all: ${command("runs reconcile")}`,
           ],
         },

@@ -46,7 +46,7 @@ export const usersFileOption = () =>
   ).argParser(once);
 
 export const usersFormatOption = () =>
-  new Option("--users-format <format>", "how they are written (default: by the file's ending, else its text)").choices(
+  new Option("--users-format <format>", "their format (default: by the file's extension, else its content)").choices(
     USERS_FORMATS,
   );
 
@@ -81,13 +81,11 @@ export const imageTagOption = () =>
   new Option("--image-tag <tag>", "with --from-instances: only those on this version of the image").argParser(once);
 
 export const shardOption = () =>
-  new Option("--shard <k/n>", "only slice k of n: the same instances whatever else there is").argParser(
-    (text: string): Shard => {
-      const shard = parseShard(text);
-      if (shard) return shard;
-      throw new InvalidArgumentError("Give the slice's number and how many there are, such as 1/4.");
-    },
-  );
+  new Option("--shard <k/n>", "only slice k of n, always the same instances").argParser((text: string): Shard => {
+    const shard = parseShard(text);
+    if (shard) return shard;
+    throw new InvalidArgumentError("Give the slice's number and how many there are, such as 1/4.");
+  });
 
 /**
  * Checks that the options say once who is meant, and nothing that would be left unheard.
@@ -99,7 +97,7 @@ export function checkTargetOptions(options: TargetOptions & PromptSources): void
   const { search, status, imageTag, since, initiatedBy, source, promptFile } = options;
   const sources = [user.length > 0, usersFile !== undefined, fromInstances === true, fromRuns === true];
   if (sources.filter(Boolean).length !== 1) {
-    throw new CliError("usage", "say once who the customers are", {
+    throw new CliError("usage", "name the customers in one way", {
       hint: "--user USER, again for each; --users-file FILE; --from-instances or --from-runs with filters",
     });
   }
@@ -117,7 +115,7 @@ export function checkTargetOptions(options: TargetOptions & PromptSources): void
   only({ "--image-tag": imageTag }, "--from-instances", fromInstances === true);
   only({ "--since": since, "--initiated-by": initiatedBy }, "--from-runs", fromRuns === true);
   if (usersFile === "-" && (source === "-" || promptFile === "-")) {
-    throw new CliError("usage", "standard input cannot be the users and the prompt", {
+    throw new CliError("usage", "standard input cannot be both the users and the prompt", {
       hint: "give the prompt with -p TEXT or --prompt-file FILE",
     });
   }
@@ -133,5 +131,5 @@ export function checkTargetOptions(options: TargetOptions & PromptSources): void
 
 function only(flags: Readonly<Record<string, unknown>>, where: string, fits: boolean): void {
   const [flag] = Object.entries(flags).find(([, value]) => value !== undefined) ?? [];
-  if (flag !== undefined && !fits) throw new CliError("usage", `${flag} goes with ${where} only`);
+  if (flag !== undefined && !fits) throw new CliError("usage", `${flag} needs ${where}`);
 }

@@ -151,9 +151,9 @@ async function plan(context: Context, entries: Chosen["entries"], { shard }: Tar
 function progressWords({ stage, done, total }: PlanProgress): string {
   switch (stage) {
     case "users":
-      return `finding their instances: ${done} of ${total}`;
+      return `resolving instances: ${done} of ${total}`;
     case "machines":
-      return `looking at their machines: ${done} of ${total}`;
+      return `checking machines: ${done} of ${total}`;
     case "runs":
       return `reading what is in progress: ${runCount(done)}`;
   }

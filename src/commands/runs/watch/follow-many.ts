@@ -54,7 +54,7 @@ export async function followMany(
   if (closed.aborted) return;
   const going = all.filter(({ state }) => state === "running");
   if (going.length > 0) {
-    const why = failed ? `run ${failed.id} failed` : asked.aborted ? undefined : "the time limit is reached";
+    const why = failed ? `run ${failed.id} failed` : asked.aborted ? undefined : "the timeout was reached";
     output.note(`stopped watching${why ? `: ${why}` : ""}; ${runCount(going.length)} still in progress, not touched`);
   }
   if (asked.aborted || !exitStatus) return;

@@ -63,7 +63,7 @@ export async function followRun(
     await hook?.drained();
   }
   if (!ended && asked.aborted) {
-    output.note(hint`stopped watching; the run goes on. Take it up again: ${command("runs watch", run.id)}`);
+    output.note(hint`stopped watching; the run goes on. Resume watching: ${command("runs watch", run.id)}`);
   }
   return ended;
 }
@@ -94,7 +94,7 @@ async function showEvents(
   events: AsyncIterable<ShownEvent>,
 ): Promise<Run | undefined> {
   await output.header([...runLines([run], output.now()), { label: "prompt", value: promptLine(run) }]);
-  const line = await output.busy("asking for the run's output");
+  const line = await output.busy("reading the run's output");
   const text = output.untrusted();
   let state: Extract<WatchEvent, { type: "progress" | "trouble" }> | undefined;
   let gap = false;
@@ -120,12 +120,12 @@ async function showEvents(
           // An output that repeats itself would have it said at each poll.
           if (event.gap && !gap && !event.leftOut)
             output.warn("some output may be missing here: the machine keeps only the newest part");
-          if (event.revised) output.warn("some of the output above is not as the platform has it now");
+          if (event.revised) output.warn("some of the output above differs from what the platform has now");
           gap = event.gap;
           text.write(event.text);
           break;
         case "trouble":
-          if (state?.type !== "trouble") output.warn(`${event.error.message}; the run is not affected, asking again`);
+          if (state?.type !== "trouble") output.warn(`${event.error.message}; the run is not affected, retrying`);
           state = event;
           heardAt = Date.now();
           break;
@@ -163,7 +163,7 @@ function statusLine(
   now: Date,
 ): string {
   const running = `running for ${formatDuration(now.getTime() - run.startedAt.getTime())}`;
-  const next = `next look in ${formatDuration(Math.max(0, state.nextPollMs - sinceHeardMs))}`;
+  const next = `next poll in ${formatDuration(Math.max(0, state.nextPollMs - sinceHeardMs))}`;
   if (state.type === "trouble") return `${running}? no answer from the platform · ${next}`;
   const silent = state.silentMs + sinceHeardMs;
   return [running, ...(silent > HEARTBEAT_MS ? [`silent for ${formatDuration(silent)}`] : []), next].join(" · ");
@@ -173,7 +173,7 @@ type EndEvent = Extract<WatchEvent, { type: "end" }>;
 
 function sayEnd(output: Context["output"], event: EndEvent): void {
   const { run, unstorable } = event;
-  const lost = run.outcomeUnknown ? ": the machine lost this run, nobody can tell how it ended" : "";
+  const lost = run.outcomeUnknown ? ": the machine lost this run, its outcome is unknown" : "";
   const [head, next] = endWords(run);
   output.headline(runColor(run), head, `run ${run.id} after ${runTook(run, output.now())}${exitWords(event)}${lost}`);
   if (unstorable) output.note(`${UNSTORABLE}: its row stays \`running\`, which keeps no start out`);

@@ -63,9 +63,7 @@ export function jobOptions<Args extends unknown[], Options extends OptionValues>
       new Option("--max-running <n>", "runs in progress at a time, at most").argParser(wholeNumber(1, 100_000)),
     )
     .addOption(
-      new Option("--max-errors <n>", "start nothing more once more than this has gone wrong: 5, or 2%").argParser(
-        errorLimit,
-      ),
+      new Option("--max-errors <n>", "stop starting after more than this many errors: 5, or 2%").argParser(errorLimit),
     )
     .option("--wait", "follow every run to its end (default on a terminal)")
     .addOption(new Option("--detach", "start the runs only (default elsewhere)").conflicts("wait"))
@@ -78,11 +76,11 @@ export function jobOptions<Args extends unknown[], Options extends OptionValues>
 export function canaryOptions<Args extends unknown[], Options extends OptionValues>(command: Command<Args, Options>) {
   return command
     .addOption(
-      new Option("--canary <n>", "start so many, and go on only once their runs have completed").argParser(
+      new Option("--canary <n>", "start this many first, and continue only if their runs complete").argParser(
         wholeNumber(1, 10_000),
       ),
     )
-    .option("--canary-pause", "with --canary: ask before going on as well");
+    .option("--canary-pause", "with --canary: ask before continuing, too");
 }
 
 /** The command with the options that say how each start and its run are treated, one or many; `skip` is for several targets only. */
@@ -109,11 +107,11 @@ export function startOptions<Args extends unknown[], Options extends OptionValue
 export function jobSettings(options: JobOptions, isTerminal: boolean, before?: JobSettings): JobSettings {
   const { concurrency, rate: perSecond, maxRunning, canary, canaryPause, maxErrors, onConflict, timeout } = options;
   if (canaryPause && canary === undefined) {
-    throw new CliError("usage", "--canary-pause goes with --canary N only");
+    throw new CliError("usage", "--canary-pause needs --canary N");
   }
   const wait = options.wait ? true : options.detach ? false : (before?.wait ?? isTerminal);
   if (options.onEnd !== undefined && !wait) {
-    throw new CliError("usage", "--on-end needs --wait: only who watches a run sees it end");
+    throw new CliError("usage", "--on-end needs --wait: a run's end is seen only while it is watched");
   }
   return {
     concurrency: concurrency ?? before?.concurrency ?? CONCURRENCY,

@@ -19,7 +19,7 @@ interface PlannedTarget extends Pick<
 const WORDS = {
   startable: ["startable", "green", "will be started"],
   running: ["running", "cyan", "a run is in progress: see --on-conflict"],
-  "machine-unknown": ["machine unknown", "yellow", "will be looked at again before anything is sent"],
+  "machine-unknown": ["machine unknown", "yellow", "checked again before anything is sent"],
   "machine-down": ["machine down", "yellow", "nothing will be sent"],
   "no-instance": ["no instance", "red", "nothing will be sent"],
   ambiguous: ["ambiguous", "red", "nothing will be sent; name the instance"],

@@ -41,7 +41,7 @@ export async function beginJob(
   const sendable = targets.filter(isSendable).length;
   summarizePlan(output, targets, template, { needed: prompter.canAsk && options.yes !== true });
   if (sendable === 0) {
-    throw new CliError("partial", `none of ${targets.length} targets can be sent to; nothing was sent`, {
+    throw new CliError("partial", `none of ${targets.length} targets can be started; nothing was sent`, {
       hint: "see why, one by one: the same command with --dry-run",
     });
   }
@@ -113,7 +113,7 @@ export async function doJob(
   const letFollow = options.canaryPause
     ? async () => {
         output.note(`the canary's runs have completed: ${countsWords(tally)}`);
-        return prompter.offer("Go on with the others?", { platform: await context.platform() });
+        return prompter.offer("Start the others?", { platform: await context.platform() });
       }
     : undefined;
   try {
@@ -201,13 +201,13 @@ function sayOutcome({ output }: Pick<Context, "output">, id: string, tally: JobT
   if (tally.count("failed") + tally.count("refused") + tally.count("machine-down") > 0) {
     output.note(hint`once the cause is fixed: ${command("jobs retry-failed", id)}`);
   }
-  output.note(hint`the whole of it: ${command("jobs report", id)}`);
+  output.note(hint`full report: ${command("jobs report", id)}`);
 }
 
 function leftWords(tally: JobTally): string {
   const parts = [
-    ...(tally.count("waiting") > 0 ? [`start the ${tally.count("waiting")} that wait`] : []),
-    ...(tally.count("unknown") > 0 ? [`look for ${tally.count("unknown")} that nobody knows of`] : []),
+    ...(tally.count("waiting") > 0 ? [`start the ${tally.count("waiting")} waiting`] : []),
+    ...(tally.count("unknown") > 0 ? [`look for ${tally.count("unknown")} with unknown outcome`] : []),
     ...(tally.count("running") > 0 ? [`follow ${tally.count("running")} in progress`] : []),
   ];
   return `to ${parts.join(", and ")}`;
@@ -222,7 +222,7 @@ function throwIfOpen(output: Context["output"], id: string, tally: JobTally, { w
   // A person has just read it.
   const silent = output.format === "table";
   throw new CliError(kind, `job ${id}: ${countsWords(tally)}`, {
-    hint: hint`see what became of each: ${command("jobs report", id)}`,
+    hint: hint`see each target's outcome: ${command("jobs report", id)}`,
     silent,
     retryable: true,
   });

@@ -89,7 +89,7 @@ function footLine(id: string, tally: JobTally): string {
     ...(tally.rate > 0 ? [`${tally.rate.toFixed(1)} starts a second`] : []),
     ...(eta === undefined || stopping !== undefined ? [] : [`last start in about ${eta}`]),
     ...(pace ? [paceWords(pace)] : []),
-    ...(stopping === undefined ? [] : [`starting nothing more: ${stopping}`]),
+    ...(stopping === undefined ? [] : [`no more starts: ${stopping}`]),
   ].join(" · ");
 }
 
@@ -133,11 +133,11 @@ function writeLine(output: Context["output"], event: JobEvent): void {
       return output.line(parts.filter(Boolean).join("  ").replaceAll("\n", " "));
     }
     case "pace":
-      return output.note(`${paceWords(event)}: the platform asks for less, is slow, or has recovered`);
+      return output.note(`${paceWords(event)}: the platform is throttling, is slow, or has recovered`);
     case "canary-passed":
-      return output.note("the canary's runs have completed: going on with the others");
+      return output.note("the canary's runs completed; starting the others");
     case "stopping":
-      return output.note(`starting nothing more: ${event.why}`);
+      return output.note(`no more starts: ${event.why}`);
   }
 }
 

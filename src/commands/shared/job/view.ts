@@ -41,7 +41,7 @@ export const itemView: View<ReportedItem> = {
   ],
 };
 
-export const jobArgument = "job ID, a unique beginning of it, or @latest";
+export const jobArgument = "job ID, a unique prefix, or @latest";
 
 const STATE_COLORS: Readonly<Record<string, Color>> = { running: "cyan", stopped: "yellow", open: "magenta" };
 
