@@ -11,7 +11,7 @@ export const BUNDLE = {
   input: { main: at("main.ts"), agent: at("sandbox/agent/main.ts"), keyring: at("config/keyring-program.ts") },
   platform: "node",
   // WebAssembly, data files and native code that must stay where npm puts them.
-  external: ["@electric-sql/pglite", "@napi-rs/keyring", "pg-native"],
+  external: ["@electric-sql/pglite", "jq-wasm", "@napi-rs/keyring", "pg-native"],
   transform: { target: "node20.19" },
   plugins: [
     {

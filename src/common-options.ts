@@ -3,6 +3,7 @@ import { Option, type Command } from "@commander-js/extra-typings";
 import type { Key } from "./config/settings-table.ts";
 import type { Given } from "./config/settings.ts";
 import { isOn, type Environment } from "./environment.ts";
+import { CliError } from "./errors.ts";
 import type { ColorChoice } from "./terminal/paint.ts";
 import type { Format } from "./terminal/rows.ts";
 import type { OptionsToType } from "./typed-command.ts";
@@ -13,6 +14,7 @@ export interface GivenOptions {
   readonly host?: string;
   readonly output?: Format;
   readonly json?: boolean;
+  readonly jq?: string;
   readonly fields?: string;
   readonly quiet?: boolean;
   readonly color?: ColorChoice | boolean;
@@ -29,6 +31,8 @@ export interface CommonOptions {
   readonly platformFlags: OptionsToType;
   /** Names of the fields to show, as the user wrote them. */
   readonly fields: readonly string[] | undefined;
+  /** An expression for jq, as the user wrote it. */
+  readonly jq: string | undefined;
   readonly quiet: boolean;
   /** Whether the user may be asked anything. */
   readonly input: boolean;
@@ -41,6 +45,7 @@ export function addCommonOptions(command: Command, { hidden = false } = {}): voi
   const options = [
     new Option("-o, --output <format>", "output format").choices(["table", "json", "jsonl", "csv", "id"]),
     new Option("--json", "short for -o json"),
+    new Option("--jq <expression>", "filter the JSON output with a jq expression"),
     new Option("--fields <names>", "the fields to show, separated by commas"),
     new Option("-q, --quiet", "print IDs only"),
     new Option("--utc", "exact times instead of relative ones"),
@@ -70,10 +75,16 @@ export function givenTo(command: Command): GivenOptions {
 
 /** What was given, resolved. */
 export function commonOptions(given: GivenOptions, env: Environment): CommonOptions {
-  const { profile, host, fields, quiet = false, input = true, debug = isOn(env.KILOCLAW_ADMIN_DEBUG) } = given;
+  const { profile, host, fields, jq, quiet = false, input = true, debug = isOn(env.KILOCLAW_ADMIN_DEBUG) } = given;
+  if (jq !== undefined && (quiet || (given.output !== undefined && !["json", "jsonl"].includes(given.output)))) {
+    throw new CliError("usage", `--jq filters JSON: it cannot be used with ${quiet ? "-q" : `-o ${given.output}`}`, {
+      hint: "use -o json or -o jsonl with it, or neither",
+    });
+  }
   return {
     flags: flagsOf(given),
     platformFlags: { "--profile": profile, "--host": host },
+    jq,
     fields: fields?.split(",").map((field) => field.trim()),
     quiet,
     input: input && !isOn(env.KILOCLAW_ADMIN_NO_INPUT),
@@ -81,7 +92,7 @@ export function commonOptions(given: GivenOptions, env: Environment): CommonOpti
   };
 }
 
-function flagsOf({ profile, host, output, json, quiet, color, utc }: GivenOptions): Partial<Record<Key, Given>> {
+function flagsOf({ profile, host, output, json, jq, quiet, color, utc }: GivenOptions): Partial<Record<Key, Given>> {
   const flags: Partial<Record<Key, Given>> = {};
   const give = (key: Key, flag: string, value: string | boolean | undefined) => {
     if (value !== undefined) flags[key] = { flag, value };
@@ -90,7 +101,8 @@ function flagsOf({ profile, host, output, json, quiet, color, utc }: GivenOption
   give("host", "--host", host);
   if (quiet) give("output", "--quiet", "id");
   else if (json) give("output", "--json", "json");
-  else give("output", "--output", output);
+  else if (output !== undefined) give("output", "--output", output);
+  else if (jq !== undefined) give("output", "--jq", "json");
   if (color === false) give("color", "--no-color", "never");
   else give("color", "--color", color === true ? "always" : color);
   give("utc", "--utc", utc);

@@ -121,6 +121,7 @@ export class Context {
       format: usable.get("output").value,
       quiet: options.quiet,
       fields: options.fields,
+      jq: options.jq,
       color: usable.get("color").value,
       utc: usable.get("utc").value,
       platformFlags: options.platformFlags,

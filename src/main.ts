@@ -21,7 +21,8 @@ export async function main(argv: readonly string[], host: Host): Promise<number>
   try {
     await parse(argv);
     const opened = await context.opened();
-    return opened?.endsWellOn(host.stop.reason) ? 0 : (stopCode(host) ?? 0);
+    const code = opened?.endsWellOn(host.stop.reason) ? 0 : (stopCode(host) ?? 0);
+    return code === 0 && opened?.output.incomplete ? exitCodeOf("unexpected") : code;
   } catch (error) {
     const code = stopCode(host);
     // What was under way was cut off by the stop; that is not an error of its own.

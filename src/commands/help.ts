@@ -27,6 +27,8 @@ where it comes from: kiloclaw-admin config list --show-origin`,
 -o jsonl    one object a line; watch writes one event a line
 -o csv      a header line, then a line per row
 -o id       IDs only, one a line; -q is short for it
+--jq EXPR   what the expression gives of the JSON, as in gh and jq -r: texts as they are, null as an empty line, all else as JSON.
+            Of -o jsonl and of a watch, it is applied to each line. It is jq 1.8; no other program is needed
 
 Machine formats have full IDs, UTC times in ISO-8601, null for what is absent. --fields id,status picks fields; a wrong name
 lists the valid ones. With a machine format an error is JSON too: {"error":{"kind","message","hint","retryable","exitCode","sent"}}`,

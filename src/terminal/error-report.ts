@@ -61,6 +61,7 @@ function wantsJson({ env }: Host, argv: readonly string[]): boolean {
   const given = argv.some(
     (argument, index) =>
       argument === "--json" ||
+      /^--jq(?:=|$)/.test(argument) ||
       (/^(-o|--output)$/.test(argument) && isJson(argv[index + 1])) ||
       isJson(/^(?:--output=|-o=?)(\w+)$/.exec(argument)?.[1]),
   );

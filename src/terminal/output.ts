@@ -1,7 +1,9 @@
 import { setImmediate } from "node:timers/promises";
 import { isOn } from "../environment.ts";
+import { CliError } from "../errors.ts";
 import { type OptionsToType, type Said } from "../typed-command.ts";
 import type { Host } from "./host.ts";
+import type { Jq } from "./jq.ts";
 import type { TableFrame } from "./live-table.ts";
 import { createPaint, wantsColor, type Color, type ColorChoice, type Paint } from "./paint.ts";
 import { detailLines, json, Rows, type Detail, type Format, type View } from "./rows.ts";
@@ -14,11 +16,20 @@ export interface OutputOptions {
   readonly quiet: boolean;
   /** Names of the fields to show, as the user wrote them. */
   readonly fields: readonly string[] | undefined;
+  /** An expression for jq that the JSON goes through. */
+  readonly jq?: string | undefined;
   readonly color: ColorChoice;
   /** Exact times instead of relative ones. */
   readonly utc: boolean;
   /** The flags that named the platform: commands that the user is told to type get them too. */
   readonly platformFlags: OptionsToType;
+}
+
+/** What the output is made with. */
+interface Loaded {
+  readonly paint: { readonly stdout: Paint; readonly stderr: Paint };
+  readonly colored: boolean;
+  readonly jq: Jq | undefined;
 }
 
 const MAX_QUOTED_LINES = 30;
@@ -49,11 +60,14 @@ export class Output {
   readonly #paint: { stdout: Paint; stderr: Paint };
   readonly #colored: boolean;
   readonly #screen: Screen;
+  readonly #jq: Jq | undefined;
+  readonly #jqProblems = new Set<string>();
   #clock: () => Date | undefined = () => undefined;
   #announced = false;
 
-  private constructor(host: Host, options: OutputOptions, paint: { stdout: Paint; stderr: Paint }, colored: boolean) {
+  private constructor(host: Host, options: OutputOptions, { paint, colored, jq }: Loaded) {
     this.#host = host;
+    this.#jq = jq;
     this.#platformFlags = options.platformFlags;
     this.#paint = paint;
     this.#colored = colored;
@@ -75,13 +89,25 @@ export class Output {
     });
   }
 
+  /**
+   * @throws CliError `usage` when `jq` is no expression: before anything is sent.
+   */
   static async create(host: Host, options: OutputOptions): Promise<Output> {
     const colored = wantsColor(host.stdout, host.env, options.color);
     const [stdout, stderr] = await Promise.all([
       createPaint(colored),
       createPaint(wantsColor(host.stderr, host.env, options.color)),
     ]);
-    return new Output(host, options, { stdout, stderr }, colored);
+    const jq =
+      options.jq === undefined
+        ? undefined
+        : await (await import("./jq.ts")).Jq.compile(options.jq, host.stdout.isTTY ? 2 : undefined);
+    return new Output(host, options, { paint: { stdout, stderr }, colored, jq });
+  }
+
+  /** Whether something that was to be printed is missing: `--jq` could not be applied to it. */
+  get incomplete(): boolean {
+    return this.#jqProblems.size > 0;
   }
 
   /**
@@ -105,12 +131,12 @@ export class Output {
   async list<Row extends object>(rows: readonly Row[], view: View<Row>, empty: string): Promise<void> {
     const text = await this.#rows.list(rows, view);
     if (this.format === "table" && rows.length === 0) this.note(empty);
-    else this.#data(text);
+    else this.#document(text);
   }
 
   /** Shows one row. */
   async item<Row extends object>(row: Row, view: View<Row>): Promise<void> {
-    this.#data(await this.#rows.item(row, view));
+    this.#document(await this.#rows.item(row, view));
   }
 
   /** From here on, ages are counted by `clock`, as far as it knows what time it is: rows of the platform have its times. */
@@ -128,12 +154,13 @@ export class Output {
 
   /** Writes one event of a stream as a JSON line, whatever machine format was asked for. */
   event(event: object): void {
-    this.#data(json(event));
+    this.#document(json(event));
   }
 
   /** Writes a bare value, such as an ID or a path, as a line of standard output. */
   line(text: string): void {
-    this.#data(`${sanitize(text)}\n`);
+    if (this.#jq) this.#document(JSON.stringify(text));
+    else this.#data(`${sanitize(text)}\n`);
   }
 
   /**
@@ -144,6 +171,7 @@ export class Output {
     // A stream says only afterwards that it could not be written.
     await setImmediate();
     if (this.#host.closed.aborted) this.warn(`standard output is closed; the run: ${runId}`);
+    if (this.incomplete) this.warn(`the run: ${runId}`);
   }
 
   /**
@@ -193,6 +221,7 @@ export class Output {
 
   /** Writes text to standard output byte for byte. For files and pipes: the caller refuses a terminal. */
   raw(text: string): void {
+    if (this.#jq) throw new CliError("usage", "this is printed as it stands, and is no JSON that --jq could filter");
     this.#data(text);
   }
 
@@ -286,6 +315,17 @@ export class Output {
   /** Lets something else have the terminal for a while. */
   aside<T>(work: () => Promise<T>): Promise<T> {
     return this.#screen.aside(work);
+  }
+
+  /** Writes what is JSON where that was asked for, through `--jq` where there is one. */
+  #document(text: string): void {
+    if (!this.#jq) return this.#data(text);
+    const { text: filtered, problem } = this.#jq.apply(text);
+    this.#data(filtered);
+    // Of a stream of events, each may have it.
+    if (problem === undefined || this.#jqProblems.has(problem)) return;
+    this.#jqProblems.add(problem);
+    this.#message(`${this.#paint.stderr("red", "error:")} --jq: ${sanitizeLine(problem)}`);
   }
 
   #data(text: string): void {

@@ -79,6 +79,13 @@ describe("the program", () => {
     expect(await run(["runs", "list"], { KILOCLAW_ADMIN_TOKEN: "" })).toMatchObject({ code: 4, stdout: "" });
   });
 
+  it("brings its own jq, which leaves the exit code alone", async () => {
+    const argv = ["config", "list", "--jq"];
+    expect(await run([...argv, ".[0].key"])).toEqual({ code: 0, stdout: "profile\n", stderr: "" });
+    expect(await run([...argv, ".[0].key.x"])).toMatchObject({ code: 1, stdout: "" });
+    expect(await run([...argv, ".[0"])).toMatchObject({ code: 2, stdout: "" });
+  });
+
   it("ends quietly when its reader has seen enough", async () => {
     const { code, stdout, stderr } = await shell("kiloclaw-admin runs list --no-refresh -L 200 -o jsonl | head -1");
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
