@@ -127,6 +127,7 @@ export function begin(argv: readonly string[], options: RunOptions = {}): Runnin
         closed: closing.signal,
         lendTerminal: (work) => work(),
         onResize: (listener) => void resized.add(listener),
+        onSuspend: () => undefined,
         onExit: () => undefined,
       } satisfies Host);
       ended = { code, stdout: stdout.text, stderr: stderr.text };

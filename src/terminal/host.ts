@@ -38,6 +38,11 @@ export interface Host {
   readonly lendTerminal: <T>(work: () => Promise<T>) => Promise<T>;
   /** Calls `resized` whenever the terminal has another size, until `signal` is aborted. */
   onResize(resized: () => void, signal: AbortSignal): void;
+  /**
+   * Calls `leave` before Ctrl-Z stops the process, and `back` once it has the terminal again, until `signal` is aborted. In the background
+   * (`bg`) the work goes on without the terminal.
+   */
+  onSuspend(leave: () => void, back: () => void, signal: AbortSignal): void;
   /** Calls `leave` when the process ends before `signal` is aborted, whatever ends it as long as that can be noticed. */
   onExit(leave: () => void, signal: AbortSignal): void;
 }

@@ -61,14 +61,23 @@ export class Live {
 
   /** Gives the terminal to `work` for as long as it takes, with what was said so far. */
   async aside<T>(work: () => Promise<T>): Promise<T> {
-    this.#leave();
-    this.#asides += 1;
+    this.leave();
     try {
       return await work();
     } finally {
-      this.#asides -= 1;
-      this.refresh();
+      this.back();
     }
+  }
+
+  /** Gives the terminal back as it was, with what was said so far, until `back` is called as often as this. */
+  leave(): void {
+    this.#leave();
+    this.#asides += 1;
+  }
+
+  back(): void {
+    this.#asides -= 1;
+    this.refresh();
   }
 
   /** Gives the terminal back as it was, with what was said meanwhile. */

@@ -11,6 +11,9 @@ export class Progress {
   readonly #spinner: Ora | undefined;
   readonly #over = new AbortController();
   #lineOpen = false;
+  #wanted = false;
+  /** How many have the terminal now, in its place. */
+  #asides = 0;
   #columns: number;
 
   private constructor(host: Host | undefined, spinner: Ora | undefined) {
@@ -25,6 +28,11 @@ export class Progress {
     const stream = host.stderr as unknown as NodeJS.WritableStream;
     const progress = new Progress(host, ora({ stream, isEnabled: true, discardStdin: false, color: "cyan" }));
     host.onResize(() => progress.#resized(), progress.#over.signal);
+    host.onSuspend(
+      () => progress.#leave(),
+      () => progress.#back(),
+      progress.#over.signal,
+    );
     return progress;
   }
 
@@ -33,31 +41,51 @@ export class Progress {
     if (!this.#spinner) return;
     // Its own sign and a space come before, and the last column is left free.
     this.#spinner.text = sanitizeLine(text).slice(0, Math.max(0, this.#columns - 3));
-    if (!this.#lineOpen && !this.#spinner.isSpinning) this.#spinner.start();
+    this.#wanted = true;
+    this.#spin();
   }
 
   /** Makes way for `write`, which writes to the screen, and comes back below it once a line is complete. */
   around(text: string, write: () => void): void {
-    const spinning = this.#spinner?.isSpinning ?? false;
-    if (spinning) this.#spinner?.stop();
+    this.#clear();
     write();
     this.#lineOpen = text !== "" && !text.endsWith("\n");
-    if (spinning && !this.#lineOpen) this.#spinner?.start();
+    this.#spin();
   }
 
   /** Makes way for as long as `work` takes. */
   async aside<T>(work: () => Promise<T>): Promise<T> {
-    const text = this.#spinner?.isSpinning ? this.#spinner.text : undefined;
-    this.#spinner?.stop();
+    this.#leave();
     try {
       return await work();
     } finally {
-      if (text !== undefined) this.show(text);
+      this.#back();
     }
   }
 
   stop(): void {
-    this.#spinner?.stop();
+    this.#wanted = false;
+    this.#clear();
+  }
+
+  #leave(): void {
+    this.#clear();
+    this.#asides += 1;
+  }
+
+  #back(): void {
+    this.#asides -= 1;
+    this.#spin();
+  }
+
+  /** Where it does not spin, the cursor may stand anywhere. */
+  #clear(): void {
+    if (this.#spinner?.isSpinning) this.#spinner.stop();
+  }
+
+  #spin(): void {
+    const free = this.#wanted && !this.#lineOpen && this.#asides === 0;
+    if (this.#spinner && free && !this.#spinner.isSpinning) this.#spinner.start();
   }
 
   /** A terminal that becomes narrower folds the line: what was one are several then. */

@@ -139,24 +139,38 @@ export class Prompter {
     return this.#output.aside(() => edit(this.#host, text, name));
   }
 
+  /** Ctrl-Z leaves the terminal in the middle of a question: afterwards it is asked anew. */
   async #ask<T>(ask: (context: Terminal) => Promise<T>): Promise<T> {
-    try {
-      return await this.#atTerminal(ask);
-    } catch (error) {
-      if (error instanceof Error && /^(ExitPrompt|AbortPrompt|CancelPrompt)Error$/.test(error.name)) {
-        throw new CliError("interrupted", "interrupted; nothing was changed");
+    for (;;) {
+      const resumed = new AbortController();
+      try {
+        return await this.#atTerminal((terminal) => {
+          terminal.onSuspend(
+            () => undefined,
+            () => resumed.abort(),
+            resumed.signal,
+          );
+          return ask({ ...terminal, signal: AbortSignal.any([terminal.signal, resumed.signal]) });
+        });
+      } catch (error) {
+        if (resumed.signal.aborted && !this.#host.stop.aborted) continue;
+        if (error instanceof Error && /^(ExitPrompt|AbortPrompt|CancelPrompt)Error$/.test(error.name)) {
+          throw new CliError("interrupted", "interrupted; nothing was changed");
+        }
+        throw error;
+      } finally {
+        resumed.abort();
       }
-      throw error;
     }
   }
 
   #atTerminal<T>(ask: (terminal: Terminal) => Promise<T>): Promise<T> {
-    const { stdin, stderr, stop, timing, onExit } = this.#host;
+    const { stdin, stderr, stop, timing, onExit, onSuspend } = this.#host;
     return this.#output.aside(async () => {
       const input = new QuestionInput(stdin, timing.questionMs);
       try {
         // The terminal's own stream: questions move the cursor on it.
-        return await ask({ input, output: stderr as unknown as Writable, signal: stop, onExit });
+        return await ask({ input, output: stderr as unknown as Writable, signal: stop, onExit, onSuspend });
       } finally {
         input.close();
       }

@@ -64,6 +64,11 @@ export class Screen {
     const over = new AbortController();
     this.#host.onResize(() => live.refresh(), over.signal);
     this.#host.onExit(() => live.end(), over.signal);
+    this.#host.onSuspend(
+      () => live.leave(),
+      () => live.back(),
+      over.signal,
+    );
     this.#live = live;
     live.refresh();
     return {

@@ -1,3 +1,5 @@
+import { readFileSync } from "node:fs";
+import { callAfter, type Timer } from "../async/wait.ts";
 import { SYSTEM_TIMING } from "../timing.ts";
 import type { Host, StopReason } from "./host.ts";
 
@@ -86,6 +88,7 @@ export function systemHost({ root, version }: Launch): { host: Host; leaveWith(c
       process.stdout.on("resize", resized);
       signal.addEventListener("abort", () => process.stdout.off("resize", resized), { once: true });
     },
+    onSuspend: suspending(),
     onExit: (leave, signal) => {
       process.once("exit", leave);
       signal.addEventListener("abort", () => process.off("exit", leave), { once: true });
@@ -99,6 +102,76 @@ export function systemHost({ root, version }: Launch): { host: Host; leaveWith(c
       process.exitCode = failed && code === 0 ? UNSAID : code;
     },
   };
+}
+
+/** Where a process that was told to stop is not stopped (it has no shell that could resume it), it is soon back. */
+const NOT_STOPPED_MS = 100;
+/** A shell says nothing when it takes a process from the background to the foreground. */
+const LOOK_EVERY_MS = 1_000;
+
+/** {@link Host.onSuspend}: Ctrl-Z and `fg`, as the shell has them for every program. */
+function suspending(): Host["onSuspend"] {
+  const parts = new Set<{ leave: () => void; back: () => void }>();
+  let away = false;
+  let looking: Timer | undefined;
+  const leave = () => {
+    if (!away) for (const part of parts) part.leave();
+    away = true;
+  };
+  const back = () => {
+    looking?.cancel();
+    if (!away) return;
+    if (!isInForeground()) {
+      looking = callAfter(LOOK_EVERY_MS, back, { ref: false });
+      return;
+    }
+    away = false;
+    for (const part of parts) part.back();
+  };
+  const stop = () => {
+    leave();
+    // Without a listener the signal stops the process, here, until it is resumed.
+    process.off("SIGTSTP", stop);
+    process.kill(process.pid, "SIGTSTP");
+    process.on("SIGTSTP", stop);
+    looking?.cancel();
+    looking = callAfter(NOT_STOPPED_MS, back, { ref: false });
+  };
+  // Also after a SIGSTOP, which nobody hears of before.
+  const resume = () => {
+    leave();
+    back();
+  };
+  return (leavePart, backPart, signal) => {
+    if (process.platform === "win32") return;
+    const part = { leave: leavePart, back: backPart };
+    if (parts.size === 0) process.on("SIGTSTP", stop).on("SIGCONT", resume);
+    parts.add(part);
+    if (away) part.leave();
+    signal.addEventListener(
+      "abort",
+      () => {
+        parts.delete(part);
+        if (parts.size > 0) return;
+        process.off("SIGTSTP", stop).off("SIGCONT", resume);
+        looking?.cancel();
+        away = false;
+      },
+      { once: true },
+    );
+  };
+}
+
+/** Whether the terminal is this process's to draw on. Where the system does not say, it is. */
+function isInForeground(): boolean {
+  try {
+    // https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html: after the name, state ppid pgrp session tty_nr tpgid.
+    const stat = readFileSync("/proc/self/stat", "utf8");
+    const [, , group, , , foreground] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return group === foreground;
+  } catch {
+    return true;
+  }
 }
 
 /** Does something once for each of its arguments. */

@@ -20,6 +20,8 @@ export interface Terminal {
   readonly signal: AbortSignal;
   /** Calls `leave` should the process end before `signal` is aborted. */
   onExit(leave: () => void, signal: AbortSignal): void;
+  /** Calls `leave` before Ctrl-Z stops the process, and `back` after `fg`, until `signal` is aborted. */
+  onSuspend(leave: () => void, back: () => void, signal: AbortSignal): void;
 }
 
 /**
@@ -27,7 +29,7 @@ export interface Terminal {
  *
  * @returns the text without white space at its end; `undefined` when the user left with Ctrl-C or Ctrl-D, or `signal` was aborted.
  */
-export function readText({ input, output, signal, onExit }: Terminal): Promise<string | undefined> {
+export function readText({ input, output, signal, onExit, onSuspend }: Terminal): Promise<string | undefined> {
   const over = new AbortController();
   return new Promise((resolve) => {
     const lines: string[] = [];
@@ -61,7 +63,11 @@ export function readText({ input, output, signal, onExit }: Terminal): Promise<s
     const leave = () => finish(undefined);
     const end = () => finish(lines.join("\n").trimEnd());
 
-    onExit(() => output.write(LEAVE_PASTES), over.signal);
+    const leaveTerminal = () => void output.write(LEAVE_PASTES);
+    onExit(leaveTerminal, over.signal);
+    // After readline's own way back, which ends with its input paused.
+    const back = () => void setImmediate(() => over.signal.aborted || begin());
+    onSuspend(leaveTerminal, back, over.signal);
     reader.on("line", (line) => {
       lines.push(line);
       reader.prompt();
@@ -71,8 +77,11 @@ export function readText({ input, output, signal, onExit }: Terminal): Promise<s
     // Ctrl-D.
     reader.on("close", () => (lines.length > 0 ? end() : leave()));
     signal.addEventListener("abort", leave, { once: true });
+    const begin = () => {
+      output.write(MARK_PASTES);
+      reader.prompt(true);
+    };
     if (signal.aborted) return leave();
-    output.write(MARK_PASTES);
-    reader.prompt();
+    begin();
   });
 }

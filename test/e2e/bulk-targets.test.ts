@@ -56,6 +56,7 @@ async function inContext<T>(common: GivenOptions, stdin: string, work: (context:
     closed: never,
     lendTerminal: <R>(lent: () => Promise<R>) => lent(),
     onResize: () => undefined,
+    onSuspend: () => undefined,
     onExit: () => undefined,
   };
   const context = await Context.create(host, commonOptions(common, host.env), {

@@ -35,6 +35,7 @@ export async function screenOf({ colors }: { colors: boolean }): Promise<ChokedS
     closed: none,
     lendTerminal: (work) => work(),
     onResize: () => undefined,
+    onSuspend: () => undefined,
     onExit: () => undefined,
   };
   const open = (format: "table" | "jsonl" | "id" | "csv", color: "always" | "never") =>
