@@ -1,6 +1,7 @@
 import { pipeline, type Readable } from "node:stream";
 import { limit } from "../async/limit.ts";
 import { onAbort, unlessAborted } from "../async/on-abort.ts";
+import { ownSignal } from "../async/own-signal.ts";
 import { suspendSignal } from "../async/suspend.ts";
 import type { Timing } from "../timing.ts";
 import { ApiError, foreign, notUnderstood } from "./api-error.ts";
@@ -124,7 +125,7 @@ export class Transport {
     const { origin, env, onExchange } = this.#options;
     const late = limit(outgoing.signal, outgoing.timeoutMs);
     const sleep = suspendSignal();
-    const signal = AbortSignal.any([late.signal, sleep.signal]);
+    const own = ownSignal(late.signal, sleep.signal);
     let sent = false;
     const began = performance.now();
     const log = (outcome: string, bytes = 0) =>
@@ -141,8 +142,8 @@ export class Transport {
       if (printsRequests(env)) throw printed(outgoing.procedure);
       // Whatever the wire does or fails to do, the exchange ends with its time, its caller's wish or the machine's sleep.
       const answer = await unlessAborted(
-        signal,
-        this.#ask(outgoing, signal, () => (sent = true)),
+        own.signal,
+        this.#ask(outgoing, own.signal, () => (sent = true)),
       );
       log(String(answer.status), answer.text.length);
       return answer;
@@ -156,6 +157,7 @@ export class Transport {
     } finally {
       late.release();
       sleep.release();
+      own.release();
       if (sleep.signal.aborted) await this.#dropConnections();
     }
   }

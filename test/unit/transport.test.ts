@@ -10,6 +10,8 @@ import {
   type Socket,
 } from "node:net";
 import { setImmediate } from "node:timers/promises";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { brotliCompressSync, deflateSync, gzipSync } from "node:zlib";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { ApiError } from "../../src/api/api-error.ts";
@@ -79,6 +81,12 @@ function apiTo(url: string, onExchange?: (exchange: ExchangeLog) => void): Api {
 const exchange = (transport: Transport, more: object = {}) =>
   transport.exchange({ method: "GET", path: "/x", procedure: "x", timeoutMs: 5_000, maxBytes: 1_000_000, ...more });
 const post = { method: "POST", body: "{}" };
+
+/** Collects now what nobody holds any more. */
+function garbageCollector(): () => void {
+  setFlagsFromString("--expose-gc");
+  return runInNewContext("gc") as () => void;
+}
 
 /** The error that a call ends with. */
 async function failureOf(call: Promise<unknown>): Promise<ApiError> {
@@ -491,6 +499,25 @@ describe("an exchange ends by itself", () => {
     // At once: not when it has been idle for its time.
     for (let rounds = 0; rounds < 10_000 && sockets.size > 0; rounds += 1) await setImmediate();
     expect(sockets.size).toBe(0);
+  });
+
+  it("and is let go of: a watch of days may ask and be answered as often as it likes", async () => {
+    const collect = garbageCollector();
+    const url = await serving((_, response) => void response.end("{}"));
+    const transport = transportTo(url);
+    const { signal } = new AbortController();
+    const asked: WeakRef<object>[] = [];
+    for (let turn = 0; turn < 20; turn++) {
+      const outgoing = { method: "GET", path: "/x", procedure: "x", timeoutMs: 5_000, maxBytes: 9, signal } as const;
+      asked.push(new WeakRef(outgoing));
+      await transport.exchange(outgoing);
+    }
+    await transport.close();
+    await vi.waitFor(() => {
+      collect();
+      // The last one may still be at hand somewhere.
+      expect(asked.filter((one) => one.deref()).length).toBeLessThanOrEqual(1);
+    });
   });
 
   it("with a listener or two on the signal that stops it, however many there are", async () => {
