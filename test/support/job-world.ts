@@ -14,13 +14,20 @@ import { reconcileItems } from "../../src/bulk/job/resume.ts";
 import { toRecorded, type JobSettings } from "../../src/bulk/job/settings.ts";
 import { admin, UPSTREAM_CODES } from "../../src/contract/procedures.ts";
 import { Ledger } from "../../src/journal/ledger.ts";
-import { SYSTEM_TIMING } from "../../src/timing.ts";
+import { SYSTEM_TIMING, type Timing } from "../../src/timing.ts";
 import { Dice } from "../faults/dice.ts";
+import { IMPATIENT } from "./timing.ts";
 
 const ME = "a0000000-0000-4000-8000-000000000001";
 const COLLEAGUE = "a0000000-0000-4000-8000-000000000002";
 const PROMPT = "gateway crash-loops";
 const ORIGIN = "https://app.kilo.ai";
+/** The processes wait for each other, and for a platform that fails, as briefly as they can. */
+const TIMING: Timing = {
+  ...SYSTEM_TIMING,
+  ...IMPATIENT,
+  job: { ...SYSTEM_TIMING.job, patienceMs: 50, pauseMs: 1 },
+};
 const SETTINGS: JobSettings = {
   concurrency: 3,
   rate: null,
@@ -252,7 +259,7 @@ class Process {
     query: (procedure: { path: string }, input: object) =>
       this.#call(procedure.path, () => this.#world.query(procedure.path, input)),
     mutate: (procedure: { path: string }, input: object) => this.#call(procedure.path, () => this.#world.mutate(input)),
-    timing: { ...SYSTEM_TIMING, job: { ...SYSTEM_TIMING.job, patienceMs: 50, pauseMs: 1 } },
+    timing: TIMING,
   } as unknown as Api;
 
   async #call(procedure: string, work: () => unknown): Promise<unknown> {
@@ -308,7 +315,7 @@ export async function begin(
   targets: readonly Target[],
   given: Partial<JobSettings> = {},
 ): Promise<void> {
-  const ledger = new Ledger(state, invocation, { timing: SYSTEM_TIMING });
+  const ledger = new Ledger(state, invocation, { timing: TIMING });
   const journal = await ledger.journal();
   const source = { kind: "users", path: null, sha256: null } as const;
   const plan = await writePlan(state, journal.id, { prompt: PROMPT, source, targets });
@@ -331,7 +338,7 @@ export async function live(
   const { api, stop } = one;
   const file = await findJob(state, "@latest");
   const records = new JobRecords();
-  const ledger = new Ledger(state, invocation, { timing: SYSTEM_TIMING, resumed: { file, onRecord: records.note } });
+  const ledger = new Ledger(state, invocation, { timing: TIMING, resumed: { file, onRecord: records.note } });
   await ledger.journal();
   const { items, settings, mark } = await assemble(state, file, records, true);
   const look = { stop: stop.signal, lookAfterMs: [0, 1] };
