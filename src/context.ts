@@ -2,12 +2,15 @@ import type { Api } from "./api/api.ts";
 import type { DeviceLogin } from "./api/device-login.ts";
 import { DEFAULT_HOST, parseOrigin, type Origin } from "./api/origin.ts";
 import type { Transport, TransportOptions } from "./api/transport.ts";
+import { chooser } from "./chooser.ts";
+import type { CommandLine } from "./command-line.ts";
 import type { CommonOptions } from "./common-options.ts";
 import type { Keyring } from "./config/keyring.ts";
 import type { ConfigFolder } from "./config/lock.ts";
 import { resolvePaths, type Paths } from "./config/paths.ts";
 import { unknownWords, type Config } from "./config/settings-table.ts";
 import { Settings, type Platform } from "./config/settings.ts";
+import type { Choose } from "./customers/choice.ts";
 import { messageOf } from "./errors.ts";
 import type { Flaw } from "./files/trust.ts";
 import type { Ledger, ResumedJournal } from "./journal/ledger.ts";
@@ -35,6 +38,14 @@ export interface ContextServices {
 /** Makes the context that a command runs in, from the options it was called with. */
 export type OpenContext = () => Promise<Context>;
 
+/** What a context is made of, as soon as the settings are read. */
+interface Parts {
+  readonly output: Output;
+  readonly line: CommandLine;
+  readonly read: () => Promise<Settings>;
+  readonly now: Promise<Settings>;
+}
+
 interface Closable {
   close(): Promise<void>;
 }
@@ -49,6 +60,8 @@ export class Context {
   readonly configFolder: ConfigFolder;
   readonly output: Output;
   readonly prompter: Prompter;
+  /** Finds out what an ambiguous word of the command line means. */
+  readonly choose: Choose;
   /** Aborted when the user or the system wants the tool to end. */
   readonly stop: AbortSignal;
   /** Aborted when nobody reads standard output any more. */
@@ -70,7 +83,7 @@ export class Context {
     host: Host,
     options: CommonOptions,
     services: ContextServices,
-    { output, ...settings }: { output: Output; read: () => Promise<Settings>; now: Promise<Settings> },
+    { output, line, ...settings }: Parts,
   ) {
     this.host = host;
     this.#readSettings = settings.read;
@@ -81,6 +94,7 @@ export class Context {
     this.configFolder = { directory: this.paths.config, lock: host.timing.lock };
     this.output = output;
     this.prompter = new Prompter(host, output, options);
+    this.choose = chooser({ prompter: this.prompter, platform: this.platform, line });
     this.#options = options;
     this.#services = services;
     this.#login = new LoginOffer({
@@ -98,7 +112,12 @@ export class Context {
   /**
    * @throws CliError `usage` when an option or environment variable has a value it cannot have.
    */
-  static async create(host: Host, options: CommonOptions, services: ContextServices): Promise<Context> {
+  static async create(
+    host: Host,
+    options: CommonOptions,
+    services: ContextServices,
+    line: CommandLine,
+  ): Promise<Context> {
     const { config } = resolvePaths(host.env);
     const [{ configPath, NO_CONFIG, readConfig }] = await Promise.all([
       import("./config/config-file.ts"),
@@ -128,7 +147,7 @@ export class Context {
     });
     for (const { path, what, remedy } of flaws.splice(0)) output.warn(`${path}: ${what}; run: ${remedy}`);
     for (const key of usable.unknownKeys) output.warn(`${unknownWords(key)} of ${sources.path} has no effect`);
-    return new Context(host, options, services, { output, read, now });
+    return new Context(host, options, services, { output, line, read, now });
   }
 
   /**

@@ -1,4 +1,5 @@
 import { CommanderError, Option, type Command } from "@commander-js/extra-typings";
+import { CommandLine } from "./command-line.ts";
 import { addCommonOptions, commonOptions, givenTo } from "./common-options.ts";
 import type { Context, OpenContext } from "./context.ts";
 import { CliError } from "./errors.ts";
@@ -205,9 +206,15 @@ export function createProgram(host: Host) {
   };
   program.on("option:v", printVersion);
 
+  let line: readonly string[] = [];
   const open = (command: Command) => async () => {
     context ??= import("./context.ts").then(({ Context }) =>
-      Context.create(host, commonOptions(givenTo(command), host.env), { logIn, signedInPage }),
+      Context.create(
+        host,
+        commonOptions(givenTo(command), host.env),
+        { logIn, signedInPage },
+        new CommandLine(line, command),
+      ),
     );
     return context;
   };
@@ -247,6 +254,7 @@ export function createProgram(host: Host) {
   });
 
   const parse = async (argv: readonly string[]): Promise<void> => {
+    line = argv;
     try {
       await program.parseAsync([...argv], { from: "user" });
     } catch (error) {

@@ -57,12 +57,20 @@ function* valuesIn(argv: readonly string[], command: StrictCommand): Generator<G
       if (command.commands.length > 0) return;
       continue;
     }
-    const [, long = "", inWord] = /^(--[^=]+)(?:=(.*))?$/su.exec(word) ?? [];
-    const { option, rest } = long === "" ? lastOf(word, find) : { option: find(long), rest: inWord };
+    const { option, rest } = optionIn(word, find);
     if (!option?.required) continue;
-    if (rest !== undefined) yield { option, value: rest, how: long === "" ? "attached" : "equals" };
+    if (rest !== undefined) yield { option, value: rest, how: word.startsWith("--") ? "equals" : "attached" };
     else if (at + 1 < argv.length) yield { option, value: argv[(at += 1)] ?? "", how: "separate" };
   }
+}
+
+/** The option that a word such as `--user`, `--user=jane`, `-u`, `-ujane` or `-qu` names, and the value that the word has itself. */
+export function optionIn(
+  word: string,
+  find: (flag: string) => Option | undefined,
+): { option: Option | undefined; rest: string | undefined } {
+  const [, long, rest] = /^(--[^=]+)(?:=(.*))?$/su.exec(word) ?? [];
+  return long === undefined ? lastOf(word, find) : { option: find(long), rest };
 }
 
 /** The option with a value in a group of short ones such as `-qp`, and what follows it in the same word. */

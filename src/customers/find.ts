@@ -2,7 +2,8 @@ import * as z from "zod";
 import { ApiError } from "../api/api-error.ts";
 import type { Api } from "../api/api.ts";
 import { CliError } from "../errors.ts";
-import { command, hint, type Hint, option } from "../typed-command.ts";
+import { command, hint, plain } from "../typed-command.ts";
+import { refuse, type Choice, type Choose } from "./choice.ts";
 import { getInstance, listInstances, type Instance } from "./instances.ts";
 import type { Subject } from "./subject.ts";
 import { searchUsers, type User } from "./users.ts";
@@ -19,11 +20,16 @@ const ALL = Number.MAX_SAFE_INTEGER;
  * Finds the user that `text` names: an e-mail address, a user ID (a UUID or a legacy `oauth/…` text), or an instance ID. Where
  * nobody is named, there is nobody to find.
  *
+ * @param choose finds out who is meant where several are like it.
  * @throws CliError `not-found`, `ambiguous`, `usage`
  */
-export async function resolveUser(api: Api, text: string): Promise<Subject>;
-export async function resolveUser(api: Api, text: string | undefined): Promise<Subject | undefined>;
-export async function resolveUser(api: Api, text: string | undefined): Promise<Subject | undefined> {
+export async function resolveUser(api: Api, text: string, choose?: Choose): Promise<Subject>;
+export async function resolveUser(api: Api, text: string | undefined, choose?: Choose): Promise<Subject | undefined>;
+export async function resolveUser(
+  api: Api,
+  text: string | undefined,
+  choose: Choose = refuse,
+): Promise<Subject | undefined> {
   if (text === undefined) return undefined;
   if (text.trim() === "") throw new CliError("usage", "the user's name is empty: is a variable not set?");
   if (isUuid(text)) {
@@ -42,34 +48,43 @@ export async function resolveUser(api: Api, text: string | undefined): Promise<S
   const exact = users.filter(({ id, email }) => id === text || email.toLowerCase() === text.toLowerCase());
   if (exact.length === 1 && exact[0]) return subjectOf(exact[0]);
   if (exact.length > 1) {
-    throw new CliError("ambiguous", `"${text}" names ${exact.length} users`, {
-      hint: exact.map(({ id, email }) => hint`${email}: ${option("--user", id)}`),
+    const chosen = await choose({
+      kind: "ambiguous",
+      message: `"${text}" names ${exact.length} users`,
+      question: `"${text}" names ${exact.length} users. Which one is meant?`,
+      choices: exact.map(userChoice),
+      word: text,
     });
+    return subjectOf(chosen);
   }
-  throw new CliError("not-found", `no user has the e-mail address or ID "${text}"`, {
-    hint:
-      users.length > 0
-        ? [
-            "did you mean:",
-            ...users.slice(0, MAX_LOOKALIKES).map(({ id, email }) => hint`${email}: ${option("--user", id)}`),
-            ...(users.length > MAX_LOOKALIKES ? [`and ${users.length - MAX_LOOKALIKES} more`] : []),
-          ]
-        : hint`look the customer up: ${command("users find", text)}`,
+  const message = `no user has the e-mail address or ID "${text}"`;
+  if (users.length === 0) {
+    throw new CliError("not-found", message, { hint: hint`look the customer up: ${command("users find", text)}` });
+  }
+  const chosen = await choose({
+    kind: "not-found",
+    message,
+    question: `No user has the e-mail address or ID "${text}". Which one is meant?`,
+    choices: users.slice(0, MAX_LOOKALIKES).map(userChoice),
+    more: Math.max(0, users.length - MAX_LOOKALIKES),
+    word: text,
   });
+  return subjectOf(chosen);
 }
 
 /**
  * Finds the instance to act on: the one that was named, else the user's only active one. Nothing is guessed when there are
  * several.
  *
- * @param named what to type to name one of several.
+ * @param named the user as they were typed.
+ * @param choose finds out which one is meant.
  * @throws CliError `not-found` or `ambiguous`
  */
 export async function resolveInstance(
   api: Api,
   subject: Subject,
   instanceId: string | undefined,
-  named = (id: string): Hint => option("--instance", id),
+  { named, choose = refuse }: { readonly named: string; readonly choose?: Choose },
 ): Promise<Instance> {
   const who = subject.email ?? subject.userId;
   if (instanceId !== undefined) {
@@ -91,11 +106,22 @@ export async function resolveInstance(
     });
   }
   if (instances.length === 1) return only;
-  throw new CliError("ambiguous", `${who} has ${instances.length} active instances; name one`, {
-    hint: instances.map(({ id, organizationId }) =>
-      organizationId === null ? hint`personal: ${named(id)}` : hint`organization ${organizationId}: ${named(id)}`,
-    ),
+  return choose({
+    kind: "ambiguous",
+    message: `${who} has ${instances.length} active instances; name one`,
+    question: `${who} has ${instances.length} active instances. Which one is meant?`,
+    choices: instances.map((instance) => ({
+      value: instance,
+      id: instance.id,
+      label: instance.organizationId === null ? plain("personal") : hint`organization ${instance.organizationId}`,
+    })),
+    word: named,
+    option: "--instance",
   });
+}
+
+function userChoice(user: User): Choice<User> {
+  return { value: user, id: user.id, label: hint`${user.email}` };
 }
 
 /** All instances that a user has or had, newest first. */

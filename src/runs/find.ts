@@ -1,12 +1,15 @@
 import type { Api } from "../api/api.ts";
+import { refuse, type Choice, type Choose } from "../customers/choice.ts";
 import type { Subject } from "../customers/subject.ts";
 import { CliError } from "../errors.ts";
-import { command, hint } from "../typed-command.ts";
+import { command, hint, type Hint } from "../typed-command.ts";
 import { listRuns, scanRuns } from "./list.ts";
 import type { Run } from "./run.ts";
 
 const ALL = Number.MAX_SAFE_INTEGER;
 const MAX_CANDIDATES = 10;
+const FULL_LENGTH = 36;
+const LATEST = "@latest";
 
 /** The shortest beginning of a run ID that is taken as one. */
 const MIN_PREFIX_LENGTH = 8;
@@ -14,53 +17,100 @@ const MIN_PREFIX_LENGTH = 8;
 export interface RunScope {
   /** The user whose runs are meant: makes the search short, and gives `@latest` its meaning. */
   readonly subject?: Subject | undefined;
+  /** Finds out which one is meant by a prefix of several. */
+  readonly choose?: Choose;
+  /** A run in a few words, for a choice. */
+  readonly label?: ((run: Run) => Hint) | undefined;
+  /** Finds the run that a word means that names a user, or is a whole ID and of no run. Without it, only runs' own IDs will do. */
+  readonly ofUser?: ((text: string) => Promise<Run>) | undefined;
 }
 
 /**
- * Finds the runs that `ids` name: full IDs, unique prefixes of eight or more characters, or `@latest` of a user.
+ * Finds the runs that `words` name: full IDs, unique prefixes of eight or more characters, `@latest` of a user, or a user.
  *
  * @throws CliError `not-found`, `ambiguous` with the candidates, or `usage`
  */
-export async function resolveRuns(api: Api, ids: readonly string[], { subject }: RunScope = {}): Promise<Run[]> {
-  const wanted = ids.map((text) => text.toLowerCase());
-  for (const text of wanted) {
-    if (text === "@latest") {
-      if (!subject) throw new CliError("usage", "@latest needs --user, to say whose latest run is meant");
-    } else if (!/^[0-9a-f]{8}[0-9a-f-]*$/.test(text) || text.length > 36) {
-      throw new CliError("usage", `"${text}" is not a run ID`, {
-        hint: `give the full ID, its first ${MIN_PREFIX_LENGTH} or more characters, or @latest with --user`,
-      });
-    }
-  }
-  const matches = new Map<string, Run[]>(wanted.map((text) => [text, []]));
-  // A full ID is found once; a prefix is unique only when every run has been looked at.
-  const complete = () => wanted.every((text) => isFullId(text) && matches.get(text)?.length === 1);
-  const scan = subject ? listRuns(api, { subject }, ALL) : scanRuns(api, {});
-  for await (const run of scan) {
-    for (const [text, found] of matches) {
-      if (text === "@latest" ? found.length === 0 : run.id.startsWith(text)) found.push(run);
-    }
-    if (complete() || (wanted.every((text) => text === "@latest") && matches.get("@latest")?.length === 1)) break;
-  }
-  return wanted.map((text) => theOne(text, matches.get(text) ?? []));
-}
-
-function theOne(text: string, found: readonly Run[]): Run {
-  const [run] = found;
-  if (!run) {
-    throw new CliError("not-found", text === "@latest" ? "this user has no runs" : `no run has the ID ${text}`, {
-      hint: hint`see the runs there are: ${command("runs list")}`,
+export async function resolveRuns(api: Api, words: readonly string[], scope: RunScope = {}): Promise<Run[]> {
+  const { subject, ofUser } = scope;
+  for (const word of words) {
+    if (isId(word) || (ofUser && namesUser(word))) continue;
+    throw new CliError("usage", `"${word}" is not a run ID`, {
+      hint: `give the full ID, its first ${MIN_PREFIX_LENGTH} or more characters${ofUser ? ", or the customer's e-mail address" : ""}`,
     });
   }
+  const ids = words.filter(isId).map((word) => word.toLowerCase());
+  if (!subject && ids.includes(LATEST)) {
+    throw new CliError("usage", "@latest needs --user, to say whose latest run is meant");
+  }
+  const matches = ids.length === 0 ? new Map<string, Run[]>() : await matchesOf(api, ids, subject);
+  const found: Run[] = [];
+  for (const word of words) {
+    const matching = matches.get(word.toLowerCase()) ?? [];
+    const otherwise = !isId(word) || (matching.length === 0 && isFullId(word));
+    found.push(ofUser && otherwise ? await ofUser(word) : await theOne(word, matching, scope));
+  }
+  return found;
+}
+
+/** The runs that each ID, prefix or `@latest` names. */
+async function matchesOf(
+  api: Api,
+  ids: readonly string[],
+  subject: Subject | undefined,
+): Promise<ReadonlyMap<string, Run[]>> {
+  const matches = new Map<string, Run[]>(ids.map((id) => [id, []]));
+  // A full ID is found once, and there is one latest run; a prefix is unique only when every run has been looked at.
+  const complete = () => ids.every((id) => (id === LATEST || isFullId(id)) && matches.get(id)?.length === 1);
+  const scan = subject ? listRuns(api, { subject }, ALL) : scanRuns(api, {});
+  for await (const run of scan) {
+    for (const [id, found] of matches) {
+      if (id === LATEST ? found.length === 0 : run.id.startsWith(id)) found.push(run);
+    }
+    if (complete()) break;
+  }
+  return matches;
+}
+
+async function theOne(
+  word: string,
+  found: readonly Run[],
+  { choose = refuse, label = runLabel }: RunScope,
+): Promise<Run> {
+  const [run] = found;
+  if (!run) {
+    throw new CliError(
+      "not-found",
+      word.toLowerCase() === LATEST ? "this user has no runs" : `no run has the ID ${word}`,
+      {
+        hint: hint`see the runs there are: ${command("runs list")}`,
+      },
+    );
+  }
   if (found.length === 1) return run;
-  throw new CliError("ambiguous", `"${text}" matches ${found.length} runs`, {
-    hint: [
-      ...found.slice(0, MAX_CANDIDATES).map(({ id, userEmail, status }) => hint`${id}  ${status}  ${userEmail ?? "-"}`),
-      ...(found.length > MAX_CANDIDATES ? [`and ${found.length - MAX_CANDIDATES} more; --user narrows it down`] : []),
-    ],
+  const message = `"${word}" matches ${found.length} runs`;
+  return choose({
+    kind: "ambiguous",
+    message,
+    question: `${message}. Which one is meant?`,
+    choices: found.slice(0, MAX_CANDIDATES).map((value): Choice<Run> => ({ value, id: value.id, label: label(value) })),
+    more: Math.max(0, found.length - MAX_CANDIDATES),
+    word,
   });
 }
 
+function runLabel({ userEmail, userId, status }: Run): Hint {
+  return hint`${userEmail ?? userId}, ${status}`;
+}
+
+function isId(word: string): boolean {
+  return word.toLowerCase() === LATEST || (/^[0-9a-f]{8}[0-9a-f-]*$/i.test(word) && word.length <= FULL_LENGTH);
+}
+
+/** An e-mail address, or an ID that came from another system: `oauth/…`. A UUID is looked for among the runs first. */
+export function namesUser(word: string): boolean {
+  return /[@/]/.test(word);
+}
+
 function isFullId(text: string): boolean {
-  return text.length === 36;
+  return text.length === FULL_LENGTH;
 }

@@ -3,6 +3,7 @@ import { CliError } from "../errors.ts";
 import type { Host } from "./host.ts";
 import { hostOf, type Output, type ShownPlatform } from "./output.ts";
 import { QuestionInput } from "./question-input.ts";
+import { sanitizeLine } from "./sanitize.ts";
 import type { Terminal } from "./text-input.ts";
 
 /** What a confirmation is about. */
@@ -94,9 +95,12 @@ export class Prompter {
     platform: ShownPlatform,
     choices: readonly { readonly value: T; readonly name: string }[],
   ): Promise<T> {
-    const { select } = await import("@inquirer/prompts");
-    const message = `${this.#output.mark(platform)}${question}`;
-    return this.#ask((context) => select<T>({ message, choices: [...choices] }, context));
+    const [{ select }, { cutTo }] = await Promise.all([import("@inquirer/prompts"), import("./width.ts")]);
+    const message = `${this.#output.mark(platform)}${sanitizeLine(question)}`;
+    // A sign and a space come before, and the last column is left free: an answer is one line.
+    const room = Math.max(20, (this.#host.stderr.columns || Infinity) - 3);
+    const shown = choices.map(({ value, name }) => ({ value, name: cutTo(sanitizeLine(name), room) }));
+    return this.#ask((context) => select<T>({ message, choices: shown }, context));
   }
 
   /**

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { PassThrough } from "node:stream";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { Target } from "../../src/bulk/item.ts";
+import { CommandLine } from "../../src/command-line.ts";
 import type { PromptSources } from "../../src/commands/runs/start/prompt.ts";
 import type { TargetOptions } from "../../src/commands/runs/start/target-options.ts";
 import { resolveTargets, type PlannedTargets } from "../../src/commands/runs/start/targets.ts";
@@ -59,10 +60,12 @@ async function inContext<T>(common: GivenOptions, stdin: string, work: (context:
     onSuspend: () => undefined,
     onExit: () => undefined,
   };
-  const context = await Context.create(host, commonOptions(common, host.env), {
+  const services = {
     logIn: () => Promise.reject(new Error("no login here")),
     signedInPage: () => Promise.reject(new Error("no page here")),
-  });
+  };
+  const line = new CommandLine([], { options: [] });
+  const context = await Context.create(host, commonOptions(common, host.env), services, line);
   try {
     return await work(context);
   } finally {

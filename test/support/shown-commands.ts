@@ -1,5 +1,6 @@
 /** Holds of everything that any test is shown: a command of ours in it can be pasted into a shell, and the program knows it. */
 import { stripVTControlCharacters } from "node:util";
+import type { Command } from "@commander-js/extra-typings";
 import { createProgram } from "../../src/program.ts";
 import type { Host } from "../../src/terminal/host.ts";
 
@@ -20,6 +21,34 @@ export async function checkShownCommands(
   { stdout, stderr }: { readonly stdout: string; readonly stderr: string },
 ): Promise<void> {
   for (const line of shownLines(argv, stdout, stderr)) await checkLine(line);
+  await checkHintedOptions(argv, stderr);
+}
+
+/**
+ * Checks that an error's hints name no option that the command does not have. Where they name a command, that has been parsed.
+ *
+ * @throws Error that has the hint.
+ */
+async function checkHintedOptions(argv: readonly string[], stderr: string): Promise<void> {
+  const lines = stripVTControlCharacters(stderr).split(/[\r\n]+/);
+  const error = lines.findIndex((line) => line.startsWith("error: "));
+  const hints = textsOf(stderr) ?? (error < 0 ? [] : lines.slice(error + 1));
+  const named = hints
+    .filter((hint) => !hint.includes(NAME))
+    .flatMap((hint) => [...hint.matchAll(/(?<![\w'"=-])--[a-z][a-z-]*\w/g)].map(([option]) => ({ hint, option })));
+  if (named.length === 0) return;
+  const command = await commandOf(argv);
+  for (const { hint, option } of named) {
+    if (!command || command.options.some(({ long }) => long === option)) continue;
+    throw new Error(`${command.name()} has no ${option}: ${hint}`);
+  }
+}
+
+/** The command that the arguments name, as far as they can be parsed. */
+async function commandOf(argv: readonly string[]): Promise<Pick<Command, "name" | "options"> | undefined> {
+  let command: Pick<Command, "name" | "options"> | undefined;
+  await parse(argv, (parsed) => (command = parsed)).catch(() => undefined);
+  return command;
 }
 
 function* shownLines(argv: readonly string[], stdout: string, stderr: string): Generator<string> {
@@ -68,11 +97,15 @@ async function checkLine(line: string): Promise<void> {
 }
 
 /** Parses as the program does, and stops before anything is done. */
-async function parse(words: readonly string[]): Promise<void> {
+async function parse(
+  words: readonly string[],
+  onParsed: (command: Pick<Command, "name" | "options">) => void = () => undefined,
+): Promise<void> {
   const parsed = new Error("parsed");
   const host = { version: "0", stdout: { columns: 80, write: () => true } };
   const { program, parse: parseWith } = createProgram(host as unknown as Host);
-  program.hook("preAction", () => {
+  program.hook("preAction", (_program, command) => {
+    onParsed(command as unknown as Command);
     throw parsed;
   });
   await parseWith(words).catch((error: unknown) => {

@@ -11,9 +11,9 @@ import {
 import type { Context, OpenContext } from "../../context.ts";
 import { resolveUser } from "../../customers/find.ts";
 import { CliError } from "../../errors.ts";
-import { resolveRuns } from "../../runs/find.ts";
 import type { View } from "../../terminal/rows.ts";
 import { command } from "../../typed-command.ts";
+import { findRuns } from "../shared/find-runs.ts";
 import { examples, limitOption, once, userOption } from "../shared/options.ts";
 import { sinceOf, sinceOption, type GivenTime } from "../shared/when.ts";
 
@@ -44,7 +44,7 @@ export function configure(command: Command, open: OpenContext): void {
     .action(async (options) => list(await open(), options));
 }
 
-async function list(context: Pick<Context, "api" | "output">, options: ListOptions): Promise<void> {
+async function list(context: Pick<Context, "api" | "choose" | "output">, options: ListOptions): Promise<void> {
   const { output } = context;
   const { user, run, since, limit } = options;
   output.expect(auditView);
@@ -67,11 +67,15 @@ async function list(context: Pick<Context, "api" | "output">, options: ListOptio
   if (cut.length > 0 && records.length <= limit) output.warn(cutWarning(cut));
 }
 
-async function find(context: Pick<Context, "output">, api: Api, options: ListOptions): Promise<AuditRecords> {
+async function find(
+  context: Pick<Context, "choose" | "output">,
+  api: Api,
+  options: ListOptions,
+): Promise<AuditRecords> {
   const { user, run: runId } = options;
   const since = sinceOf(context, options.since, api.clock);
-  const subject = await resolveUser(api, user);
-  const [run] = runId === undefined ? [] : await resolveRuns(api, [runId], { subject });
+  const subject = await resolveUser(api, user, context.choose);
+  const [run] = runId === undefined ? [] : await findRuns(context, api, [runId], { user });
   const userId = subject?.userId ?? run?.userId;
   if (userId === undefined) return since === undefined ? { records: [], cut: [] } : auditSince(api, since);
   const { records, cut } = await auditOf(api, userId, since);

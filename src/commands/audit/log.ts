@@ -74,9 +74,9 @@ async function log(context: Context, options: LogOptions): Promise<void> {
 }
 
 /** The journal has user IDs only. */
-async function userIdOf({ api }: Context, user: string | undefined): Promise<string | undefined> {
+async function userIdOf({ api, choose }: Context, user: string | undefined): Promise<string | undefined> {
   if (user === undefined || !user.includes("@")) return user;
-  return (await resolveUser(await api(), user)).userId;
+  return (await resolveUser(await api(), user, choose)).userId;
 }
 
 const CHUNK = 200;

@@ -33,13 +33,16 @@ export function configure(command: Command, open: OpenContext): void {
     .action(async (options) => list(await open(), options));
 }
 
-async function list({ api: open, output }: Pick<Context, "api" | "output">, options: ListOptions): Promise<void> {
+async function list(
+  { api: open, choose, output }: Pick<Context, "api" | "choose" | "output">,
+  options: ListOptions,
+): Promise<void> {
   const api = await open();
   const { user, search, status, limit } = options;
   const listed =
     user === undefined
       ? await listInstances(api, { ...(search === undefined ? {} : { search }), status: status ?? "all" }, limit)
-      : (await instancesOf(api, await resolveUser(api, user)))
+      : (await instancesOf(api, await resolveUser(api, user, choose)))
           .filter(({ lifecycleState }) => status === undefined || lifecycleState === status)
           .slice(0, limit);
   await output.list(options.refresh ? await withMachines(api, listed) : listed, instanceView, "no instances");

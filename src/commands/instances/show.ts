@@ -19,11 +19,13 @@ export function configure(command: Command, open: OpenContext): void {
     .action(async (name) => show(await open(), name));
 }
 
-async function show({ api: open, output }: Pick<Context, "api" | "output">, name: string): Promise<void> {
+async function show(
+  { api: open, choose, output }: Pick<Context, "api" | "choose" | "output">,
+  name: string,
+): Promise<void> {
   const api = await open();
-  const subject = await resolveUser(api, name);
-  const { id } =
-    subject.instance ?? (await resolveInstance(api, subject, undefined, (one) => command("instances show", one)));
+  const subject = await resolveUser(api, name, choose);
+  const { id } = subject.instance ?? (await resolveInstance(api, subject, undefined, { named: name, choose }));
   const instance = await getInstance(api, id);
   await output.item(instance, instanceView);
   if (instance.machineStatusError) output.warn(`the machine's status is not known: ${instance.machineStatusError}`);

@@ -28,7 +28,7 @@ interface CancelOptions extends FilterOptions, ConfirmOptions, WhyOptions {
 
 export function configure(command: Command, open: OpenContext): void {
   const picked = command
-    .argument("[runs...]", "run IDs, unique prefixes, or @latest with --user")
+    .argument("[runs...]", "run IDs, unique prefixes, customers (with one run in progress), or @latest with --user")
     .addOption(userOption())
     .addOption(instanceOption())
     .option("--running", "all runs in progress that pass the filters")

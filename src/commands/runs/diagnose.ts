@@ -6,17 +6,18 @@ import { getInstance } from "../../customers/instances.ts";
 import { gatherEvidence, type Question } from "../../diagnose/evidence.ts";
 import { verdictOf, type Evidence, type Judgement, type Look, type Verdict } from "../../diagnose/judge.ts";
 import { CliError } from "../../errors.ts";
-import { resolveRuns } from "../../runs/find.ts";
+import { namesUser } from "../../runs/find.ts";
 import { listRuns } from "../../runs/list.ts";
 import { runStatusWord, initiator, type Run } from "../../runs/run.ts";
 import { isStart } from "../../runs/start/reconcile.ts";
 import type { Color } from "../../terminal/paint.ts";
 import type { Detail, View, When } from "../../terminal/rows.ts";
-import { formatAgo, formatDuration } from "../../terminal/time.ts";
-import { command, hint, plain } from "../../typed-command.ts";
+import { formatDuration } from "../../terminal/time.ts";
+import { command } from "../../typed-command.ts";
+import { findRuns, runLabel } from "../shared/find-runs.ts";
 import { instanceOption } from "../shared/instance-option.ts";
-import { duration, examples, userOption } from "../shared/options.ts";
-import { promptLine, runColor } from "./shared/view.ts";
+import { duration, examples, RUN_ARGUMENT, userOption } from "../shared/options.ts";
+import { runColor } from "./shared/view.ts";
 
 interface DiagnoseOptions {
   readonly user?: string | undefined;
@@ -31,7 +32,7 @@ const MAX_NAMED = 10;
 
 export function configure(command: Command, open: OpenContext): void {
   command
-    .argument("[run]", "run ID, a unique prefix, or @latest with --user")
+    .argument("[run]", RUN_ARGUMENT)
     .addOption(userOption())
     .addOption(instanceOption())
     .addOption(
@@ -65,7 +66,7 @@ async function diagnose(context: Context, id: string | undefined, options: Diagn
   const { output, stop } = context;
   output.expect(diagnosisView);
   const api = await context.api();
-  const question = await ask(api, id, options, output.now);
+  const question = await ask(context, api, id, options);
   const progress = await output.busy("looking");
   const evidence = await gatherEvidence(api, question, {
     looks: LOOKS,
@@ -113,17 +114,21 @@ function leaveToVerify(): void {}
 
 /** The run that is meant: the one that was named, else the customer's run in progress, else the latest. */
 async function ask(
+  context: Pick<Context, "choose" | "output">,
   api: Api,
-  id: string | undefined,
-  { user, instance }: DiagnoseOptions,
-  now: () => Date,
+  named: string | undefined,
+  { instance, ...options }: DiagnoseOptions,
 ): Promise<Question> {
-  const subject = await resolveUser(api, user);
+  const { choose, output } = context;
+  // Of a customer without any run there is something to say, too.
+  const byUser = named !== undefined && options.user === undefined && namesUser(named);
+  const { id, user } = byUser ? { id: undefined, user: named } : { id: named, user: options.user };
   if (id !== undefined) {
     if (instance !== undefined) throw new CliError("usage", "a run has its own instance: leave --instance out");
-    const [run] = await resolveRuns(api, [id], { subject });
+    const [run] = await findRuns(context, api, [id], { user });
     if (run) return about(run);
   }
+  const subject = await resolveUser(api, user, choose);
   if (!subject) {
     throw new CliError("usage", "say which run to diagnose", {
       hint: [command("runs diagnose", "RUN"), command("runs diagnose", { "--user": "USER" })],
@@ -139,12 +144,20 @@ async function ask(
   const running: Run[] = [];
   for await (const run of listRuns(api, { subject, instanceId: on, status: "running" }, MAX_NAMED)) running.push(run);
   if (running.length > 1) {
-    throw new CliError("ambiguous", `${who} has several runs that are shown as running; name one`, {
-      hint: running.map(
-        (run) =>
-          hint`${plain(formatAgo(run.startedAt, now()))}, ${promptLine(run).slice(0, 40)}: ${command("runs diagnose", run.id)}`,
-      ),
+    const message = `${who} has several runs that are shown as running; name one`;
+    const run = await choose({
+      kind: "ambiguous",
+      message,
+      question: `${who} has several runs that are shown as running. Which one is meant?`,
+      choices: running.map((run) => ({
+        value: run,
+        id: run.id,
+        label: runLabel(run, output.now()),
+        toType: command("runs diagnose", run.id),
+      })),
+      word: user ?? who,
     });
+    return about(run);
   }
   if (running[0]) return about(running[0]);
   for await (const run of listRuns(api, { subject, instanceId: on }, 1)) return about(run);

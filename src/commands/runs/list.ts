@@ -49,7 +49,7 @@ export function configure(command: Command, open: OpenContext): void {
     });
 }
 
-async function list(context: Pick<Context, "api" | "me" | "output">, options: ListOptions): Promise<void> {
+async function list(context: Pick<Context, "api" | "choose" | "me" | "output">, options: ListOptions): Promise<void> {
   const { output } = context;
   const { limit, status } = options;
   const api = await context.api();

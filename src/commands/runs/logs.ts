@@ -1,17 +1,24 @@
 import { resolve } from "node:path";
 import { Option, type Command } from "@commander-js/extra-typings";
 import type { Context, OpenContext } from "../../context.ts";
-import { resolveUser } from "../../customers/find.ts";
 import { CliError } from "../../errors.ts";
 import { writeWholeFile } from "../../files/whole-file.ts";
-import { resolveRuns } from "../../runs/find.ts";
 import { TRUNCATION_MARKER } from "../../runs/output/cursor.ts";
 import { lastLines, linesFrom } from "../../runs/output/lines.ts";
 import { RUN_FIELDS, type Run } from "../../runs/run.ts";
 import { pollRun, UNSTORABLE } from "../../runs/settle/settle.ts";
 import { refuseIfMachineIsDown } from "../../runs/watch/one.ts";
 import type { View } from "../../terminal/rows.ts";
-import { examples, intervalOption, tailOption, timeoutOption, userOption, wholeNumber } from "../shared/options.ts";
+import { findRuns } from "../shared/find-runs.ts";
+import {
+  examples,
+  intervalOption,
+  RUN_ARGUMENT,
+  tailOption,
+  timeoutOption,
+  userOption,
+  wholeNumber,
+} from "../shared/options.ts";
 import { runView } from "./shared/view.ts";
 import { followRun, type FollowOptions } from "./watch/follow.ts";
 
@@ -25,7 +32,7 @@ interface LogsOptions extends FollowOptions {
 
 export function configure(command: Command, open: OpenContext): void {
   command
-    .argument("<run>", "run ID, a unique prefix, or @latest with --user")
+    .argument("<run>", RUN_ARGUMENT)
     .addOption(userOption())
     .addOption(
       new Option("-f, --follow", "print new output as it comes, until the run ends").conflicts([
@@ -46,7 +53,7 @@ export function configure(command: Command, open: OpenContext): void {
         "kiloclaw-admin runs logs 3f2a91c4",
         "kiloclaw-admin runs logs 3f2a91c4 --tail 20",
         "kiloclaw-admin runs logs 3f2a91c4 --follow --tail 20",
-        "kiloclaw-admin runs logs @latest --user jane@example.com --save run.log",
+        "kiloclaw-admin runs logs jane@example.com --save run.log",
       ) +
         "\n\nOn a terminal, long output goes through $PAGER (less -FRX where there is none); PAGER=cat prints it." +
         "\nCtrl-C stops following; it never cancels the run.",
@@ -62,7 +69,7 @@ async function logs(context: Context, id: string, options: LogsOptions): Promise
     });
   }
   const api = await context.api();
-  const [run] = await resolveRuns(api, [id], { subject: await resolveUser(api, options.user) });
+  const [run] = await findRuns(context, api, [id], options);
   if (!run) return;
   if (options.follow && run.status === "running") {
     await followRun(context, run, { ...options, all: options.tail === undefined });

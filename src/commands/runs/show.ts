@@ -1,10 +1,9 @@
 import type { Command } from "@commander-js/extra-typings";
 import type { Context, OpenContext } from "../../context.ts";
-import { resolveUser } from "../../customers/find.ts";
-import { resolveRuns } from "../../runs/find.ts";
 import { settleRuns, UNSTORABLE } from "../../runs/settle/settle.ts";
 import { command, hint } from "../../typed-command.ts";
-import { examples, userOption } from "../shared/options.ts";
+import { findRuns } from "../shared/find-runs.ts";
+import { examples, RUN_ARGUMENT, userOption } from "../shared/options.ts";
 import { runView } from "./shared/view.ts";
 
 interface ShowOptions {
@@ -14,23 +13,27 @@ interface ShowOptions {
 
 export function configure(command: Command, open: OpenContext): void {
   command
-    .argument("<run>", "run ID, a unique prefix, or @latest with --user")
+    .argument("<run>", RUN_ARGUMENT)
     .addOption(userOption())
     .option("--no-refresh", "show what is recorded, without polling a running run")
     .addHelpText(
       "after",
       examples(
         "kiloclaw-admin runs show 3f2a91c4",
-        "kiloclaw-admin runs show @latest --user jane@example.com",
+        "kiloclaw-admin runs show jane@example.com     the run in progress, or the latest",
         "kiloclaw-admin runs show 3f2a91c4 --json",
       ),
     )
     .action(async (id, options) => show(await open(), id, options));
 }
 
-async function show(context: Pick<Context, "api" | "output">, id: string, options: ShowOptions): Promise<void> {
+async function show(
+  context: Pick<Context, "api" | "choose" | "output">,
+  id: string,
+  options: ShowOptions,
+): Promise<void> {
   const api = await context.api();
-  const found = await resolveRuns(api, [id], { subject: await resolveUser(api, options.user) });
+  const found = await findRuns(context, api, [id], options);
   const { runs, machineDown, unanswered, unstorable } = options.refresh
     ? await settleRuns(api, found)
     : { runs: found, machineDown: [], unanswered: [], unstorable: [] };

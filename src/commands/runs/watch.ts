@@ -5,7 +5,7 @@ import { listRuns } from "../../runs/list.ts";
 import type { Run } from "../../runs/run.ts";
 import { instanceOption } from "../shared/instance-option.ts";
 import { onEndOption } from "../shared/on-end.ts";
-import { examples, intervalOption, tailOption, timeoutOption, userOption } from "../shared/options.ts";
+import { examples, intervalOption, RUNS_ARGUMENT, tailOption, timeoutOption, userOption } from "../shared/options.ts";
 import { sinceOption } from "../shared/when.ts";
 import { initiatedByOption, searchOption, type FilterOptions } from "./shared/filter.ts";
 import { pickRuns } from "./shared/pick.ts";
@@ -20,7 +20,7 @@ interface WatchOptions extends FollowOptions, Omit<FilterOptions, "status"> {
 
 export function configure(command: Command, open: OpenContext): void {
   command
-    .argument("[runs...]", "run IDs, unique prefixes, or @latest with --user")
+    .argument("[runs...]", RUNS_ARGUMENT)
     .addOption(userOption())
     .addOption(instanceOption())
     .option("--running", "all runs in progress that pass the filters, new ones too")

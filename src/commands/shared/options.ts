@@ -48,6 +48,14 @@ export const intervalOption = () =>
 export const timeoutOption = () =>
   new Option("--timeout <time>", "stop watching after this long; the run goes on").argParser(duration);
 
+/** How a command's operand names a run. */
+export const RUN_ARGUMENT =
+  "run ID, a unique prefix, a customer (their run in progress, else the latest), or @latest with --user";
+
+/** The same where several may be named. */
+export const RUNS_ARGUMENT =
+  "run IDs, unique prefixes, customers (their run in progress, else the latest), or @latest with --user";
+
 /** Examples below a command's help. */
 export function examples(...lines: readonly string[]): string {
   return `\nExamples:\n${lines.map((line) => `  ${line}`).join("\n")}`;

@@ -34,12 +34,12 @@ export interface FilterOptions {
  * @throws CliError `not-found`, `ambiguous`, `usage`
  */
 export async function resolveFilter(
-  context: Pick<Context, "me" | "output">,
+  context: Pick<Context, "choose" | "me" | "output">,
   api: Api,
   options: FilterOptions,
 ): Promise<RunFilter> {
   const { user, initiatedBy, since, status, search } = options;
-  const subject = await resolveUser(api, user);
+  const subject = await resolveUser(api, user, context.choose);
   const { instance: instanceId = subject?.instance?.id } = options;
   return {
     subject,

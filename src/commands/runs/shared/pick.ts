@@ -1,11 +1,10 @@
 import type { Api } from "../../../api/api.ts";
 import type { Context } from "../../../context.ts";
-import { resolveUser } from "../../../customers/find.ts";
 import { CliError } from "../../../errors.ts";
-import { resolveRuns } from "../../../runs/find.ts";
 import { listRuns, type RunFilter } from "../../../runs/list.ts";
 import type { Run } from "../../../runs/run.ts";
 import { command, hint } from "../../../typed-command.ts";
+import { findRuns } from "../../shared/find-runs.ts";
 import { resolveFilter, type FilterOptions } from "./filter.ts";
 
 /** Runs that were named or picked. */
@@ -32,7 +31,7 @@ export interface PickOptions extends Omit<FilterOptions, "status"> {
  * @throws CliError `usage`; `not-found`, also where no run passes; `ambiguous`
  */
 export async function pickRuns(
-  context: Pick<Context, "me" | "output">,
+  context: Pick<Context, "choose" | "me" | "output">,
   api: Api,
   ids: readonly string[],
   { verb, all, allFlags, onPicked, ...options }: PickOptions,
@@ -40,7 +39,7 @@ export async function pickRuns(
   const narrowed = isNarrowed(options);
   if (ids.length > 0) {
     if (all || narrowed) throw new CliError("usage", `name runs, or pick them with ${allFlags} and filters, not both`);
-    const named = await resolveRuns(api, ids, { subject: await resolveUser(api, options.user) });
+    const named = await findRuns(context, api, ids, { user: options.user, inProgress: verb === "cancel" });
     return { runs: [...new Map(named.map((run) => [run.id, run])).values()] };
   }
   if (!all && options.user === undefined) {

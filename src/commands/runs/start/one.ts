@@ -49,8 +49,15 @@ export async function startOne(context: Context, options: StartOneOptions): Prom
   }
   const given = await readPrompt(context, options);
   const api = await context.api();
-  const [subject, me] = await Promise.all([resolveUser(api, options.user), context.me(), prepare(context, options)]);
-  const instance = await resolveInstance(api, subject, options.instance);
+  const [subject, me] = await Promise.all([
+    resolveUser(api, options.user, context.choose),
+    context.me(),
+    prepare(context, options),
+  ]);
+  const instance = await resolveInstance(api, subject, options.instance, {
+    named: options.user,
+    choose: context.choose,
+  });
   const who = subject.email ?? subject.userId;
   const prompt = given ?? (await askForPrompt(context, options));
   const [field] = /\{\{\s*[\w.-]+\s*\}\}/.exec(prompt) ?? [];
