@@ -43,7 +43,7 @@ export interface CommonOptions {
 /** Declares them. Every command takes them, in front of the noun, of the verb, or behind it. */
 export function addCommonOptions(command: Command, { hidden = false } = {}): void {
   const options = [
-    new Option("-o, --output <format>", "output format").choices(["table", "json", "jsonl", "csv", "id"]),
+    new Option("-o, --output <format>", "output format").choices(["table", "json", "jsonl", "yaml", "csv", "id"]),
     new Option("--json", "short for -o json"),
     new Option("--jq <expression>", "filter the JSON output with a jq expression"),
     new Option("--fields <names>", "the fields to show, separated by commas"),

@@ -25,6 +25,7 @@ where it comes from: kiloclaw-admin config list --show-origin`,
 -o table    columns for people: relative times, cut to the terminal; off a terminal nothing is cut and times are exact
 -o json     one array (a list) or one object; --json is short for it
 -o jsonl    one object a line; watch writes one event a line
+-o yaml     as JSON has it; of several documents (a watch writes one an event) each but the first begins with ---
 -o csv      a header line, then a line per row
 -o id       IDs only, one a line; -q is short for it
 --jq EXPR   what the expression gives of the JSON, as in gh and jq -r: texts as they are, null as an empty line, all else as JSON.

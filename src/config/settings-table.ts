@@ -52,7 +52,7 @@ export const SETTINGS = {
   },
   output: {
     scope: "profile",
-    ...choice("table", "json", "jsonl", "csv", "id"),
+    ...choice("table", "json", "jsonl", "yaml", "csv", "id"),
     env: { KILOCLAW_ADMIN_OUTPUT: asItIs },
     flag: "--output",
     preset: "table",

@@ -69,7 +69,8 @@ function wantsJson({ env }: Host, argv: readonly string[]): boolean {
 }
 
 function isJson(format: string | undefined): boolean {
-  return format === "json" || format === "jsonl";
+  // JSON is YAML, too.
+  return format === "json" || format === "jsonl" || format === "yaml";
 }
 
 function colorChoice(argv: readonly string[]): ColorChoice {

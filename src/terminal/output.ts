@@ -6,7 +6,7 @@ import type { Host } from "./host.ts";
 import type { Jq } from "./jq.ts";
 import type { TableFrame } from "./live-table.ts";
 import { createPaint, wantsColor, type Color, type ColorChoice, type Paint } from "./paint.ts";
-import { detailLines, json, Rows, type Detail, type Format, type View } from "./rows.ts";
+import { detailLines, Rows, type Detail, type Format, type View } from "./rows.ts";
 import { sanitize, sanitizeLine, SanitizingStream } from "./sanitize.ts";
 import { Screen, type Busy, type Picture } from "./screen.ts";
 import type { Column } from "./table.ts";
@@ -30,6 +30,7 @@ interface Loaded {
   readonly paint: { readonly stdout: Paint; readonly stderr: Paint };
   readonly colored: boolean;
   readonly jq: Jq | undefined;
+  readonly yaml: ((value: object) => string) | undefined;
 }
 
 const MAX_QUOTED_LINES = 30;
@@ -61,11 +62,12 @@ export class Output {
   readonly #colored: boolean;
   readonly #screen: Screen;
   readonly #jq: Jq | undefined;
+  #documents = 0;
   readonly #jqProblems = new Set<string>();
   #clock: () => Date | undefined = () => undefined;
   #announced = false;
 
-  private constructor(host: Host, options: OutputOptions, { paint, colored, jq }: Loaded) {
+  private constructor(host: Host, options: OutputOptions, { paint, colored, jq, yaml }: Loaded) {
     this.#host = host;
     this.#jq = jq;
     this.#platformFlags = options.platformFlags;
@@ -83,6 +85,7 @@ export class Output {
       fields: options.fields,
       exact: options.utc || !tty,
       paint: paint.stdout,
+      yaml,
       now: () => this.now(),
       // A terminal that does not know its width says 0.
       width: () => (tty ? host.stdout.columns || undefined : undefined),
@@ -102,7 +105,8 @@ export class Output {
       options.jq === undefined
         ? undefined
         : await (await import("./jq.ts")).Jq.compile(options.jq, host.stdout.isTTY ? 2 : undefined);
-    return new Output(host, options, { paint: { stdout, stderr }, colored, jq });
+    const yaml = options.format === "yaml" && !options.quiet ? (await import("./yaml.ts")).yaml : undefined;
+    return new Output(host, options, { paint: { stdout, stderr }, colored, jq, yaml });
   }
 
   /** Whether something that was to be printed is missing: `--jq` could not be applied to it. */
@@ -127,7 +131,7 @@ export class Output {
     if (this.format === "table") await (await import("./table.ts")).tables();
   }
 
-  /** Shows rows: a table, a JSON array, JSON lines, CSV with a header line, or IDs. */
+  /** Shows rows: a table, a JSON array, JSON lines, YAML, CSV with a header line, or IDs. */
   async list<Row extends object>(rows: readonly Row[], view: View<Row>, empty: string): Promise<void> {
     const text = await this.#rows.list(rows, view);
     if (this.format === "table" && rows.length === 0) this.note(empty);
@@ -152,9 +156,9 @@ export class Output {
     return typeof said === "string" ? said : said.typed(this.#platformFlags);
   }
 
-  /** Writes one event of a stream as a JSON line, whatever machine format was asked for. */
+  /** Writes one event of a stream: as a YAML document where that was asked for, else as a line of JSON. */
   event(event: object): void {
-    this.#document(json(event));
+    this.#document(this.#rows.document(event));
   }
 
   /** Writes a bare value, such as an ID or a path, as a line of standard output. */
@@ -319,6 +323,8 @@ export class Output {
 
   /** Writes what is JSON where that was asked for, through `--jq` where there is one. */
   #document(text: string): void {
+    // Several YAML documents stand apart.
+    if (this.format === "yaml" && this.#documents++ > 0) this.#data("---\n");
     if (!this.#jq) return this.#data(text);
     const { text: filtered, problem } = this.#jq.apply(text);
     this.#data(filtered);

@@ -6,7 +6,12 @@ import { sanitize, sanitizeJson, sanitizeLine } from "./sanitize.ts";
 import type { Column } from "./table.ts";
 import { formatAgo } from "./time.ts";
 
-export type Format = "table" | "json" | "jsonl" | "csv" | "id";
+export type Format = "table" | "json" | "jsonl" | "yaml" | "csv" | "id";
+
+/** Whether a format can say everything that there is to say of an event. */
+export function isStructured(format: Format): boolean {
+  return format === "json" || format === "jsonl" || format === "yaml";
+}
 
 /** How rows of one kind are shown. */
 export interface View<Row extends object> {
@@ -39,6 +44,8 @@ export interface RowsOptions {
   readonly paint: Paint;
   /** The terminal's columns; `undefined` where there is none to fit. */
   readonly width: () => number | undefined;
+  /** Writes a YAML document; there where the format is YAML. */
+  readonly yaml: ((value: object) => string) | undefined;
   /** By the clock that the rows' times are of. */
   readonly now: () => Date;
 }
@@ -71,7 +78,12 @@ export class Rows {
     });
   }
 
-  /** A table, a JSON array, JSON lines, CSV with a header line, or IDs. */
+  /** A value that stands for itself, such as one event of a stream: a line of JSON, or a YAML document. */
+  document(value: object): string {
+    return this.#options.yaml?.(value) ?? json(value);
+  }
+
+  /** A table, a JSON array, JSON lines, a YAML document, CSV with a header line, or IDs. */
   async list<Row extends object>(rows: readonly Row[], view: View<Row>): Promise<string> {
     const fields = this.fieldsOf(view);
     const { format, paint, width } = this.#options;
@@ -83,6 +95,8 @@ export class Rows {
         );
       case "jsonl":
         return rows.map((row) => json(pick(row, fields))).join("");
+      case "yaml":
+        return this.document(rows.map((row) => pick(row, fields)));
       case "csv":
         return [fields, ...rows.map((row) => fields.map((field) => row[field]))]
           .map((cells) => `${csvLine(cells)}\n`)
@@ -100,6 +114,7 @@ export class Rows {
   async item<Row extends object>(row: Row, view: View<Row>): Promise<string> {
     const { format, fields, paint } = this.#options;
     if (format === "json") return json(pick(row, this.fieldsOf(view)), 2);
+    if (format === "yaml") return this.document(pick(row, this.fieldsOf(view)));
     if (format !== "table") return this.list([row], view);
     const details = fields ? undefined : view.details?.(row, this.#when, this.#options.now);
     return detailLines(details ?? this.#columns(view).map(asDetail(row)), paint);
@@ -123,7 +138,7 @@ export function detailLines(details: readonly Detail[], paint: Paint): string {
 }
 
 /** A value as JSON and a line end. */
-export function json(value: object, indent?: number): string {
+function json(value: object, indent?: number): string {
   return `${sanitizeJson(JSON.stringify(value, null, indent))}\n`;
 }
 

@@ -108,6 +108,21 @@ export function sanitizeJson(json: string): string {
   );
 }
 
+/** Whether a text has nothing in it that could drive a terminal, or hide there. */
+export function isSafe(text: string): boolean {
+  return text.search(UNSAFE) < 0;
+}
+
+/** YAML whose unsafe characters are all in texts with double quotes, with these escaped: the same YAML, safe to look at. */
+export function sanitizeYaml(yaml: string): string {
+  return yaml.replace(UNSAFE, (match) =>
+    Array.from(match, (character) => {
+      const code = character.codePointAt(0) ?? 0;
+      return code > 0xffff ? `\\U${code.toString(16).padStart(8, "0")}` : `\\u${code.toString(16).padStart(4, "0")}`;
+    }).join(""),
+  );
+}
+
 /** Like `sanitize`, for text that must stay on one line: a table cell, a title. */
 export function sanitizeLine(text: string): string {
   return sanitize(text).replaceAll("\n", " ").replaceAll("\t", " ");

@@ -55,7 +55,7 @@ describe("config set", () => {
       ],
       [["set", "__proto__", "x"], "settings: profile, host"],
       [["set", "constructor", "x"], "settings: profile, host"],
-      [["set", "output", "xml"], "it can be table, json, jsonl, csv, id"],
+      [["set", "output", "xml"], "it can be table, json, jsonl, yaml, csv, id"],
       [["set", "production", "yes"], "it can be true, false"],
       [["set", "confirm", "never"], "it can be auto, always"],
       [["get", "hots"], "settings: profile, host"],

@@ -38,7 +38,7 @@ export async function screenOf({ colors }: { colors: boolean }): Promise<ChokedS
     onSuspend: () => undefined,
     onExit: () => undefined,
   };
-  const open = (format: "table" | "jsonl" | "id" | "csv", color: "always" | "never") =>
+  const open = (format: "table" | "jsonl" | "yaml" | "id" | "csv", color: "always" | "never") =>
     Output.create(host, { format, quiet: false, fields: undefined, color, utc: false, platformFlags: {} });
   const outputs = await open("table", colors ? "always" : "never");
   const taken = () => {
@@ -64,7 +64,7 @@ export async function screenOf({ colors }: { colors: boolean }): Promise<ChokedS
       plain.event({ text });
       await plain.header([{ label: "text", value: text }]);
       const all = [taken()];
-      for (const format of ["table", "jsonl", "id", "csv"] as const) {
+      for (const format of ["table", "jsonl", "yaml", "id", "csv"] as const) {
         await (await open(format, "never")).list([{ text }], view, "");
         all.push(taken());
       }

@@ -115,7 +115,9 @@ describe("precedence", () => {
 
   it("names the variable whose value cannot be", () => {
     const bad = settings({ env: { KILOCLAW_ADMIN_OUTPUT: "xml" } });
-    expect(() => bad.get("output")).toThrow('KILOCLAW_ADMIN_OUTPUT is "xml"; it can be table, json, jsonl, csv, id');
+    expect(() => bad.get("output")).toThrow(
+      'KILOCLAW_ADMIN_OUTPUT is "xml"; it can be table, json, jsonl, yaml, csv, id',
+    );
   });
 });
 

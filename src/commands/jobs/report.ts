@@ -46,7 +46,7 @@ async function report(context: Context, id: string, { html, force }: ReportOptio
   const { output, paths } = context;
   if (html === undefined) {
     if (force) throw new CliError("usage", "--force needs --html FILE");
-    if (output.format === "json") output.expect(reportView);
+    if (output.format === "json" || output.format === "yaml") output.expect(reportView);
     else output.expect(itemView);
     return show(output, reportOf(await loadJob(paths.state, id)));
   }
@@ -61,6 +61,7 @@ function reportOf({ facts, items, plan }: Job): Report {
 async function show(output: Context["output"], report: Report): Promise<void> {
   switch (output.format) {
     case "json":
+    case "yaml":
       return output.item(report, reportView);
     case "id":
       return output.list(

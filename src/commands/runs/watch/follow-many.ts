@@ -3,6 +3,7 @@ import { CliError } from "../../../errors.ts";
 import type { Run } from "../../../runs/run.ts";
 import { watchMany } from "../../../runs/watch/many.ts";
 import { totalsOf, type ManyEvent, type Watched } from "../../../runs/watch/watched.ts";
+import { isStructured } from "../../../terminal/rows.ts";
 import { OnEnd } from "../../shared/on-end.ts";
 import { runCount, runView } from "../shared/view.ts";
 import type { FollowOptions } from "./follow.ts";
@@ -107,7 +108,7 @@ export async function showMany(
 
 /** One line per run and the totals, once it is over. */
 async function sayResults(output: Context["output"], all: readonly Watched[]): Promise<void> {
-  if (output.format !== "json" && output.format !== "jsonl")
+  if (!isStructured(output.format))
     await output.list(
       all.map(({ run }) => run),
       runView,

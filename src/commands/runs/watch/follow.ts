@@ -49,6 +49,7 @@ export async function followRun(
         break;
       case "json":
       case "jsonl":
+      case "yaml":
         ended = await writeOneRun(output, run, events);
         break;
       default:

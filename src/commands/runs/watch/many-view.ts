@@ -3,6 +3,7 @@ import type { Context } from "../../../context.ts";
 import { runStatusWord, initiator } from "../../../runs/run.ts";
 import type { ManyEvent, Totals, Watched } from "../../../runs/watch/watched.ts";
 import type { Color } from "../../../terminal/paint.ts";
+import { isStructured } from "../../../terminal/rows.ts";
 import { withoutColors } from "../../../terminal/sanitize.ts";
 import type { Column } from "../../../terminal/table.ts";
 import { formatAgo } from "../../../terminal/time.ts";
@@ -80,7 +81,7 @@ export const manyColumns = (now: () => Date): readonly Column<Watched>[] => [
 
 /** Writes events where no table can follow them. */
 export function writer(output: Context["output"]): (event: ManyEvent) => void {
-  return output.format === "json" || output.format === "jsonl" ? eventWriter(output) : lineWriter(output);
+  return isStructured(output.format) ? eventWriter(output) : lineWriter(output);
 }
 
 /** Writes each run's ID, once. */

@@ -53,6 +53,7 @@ export async function openScreen({ output }: Pick<Context, "output">, id: string
     case "id":
       return { show: idWriter(output), end: async () => undefined };
     case "json":
+    case "yaml":
     case "csv":
       return { show: () => undefined, end: (items) => output.list(items.map(reportItem), itemView, "") };
   }
