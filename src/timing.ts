@@ -33,6 +33,8 @@ export interface Timing {
   readonly doctor: DoctorTiming;
   /** For a platform that is looked at besides the one that is meant. */
   readonly othersMs: number;
+  /** For what has become of a job's runs, where the job is only shown. */
+  readonly refreshMs: number;
 }
 
 /** How processes take turns at an instance. */
@@ -99,4 +101,5 @@ export const SYSTEM_TIMING: Timing = {
   job: { drainMs: 5_000, attemptMs: 200_000, endMs: 7_000, patienceMs: 5 * 60_000, pauseMs: 1_000 },
   doctor: { usualMs: 5_000, answerMs: 6_000, adminMs: 8_000, totalMs: 18_000 },
   othersMs: 5_000,
+  refreshMs: 3_000,
 };

@@ -58,3 +58,13 @@ export function platformOf(origin: string): string {
   url.hostname = "127.0.0.1";
   return url.origin;
 }
+
+/** What tells one platform from another. */
+export interface PlatformIdentity {
+  readonly origin: string;
+}
+
+/** Whether two records or profiles mean the same platform. */
+export function isSamePlatform(one: PlatformIdentity, other: PlatformIdentity): boolean {
+  return platformOf(one.origin) === platformOf(other.origin);
+}

@@ -26,6 +26,16 @@ export function formatAgo(then: Date, now: Date): string {
   return `${Math.floor(ms / DAY)}d ago`;
 }
 
+/** The time of day where the user is, as in `19:35`; with the day, where that is not today's: `2026-11-25 19:35`. */
+export function localTime(instant: Date, now: Date): string {
+  const time = `${two(instant.getHours())}:${two(instant.getMinutes())}`;
+  return localDay(instant) === localDay(now) ? time : `${localDay(instant)} ${time}`;
+}
+
+function localDay(instant: Date): string {
+  return `${instant.getFullYear()}-${two(instant.getMonth() + 1)}-${two(instant.getDate())}`;
+}
+
 const UNITS = { ms: 1, s: SECOND, m: MINUTE, h: HOUR, d: DAY, w: 7 * DAY } as const;
 
 /**

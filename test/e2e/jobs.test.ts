@@ -258,6 +258,48 @@ describe.concurrent("a run in progress", () => {
   });
 });
 
+describe.concurrent("a job that was left to itself", () => {
+  it("is shown as it is now, without anything being written into it", async () => {
+    const users = take(2);
+    const id = jobOf(await start(users, OK));
+    const shown = async (...argv: string[]) =>
+      JSON.parse((await desk.run(["jobs", ...argv, "--json"])).stdout) as { state: string; totals: object };
+    let now = await shown("show", id);
+    while (now.state !== "done") now = await shown("show", id);
+    expect(now).toMatchObject({ succeeded: 2, totals: { completed: 2, running: 0 } });
+    expect(await shown("report", id)).toMatchObject({ job: { state: "done" }, totals: { completed: 2 } });
+    const before = await desk.run(["jobs", "show", id, "--no-refresh"]);
+    expect(before.stdout).toMatch(/^ {2}running +2$/m);
+    expect(before.stderr).toMatch(/^as of \d\d:\d\d: 2 runs in progress not polled \(--no-refresh\)$/m);
+    const list = await desk.run(["jobs", "list", "--json", "--debug"]);
+    expect(list.stderr).toBe("");
+    expect(json(list).find((job) => job["id"] === id)).toMatchObject({ state: "open", totals: { running: 2 } });
+    const without = await desk.run(["jobs", "show", id, "--debug"], {
+      env: { KILOCLAW_ADMIN_TOKEN: undefined },
+      tty: true,
+    });
+    expect(without.code).toBe(0);
+    expect(without.stderr).toMatch(/as of \d\d:\d\d: 2 runs in progress not polled \(not logged in\)/);
+    expect(without.stderr).not.toContain("debug: ");
+  });
+
+  it("is shown as of then where the platform gives no answer in time, or the machine has stopped", async () => {
+    const [hung = "", stopped = "", done = ""] = take(3);
+    const id = jobOf(await start([hung, stopped, done], LONG));
+    const { remote } = desk.sandbox;
+    await remote.setFault({ name: "instance-status", user: stopped, value: "stopped" });
+    const machine = await desk.run(["jobs", "show", id, "--json"]);
+    expect(machine.stderr).toMatch(/^as of .+: 1 run in progress not polled \(machine stopped, or no answer\)$/m);
+    expect((await desk.rows(stopped))[0]).toMatchObject({ status: "running" });
+    await remote.setFault({ name: "hang", user: hung, procedure: "getKiloCliRunStatus", delayMs: 30_000 });
+    const late = await desk.run(["jobs", "report", id], { timing: { refreshMs: 500 } });
+    expect(late.code).toBe(0);
+    expect(late.stderr).toMatch(/^as of .+: [23] runs in progress not polled \(no answer within 0\.5 s\)$/m);
+    await remote.clearFaults();
+    for (const user of [hung, stopped, done]) await desk.run(["runs", "cancel", "--user", user, "--running", "--yes"]);
+  });
+});
+
 describe.concurrent("a canary", () => {
   it("that fails keeps everything else from being started; the job can be gone on with", async () => {
     const users = take(5);
@@ -344,7 +386,7 @@ describe.concurrent("a job that is interrupted", () => {
 
   it.each(["resume", "retry-failed"])("needs a login to %s", async (verb) => {
     const result = await start([...take(1), "ivan.stopped@example.com"], OK);
-    const shown = async () => (await desk.run(["jobs", "show", jobOf(result), "--json"])).stdout;
+    const shown = async () => (await desk.run(["jobs", "show", jobOf(result), "--no-refresh", "--json"])).stdout;
     const before = await shown();
     const refused = await desk.run(["jobs", verb, jobOf(result)], { env: { KILOCLAW_ADMIN_TOKEN: "" } });
     expect(refused).toMatchObject({ code: 4, stdout: "" });

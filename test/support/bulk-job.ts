@@ -28,6 +28,7 @@ export const facts = (given: Partial<JobFacts> = {}): JobFacts => ({
   endedAt: new Date(BEGAN + 34 * 60_000),
   total: 0,
   invocations: 2,
+  asOf: new Date(BEGAN + 34 * 60_000),
   ...given,
 });
 

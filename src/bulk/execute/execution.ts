@@ -8,9 +8,10 @@ import { Queue } from "../../async/queue.ts";
 import { callAfter } from "../../async/wait.ts";
 import { messageOf } from "../../errors.ts";
 import type { Ledger } from "../../journal/ledger.ts";
-import { startedRun, type Run } from "../../runs/run.ts";
+import type { Run } from "../../runs/run.ts";
 import type { Watched } from "../../runs/watch/watched.ts";
 import type { JobTiming } from "../../timing.ts";
+import { afterRun, runOf } from "../item-run.ts";
 import { isSendable, type Item } from "../item.ts";
 import type { JobSettings } from "../job/settings.ts";
 import { Attempts, type AttemptOptions } from "./attempt.ts";
@@ -281,18 +282,7 @@ class Execution {
   #ended(slot: number, watched: Watched): void {
     const { run, state, lastLine, problem } = watched;
     if (state !== "ended") this.#leave(slot, `no longer followed: ${problem}`);
-    else {
-      const became = run.outcomeUnknown ? "lost" : run.status;
-      const { startedAt, completedAt, exitCode } = run;
-      const why = became === "lost" ? "its outcome is lost" : null;
-      this.#set(slot, {
-        state: became,
-        startedAt,
-        completedAt,
-        exitCode,
-        problem: became === "failed" ? lastLine : why,
-      });
-    }
+    else this.#set(slot, afterRun(run, lastLine));
     this.events.push({ type: "run-end", item: this.#item(slot), watched });
     this.#bell.ring();
   }
@@ -347,20 +337,4 @@ class Execution {
     this.#gate.note(item);
     this.events.push({ type: "item", item });
   }
-}
-
-/** The run of an item that is known to have one. */
-function runOf({ target, runId, startedAt }: Item): Run | undefined {
-  if (runId === null || target.userId === null) return undefined;
-  return startedRun({
-    id: runId,
-    userId: target.userId,
-    userEmail: target.userEmail,
-    instanceId: target.instanceId,
-    initiatedBy: "admin",
-    initiatedByAdminId: null,
-    initiatedByAdminEmail: null,
-    prompt: "",
-    startedAt: startedAt ?? new Date(),
-  });
 }

@@ -132,7 +132,7 @@ export async function assemble(
   }
   const { profile, origin, ticket, reason, adminId, at } = job;
   const { invocations } = records;
-  const state = working ? "running" : stateOf(items);
+  const state = working ? "running" : stateOfItems(items);
   const facts = {
     id: file.id,
     profile,
@@ -144,6 +144,7 @@ export async function assemble(
     invocations,
     createdAt: new Date(at),
     endedAt: working ? null : records.endedAt,
+    asOf: working ? new Date() : (records.lastAt ?? new Date(at)),
     total: items.length,
   };
   const mark = markOf(file.id, job, records.adminIds);
@@ -190,7 +191,7 @@ function onRecord(item: Item, ending: Ending | "sent" | undefined): Item {
  * - `open`: everything was sent, and not every run is known to have ended, or it is not known whether there is one.
  * - `done`
  */
-function stateOf(items: readonly Item[]): "stopped" | "open" | "done" {
+export function stateOfItems(items: readonly Item[]): "stopped" | "open" | "done" {
   if (items.some(({ state }) => state === "waiting")) return "stopped";
   return items.some(({ state }) => state === "running" || state === "unknown") ? "open" : "done";
 }

@@ -96,6 +96,11 @@ export class JobRecords {
     return this.#sent;
   }
 
+  /** When something was written down last. */
+  get lastAt(): Date | null {
+    return this.#last ? new Date(this.#last.at) : null;
+  }
+
   /** When the last invocation ended in order; `null` when it did not. */
   get endedAt(): Date | null {
     return this.#last?.kind === "end" ? new Date(this.#last.at) : null;

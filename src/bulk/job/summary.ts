@@ -20,6 +20,7 @@ const summarySchema = z.object({
   skipped: z.number(),
   createdAt: date,
   endedAt: date.nullable(),
+  asOf: date,
   totals: z.record(z.enum(STATES_IN_ORDER), z.number()),
 });
 
@@ -43,11 +44,12 @@ export const SUMMARY_FIELDS = [
   "createdAt",
   "endedAt",
   "totals",
+  "asOf",
 ] as const satisfies readonly (keyof JobSummary)[];
 
 /** Adds a job up. */
 export function summarize({ facts, items }: Pick<Job, "facts" | "items">): JobSummary {
-  const { id, state, profile, total, createdAt, endedAt } = facts;
+  const { id, state, profile, total, createdAt, endedAt, asOf } = facts;
   return {
     id,
     state,
@@ -57,6 +59,7 @@ export function summarize({ facts, items }: Pick<Job, "facts" | "items">): JobSu
     createdAt,
     endedAt,
     totals: totalsOf(items.map((item) => item.state)),
+    asOf,
   };
 }
 

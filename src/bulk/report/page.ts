@@ -56,7 +56,7 @@ function frame({ html }: Markup, job: JobFacts): Html {
 function summary(page: Markup, report: Report, open: number): Html {
   const { html, words } = page;
   const { job, totals, items } = report;
-  const { createdAt, endedAt, ticket, reason, invocations } = job;
+  const { createdAt, endedAt, asOf, ticket, reason, invocations } = job;
   const facts: readonly (readonly [label: string, value: string | null])[] = [
     ["ticket", ticket],
     ["reason", reason],
@@ -64,6 +64,7 @@ function summary(page: Markup, report: Report, open: number): Html {
     ["started by", job.adminId],
     ["from", moment(createdAt)],
     ["to", endedAt && `${moment(endedAt)}, after ${words.duration(endedAt.getTime() - createdAt.getTime())}`],
+    ["as of", job.state === "done" ? null : moment(asOf)],
     ["state", invocations > 1 ? `${job.state}; ${invocations} commands worked on it` : job.state],
   ];
   const going = totals.waiting + totals.starting + totals.running;

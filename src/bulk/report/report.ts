@@ -22,6 +22,8 @@ export interface JobFacts {
   readonly total: number;
   /** How often a command worked on it: one more than it was resumed. */
   readonly invocations: number;
+  /** What it says of runs in progress is as of then. */
+  readonly asOf: Date;
 }
 
 /** A target as it is reported. The names are the machine formats': a public interface. Texts may come from elsewhere. */

@@ -2,7 +2,7 @@ import { access } from "node:fs/promises";
 import { resolve } from "node:path";
 import type { Command } from "@commander-js/extra-typings";
 import { PromptTemplate } from "../../bulk/input/prompt-template.ts";
-import { loadJob, type Job } from "../../bulk/job/job.ts";
+import { loadJob } from "../../bulk/job/job.ts";
 import { makeReport, type Report } from "../../bulk/report/report.ts";
 import type { Context, OpenContext } from "../../context.ts";
 import { CliError } from "../../errors.ts";
@@ -13,10 +13,12 @@ import { command, hint } from "../../typed-command.ts";
 import { itemView, jobArgument } from "../shared/job/view.ts";
 import { examples } from "../shared/options.ts";
 import { groupView, reportView } from "./report/view.ts";
+import { noRefresh, refreshed } from "./shared/refresh.ts";
 
 interface ReportOptions {
   readonly html?: string | undefined;
   readonly force?: true | undefined;
+  readonly refresh: boolean;
 }
 
 /** A person reads so many rows at most; the other formats have all. */
@@ -27,6 +29,7 @@ export function configure(command: Command, open: OpenContext): void {
     .argument("<job>", jobArgument)
     .option("--html <file>", "write the report as one page for a browser; - is standard output")
     .option("--force", "replace the file, if there is one")
+    .option(...noRefresh)
     .addHelpText(
       "after",
       examples(
@@ -35,27 +38,28 @@ export function configure(command: Command, open: OpenContext): void {
         "kiloclaw-admin jobs report 7c1e9a52 -o csv > INC-4711.csv",
         "kiloclaw-admin jobs report 7c1e9a52 --json | jq .totals",
       ) +
-        "\n\nNeeds no token and no network. json is one object with the totals, the durations, the groups and every target; jsonl and" +
-        "\ncsv are a line for each target, id its run. The page is all in one file, loads and runs nothing, and can be printed; it" +
-        "\nholds customers' addresses, so only you may read the file.",
+        "\n\nRuns in progress are asked about, where there is a login and a network; otherwise it says as of when it is." +
+        "\n\njson is one object with the totals, the durations, the groups and every target; jsonl and csv are a line for each" +
+        "\ntarget, id its run. The page is all in one file, loads and runs nothing, and can be printed; it holds customers'" +
+        "\naddresses, so only you may read the file.",
     )
     .action(async (id, options) => report(await open(), id, options));
 }
 
-async function report(context: Context, id: string, { html, force }: ReportOptions): Promise<void> {
+async function report(context: Context, id: string, { html, force, refresh }: ReportOptions): Promise<void> {
   const { output, paths } = context;
+  const reportOf = async () => {
+    const { facts, items, plan } = await refreshed(context, await loadJob(paths.state, id), refresh);
+    return makeReport(facts, items, new PromptTemplate(plan.prompt));
+  };
   if (html === undefined) {
     if (force) throw new CliError("usage", "--force needs --html FILE");
     if (output.format === "json" || output.format === "yaml") output.expect(reportView);
     else output.expect(itemView);
-    return show(output, reportOf(await loadJob(paths.state, id)));
+    return show(output, await reportOf());
   }
   const target = await targetOf(context, html, force ?? false);
-  await writePage(context, target, reportOf(await loadJob(paths.state, id)));
-}
-
-function reportOf({ facts, items, plan }: Job): Report {
-  return makeReport(facts, items, new PromptTemplate(plan.prompt));
+  await writePage(context, target, await reportOf());
 }
 
 async function show(output: Context["output"], report: Report): Promise<void> {

@@ -10,6 +10,7 @@ import { settingsWords } from "../shared/job/options.ts";
 import { promptDetails } from "../shared/job/prompt-view.ts";
 import { jobArgument, jobLines, totalLines } from "../shared/job/view.ts";
 import { examples } from "../shared/options.ts";
+import { noRefresh, refreshed } from "./shared/refresh.ts";
 
 /** A job with its prompt. The names are the JSON output's: a public interface. */
 interface ShownJob extends JobSummary, Pick<Report, "prompt" | "example"> {
@@ -19,17 +20,20 @@ interface ShownJob extends JobSummary, Pick<Report, "prompt" | "example"> {
 export function configure(command: Command, open: OpenContext): void {
   command
     .argument("<job>", jobArgument)
+    .option(...noRefresh)
     .addHelpText(
       "after",
       examples("kiloclaw-admin jobs show @latest", "kiloclaw-admin jobs show 7c1e9a52 --json") +
-        "\n\nNeeds no token and no network. What became of each target: kiloclaw-admin jobs report",
+        "\n\nRuns in progress are asked about, where there is a login and a network; otherwise it says as of when it is. What became of" +
+        "\neach target: kiloclaw-admin jobs report",
     )
-    .action(async (id) => show(await open(), id));
+    .action(async (id, { refresh }) => show(await open(), id, refresh));
 }
 
-async function show({ output, paths }: Context, id: string): Promise<void> {
+async function show(context: Context, id: string, refresh: boolean): Promise<void> {
+  const { output, paths } = context;
   output.expect(jobView);
-  const job = await loadJob(paths.state, id);
+  const job = await refreshed(context, await loadJob(paths.state, id), refresh);
   const { facts, settings, plan } = job;
   await output.item(shownJob(job), jobView);
   output.note(settingsWords(settings));

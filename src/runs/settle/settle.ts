@@ -5,6 +5,7 @@ import { wait } from "../../async/wait.ts";
 import { admin } from "../../contract/procedures.ts";
 import { machineOf } from "../../customers/machine.ts";
 import { command, hint } from "../../typed-command.ts";
+import { tailOf } from "../output/tail.ts";
 import { runRef } from "../run-ref.ts";
 import { initiator, withStatus, type Run, type Status } from "../run.ts";
 import { unstorableEnd, type UnstorableEnd } from "./unstorable.ts";
@@ -104,6 +105,8 @@ export interface Settlement {
   readonly problem: string | null;
   /** See {@link Polled}. */
   readonly unstorable?: boolean;
+  /** Of the output of a run that has ended. */
+  readonly lastLine?: string | null;
   readonly error?: ApiError;
 }
 
@@ -134,7 +137,8 @@ export async function settleRun(api: Api, run: Run, options: SettleOptions = {})
     const { run: polled, status, unstorable } = await pollRun(api, run, { signal });
     if (!status.hasRun) return { run, state: "unanswered", problem: "the platform does not find it any more" };
     const state = polled.status === "running" ? "running" : "ended";
-    return { run: polled, state, problem: unstorable ? UNSTORABLE : null, unstorable };
+    const lastLine = state === "ended" && status.output !== null ? tailOf(status.output).lastLine : null;
+    return { run: polled, state, problem: unstorable ? UNSTORABLE : null, unstorable, lastLine };
   } catch (error) {
     if (!(error instanceof ApiError) || error.kind === "auth") throw error;
     return { run, state: "unanswered", problem: error.message, error };

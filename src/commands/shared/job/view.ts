@@ -78,6 +78,7 @@ export function jobLines(job: JobFacts, when: When): Detail[] {
     { label: "reason", value: job.reason ?? "-" },
     { label: "began", value: when(job.createdAt) },
     { label: "ended", value: when(job.endedAt) },
+    ...(job.state === "done" ? [] : [{ label: "as of", value: when(job.asOf) }]),
     { label: "targets", value: String(job.total) },
   ];
 }
