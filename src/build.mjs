@@ -1,7 +1,9 @@
 // Bundles the command line and the sandbox's repair agent into dist/, one chunk per lazily imported module. CommonJS, because
 // Node loads it without the ES-module loader, which costs more than what a short command does.
+import { execFile } from "node:child_process";
 import { cp, rm, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { rolldown } from "rolldown";
 import { BUNDLE } from "./bundle.mjs";
 import { noticesOf } from "./notices.mjs";
@@ -29,3 +31,7 @@ await writeFile(`${dist}/THIRD-PARTY-NOTICES.txt`, await noticesOf(output));
 await cp(fileURLToPath(new URL("sandbox/database/migrations", import.meta.url)), `${dist}/migrations`, {
   recursive: true,
 });
+// The man page is the manual: the program that was just built writes it.
+const launcher = fileURLToPath(new URL("../bin/kiloclaw-admin.js", import.meta.url));
+const { stdout } = await promisify(execFile)(process.execPath, [launcher, "help", "man"]);
+await writeFile(`${dist}/kiloclaw-admin.1`, stdout);

@@ -248,7 +248,7 @@ export function createProgram(host: Host) {
     if (named) addVerb(program, alias, { ...named, summary: `short for ${noun} ${verb}` });
   }
   add(program, "version", "print the version", (command) => void command.action(printVersion));
-  add(program, "help", "help on a command, or on: exit-codes, environment, output, safety", async (command) => {
+  add(program, "help", "read the manual, or help on a command", async (command) => {
     const { configureHelp } = await import("./commands/help.ts");
     configureHelp(command, program, host);
   });
@@ -304,4 +304,4 @@ First steps, with nothing but this machine:
   kiloclaw-admin sandbox start --detach
   kiloclaw-admin --profile sandbox runs start --user jane@example.com -p "gateway crash-loops" --watch
 
-More: kiloclaw-admin help exit-codes | environment | output | safety`;
+The manual: kiloclaw-admin help`;

@@ -1,4 +1,4 @@
-/** The loops that the README shows, typed as they stand there: each customer gets one run, and its ID comes out. */
+/** The loops that the manual shows, typed as they stand there: each customer gets one run, and its ID comes out. */
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { chmod, mkdir, readFile, writeFile } from "node:fs/promises";
@@ -10,7 +10,7 @@ import { lacks } from "../support/lacks.ts";
 
 const EACH = 3;
 const PROMPT = `it's "stuck"; $(touch /tmp/never) [rehearse lines=1 interval=0.05]`;
-const LOOPS = (await readFile(join(root, "README.md"), "utf8"))
+const LOOPS = (await readFile(join(root, "src", "help", "starting.md"), "utf8"))
   .split("\n")
   .filter((line) => ["stuck.txt", '-p "$PROMPT"', " -q"].every((part) => line.includes(part)))
   .map((line) => line.replace(/\s+#.*$/, ""));

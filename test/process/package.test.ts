@@ -23,10 +23,12 @@ async function filesPacked(folder: string): Promise<string[]> {
   return packed.parse(JSON.parse(stdout))[0].files.map(({ path }) => path);
 }
 
-it("is the launcher, the bundle, its notices and the pages for people: so say `files` and .npmignore", async () => {
+it("is the launcher, the bundle, its notices, the manual and the pages for people: so say `files` and .npmignore", async () => {
   const files = await filesPacked(root);
+  const pages = (await readdir(join(root, "src", "help"))).map((page) => `src/help/${page}`);
+  expect(pages.length).toBeGreaterThan(10);
   expect(files.filter((path) => !path.startsWith("dist/")).toSorted()).toEqual(
-    ["CHANGELOG.md", "LICENSE", "README.md", "bin/kiloclaw-admin.js", "package.json"].toSorted(),
+    ["CHANGELOG.md", "LICENSE", "README.md", "bin/kiloclaw-admin.js", "package.json", ...pages].toSorted(),
   );
   const dist = await readdir(join(root, "dist"), { recursive: true, withFileTypes: true });
   expect(files.filter((path) => path.startsWith("dist/"))).toHaveLength(dist.filter((entry) => entry.isFile()).length);

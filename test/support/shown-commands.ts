@@ -88,7 +88,7 @@ async function checkLine(line: string): Promise<void> {
   try {
     for (const [name, ...words] of shellCommands(script)) {
       if (name !== NAME) throw new Error(`"${name}" is no command of ours`);
-      await parse(words.map((word) => PLACEHOLDERS.get(word) ?? word));
+      await parseOnly(words.map((word) => PLACEHOLDERS.get(word) ?? word));
     }
   } catch (error) {
     throw new Error(`cannot be pasted: ${line}`, { cause: error });
@@ -96,8 +96,12 @@ async function checkLine(line: string): Promise<void> {
   known.add(script);
 }
 
-/** Parses as the program does, and stops before anything is done. */
-async function parse(
+/**
+ * Parses as the program does, and stops before anything is done.
+ *
+ * @throws Error where the program would refuse the words.
+ */
+export async function parseOnly(
   words: readonly string[],
   onParsed: (command: Pick<Command, "name" | "options">) => void = () => undefined,
 ): Promise<void> {

@@ -51,7 +51,7 @@ describe("the table of variables", () => {
     const { stdout } = await run(["help", "environment"]);
     expect(IN_TABLE.size).toBeGreaterThan(20);
     for (const { names, meaning } of VARIABLES) {
-      expect(stdout).toContain(names.join(", "));
+      for (const name of names) expect(stdout).toContain(name);
       expect(stdout.replaceAll(/\s+/g, " ")).toContain(meaning);
     }
   });
