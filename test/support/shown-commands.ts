@@ -47,7 +47,7 @@ async function checkHintedOptions(argv: readonly string[], stderr: string): Prom
 /** The command that the arguments name, as far as they can be parsed. */
 async function commandOf(argv: readonly string[]): Promise<Pick<Command, "name" | "options"> | undefined> {
   let command: Pick<Command, "name" | "options"> | undefined;
-  await parse(argv, (parsed) => (command = parsed)).catch(() => undefined);
+  await parseOnly(argv, (parsed) => (command = parsed)).catch(() => undefined);
   return command;
 }
 
