@@ -43,7 +43,7 @@ it.skipIf(lacks("shell")).each([
     expect(scripts).toHaveLength(blocks);
     try {
       const { code, said } = await typeInto(scripts.join("\n"));
-      expect(code, said).toBe(0);
+      if (code !== 0) throw new Error(`exit code ${code}: ${said}`);
     } finally {
       await typeInto("kiloclaw-admin sandbox stop || true");
     }
