@@ -5,12 +5,17 @@ import type { Context, OpenContext } from "./context.ts";
 import { CliError } from "./errors.ts";
 import { StrictCommand } from "./strict-command.ts";
 import type { Host } from "./terminal/host.ts";
+import type { Prints } from "./terminal/rows.ts";
 import { command as typed, hint } from "./typed-command.ts";
 
 interface Verb {
   readonly summary: string;
   /** Loads the command's module, only when the command is run or its help is asked for. */
-  readonly load: () => Promise<{ configure(command: Command, open: OpenContext): void | Promise<void> }>;
+  readonly load: () => Promise<{
+    configure(command: Command, open: OpenContext): void | Promise<void>;
+    /** What it prints for programs. */
+    prints(): Prints | Promise<Prints>;
+  }>;
 }
 
 interface Noun {
@@ -227,8 +232,11 @@ export function createProgram(host: Host) {
     });
   const addVerb = (parent: Command, name: string, { summary, load }: Verb) =>
     add(parent, name, summary, async (command) => {
-      const { configure } = await load();
+      const { configure, prints } = await load();
       await configure(command, open(command));
+      // What a command prints may be declared in more modules than it runs with.
+      const helping = line.some((word) => word === "--help" || word === "-h" || word === "help");
+      if (helping) command.addHelpText("after", fieldsHelp(await prints(), command));
       command.optionsGroup("Options of every command:");
       addCommonOptions(command);
     });
@@ -286,6 +294,19 @@ function addCommand(
     return fill(command);
   });
   return command;
+}
+
+/** The JSON fields of what a command prints, as help has them; nothing where it prints none. */
+function fieldsHelp(prints: Prints, command: Command): string {
+  if (prints.length === 0) return "";
+  const help = command.createHelp();
+  const width = command.configureOutput().getOutHelpWidth?.() ?? 100;
+  const parts = prints.map(({ when, view, events }) => {
+    const fields = view?.fields.join(", ") ?? `events (${events})`;
+    const text = help.boxWrap(`${when === undefined ? "" : `${when}: `}${fields}`, width - 2);
+    return `  ${text.replaceAll("\n", "\n  ")}`;
+  });
+  return `\nJSON fields, for --json, --jq and --fields:\n${parts.join("\n")}`;
 }
 
 function usage({ code, message }: CommanderError, command: Command): CliError {

@@ -5,7 +5,7 @@ import type { Result } from "../doctor/check.ts";
 import { examine, type CheckResult } from "../doctor/examine.ts";
 import { CliError } from "../errors.ts";
 import type { Color } from "../terminal/paint.ts";
-import type { View } from "../terminal/rows.ts";
+import type { Prints, View } from "../terminal/rows.ts";
 import { rewritten } from "../typed-command.ts";
 import { examples } from "./shared/options.ts";
 
@@ -35,6 +35,8 @@ ${examples("kiloclaw-admin doctor", "kiloclaw-admin doctor --profile sandbox", "
     )
     .action(async (options) => doctor(await open(), options));
 }
+
+export const prints = (): Prints => [{ view: doctorView }];
 
 async function doctor(context: Context, { fix = false }: DoctorOptions): Promise<void> {
   const { output } = context;

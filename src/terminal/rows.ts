@@ -27,6 +27,14 @@ export interface View<Row extends object> {
   readonly details?: (row: Row, when: When, now: () => Date) => readonly Detail[];
 }
 
+/** What a command prints for programs to read: rows of views, or events. Help says so, and which fields there are. */
+export type Prints = readonly {
+  /** With which options, or in which case; absent: as a rule. */
+  readonly when?: string;
+  readonly view?: { readonly fields: readonly string[] };
+  readonly events?: "watch" | "job";
+}[];
+
 export interface Detail {
   readonly label: string;
   readonly value: string;

@@ -32,6 +32,30 @@ describe.each(COMMANDS)("$noun $verb", ({ noun, verb, summary }) => {
   });
 });
 
+describe("help", () => {
+  const all = {
+    ...Object.fromEntries(
+      Object.entries(NOUNS).flatMap(([noun, { verbs }]) =>
+        Object.entries(verbs).map(([verb, command]) => [`${noun} ${verb}`, command]),
+      ),
+    ),
+    ...PLAIN_COMMANDS,
+  };
+
+  it.each(Object.entries(all))("names the JSON fields of %s, as its views have them", async (name, { load }) => {
+    const prints = await (await load()).prints();
+    const { stdout } = await run([...name.split(" "), "--help"], { tty: true, columns: 80 });
+    const [, said = ""] = /\nJSON fields, [^\n]*:\n((?: {2}[^\n]*\n)*)/.exec(stdout) ?? [];
+    const words = said.replaceAll(/\s+/g, " ").trim();
+    expect(Math.max(...said.split("\n").map((line) => line.length))).toBeLessThanOrEqual(80);
+    for (const { when, view, events } of prints) {
+      const fields = view?.fields.join(", ") ?? `events (${events})`;
+      expect(words).toContain(when === undefined ? fields : `${when}: ${fields}`);
+    }
+    expect(said === "").toBe(prints.length === 0);
+  });
+});
+
 describe.each(Object.entries(PLAIN_COMMANDS))("%s", (name, { summary }) => {
   it("has help with its summary, the common options and examples, also through `help`, and is in the program's", async () => {
     const { code, stdout, stderr } = await run([name, "--help"]);

@@ -4,7 +4,7 @@ import { ACCOUNT_FIELDS, accountsOf, type Account } from "../../audit/export.ts"
 import { loggedOperations } from "../../audit/operation.ts";
 import type { Context, OpenContext } from "../../context.ts";
 import { CliError } from "../../errors.ts";
-import type { View } from "../../terminal/rows.ts";
+import type { Prints, View } from "../../terminal/rows.ts";
 import { command, hint } from "../../typed-command.ts";
 import { examples } from "../shared/options.ts";
 import { momentOf, sinceOf, sinceOption, untilOption, type GivenTime } from "../shared/when.ts";
@@ -32,6 +32,8 @@ export function configure(command: Command, open: OpenContext): void {
     )
     .action(async (options) => exportAccounts(await open(), options));
 }
+
+export const prints = (): Prints => [{ view: accountView }];
 
 async function exportAccounts(context: Context, options: ExportOptions): Promise<void> {
   const { output, paths } = context;

@@ -11,7 +11,7 @@ import {
 import type { Context, OpenContext } from "../../context.ts";
 import { resolveUser } from "../../customers/find.ts";
 import { CliError } from "../../errors.ts";
-import type { View } from "../../terminal/rows.ts";
+import type { Prints, View } from "../../terminal/rows.ts";
 import { command } from "../../typed-command.ts";
 import { findRuns } from "../shared/find-runs.ts";
 import { examples, limitOption, once, userOption } from "../shared/options.ts";
@@ -43,6 +43,8 @@ export function configure(command: Command, open: OpenContext): void {
     )
     .action(async (options) => list(await open(), options));
 }
+
+export const prints = (): Prints => [{ view: auditView }];
 
 async function list(context: Pick<Context, "api" | "choose" | "output">, options: ListOptions): Promise<void> {
   const { output } = context;

@@ -2,7 +2,7 @@ import { Option, type Command } from "@commander-js/extra-typings";
 import { loggedOperations, OPERATION_FIELDS, type LoggedOperation } from "../../audit/operation.ts";
 import type { Context, OpenContext } from "../../context.ts";
 import { resolveUser } from "../../customers/find.ts";
-import type { View } from "../../terminal/rows.ts";
+import type { Prints, View } from "../../terminal/rows.ts";
 import { examples, once } from "../shared/options.ts";
 import { momentOf, sinceOf, sinceOption, untilOption, type GivenTime } from "../shared/when.ts";
 import { rawRecords, recordView } from "./log/raw-records.ts";
@@ -50,6 +50,8 @@ export function configure(command: Command, open: OpenContext): void {
     )
     .action(async (options) => log(await open(), options));
 }
+
+export const prints = (): Prints => [{ view: operationView }, { when: "--records", view: recordView }];
 
 /** IDs are written in lower case. */
 function idStart(text: string, previous: string | undefined): string {

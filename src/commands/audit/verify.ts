@@ -8,6 +8,7 @@ import type { Context, OpenContext } from "../../context.ts";
 import { CliError } from "../../errors.ts";
 import { allJournals } from "../../journal/folder.ts";
 import { verifyJournal } from "../../journal/scan.ts";
+import type { Prints } from "../../terminal/rows.ts";
 import { examples } from "../shared/options.ts";
 import { sinceOf, sinceOption, type GivenTime } from "../shared/when.ts";
 import {
@@ -52,6 +53,8 @@ export function configure(command: Command, open: OpenContext): void {
     )
     .action(async (options) => verify(await open(), options));
 }
+
+export const prints = (): Prints => [{ view: verifiedView }];
 
 async function verify(context: Context, { since, offline }: VerifyOptions): Promise<void> {
   const { output, paths, stop } = context;

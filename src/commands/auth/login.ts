@@ -5,7 +5,7 @@ import { whoAmI } from "../../api/who-am-i.ts";
 import { isToken } from "../../config/credentials.ts";
 import type { Context, OpenContext } from "../../context.ts";
 import { CliError } from "../../errors.ts";
-import type { View } from "../../terminal/rows.ts";
+import type { Prints, View } from "../../terminal/rows.ts";
 import { command, hint, type Hint } from "../../typed-command.ts";
 import { duration, examples } from "../shared/options.ts";
 import { tokenFromBrowser } from "./login/approval.ts";
@@ -45,6 +45,8 @@ export function configure(command: Command, open: OpenContext): void {
     )
     .action(async (options) => login(await open(), options));
 }
+
+export const prints = (): Prints => [{ view: loginView }];
 
 async function login(context: Context, options: LoginOptions): Promise<void> {
   const { host, output } = context;

@@ -1,6 +1,7 @@
 import type { Command } from "@commander-js/extra-typings";
 import { removeToken } from "../../config/credentials.ts";
 import type { Context, OpenContext } from "../../context.ts";
+import type { Prints } from "../../terminal/rows.ts";
 import { examples } from "../shared/options.ts";
 
 export function configure(command: Command, open: OpenContext): void {
@@ -8,6 +9,8 @@ export function configure(command: Command, open: OpenContext): void {
     .addHelpText("after", examples("kiloclaw-admin auth logout", "kiloclaw-admin auth logout --profile sandbox"))
     .action(async () => logout(await open()));
 }
+
+export const prints = (): Prints => [];
 
 async function logout(
   context: Pick<Context, "configFolder" | "host" | "keyring" | "output" | "platform">,

@@ -8,7 +8,7 @@ import { findCredential, storageOf, type Storage } from "../../config/credential
 import type { Platform } from "../../config/settings.ts";
 import type { Context, OpenContext } from "../../context.ts";
 import { CliError } from "../../errors.ts";
-import type { View } from "../../terminal/rows.ts";
+import type { Prints, View } from "../../terminal/rows.ts";
 import { examples } from "../shared/options.ts";
 
 interface AuthStatus {
@@ -45,6 +45,8 @@ export function configure(command: Command, open: OpenContext): void {
     )
     .action(async () => status(await open()));
 }
+
+export const prints = (): Prints => [{ view: authView }];
 
 async function status(context: Needs): Promise<void> {
   const { host, output } = context;

@@ -1,6 +1,7 @@
 import type { Command } from "@commander-js/extra-typings";
 import type { Context, OpenContext } from "../../context.ts";
 import { CliError } from "../../errors.ts";
+import type { Prints } from "../../terminal/rows.ts";
 import { examples } from "../shared/options.ts";
 import { readKey, settingsHelp } from "./shared.ts";
 
@@ -16,6 +17,8 @@ export function configure(command: Command, open: OpenContext): void {
     )
     .action(async (key) => get(await open(), key));
 }
+
+export const prints = (): Prints => [];
 
 async function get(context: Pick<Context, "output" | "settings">, text: string): Promise<void> {
   const key = readKey(text);

@@ -2,7 +2,7 @@ import type { Command } from "@commander-js/extra-typings";
 import { KEYS } from "../../config/settings-table.ts";
 import type { Effective } from "../../config/settings.ts";
 import type { Context, OpenContext } from "../../context.ts";
-import type { View } from "../../terminal/rows.ts";
+import type { Prints, View } from "../../terminal/rows.ts";
 import { examples } from "../shared/options.ts";
 
 interface Listed extends Pick<Effective, "key"> {
@@ -24,6 +24,8 @@ export function configure(command: Command, open: OpenContext): void {
     )
     .action(async (options) => list(await open(), options.showOrigin ?? false));
 }
+
+export const prints = (): Prints => [{ view: settingsView(true) }];
 
 async function list(context: Pick<Context, "output" | "settings">, showOrigin: boolean): Promise<void> {
   const { output } = context;

@@ -1,6 +1,7 @@
 import type { Command } from "@commander-js/extra-typings";
 import { configPath } from "../../config/config-file.ts";
 import type { OpenContext } from "../../context.ts";
+import type { Prints } from "../../terminal/rows.ts";
 import { examples } from "../shared/options.ts";
 
 export function configure(command: Command, open: OpenContext): void {
@@ -9,3 +10,5 @@ export function configure(command: Command, open: OpenContext): void {
     output.line(configPath(paths.config));
   });
 }
+
+export const prints = (): Prints => [];

@@ -13,6 +13,7 @@ import {
 import type { Settings } from "../../config/settings.ts";
 import type { Context, OpenContext } from "../../context.ts";
 import { CliError } from "../../errors.ts";
+import type { Prints } from "../../terminal/rows.ts";
 import { command, hint } from "../../typed-command.ts";
 import { examples } from "../shared/options.ts";
 import { profileWords, readKey, refuseHostFlag, settingsHelp, warnIfHidden } from "./shared.ts";
@@ -41,6 +42,8 @@ export function configure(command: Command, open: OpenContext): void {
     )
     .action(async (key, value) => set(await open(), key, value));
 }
+
+export const prints = (): Prints => [];
 
 async function set(
   context: Pick<Context, "configFolder" | "output" | "paths" | "settings">,

@@ -3,6 +3,7 @@ import { changeConfig, withProfile } from "../../config/config-file.ts";
 import { DEFAULT_PROFILE, isGlobal, type Config, type Key, type Profile } from "../../config/settings-table.ts";
 import type { Context, OpenContext } from "../../context.ts";
 import { CliError } from "../../errors.ts";
+import type { Prints } from "../../terminal/rows.ts";
 import { command, hint } from "../../typed-command.ts";
 import { examples } from "../shared/options.ts";
 import { profileWords, readKey, refuseHostFlag, settingsHelp, warnIfHidden } from "./shared.ts";
@@ -20,6 +21,8 @@ export function configure(command: Command, open: OpenContext): void {
     )
     .action(async (key, options) => unset(await open(), key, options.all ?? false));
 }
+
+export const prints = (): Prints => [];
 
 async function unset(
   context: Pick<Context, "configFolder" | "output" | "paths" | "settings">,

@@ -3,6 +3,7 @@ import type { Api } from "../../api/api.ts";
 import type { Context, OpenContext } from "../../context.ts";
 import { instancesOf, resolveUser } from "../../customers/find.ts";
 import { getInstances, listInstances, type Instance } from "../../customers/instances.ts";
+import type { Prints } from "../../terminal/rows.ts";
 import { examples, limitOption, userOption } from "../shared/options.ts";
 import { instanceView } from "./shared/view.ts";
 
@@ -32,6 +33,8 @@ export function configure(command: Command, open: OpenContext): void {
     )
     .action(async (options) => list(await open(), options));
 }
+
+export const prints = (): Prints => [{ view: instanceView }];
 
 async function list(
   { api: open, choose, output }: Pick<Context, "api" | "choose" | "output">,

@@ -2,6 +2,7 @@ import type { Command } from "@commander-js/extra-typings";
 import type { Context, OpenContext } from "../../context.ts";
 import { resolveInstance, resolveUser } from "../../customers/find.ts";
 import { getInstance } from "../../customers/instances.ts";
+import type { Prints } from "../../terminal/rows.ts";
 import { command, hint } from "../../typed-command.ts";
 import { examples } from "../shared/options.ts";
 import { instanceView } from "./shared/view.ts";
@@ -18,6 +19,8 @@ export function configure(command: Command, open: OpenContext): void {
     )
     .action(async (name) => show(await open(), name));
 }
+
+export const prints = (): Prints => [{ view: instanceView }];
 
 async function show(
   { api: open, choose, output }: Pick<Context, "api" | "choose" | "output">,

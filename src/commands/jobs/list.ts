@@ -3,6 +3,7 @@ import { jobJournals } from "../../bulk/job/job.ts";
 import { summaryOf, type JobSummary } from "../../bulk/job/summary.ts";
 import type { Context, OpenContext } from "../../context.ts";
 import { CliError } from "../../errors.ts";
+import type { Prints } from "../../terminal/rows.ts";
 import { summaryView } from "../shared/job/view.ts";
 import { examples, limitOption } from "../shared/options.ts";
 
@@ -18,6 +19,8 @@ export function configure(command: Command, open: OpenContext): void {
     )
     .action(async (options) => list(await open(), options));
 }
+
+export const prints = (): Prints => [{ view: summaryView }];
 
 async function list({ output, paths }: Context, { limit }: { readonly limit: number }): Promise<void> {
   output.expect(summaryView);

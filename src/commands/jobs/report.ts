@@ -7,6 +7,7 @@ import { makeReport, type Report } from "../../bulk/report/report.ts";
 import type { Context, OpenContext } from "../../context.ts";
 import { CliError } from "../../errors.ts";
 import { writeWholeFile } from "../../files/whole-file.ts";
+import type { Prints } from "../../terminal/rows.ts";
 import { sanitizeLine } from "../../terminal/sanitize.ts";
 import { formatDuration } from "../../terminal/time.ts";
 import { command, hint } from "../../typed-command.ts";
@@ -45,6 +46,8 @@ export function configure(command: Command, open: OpenContext): void {
     )
     .action(async (id, options) => report(await open(), id, options));
 }
+
+export const prints = (): Prints => [{ view: reportView }, { when: "-o jsonl, csv", view: itemView }];
 
 async function report(context: Context, id: string, { html, force, refresh }: ReportOptions): Promise<void> {
   const { output, paths } = context;

@@ -13,6 +13,7 @@ import { CliError } from "../../errors.ts";
 import { writerOf } from "../../journal/claim.ts";
 import { openPath } from "../../journal/folder.ts";
 import type { Ledger } from "../../journal/ledger.ts";
+import type { Prints } from "../../terminal/rows.ts";
 import { command, hint } from "../../typed-command.ts";
 import { jobOptions, jobSettings, settingsWords, startOptions, type JobOptions } from "../shared/job/options.ts";
 import { doJob, stoppedError } from "../shared/job/run.ts";
@@ -45,6 +46,8 @@ export function configure(command: Command, open: OpenContext): void {
     )
     .action(async (id, options) => resume(await open(), id, options));
 }
+
+export const prints = (): Prints => [{ view: itemView }, { when: "-o jsonl", events: "job" }];
 
 async function resume(context: Context, id: string, options: ResumeOptions): Promise<void> {
   const { output, paths, host, prompter } = context;

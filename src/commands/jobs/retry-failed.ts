@@ -7,10 +7,11 @@ import { loadJob } from "../../bulk/job/job.ts";
 import { planTargets, type AddressedEntry } from "../../bulk/plan/plan.ts";
 import type { Context, OpenContext } from "../../context.ts";
 import { CliError } from "../../errors.ts";
+import type { Prints } from "../../terminal/rows.ts";
 import { command, hint } from "../../typed-command.ts";
 import { confirmOptions } from "../shared/confirm-many.ts";
 import { canaryOptions, jobOptions, jobSettings, startOptions } from "../shared/job/options.ts";
-import { expectPlan, showPlan, summarizePlan } from "../shared/job/plan-view.ts";
+import { expectPlan, planView, showPlan, summarizePlan } from "../shared/job/plan-view.ts";
 import { beginJob, type BeginOptions } from "../shared/job/run.ts";
 import { itemView, jobArgument } from "../shared/job/view.ts";
 import { examples } from "../shared/options.ts";
@@ -41,6 +42,12 @@ export function configure(command: Command, open: OpenContext): void {
     )
     .action(async (id, options) => retryFailed(await open(), id, { ...options, also: alsoOf(options.also) }));
 }
+
+export const prints = (): Prints => [
+  { view: itemView },
+  { when: "-o jsonl", events: "job" },
+  { when: "--dry-run", view: planView },
+];
 
 function alsoOf(states: true | readonly string[] | undefined): readonly ItemState[] {
   return (states === true || states === undefined ? [] : states).map((text) => {

@@ -4,7 +4,7 @@ import { loadJob, type Job } from "../../bulk/job/job.ts";
 import { summarize, SUMMARY_FIELDS, type JobSummary } from "../../bulk/job/summary.ts";
 import { shownPrompt, type JobFacts, type Report } from "../../bulk/report/report.ts";
 import type { Context, OpenContext } from "../../context.ts";
-import type { View } from "../../terminal/rows.ts";
+import type { Prints, View } from "../../terminal/rows.ts";
 import { command, hint } from "../../typed-command.ts";
 import { settingsWords } from "../shared/job/options.ts";
 import { promptDetails } from "../shared/job/prompt-view.ts";
@@ -29,6 +29,8 @@ export function configure(command: Command, open: OpenContext): void {
     )
     .action(async (id, { refresh }) => show(await open(), id, refresh));
 }
+
+export const prints = (): Prints => [{ view: jobView }];
 
 async function show(context: Context, id: string, refresh: boolean): Promise<void> {
   const { output, paths } = context;

@@ -8,6 +8,7 @@ import { cancelOnRecord } from "../../runs/cancel/on-record.ts";
 import { keepOutput, type Kept } from "../../runs/output/kept.ts";
 import { runStatusWord, type Run } from "../../runs/run.ts";
 import { settleRuns } from "../../runs/settle/settle.ts";
+import type { Prints } from "../../terminal/rows.ts";
 import { command, hint, option } from "../../typed-command.ts";
 import { confirmMany, confirmOptions, type ConfirmOptions } from "../shared/confirm-many.ts";
 import { instanceOption } from "../shared/instance-option.ts";
@@ -51,6 +52,8 @@ export function configure(command: Command, open: OpenContext): void {
     )
     .action(async (ids, options) => cancel(await open(), ids, options));
 }
+
+export const prints = (): Prints => [{ view: runView }];
 
 async function cancel(context: Context, ids: readonly string[], options: CancelOptions): Promise<void> {
   const { output, prompter } = context;

@@ -11,7 +11,7 @@ import { listRuns } from "../../runs/list.ts";
 import { runStatusWord, initiator, type Run } from "../../runs/run.ts";
 import { isStart } from "../../runs/start/reconcile.ts";
 import type { Color } from "../../terminal/paint.ts";
-import type { Detail, View, When } from "../../terminal/rows.ts";
+import type { Detail, Prints, View, When } from "../../terminal/rows.ts";
 import { formatDuration } from "../../terminal/time.ts";
 import { command } from "../../typed-command.ts";
 import { findRuns, runLabel } from "../shared/find-runs.ts";
@@ -54,6 +54,8 @@ export function configure(command: Command, open: OpenContext): void {
     )
     .action(async (id, options) => diagnose(await open(), id, options));
 }
+
+export const prints = (): Prints => [{ view: diagnosisView }];
 
 /** The names are the JSON output's. */
 interface Diagnosis extends Omit<Judgement, "next"> {

@@ -5,6 +5,7 @@ import { CliError } from "../../errors.ts";
 import { listRuns } from "../../runs/list.ts";
 import type { Run } from "../../runs/run.ts";
 import { settleRuns, UNSTORABLE } from "../../runs/settle/settle.ts";
+import type { Prints } from "../../terminal/rows.ts";
 import { instanceOption } from "../shared/instance-option.ts";
 import { examples, intervalOption, limitOption, timeoutOption, userOption } from "../shared/options.ts";
 import { sinceOption } from "../shared/when.ts";
@@ -48,6 +49,8 @@ export function configure(command: Command, open: OpenContext): void {
       throw new CliError("usage", "--interval and --timeout need --watch");
     });
 }
+
+export const prints = (): Prints => [{ view: runView }, { when: "--watch", events: "watch" }];
 
 async function list(context: Pick<Context, "api" | "choose" | "me" | "output">, options: ListOptions): Promise<void> {
   const { output } = context;

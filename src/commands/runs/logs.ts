@@ -8,7 +8,7 @@ import { lastLines, linesFrom } from "../../runs/output/lines.ts";
 import { RUN_FIELDS, type Run } from "../../runs/run.ts";
 import { pollRun, UNSTORABLE } from "../../runs/settle/settle.ts";
 import { refuseIfMachineIsDown } from "../../runs/watch/one.ts";
-import type { View } from "../../terminal/rows.ts";
+import type { Prints, View } from "../../terminal/rows.ts";
 import { findRuns } from "../shared/find-runs.ts";
 import {
   examples,
@@ -60,6 +60,8 @@ export function configure(command: Command, open: OpenContext): void {
     )
     .action(async (id, options) => logs(await open(), id, options));
 }
+
+export const prints = (): Prints => [{ view: logView }, { when: "--follow", events: "watch" }];
 
 async function logs(context: Context, id: string, options: LogsOptions): Promise<void> {
   const { output, host } = context;

@@ -7,7 +7,7 @@ import { closeCommand, HeldError, holderWords, type Holder } from "../../journal
 import type { Ledger } from "../../journal/ledger.ts";
 import type { OpenIntent } from "../../journal/open-index.ts";
 import { isStart, reconcileCancel, reconcileStarts, type OpenStart } from "../../runs/start/reconcile.ts";
-import type { View, When } from "../../terminal/rows.ts";
+import type { Prints, View, When } from "../../terminal/rows.ts";
 import { command, hint } from "../../typed-command.ts";
 import { examples, yesOption } from "../shared/options.ts";
 import { confirmSetAside } from "../shared/set-aside.ts";
@@ -68,6 +68,8 @@ export function configure(command: Command, open: OpenContext): void {
     )
     .action(async (ids, options) => reconcile(await open(), ids, options));
 }
+
+export const prints = (): Prints => [{ view: reconciledView }];
 
 async function reconcile(context: Context, ids: readonly string[], options: ReconcileOptions): Promise<void> {
   const { output, prompter } = context;

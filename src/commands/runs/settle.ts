@@ -8,6 +8,7 @@ import { listRuns } from "../../runs/list.ts";
 import type { Run } from "../../runs/run.ts";
 import { giveUpRuns } from "../../runs/settle/give-up.ts";
 import { sweepRuns } from "../../runs/settle/sweep.ts";
+import type { Prints } from "../../terminal/rows.ts";
 import { command, type OptionsToType } from "../../typed-command.ts";
 import { confirmMany, confirmOptions, type ConfirmOptions } from "../shared/confirm-many.ts";
 import { instanceOption } from "../shared/instance-option.ts";
@@ -50,6 +51,8 @@ export function configure(command: Command, open: OpenContext): void {
     )
     .action(async (options) => settle(await open(), options));
 }
+
+export const prints = (): Prints => [{ view: settledView }];
 
 async function settle(context: Context, options: SettleOptions): Promise<void> {
   const { output, prompter, stop } = context;

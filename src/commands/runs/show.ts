@@ -1,6 +1,7 @@
 import type { Command } from "@commander-js/extra-typings";
 import type { Context, OpenContext } from "../../context.ts";
 import { settleRuns, UNSTORABLE } from "../../runs/settle/settle.ts";
+import type { Prints } from "../../terminal/rows.ts";
 import { command, hint } from "../../typed-command.ts";
 import { findRuns } from "../shared/find-runs.ts";
 import { examples, RUN_ARGUMENT, userOption } from "../shared/options.ts";
@@ -26,6 +27,8 @@ export function configure(command: Command, open: OpenContext): void {
     )
     .action(async (id, options) => show(await open(), id, options));
 }
+
+export const prints = (): Prints => [{ view: runView }];
 
 async function show(
   context: Pick<Context, "api" | "choose" | "output">,

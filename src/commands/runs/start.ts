@@ -1,5 +1,6 @@
 import { Option, type Command } from "@commander-js/extra-typings";
 import type { OpenContext } from "../../context.ts";
+import type { Prints } from "../../terminal/rows.ts";
 import { expectCountOption } from "../shared/confirm-many.ts";
 import { instanceOption } from "../shared/instance-option.ts";
 import { canaryOptions, jobOptions, startOptions } from "../shared/job/options.ts";
@@ -7,6 +8,7 @@ import { examples, intervalOption, once, yesOption } from "../shared/options.ts"
 import { whyOptions } from "../shared/ticket-and-reason.ts";
 import { sinceOption } from "../shared/when.ts";
 import { initiatedByOption } from "./shared/filter.ts";
+import { runView } from "./shared/view.ts";
 import {
   fromInstancesOption,
   fromRunsOption,
@@ -76,3 +78,18 @@ export function configure(command: Command, open: OpenContext): void {
       return startMany(await open(), { ...options, source });
     });
 }
+
+/** Loaded only for help: one start needs nothing of a job. */
+export const prints = async (): Promise<Prints> => {
+  const [{ itemView }, { planView }] = await Promise.all([
+    import("../shared/job/view.ts"),
+    import("../shared/job/plan-view.ts"),
+  ]);
+  return [
+    { view: runView },
+    { when: "--watch", events: "watch" },
+    { when: "several users", view: itemView },
+    { when: "several users, -o jsonl", events: "job" },
+    { when: "several users, --dry-run", view: planView },
+  ];
+};

@@ -3,12 +3,14 @@ import type { Context, OpenContext } from "../../context.ts";
 import { CliError } from "../../errors.ts";
 import { listRuns } from "../../runs/list.ts";
 import type { Run } from "../../runs/run.ts";
+import type { Prints } from "../../terminal/rows.ts";
 import { instanceOption } from "../shared/instance-option.ts";
 import { onEndOption } from "../shared/on-end.ts";
 import { examples, intervalOption, RUNS_ARGUMENT, tailOption, timeoutOption, userOption } from "../shared/options.ts";
 import { sinceOption } from "../shared/when.ts";
 import { initiatedByOption, searchOption, type FilterOptions } from "./shared/filter.ts";
 import { pickRuns } from "./shared/pick.ts";
+import { runView } from "./shared/view.ts";
 import { exitWithResult, followRun, type FollowOptions } from "./watch/follow.ts";
 
 interface WatchOptions extends FollowOptions, Omit<FilterOptions, "status"> {
@@ -51,6 +53,8 @@ export function configure(command: Command, open: OpenContext): void {
     )
     .action(async (ids, options) => watch(await open(), ids, options));
 }
+
+export const prints = (): Prints => [{ events: "watch" }, { when: "several runs, -o csv", view: runView }];
 
 /** The other way to write `--no-exit-status`. */
 const exitStatusOption = () =>

@@ -2,7 +2,7 @@ import { Argument, Option, type Command } from "@commander-js/extra-typings";
 import type { Context, OpenContext } from "../../context.ts";
 import { CliError } from "../../errors.ts";
 import type { Fault, FaultName, FaultSpec } from "../../sandbox/control-api.ts";
-import type { View } from "../../terminal/rows.ts";
+import type { Prints, View } from "../../terminal/rows.ts";
 import { command, hint } from "../../typed-command.ts";
 import { duration, examples, once, wholeNumber } from "../shared/options.ts";
 import { dataDirOption, orderly, runningSandbox, type DataDirOptions } from "./shared.ts";
@@ -48,6 +48,8 @@ export async function configure(command: Command, open: OpenContext): Promise<vo
     })
     .action(async (action, name, options) => fault(await open(), action, name, options));
 }
+
+export const prints = (): Prints => [{ view: faultView }];
 
 /** Milliseconds, or a length of time with its unit. */
 function delay(text: string): number {

@@ -1,7 +1,7 @@
 import type { Command } from "@commander-js/extra-typings";
 import type { Context, OpenContext } from "../../context.ts";
 import type { InstanceReport } from "../../sandbox/control-api.ts";
-import type { View } from "../../terminal/rows.ts";
+import type { Prints, View } from "../../terminal/rows.ts";
 import { examples } from "../shared/options.ts";
 import { dataDirOption, orderly, runningSandbox, type DataDirOptions } from "./shared.ts";
 
@@ -12,6 +12,8 @@ export function configure(command: Command, open: OpenContext): void {
     .addHelpText("after", examples("kiloclaw-admin sandbox inspect jane@example.com"))
     .action(async (instance, options) => inspect(await open(), instance, options));
 }
+
+export const prints = (): Prints => [{ view: reportView }];
 
 async function inspect(
   context: Pick<Context, "host" | "paths" | "output">,

@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import type { Command } from "@commander-js/extra-typings";
 import type { Context, OpenContext } from "../../context.ts";
-import type { View } from "../../terminal/rows.ts";
+import type { Prints, View } from "../../terminal/rows.ts";
 import { command as typed, hint } from "../../typed-command.ts";
 import { hasBrowser, openInBrowser } from "../shared/browser.ts";
 import { examples } from "../shared/options.ts";
@@ -30,6 +30,8 @@ export function configure(command: Command, open: OpenContext): void {
     .addHelpText("after", examples("kiloclaw-admin sandbox open", "kiloclaw-admin sandbox open --print"))
     .action(async (options) => openPages(await open(), options));
 }
+
+export const prints = (): Prints => [{ when: "--print", view: accessView }];
 
 async function openPages(context: Pick<Context, "host" | "paths" | "output">, options: OpenOptions): Promise<void> {
   const { output } = context;

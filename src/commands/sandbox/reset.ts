@@ -1,5 +1,6 @@
 import type { Command } from "@commander-js/extra-typings";
 import type { Context, OpenContext } from "../../context.ts";
+import type { Prints } from "../../terminal/rows.ts";
 import { examples, yesOption } from "../shared/options.ts";
 import { dataDirOf, dataDirOption, orderly, type DataDirOptions } from "./shared.ts";
 
@@ -14,6 +15,8 @@ export function configure(command: Command, open: OpenContext): void {
     .addHelpText("after", examples("kiloclaw-admin sandbox reset", "kiloclaw-admin sandbox reset --yes"))
     .action(async (options) => reset(await open(), options));
 }
+
+export const prints = (): Prints => [];
 
 async function reset(
   context: Pick<Context, "host" | "paths" | "output" | "prompter">,

@@ -4,6 +4,7 @@ import { Option, type Command } from "@commander-js/extra-typings";
 import type { Context, OpenContext } from "../../context.ts";
 import { CliError } from "../../errors.ts";
 import type { Sandbox } from "../../sandbox/sandbox.ts";
+import type { Prints } from "../../terminal/rows.ts";
 import { command, hint } from "../../typed-command.ts";
 import { examples, wholeNumber } from "../shared/options.ts";
 import {
@@ -53,6 +54,8 @@ export function configure(command: Command, open: OpenContext): void {
     )
     .action(async (options) => start(await open(), options));
 }
+
+export const prints = (): Prints => [];
 
 async function start(context: Context, options: StartOptions): Promise<void> {
   const { output, host } = context;

@@ -1,6 +1,6 @@
 import type { Command } from "@commander-js/extra-typings";
 import type { Context, OpenContext } from "../../context.ts";
-import type { View } from "../../terminal/rows.ts";
+import type { Prints, View } from "../../terminal/rows.ts";
 import { hint } from "../../typed-command.ts";
 import { examples } from "../shared/options.ts";
 import { dataDirOf, dataDirOption, orderly, SANDBOX_PROFILE, sandboxCommand, type DataDirOptions } from "./shared.ts";
@@ -29,6 +29,8 @@ export function configure(command: Command, open: OpenContext): void {
     )
     .action(async (options) => status(await open(), options));
 }
+
+export const prints = (): Prints => [{ view: stateView }];
 
 async function status(context: Pick<Context, "host" | "paths" | "output">, options: DataDirOptions): Promise<void> {
   const { findSandbox } = await import("../../sandbox/remote.ts");

@@ -1,5 +1,6 @@
 import type { Command } from "@commander-js/extra-typings";
 import type { Context, OpenContext } from "../../context.ts";
+import type { Prints } from "../../terminal/rows.ts";
 import { examples } from "../shared/options.ts";
 import { dataDirOption, orderly, runningSandbox, type DataDirOptions } from "./shared.ts";
 
@@ -9,6 +10,8 @@ export function configure(command: Command, open: OpenContext): void {
     .addHelpText("after", examples("kiloclaw-admin sandbox stop"))
     .action(async (options) => stop(await open(), options));
 }
+
+export const prints = (): Prints => [];
 
 async function stop(context: Pick<Context, "host" | "paths" | "output">, options: DataDirOptions): Promise<void> {
   const sandbox = await runningSandbox(context, options);

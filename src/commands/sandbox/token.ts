@@ -1,5 +1,6 @@
 import { Option, type Command } from "@commander-js/extra-typings";
 import type { Context, OpenContext } from "../../context.ts";
+import type { Prints } from "../../terminal/rows.ts";
 import { examples, once } from "../shared/options.ts";
 import { dataDirOption, orderly, runningSandbox, type DataDirOptions } from "./shared.ts";
 
@@ -20,6 +21,8 @@ export function configure(command: Command, open: OpenContext): void {
     )
     .action(async (options) => token(await open(), options));
 }
+
+export const prints = (): Prints => [];
 
 async function token(context: Pick<Context, "host" | "paths" | "output">, options: TokenOptions): Promise<void> {
   const sandbox = await runningSandbox(context, options);

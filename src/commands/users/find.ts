@@ -1,7 +1,7 @@
 import type { Command } from "@commander-js/extra-typings";
 import type { Context, OpenContext } from "../../context.ts";
 import { searchUsers, USER_FIELDS, type User } from "../../customers/users.ts";
-import type { View } from "../../terminal/rows.ts";
+import type { Prints, View } from "../../terminal/rows.ts";
 import { examples, limitOption } from "../shared/options.ts";
 
 export function configure(command: Command, open: OpenContext): void {
@@ -11,6 +11,8 @@ export function configure(command: Command, open: OpenContext): void {
     .addHelpText("after", examples("kiloclaw-admin users find jane", "kiloclaw-admin users find example.com --json"))
     .action(async (text, { limit }) => find(await open(), text, limit));
 }
+
+export const prints = (): Prints => [{ view: userView }];
 
 async function find({ api, output }: Pick<Context, "api" | "output">, text: string, limit: number): Promise<void> {
   await output.list(await searchUsers(await api(), text, limit), userView, `no users match "${text}"`);

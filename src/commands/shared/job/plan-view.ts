@@ -34,7 +34,7 @@ const MAX_NAMED = 10;
 /** Of the prompt, before a question. */
 const MAX_LINES = 30;
 
-const planView: View<PlannedTarget> = {
+export const planView: View<PlannedTarget> = {
   fields: [
     "index",
     "line",
