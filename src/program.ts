@@ -41,6 +41,10 @@ export const NOUNS: Readonly<Record<string, Noun>> = {
         summary: "follow a run's output to its end, or many runs at once",
         load: () => import("./commands/runs/watch.ts"),
       },
+      open: {
+        summary: "open the page of a run's instance in your browser",
+        load: () => import("./commands/runs/open.ts"),
+      },
       logs: { summary: "show a run's output", load: () => import("./commands/runs/logs.ts") },
       cancel: { summary: "stop runs that have not ended", load: () => import("./commands/runs/cancel.ts") },
       settle: {
@@ -83,6 +87,10 @@ export const NOUNS: Readonly<Record<string, Noun>> = {
     verbs: {
       list: { summary: "list instances, newest first", load: () => import("./commands/instances/list.ts") },
       show: { summary: "show one instance and its machine", load: () => import("./commands/instances/show.ts") },
+      open: {
+        summary: "open an instance's page in your browser, to start its machine",
+        load: () => import("./commands/instances/open.ts"),
+      },
     },
   },
   users: {

@@ -43,8 +43,13 @@ const PAGES_PER_REQUEST = 10;
 type ListInput = z.input<typeof admin.list.input>;
 export type InstanceFilter = Pick<ListInput, "search" | "status" | "imageTag">;
 
-/** Instances, newest first, as the platform's list has them: without the machine's status. */
-export async function listInstances(api: Api, filter: InstanceFilter, limit: number): Promise<Instance[]> {
+/** Instances, newest first, as the platform's list has them: without the machine's status. `onTotal` is told how many pass the filter. */
+export async function listInstances(
+  api: Api,
+  filter: InstanceFilter,
+  limit: number,
+  onTotal: (total: number) => void = () => undefined,
+): Promise<Instance[]> {
   const found: Instance[] = [];
   while (found.length < limit) {
     const { instances, pagination } = await api.query(admin.list, {
@@ -53,6 +58,7 @@ export async function listInstances(api: Api, filter: InstanceFilter, limit: num
       limit: Math.min(PAGE_SIZE, limit - found.length),
     });
     found.push(...instances.map((row) => instanceOfRow(row, null)));
+    onTotal(pagination.total);
     if (instances.length === 0 || found.length >= pagination.total) break;
   }
   return found;

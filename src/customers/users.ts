@@ -23,8 +23,13 @@ export const USER_FIELDS = [
 
 const PAGE_SIZE = 100;
 
-/** Users whose e-mail or name contains `text`, or whose ID is `text`. `_` and `%` in it match anything (the platform's rule). */
-export async function searchUsers(api: Api, text: string, limit: number): Promise<User[]> {
+/** Users whose e-mail or name contains `text`, or whose ID is `text`. `_` and `%` in it match anything (the platform's rule). `onTotal` is told how many there are. */
+export async function searchUsers(
+  api: Api,
+  text: string,
+  limit: number,
+  onTotal: (total: number) => void = () => undefined,
+): Promise<User[]> {
   const found: User[] = [];
   for (let page = 1; found.length < limit; page++) {
     const pageSize = Math.min(limit, PAGE_SIZE);
@@ -34,6 +39,7 @@ export async function searchUsers(api: Api, text: string, limit: number): Promis
       limit: String(pageSize),
     });
     found.push(...users.map((row) => userOfRow(row)));
+    onTotal(pagination.total);
     if (users.length === 0 || page >= (pagination.totalPages ?? page)) break;
   }
   return found.slice(0, limit);

@@ -129,6 +129,7 @@ function stepsFor({ run, userId, instanceId }: Evidence) {
       instanceId === null
         ? step("see the instance and its machine", "instances list", user)
         : step("see the instance and its machine", "instances show", instanceId),
+    startMachine: instanceId === null ? [] : [step("start the machine, on its page", "instances open", instanceId)],
     giveUp: step(
       "give the run up: the platform marks it failed for good",
       "runs settle",
@@ -159,7 +160,7 @@ function withoutRun(
   return {
     verdict: "no-run",
     summary: `no run of ${who} is on record; one that was started without being recorded could not be seen from here`,
-    next: machine === "up" ? [steps.start, steps.instance] : [steps.instance, steps.start],
+    next: machine === "up" ? [steps.start, steps.instance] : [...steps.startMachine, steps.instance, steps.start],
   };
 }
 
@@ -192,7 +193,7 @@ function inProgress(evidence: Evidence, steps: Steps, duration: (ms: number) => 
       summary: instanceDestroyed
         ? "its instance was destroyed, so its outcome is lost; polling it would mark it failed"
         : `its machine is not running (${machineStatus ?? "no machine"}). It was not polled: that would mark it failed for good`,
-      next: instanceDestroyed ? [steps.giveUp, steps.instance] : [steps.instance, steps.giveUp],
+      next: instanceDestroyed ? [steps.giveUp, steps.instance] : [...steps.startMachine, steps.instance, steps.giveUp],
     };
   }
   const age = duration(ageMs ?? 0);

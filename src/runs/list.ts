@@ -24,11 +24,12 @@ export async function* listRuns(
   api: Api,
   filter: RunFilter,
   limit: number,
-  options: CallOptions = {},
+  { onCut, ...options }: ListOptions = {},
 ): AsyncGenerator<Run> {
   const searched = filter.search?.toLowerCase();
   let count = 0;
-  for await (const run of scanRuns(api, filter, limit, options)) {
+  let page: Page = { total: 0, left: 0 };
+  for await (const run of scanRuns(api, filter, limit, { ...options, onRow: (read) => (page = read) })) {
     if (filter.since && run.startedAt < filter.since()) return;
     if (filter.subject && run.userId !== filter.subject.userId) continue;
     if (filter.adminId !== undefined && run.initiatedByAdminId !== filter.adminId) continue;
@@ -38,8 +39,26 @@ export async function* listRuns(
       if (searched !== undefined && !`${run.userEmail}\n${run.prompt}`.toLowerCase().includes(searched)) continue;
     }
     yield run;
-    if (++count >= limit) return;
+    if (++count < limit) continue;
+    if (page.left > 0) onCut?.(isAskedWhole(filter) ? page.total : undefined);
+    return;
   }
+}
+
+/** Whether the platform's number of runs is that of the runs that pass: it was asked for all that the filter says. */
+function isAskedWhole({ subject, instanceId, adminId, since }: RunFilter): boolean {
+  return subject === undefined && instanceId === undefined && adminId === undefined && since === undefined;
+}
+
+/** How many rows the platform has, and how many of them come after the one that was read. */
+interface Page {
+  readonly total: number;
+  readonly left: number;
+}
+
+interface ListOptions extends CallOptions {
+  /** Told when there may be more runs than were listed; with the number of all where the platform knows it. */
+  readonly onCut?: (total: number | undefined) => void;
 }
 
 /**
@@ -52,7 +71,7 @@ export async function* scanRuns(
   api: Api,
   filter: RunFilter,
   expected = PAGE_SIZE,
-  options: CallOptions = {},
+  { onRow, ...options }: CallOptions & { readonly onRow?: (page: Page) => void } = {},
 ): AsyncGenerator<Run> {
   const seen = new Set<string>();
   const input = searchInput(filter);
@@ -60,9 +79,10 @@ export async function* scanRuns(
   const limit = filter.subject || filter.instanceId || filter.adminId ? PAGE_SIZE : Math.min(PAGE_SIZE, expected);
   for (let offset = 0; ; offset += limit) {
     const { runs, pagination } = await api.query(admin.listAllCliRuns, { ...input, offset, limit }, options);
-    for (const row of runs) {
+    for (const [index, row] of runs.entries()) {
       if (seen.has(row.id)) continue;
       seen.add(row.id);
+      onRow?.({ total: pagination.total, left: pagination.total - offset - index - 1 });
       yield runOfRow(row);
     }
     if (runs.length === 0 || offset + runs.length >= pagination.total) return;

@@ -77,8 +77,8 @@ describe("filters", () => {
     [["--since", "1730000000"], "Give how long ago, with its unit"],
     [["--since", "2026-02-30"], "There is no such day"],
     [["--since", "99999999999d"], "argument '99999999999d' is invalid. Give at most 36500d."],
-    [["--limit", "0"], "whole number from 1"],
-    [["--limit", "1.5"], "whole number from 1"],
+    [["--limit=-1"], "whole number from 0"],
+    [["--limit", "1.5"], "whole number from 0"],
     [["--user", "a@b.c", "--user", "d@e.f"], "given twice"],
     [["--fields", "id,state"], 'unknown field "state"'],
     [["surplus"], "too many arguments"],
@@ -262,7 +262,9 @@ describe("settling", () => {
     await desk.sandbox.remote.clearFaults();
     expect(code).toBe(0);
     expect(stdout).toMatch(new RegExp(`running +${id}`));
-    expect(stderr).toBe("1 run not polled: its machine is stopped, and polling would mark it failed\n");
+    expect(stderr).toBe(
+      "1 run not polled: its machine is stopped, and polling would mark it failed\nthe first 1: --limit 0 for all\n",
+    );
     expect(await desk.row(id)).toMatchObject({ status: "running" });
   });
 

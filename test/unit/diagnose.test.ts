@@ -168,7 +168,7 @@ const TABLE: ReadonlyArray<readonly [Verdict, Partial<Evidence>, says: string | 
     "machine-down",
     { machine: "down", machineStatus: "stopped" },
     "is not running (stopped). It was not polled: that would mark it failed for good",
-    `instances show ${INSTANCE}`,
+    `instances open ${INSTANCE}`,
   ],
   [
     "machine-down",
@@ -205,7 +205,7 @@ const TABLE: ReadonlyArray<readonly [Verdict, Partial<Evidence>, says: string | 
   ["failed", { run: over("failed", 137) }, "it failed with exit code 137", `runs logs ${RUN}`],
   ["failed", { run: over("failed") }, "without an exit code", `runs logs ${RUN}`],
   ["no-run", { run: null }, "no run of jane@example.com is on record", "runs start --user c0000000"],
-  ["no-run", { run: null, machine: "down" }, "no run", `instances show ${INSTANCE}`],
+  ["no-run", { run: null, machine: "down" }, "no run", `instances open ${INSTANCE}`],
   ["no-run", { looks: [look({ answer: "not-found" })] }, "does not find it", "runs list --user c0000000"],
 ];
 

@@ -13,6 +13,7 @@ import { resolveUser } from "../../customers/find.ts";
 import { CliError } from "../../errors.ts";
 import type { Prints, View } from "../../terminal/rows.ts";
 import { command } from "../../typed-command.ts";
+import { sayCut } from "../shared/cut-list.ts";
 import { findRuns } from "../shared/find-runs.ts";
 import { examples, limitOption, once, userOption } from "../shared/options.ts";
 import { sinceOf, sinceOption, type GivenTime } from "../shared/when.ts";
@@ -65,7 +66,9 @@ async function list(context: Pick<Context, "api" | "choose" | "output">, options
   }
   const { records, cut } = await find(context, await context.api(), options);
   await output.list(records.slice(0, limit), auditView, "no audit records");
-  if (records.length > limit) output.note(`the newest ${limit} of ${records.length}: --limit`);
+  // The platform gives the newest of each user only: how many there are it does not tell.
+  const total = cut.length > 0 ? undefined : records.length;
+  sayCut(context, Math.min(limit, records.length), records.length > limit ? { total } : undefined);
   if (cut.length > 0 && records.length <= limit) output.warn(cutWarning(cut));
 }
 

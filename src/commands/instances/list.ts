@@ -4,6 +4,7 @@ import type { Context, OpenContext } from "../../context.ts";
 import { instancesOf, resolveUser } from "../../customers/find.ts";
 import { getInstances, listInstances, type Instance } from "../../customers/instances.ts";
 import type { Prints } from "../../terminal/rows.ts";
+import { sayCut } from "../shared/cut-list.ts";
 import { examples, limitOption, userOption } from "../shared/options.ts";
 import { instanceView } from "./shared/view.ts";
 
@@ -42,13 +43,20 @@ async function list(
 ): Promise<void> {
   const api = await open();
   const { user, search, status, limit } = options;
-  const listed =
-    user === undefined
-      ? await listInstances(api, { ...(search === undefined ? {} : { search }), status: status ?? "all" }, limit)
-      : (await instancesOf(api, await resolveUser(api, user, choose)))
-          .filter(({ lifecycleState }) => status === undefined || lifecycleState === status)
-          .slice(0, limit);
+  let total = 0;
+  let listed: Instance[];
+  if (user === undefined) {
+    const filter = { ...(search === undefined ? {} : { search }), status: status ?? "all" } as const;
+    listed = await listInstances(api, filter, limit, (all) => (total = all));
+  } else {
+    const all = (await instancesOf(api, await resolveUser(api, user, choose))).filter(
+      ({ lifecycleState }) => status === undefined || lifecycleState === status,
+    );
+    total = all.length;
+    listed = all.slice(0, limit);
+  }
   await output.list(options.refresh ? await withMachines(api, listed) : listed, instanceView, "no instances");
+  sayCut({ output }, listed.length, total > listed.length ? { total } : undefined);
 }
 
 /** The instances with their machines' status, as far as the machines tell. */

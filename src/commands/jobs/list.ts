@@ -4,6 +4,7 @@ import { summaryOf, type JobSummary } from "../../bulk/job/summary.ts";
 import type { Context, OpenContext } from "../../context.ts";
 import { CliError } from "../../errors.ts";
 import type { Prints } from "../../terminal/rows.ts";
+import { sayCut } from "../shared/cut-list.ts";
 import { summaryView } from "../shared/job/view.ts";
 import { examples, limitOption } from "../shared/options.ts";
 
@@ -25,7 +26,8 @@ export const prints = (): Prints => [{ view: summaryView }];
 async function list({ output, paths }: Context, { limit }: { readonly limit: number }): Promise<void> {
   output.expect(summaryView);
   const found: JobSummary[] = [];
-  for (const file of (await jobJournals(paths.state)).toReversed().slice(0, limit)) {
+  const journals = (await jobJournals(paths.state)).toReversed();
+  for (const file of journals.slice(0, limit)) {
     try {
       found.push(await summaryOf(file));
     } catch (error) {
@@ -35,4 +37,5 @@ async function list({ output, paths }: Context, { limit }: { readonly limit: num
     }
   }
   await output.list(found, summaryView, "this machine has no jobs");
+  sayCut({ output }, found.length, journals.length > limit ? { total: journals.length } : undefined);
 }

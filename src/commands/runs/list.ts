@@ -6,6 +6,7 @@ import { listRuns } from "../../runs/list.ts";
 import type { Run } from "../../runs/run.ts";
 import { settleRuns, UNSTORABLE } from "../../runs/settle/settle.ts";
 import type { Prints } from "../../terminal/rows.ts";
+import { sayCut, type Cut } from "../shared/cut-list.ts";
 import { instanceOption } from "../shared/instance-option.ts";
 import { examples, intervalOption, limitOption, timeoutOption, userOption } from "../shared/options.ts";
 import { sinceOption } from "../shared/when.ts";
@@ -57,8 +58,13 @@ async function list(context: Pick<Context, "api" | "choose" | "me" | "output">, 
   const { limit, status } = options;
   const api = await context.api();
   const listed: Run[] = [];
-  for await (const run of listRuns(api, await resolveFilter(context, api, options), limit)) listed.push(run);
-  if (!options.refresh) return output.list(listed, runView, "no runs");
+  let cut: Cut | undefined;
+  const onCut = (total: number | undefined) => (cut = { total });
+  for await (const run of listRuns(api, await resolveFilter(context, api, options), limit, { onCut })) listed.push(run);
+  if (!options.refresh) {
+    await output.list(listed, runView, "no runs");
+    return sayCut(context, listed.length, cut);
+  }
 
   const { runs, machineDown, unanswered, unstorable } = await settleRuns(api, listed);
   const shown = status === undefined ? runs : runs.filter((run) => run.status === status);
@@ -73,5 +79,7 @@ async function list(context: Pick<Context, "api" | "choose" | "me" | "output">, 
         : `${machineDown.length} runs not polled: their machines are stopped, and polling would mark them failed`,
     );
   }
+  // What had ended has left the list, and the platform's number with it.
+  sayCut(context, shown.length, cut && { total: shown.length === listed.length ? cut.total : undefined });
   if (unanswered.length > 0) output.warn(`${runCount(unanswered.length)} could not be refreshed`);
 }

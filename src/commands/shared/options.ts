@@ -33,7 +33,10 @@ export const userOption = () =>
   new Option("-u, --user <user>", "the customer: e-mail, user ID or instance ID").argParser(once);
 
 export const limitOption = (preset: number) =>
-  new Option("-L, --limit <n>", "at most this many").argParser(wholeNumber(1, 100_000)).default(preset);
+  new Option("-L, --limit <n>", "at most this many; 0: all").argParser(limit).default(preset);
+
+/** Where things are counted up to a limit, all of them are up to a number that nothing comes to. */
+const limit = (text: string): number => wholeNumber(0, 100_000)(text) || Number.MAX_SAFE_INTEGER;
 
 export const tailOption = (description: string) =>
   new Option("-t, --tail <n>", description).argParser(wholeNumber(0, 10_000_000));

@@ -2,6 +2,7 @@ import type { Command } from "@commander-js/extra-typings";
 import type { Context, OpenContext } from "../../context.ts";
 import { searchUsers, USER_FIELDS, type User } from "../../customers/users.ts";
 import type { Prints, View } from "../../terminal/rows.ts";
+import { sayCut } from "../shared/cut-list.ts";
 import { examples, limitOption } from "../shared/options.ts";
 
 export function configure(command: Command, open: OpenContext): void {
@@ -15,7 +16,10 @@ export function configure(command: Command, open: OpenContext): void {
 export const prints = (): Prints => [{ view: userView }];
 
 async function find({ api, output }: Pick<Context, "api" | "output">, text: string, limit: number): Promise<void> {
-  await output.list(await searchUsers(await api(), text, limit), userView, `no users match "${text}"`);
+  let total = 0;
+  const users = await searchUsers(await api(), text, limit, (all) => (total = all));
+  await output.list(users, userView, `no users match "${text}"`);
+  sayCut({ output }, users.length, total > users.length ? { total } : undefined);
 }
 
 const userView: View<User> = {

@@ -114,14 +114,23 @@ function changedNothing(error: ApiError): boolean {
   return provesNothingHappened(error) || (error.trpcCode !== undefined && error.kind === "not-found");
 }
 
+/** So many machines are named that are not running. */
+const MAX_NAMED = 5;
+
 /** Why runs on machines that do not run are not cancelled. */
-export function machineDown(runs: readonly Pick<Run, "id">[]): CliError {
+export function machineDown(runs: readonly Pick<Run, "id" | "instanceId">[]): CliError {
   const ids = runs.map(({ id }) => id).join(", ");
   return new CliError(
     "conflict",
     `the machine of ${ids} is not running: a cancel now would mark the run failed for good`,
     {
-      hint: "start the machine first, unless its instance was destroyed; where the run's outcome does not matter any more, add --force",
+      hint: [
+        ...[...new Set(runs.map(({ instanceId }) => instanceId))]
+          .filter((instanceId) => instanceId !== null)
+          .slice(0, MAX_NAMED)
+          .map((instanceId) => hint`start the machine first, on its page: ${command("instances open", instanceId)}`),
+        "where the run's outcome does not matter any more, or the instance was destroyed, add --force",
+      ],
     },
   );
 }

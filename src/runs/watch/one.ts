@@ -133,7 +133,10 @@ export async function refuseIfMachineIsDown(api: Api, run: Run, signal?: AbortSi
       hint: [
         gone
           ? "how it ended is lost; checking its status marks it failed for good"
-          : "checking its status now would mark the run failed for good; start the machine first",
+          : "checking its status now would mark the run failed for good",
+        ...(gone || run.instanceId === null
+          ? []
+          : [hint`start the machine first, on its page: ${command("instances open", run.instanceId)}`]),
         ...(run.instanceId === null ? [] : [hint`see the instance: ${command("instances show", run.instanceId)}`]),
         ...(gone && run.instanceId !== null
           ? [hint`or give the run up: ${command("runs settle", { "--instance": run.instanceId, "--force": true })}`]

@@ -121,7 +121,8 @@ export class SettleReport {
         ...(leftAlone > 0
           ? [
               `${leftAlone} left alone, because polling while the machine is stopped marks a run failed for good`,
-              hint`start the machine first; where it will not come back, or its instance was destroyed: ${command("runs settle", whose, { "--force": true })}`,
+              hint`start the machine first, on its page: ${command("instances open", "INSTANCE")}`,
+              hint`where it will not come back, or its instance was destroyed: ${command("runs settle", whose, { "--force": true })}`,
             ]
           : []),
         ...(unanswered > 0

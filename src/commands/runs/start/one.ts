@@ -77,7 +77,7 @@ export async function startOne(context: Context, options: StartOneOptions): Prom
   for (;;) {
     const outcome = await send(context, request, ledger, options.resendUnknown ?? false);
     if (outcome.state !== "conflict" && outcome.state !== "alike") {
-      const run = startedOrThrow(outcome, subject);
+      const run = startedOrThrow(outcome, subject, instance);
       if (outcome.state === "found") output.note("the run had started; it was found by its row");
       if (outcome.state === "found-earlier") {
         const { at } = outcome.earlier;
@@ -203,6 +203,7 @@ const MAX_NAMED = 5;
 function startedOrThrow(
   outcome: Exclude<RecordedOutcome, { state: "conflict" | "alike" }>,
   { userId, email }: Subject,
+  instance: Pick<Instance, "id">,
 ): Run {
   const who = email ?? userId;
   const look = hint`see what there is: ${command("runs list", { "--user": userId })}`;
@@ -218,7 +219,11 @@ function startedOrThrow(
         outcome.sent
           ? `the platform refused the start: the instance of ${who} is not running; no record of a run was found`
           : `the instance of ${who} is not running (${outcome.machineStatus ?? "no machine"}); nothing was started`,
-        { hint: "start the machine first", retryable: true, sent: outcome.sent },
+        {
+          hint: hint`start the machine first, on its page: ${command("instances open", instance.id)}`,
+          retryable: true,
+          sent: outcome.sent,
+        },
       );
     case "refused":
       throw outcome.error.upstreamCode === UPSTREAM_CODES.routeUnavailable

@@ -198,6 +198,9 @@ function sayOutcome({ output }: Pick<Context, "output">, id: string, tally: JobT
   if (waiting > 0 || running > 0 || tally.count("unknown") > 0) {
     output.note(hint`${plain(leftWords(tally))}: ${command("jobs resume", id)}`);
   }
+  if (tally.count("machine-down") > 0) {
+    output.note(hint`start a stopped machine, on its page: ${command("instances open", "INSTANCE")}`);
+  }
   if (tally.count("failed") + tally.count("refused") + tally.count("machine-down") > 0) {
     output.note(hint`once the cause is fixed: ${command("jobs retry-failed", id)}`);
   }
