@@ -132,7 +132,12 @@ export class RunningSandbox {
     try {
       const response = await fetch(`${this.url}/_sandbox/${path}`, {
         method,
-        headers: { authorization: `Bearer ${this.#state.controlToken}`, "content-type": "application/json" },
+        // A connection of its own: an idle one may be closed just now, by a sandbox that was busy for longer than it keeps any.
+        headers: {
+          authorization: `Bearer ${this.#state.controlToken}`,
+          "content-type": "application/json",
+          connection: "close",
+        },
         ...(body !== undefined && { body: JSON.stringify(body) }),
         signal: late.signal,
       }).catch((error: unknown) => {
