@@ -182,7 +182,7 @@ describe.concurrent("before anything is sent", () => {
     expect(unasked).toMatchObject({ code: 2, stderr: expect.stringContaining("this needs a confirmation") as string });
     const uncounted = await desk.run([...argv, "--yes"]);
     expect(uncounted.code).toBe(2);
-    expect(uncounted.stderr).toMatch(/21 targets are meant: --yes alone is not enough for more than 20/);
+    expect(uncounted.stderr).toMatch(/21 targets are selected: --yes alone is not enough for more than 20/);
     expect(uncounted.stderr).toContain("--expect-count 21");
     expect((await desk.run([...argv, "--yes", "--expect-count", "20"])).code).toBe(2);
     const asked = desk.begin(argv, { tty: true });
@@ -399,7 +399,7 @@ describe.concurrent("a job that is interrupted", () => {
     const elsewhere = await desk.run(["jobs", "resume", jobOf(result), "--host", "https://elsewhere.example.com"]);
     expect(elsewhere.code).toBe(2);
     expect(elsewhere.stderr).toMatch(
-      /is of http:\/\/127\.0\.0\.1:\d+, not of https:\/\/elsewhere\.example\.com; nothing was sent/,
+      /belongs to http:\/\/127\.0\.0\.1:\d+, not to https:\/\/elsewhere\.example\.com; nothing was sent/,
     );
   });
 });

@@ -277,7 +277,7 @@ describe("many", () => {
     expect(uncounted.stderr).toContain("--expect-count 21");
     const miscounted = await desk.run([...argv, "--expect-count", "20"]);
     expect(miscounted.code).toBe(2);
-    expect(miscounted.stderr).toContain("21 runs are meant, not 20; nothing was changed");
+    expect(miscounted.stderr).toContain("21 runs are selected, not 20; nothing was changed");
     expect(await desk.run([...argv, "--dry-run"])).toMatchObject({ code: 0, stderr: "" });
     expect(await cancels()).toBe(before);
     const { code, stdout } = await desk.run([...argv, "--expect-count", "21"]);

@@ -109,7 +109,7 @@ export function checkTargetOptions(options: TargetOptions & PromptSources): void
   );
   only(
     { "--search": search, "--status": status },
-    "--from-instances and --from-runs",
+    "--from-instances or --from-runs",
     (fromInstances ?? fromRuns) === true,
   );
   only({ "--image-tag": imageTag }, "--from-instances", fromInstances === true);
