@@ -1,6 +1,6 @@
 import type { Api } from "./api/api.ts";
 import type { DeviceLogin } from "./api/device-login.ts";
-import { DEFAULT_HOST, parseOrigin, type Origin } from "./api/origin.ts";
+import { DEFAULT_HOST, isLoopback, parseOrigin, type Origin } from "./api/origin.ts";
 import type { Transport, TransportOptions } from "./api/transport.ts";
 import { chooser } from "./chooser.ts";
 import type { CommandLine } from "./command-line.ts";
@@ -8,6 +8,7 @@ import type { CommonOptions } from "./common-options.ts";
 import type { Keyring } from "./config/keyring.ts";
 import type { ConfigFolder } from "./config/lock.ts";
 import { resolvePaths, type Paths } from "./config/paths.ts";
+import type { SandboxPlace } from "./config/sandbox-place.ts";
 import { unknownWords, type Config } from "./config/settings-table.ts";
 import { Settings, type Platform } from "./config/settings.ts";
 import type { Choose } from "./customers/choice.ts";
@@ -173,7 +174,16 @@ export class Context {
   readonly platform = async (): Promise<MeantPlatform> => {
     const platform = (await this.#settings).platform();
     const origin = parseOrigin(platform.host, platform.hostSource);
-    return { ...platform, origin, takesVariable: platform.hostNamed || origin === DEFAULT_HOST };
+    const sandbox = await this.sandboxAt(origin);
+    return { ...platform, origin, takesVariable: platform.hostNamed || origin === DEFAULT_HOST, sandbox: sandbox?.id };
+  };
+
+  /** The sandbox of this user that an origin leads to, by our own files; `undefined` where it leads to none. */
+  readonly sandboxAt = async (origin: string): Promise<SandboxPlace | undefined> => {
+    const { protocol, hostname, port } = new URL(origin);
+    if (protocol !== "http:" || !isLoopback(hostname)) return undefined;
+    const { sandboxOnPort } = await import("./config/sandbox-place.ts");
+    return sandboxOnPort(this.paths.sandbox, Number(port || 80));
   };
 
   /**
@@ -262,7 +272,7 @@ export class Context {
 
   /** Where what this command changes is written down: a journal of its own, or the one that it goes on with. */
   readonly ledger = async (action: string, why: Why, resumed?: ResumedJournal): Promise<Ledger> => {
-    const [{ Ledger }, { origin, profile }, me] = await Promise.all([
+    const [{ Ledger }, { origin, profile, sandbox }, me] = await Promise.all([
       import("./journal/ledger.ts"),
       this.platform(),
       this.me(),
@@ -272,7 +282,7 @@ export class Context {
     return this.#closing(
       new Ledger(
         this.paths.state,
-        { action, profile, origin, adminId, ...why, tool, pid },
+        { action, profile, origin, sandbox, adminId, ...why, tool, pid },
         { timing, resumed, onSlow: () => this.output.busy("reading this machine's journal") },
       ),
     );

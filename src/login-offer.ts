@@ -13,6 +13,8 @@ export interface MeantPlatform extends Platform {
   readonly origin: Origin;
   /** Whether KILOCLAW_ADMIN_TOKEN may be sent there. */
   readonly takesVariable: boolean;
+  /** The ID of the sandbox of this user that it is, whatever its port. */
+  readonly sandbox?: string | undefined;
 }
 
 /** A platform to talk to, and as whom. */

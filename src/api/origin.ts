@@ -62,9 +62,12 @@ export function platformOf(origin: string): string {
 /** What tells one platform from another. */
 export interface PlatformIdentity {
   readonly origin: string;
+  /** The ID of a sandbox of this user, whose port may change; absent for any other platform, and in what older versions wrote. */
+  readonly sandbox?: string | null | undefined;
 }
 
-/** Whether two records or profiles mean the same platform. */
+/** Whether two records or profiles mean the same platform: the same sandbox, or what is at the same origin. */
 export function isSamePlatform(one: PlatformIdentity, other: PlatformIdentity): boolean {
+  if (one.sandbox && other.sandbox) return one.sandbox === other.sandbox;
   return platformOf(one.origin) === platformOf(other.origin);
 }

@@ -1,4 +1,4 @@
-import { platformOf } from "../api/origin.ts";
+import { isSamePlatform, platformOf, type PlatformIdentity } from "../api/origin.ts";
 import { allOperations, type Operation } from "../journal/operations.ts";
 import type { ScanOptions } from "../journal/scan.ts";
 
@@ -37,6 +37,8 @@ export interface LoggedOperation {
   readonly recordHash: string;
   /** The hash of the record that says what became of it. */
   readonly endHash: string | null;
+  /** The ID of the sandbox that it was done to; `null` on any other platform. */
+  readonly sandbox: string | null;
 }
 
 export const OPERATION_FIELDS = [
@@ -66,6 +68,7 @@ export const OPERATION_FIELDS = [
   "record",
   "recordHash",
   "endHash",
+  "sandbox",
 ] as const satisfies readonly (keyof LoggedOperation)[];
 
 function loggedOperation({ journal, op, first, decisions, ending, state }: Operation): LoggedOperation {
@@ -99,6 +102,7 @@ function loggedOperation({ journal, op, first, decisions, ending, state }: Opera
     record: first.seq,
     recordHash: first.hash,
     endHash: ending?.hash ?? null,
+    sandbox: first.sandbox ?? null,
   };
 }
 
@@ -127,6 +131,7 @@ export interface OperationFilter {
   readonly ticket?: string | undefined;
   readonly action?: string | undefined;
   readonly origin?: string | undefined;
+  readonly platform?: PlatformIdentity | undefined;
   readonly since?: Date | undefined;
   readonly until?: Date | undefined;
   /** Only what is not settled. */
@@ -135,7 +140,7 @@ export interface OperationFilter {
 
 function passes(
   operation: LoggedOperation,
-  { userId, run, instance, op, ticket, action, origin, since, until, open }: OperationFilter,
+  { userId, run, instance, op, ticket, action, origin, platform, since, until, open }: OperationFilter,
 ): boolean {
   const { state } = operation;
   return (
@@ -146,6 +151,7 @@ function passes(
     (ticket === undefined || operation.ticket === ticket || operation.settledTicket === ticket) &&
     (action === undefined || operation.action === action) &&
     (origin === undefined || platformOf(operation.origin) === platformOf(origin)) &&
+    (platform === undefined || isSamePlatform(operation, platform)) &&
     (since === undefined || operation.at >= since) &&
     (until === undefined || operation.at < until) &&
     (open !== true || (state !== "settled" && state !== "not-sent"))

@@ -26,6 +26,7 @@ export interface Invocation {
   readonly action: string;
   readonly profile: string;
   readonly origin: string;
+  readonly sandbox?: string | undefined;
   readonly adminId: string | null;
   readonly ticket: string | null;
   readonly reason: string | null;

@@ -1,3 +1,4 @@
+import type { PlatformIdentity } from "../api/origin.ts";
 import { SharedLook } from "../async/shared-look.ts";
 import { callAfter, wait } from "../async/wait.ts";
 import { systemFiles } from "../files/file-layer.ts";
@@ -66,8 +67,9 @@ export class Ledger {
     this.#openIndex = new OpenIndex(stateDirectory, undefined, () => this.#written);
   }
 
-  get origin(): string {
-    return this.#invocation.origin;
+  /** The platform that this invocation is about. */
+  get platform(): PlatformIdentity {
+    return this.#invocation;
   }
 
   /**
@@ -165,8 +167,8 @@ export class Ledger {
   }
 
   /** What was, or may have been, sent to this platform without its end being known, oldest first. */
-  open(filter: Omit<IntentFilter, "origin"> = {}): Promise<OpenIntent[]> {
-    return this.#read(this.#openIndex.find({ ...filter, origin: this.origin }));
+  open(filter: Omit<IntentFilter, "platform"> = {}): Promise<OpenIntent[]> {
+    return this.#read(this.#openIndex.find({ ...filter, platform: this.platform }));
   }
 
   /** The same for every platform. */

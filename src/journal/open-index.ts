@@ -1,4 +1,4 @@
-import { platformOf } from "../api/origin.ts";
+import { isSamePlatform, type PlatformIdentity } from "../api/origin.ts";
 import { eachOf } from "../async/each.ts";
 import { SharedLook } from "../async/shared-look.ts";
 import { systemFiles, type FileLayer } from "../files/file-layer.ts";
@@ -17,7 +17,7 @@ export interface OpenIntent {
 }
 
 export interface IntentFilter {
-  readonly origin?: string | undefined;
+  readonly platform?: PlatformIdentity | undefined;
   readonly userId?: string | undefined;
   readonly instanceId?: string | undefined;
 }
@@ -125,9 +125,9 @@ export class OpenIndex {
   }
 }
 
-function matches(intent: IntentRecord, { origin, userId, instanceId }: IntentFilter): boolean {
+function matches(intent: IntentRecord, { platform, userId, instanceId }: IntentFilter): boolean {
   return (
-    (origin === undefined || platformOf(intent.origin) === platformOf(origin)) &&
+    (platform === undefined || isSamePlatform(intent, platform)) &&
     (userId === undefined || intent.userId === userId) &&
     (instanceId === undefined || intent.instanceId === instanceId)
   );

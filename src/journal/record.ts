@@ -37,6 +37,8 @@ const common = {
   action: word,
   profile: line,
   origin: line,
+  /** The ID of the sandbox that it was done to, if it was one of this user's. */
+  sandbox: line.optional(),
   /** The platform's user ID of the admin, if the token tells it. */
   adminId: line.nullable(),
   ticket: line.nullable(),

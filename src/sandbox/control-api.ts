@@ -2,7 +2,7 @@
 
 /** What a sandbox says of itself. */
 export interface SandboxStatus {
-  /** What it is known by; the same after a restart, whatever its port. */
+  /** What it is known by; the same after a restart, whatever its port; another one after a reset. */
   readonly id: string;
   readonly url: string;
   readonly pid: number;

@@ -1,11 +1,12 @@
 /** A sandbox's data directory: owned by one sandbox at a time, with its secret, its state file and what it stores. */
-import { createHmac, randomBytes, randomUUID } from "node:crypto";
+import { randomBytes, randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { lock } from "proper-lockfile";
 import { wait } from "../async/wait.ts";
 import { isMissing } from "../files/missing.ts";
+import { identityFile, readIdentity, type SandboxIdentity } from "../files/sandbox-identity.ts";
 import { findSandbox } from "./remote.ts";
 import { SandboxError } from "./sandbox-error.ts";
 import { MARKER, readState, secretFile, type State, stateFile } from "./state-file.ts";
@@ -19,13 +20,17 @@ const RETRY_MS = 500;
 
 export interface DataDirectory {
   readonly path: string;
-  /** What this sandbox is known by, whatever its port: made from the secret, so that it survives a restart as well. */
+  /** What this sandbox is known by, whatever its port; kept over a restart, until {@link renewId}. */
   readonly id: string;
   readonly database: string;
   readonly instances: string;
   /** Signs the sandbox's tokens: made on first use, then kept, so that tokens survive a restart. */
   readonly secret: Uint8Array;
   publish(state: State): Promise<void>;
+  /** From now on it is another sandbox: what was done to the one before was not done to it. */
+  renewId(): Promise<void>;
+  /** Keeps the port for the next start. */
+  rememberPort(port: number): Promise<void>;
   /** Whether it is still this sandbox's. Not, when another one has taken it while this process stood still. */
   holds(): boolean;
   /** Removes the state file and gives up the directory, if it is still this sandbox's. */
@@ -47,9 +52,20 @@ export async function takeDataDirectory(path: string, onLost: () => void): Promi
   // What a killed sandbox left must not be taken for this one while it starts.
   await rm(stateFile(path), { force: true });
   const secret = await loadSecret(secretFile(path));
+  let identity = (await readIdentity(path)) ?? { id: newId(), port: null };
+  const identify = async (changed: Partial<SandboxIdentity>) => {
+    if (!ownership.holds(0)) throw new SandboxError(`${path} belongs to another sandbox by now.`);
+    identity = { ...identity, ...changed };
+    await writeWhole(identityFile(path), `${JSON.stringify(identity)}\n`);
+  };
+  await identify({});
   return {
     path,
-    id: createHmac("sha256", secret).update("sandbox id").digest("hex").slice(0, 16),
+    get id() {
+      return identity.id;
+    },
+    renewId: () => identify({ id: newId() }),
+    rememberPort: (port) => identify({ port }),
     database: join(path, "database"),
     instances: join(path, "instances"),
     secret,
@@ -183,6 +199,10 @@ async function acquire(path: string, onLost: () => void): Promise<() => Promise<
 
 function isLocked(error: unknown): boolean {
   return error instanceof Error && "code" in error && error.code === "ELOCKED";
+}
+
+function newId(): string {
+  return randomBytes(8).toString("hex");
 }
 
 async function loadSecret(path: string): Promise<Uint8Array> {

@@ -29,6 +29,8 @@ export { SandboxError } from "./sandbox-error.ts";
 export interface SandboxOptions {
   /** 0 or absent: any free port. The sandbox listens on 127.0.0.1 only. */
   readonly port?: number | undefined;
+  /** Any free port, where that one is in use. */
+  readonly orAnyPort?: boolean;
   readonly dataDir: string;
   /** `postgres://…`: that server instead of the embedded database. */
   readonly databaseUrl?: string | undefined;
@@ -115,9 +117,14 @@ async function assemble(
   const sessions = new Sessions({ id: directory.id, key });
   teardown.add(() => sessions.close());
   const startedAt = new Date().toISOString();
+  const publish = () =>
+    directory.publish({ id: directory.id, pid: options.pid, url: server.url, controlToken, key, startedAt });
   const reset = async (extraUsers: number): Promise<void> => {
     await worker.restart();
     faults.clear();
+    // First: with another one's data it would be taken for the one before.
+    await directory.renewId();
+    await publish();
     await wipe(database);
     await rm(directory.instances, { recursive: true, force: true });
     await seed(database, extraUsers);
@@ -149,13 +156,14 @@ async function assemble(
       reset: () => reset(options.extraUsers ?? 0),
     },
   });
-  const server = await listen(app, options.port ?? 0);
+  const server = await listen(app, options.port ?? 0, { orAny: options.orAnyPort ?? false });
   teardown.add(() => server.close());
   await mkdir(directory.instances, { recursive: true });
   const [admin] = await database.select().from(users).where(eq(users.id, ADMIN.id));
   if (!admin) throw new Error("the seeded admin is missing");
   const adminToken = await authenticator.mint(admin);
-  await directory.publish({ id: directory.id, pid: options.pid, url: server.url, controlToken, key, startedAt });
+  await directory.rememberPort(server.port);
+  await publish();
   return {
     url: server.url,
     port: server.port,

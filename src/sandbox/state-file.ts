@@ -4,7 +4,7 @@ import { join } from "node:path";
 import * as z from "zod";
 
 const state = z.object({
-  /** What the sandbox is known by; the same after a restart. */
+  /** What the sandbox is known by; see `identity.json`. */
   id: z.string(),
   pid: z.number(),
   url: z.url(),

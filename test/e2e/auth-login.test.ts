@@ -5,6 +5,7 @@ import { createServer, type RequestListener } from "node:http";
 import { join } from "node:path";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import * as z from "zod";
+import { rememberSandbox } from "../../src/config/sandbox-place.ts";
 import { lacks } from "../support/lacks.ts";
 import { CODE, newcomer, said } from "../support/newcomer.ts";
 import { hiddenFields, sessionOf } from "../support/sandbox-pages.ts";
@@ -95,7 +96,7 @@ describe("auth login", () => {
   it.skipIf(lacks("shell"))("opens the page of one's own sandbox signed in: nobody is asked for its key", async () => {
     const { sandbox } = someone.desk;
     // What `sandbox start` leaves of a sandbox elsewhere.
-    await writeFile(join(someone.configDir, "sandbox.latest"), sandbox.dataDir);
+    await rememberSandbox(join(someone.configDir, "sandbox"), Number(new URL(sandbox.url).port), sandbox.dataDir);
     const [browser, told] = ["browser", "told"].map((name) => join(someone.configDir, name));
     await writeFile(browser ?? "", `#!/bin/sh\nprintf '%s' "$1" > '${told}'\n`, { mode: 0o700 });
     vi.stubEnv("BROWSER", browser);

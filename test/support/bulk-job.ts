@@ -20,6 +20,7 @@ export const facts = (given: Partial<JobFacts> = {}): JobFacts => ({
   id: JOB_ID,
   profile: "production",
   origin: "https://app.kilo.ai",
+  sandbox: null,
   ticket: "INC-4711",
   reason: "gateway crash-loops since the 2026.11 config migration",
   adminId: "5a0f3c1e-1111-4222-8333-444455556666",

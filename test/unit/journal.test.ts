@@ -215,9 +215,12 @@ describe("what is open", () => {
     await start(elsewhere, null, { origin }, clockFrom("2026-11-22T13:00:00.000Z"));
 
     expect(await open()).toEqual([unknown, crashed, bobs, elsewhere]);
-    expect(await open({ origin })).toEqual([elsewhere]);
+    expect(await open({ platform: { origin } })).toEqual([elsewhere]);
     expect(await open({ userId: BOB.userId })).toEqual([bobs]);
-    expect(await open({ instanceId: ALICE.instanceId, origin: "https://app.kilo.ai" })).toEqual([unknown, crashed]);
+    expect(await open({ instanceId: ALICE.instanceId, platform: { origin: "https://app.kilo.ai" } })).toEqual([
+      unknown,
+      crashed,
+    ]);
     expect((await verify()).map((one) => [one.state, one.intents, one.open])).toEqual([
       ["ended", 1, 0],
       ["ended", 1, 1],

@@ -137,6 +137,7 @@ export async function assemble(
     id: file.id,
     profile,
     origin,
+    sandbox: job.sandbox ?? null,
     ticket,
     reason,
     adminId,

@@ -12,6 +12,8 @@ export interface JobFacts {
   readonly id: string;
   readonly profile: string;
   readonly origin: string;
+  /** The ID of the sandbox that it is of; `null` on any other platform. */
+  readonly sandbox: string | null;
   readonly ticket: string | null;
   readonly reason: string | null;
   readonly adminId: string | null;

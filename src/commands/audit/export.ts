@@ -44,14 +44,16 @@ async function exportAccounts(context: Context, options: ExportOptions): Promise
     });
   }
   const api = await context.api();
-  const [{ origin }, { userId: adminId }] = await Promise.all([context.platform(), context.me()]);
+  const [platform, { userId: adminId }] = await Promise.all([context.platform(), context.me()]);
   const since = sinceOf(context, options.since, api.clock)?.();
   const until = options.until && momentOf(options.until, api.clock);
   const damages = new Damages(output);
-  const read = () => loggedOperations(paths.state, { origin }, damages);
+  const read = () => loggedOperations(paths.state, { platform }, damages);
   const progress = await output.busy("asking the platform");
   const compared = compareWithPlatform(api, { read, adminId, since });
-  const accounts = await compared.then((checks) => accountsOf(api, checks, origin)).finally(() => progress.stop());
+  const accounts = await compared
+    .then((checks) => accountsOf(api, checks, platform.origin))
+    .finally(() => progress.stop());
   await output.list(
     accounts.filter(({ at }) => until === undefined || at < until),
     accountView,

@@ -1,6 +1,6 @@
 import type { Command } from "@commander-js/extra-typings";
 import type { Api } from "../../api/api.ts";
-import { platformOf } from "../../api/origin.ts";
+import { isSamePlatform } from "../../api/origin.ts";
 import { compareWithPlatform } from "../../audit/check.ts";
 import { loggedOperations } from "../../audit/operation.ts";
 import { MAX_AUDIT_RECORDS } from "../../audit/records.ts";
@@ -93,7 +93,7 @@ async function compare(
   since: GivenTime | undefined,
   elsewhere: Set<string>,
 ): Promise<Verified[]> {
-  const [{ origin }, { userId: adminId }] = await Promise.all([platform(), me()]);
+  const [meant, { userId: adminId }] = await Promise.all([platform(), me()]);
   if (adminId === undefined) {
     output.warn("the platform does not say who you are, so records missing from the journal were not looked for");
   }
@@ -101,7 +101,7 @@ async function compare(
   async function* read() {
     // What is damaged is a finding already.
     for await (const operation of loggedOperations(paths.state, {}, { onDamaged: () => undefined })) {
-      if (platformOf(operation.origin) === platformOf(origin)) yield operation;
+      if (isSamePlatform(operation, meant)) yield operation;
       else if (from === undefined || operation.at >= from) elsewhere.add(operation.op);
     }
   }

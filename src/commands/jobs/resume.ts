@@ -1,7 +1,6 @@
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import type { Command } from "@commander-js/extra-typings";
-import { platformOf } from "../../api/origin.ts";
 import { Adopter } from "../../bulk/execute/adoption.ts";
 import { PromptTemplate } from "../../bulk/input/prompt-template.ts";
 import type { Sendable } from "../../bulk/item.ts";
@@ -22,6 +21,7 @@ import { itemView, jobArgument } from "../shared/job/view.ts";
 import { examples, yesOption } from "../shared/options.ts";
 import { confirmSetAside } from "../shared/set-aside.ts";
 import { whyOf, whyOptions, type WhyOptions } from "../shared/ticket-and-reason.ts";
+import { assertSamePlatform } from "./shared/same-platform.ts";
 
 interface ResumeOptions extends JobOptions, WhyOptions {
   readonly asPlanned?: true | undefined;
@@ -53,13 +53,10 @@ async function resume(context: Context, id: string, options: ResumeOptions): Pro
   const { output, paths, host, prompter } = context;
   output.expect(itemView);
   const file = await findJob(paths.state, id);
-  const { ticket, reason, origin, profile } = await jobRecord(file);
+  const record = await jobRecord(file);
+  const { ticket, reason } = record;
   const platform = await context.platform();
-  if (platformOf(origin) !== platformOf(platform.origin)) {
-    throw new CliError("usage", `job ${file.id} belongs to ${origin}, not to ${platform.origin}; nothing was sent`, {
-      hint: command("jobs resume", file.id, { "--profile": profile }),
-    });
-  }
+  assertSamePlatform("jobs resume", { ...record, id: file.id }, platform);
   const why = await whyOf(context, {
     ticket: options.ticket ?? ticket ?? undefined,
     reason: options.reason ?? reason ?? undefined,

@@ -1,5 +1,4 @@
 import type { Command } from "@commander-js/extra-typings";
-import { platformOf } from "../../api/origin.ts";
 import { PromptTemplate } from "../../bulk/input/prompt-template.ts";
 import { ITEM_STATES, STATES_IN_ORDER, type ItemState } from "../../bulk/item-state.ts";
 import type { Item } from "../../bulk/item.ts";
@@ -16,6 +15,7 @@ import { beginJob, type BeginOptions } from "../shared/job/run.ts";
 import { itemView, jobArgument } from "../shared/job/view.ts";
 import { examples } from "../shared/options.ts";
 import { whyOptions } from "../shared/ticket-and-reason.ts";
+import { assertSamePlatform } from "./shared/same-platform.ts";
 
 interface RetryOptions extends BeginOptions {
   readonly also?: readonly ItemState[] | undefined;
@@ -72,15 +72,7 @@ async function retryFailed(context: Context, id: string, options: RetryOptions):
     });
   }
   const platform = await context.platform();
-  if (platformOf(facts.origin) !== platformOf(platform.origin)) {
-    throw new CliError(
-      "usage",
-      `job ${facts.id} belongs to ${facts.origin}, not to ${platform.origin}; nothing was sent`,
-      {
-        hint: command("jobs retry-failed", facts.id, { "--profile": facts.profile }),
-      },
-    );
-  }
+  assertSamePlatform("jobs retry-failed", facts, platform);
   const settings = jobSettings(options, host.stdout.isTTY === true, before);
   const template = new PromptTemplate(plan.prompt);
   const progress = await output.busy(`checking ${entries.length} targets`);

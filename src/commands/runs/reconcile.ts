@@ -1,5 +1,5 @@
 import type { Command } from "@commander-js/extra-typings";
-import { platformOf } from "../../api/origin.ts";
+import { isSamePlatform } from "../../api/origin.ts";
 import { ownSignal } from "../../async/own-signal.ts";
 import type { Context, OpenContext } from "../../context.ts";
 import { CliError } from "../../errors.ts";
@@ -81,7 +81,7 @@ async function reconcile(context: Context, ids: readonly string[], options: Reco
   const why = options.close ? await whyOf(context, options) : NO_REASON;
   const ledger = await context.ledger("reconcile", why);
   const claims = (await ledger.claims()).filter(({ seen, op }) => !seen && ids.some((id) => isNamed(op, id)));
-  const found = await choose(context, ledger, ids, claims);
+  const found = await choose(context, ledger, { ids, claims, forClosing: options.close ?? options.dryRun ?? false });
   if (options.dryRun)
     return output.list(
       found.map((open) => asWas(open)),
@@ -130,7 +130,7 @@ async function reconcileAll(
   lookAfterMs: readonly number[],
 ): Promise<Done[]> {
   const done = new Map<string, Done>(chosen.map((open) => [open.intent.op, { open, row: asWas(open) }]));
-  const idle = chosen.filter(({ writer }) => writer === null);
+  const idle = chosen.filter(({ writer, intent }) => writer === null && isSamePlatform(intent, ledger.platform));
   const starts = new Map<string, OpenStart[]>();
   for (const open of idle.filter(isStart)) {
     const { instanceId } = open.intent;
@@ -205,22 +205,37 @@ function isNamed(op: string, id: string): boolean {
   return id.length >= 8 && op.startsWith(id.toLowerCase());
 }
 
+interface Choice {
+  readonly ids: readonly string[];
+  readonly claims: readonly Holder[];
+  /** Those of which nothing can be found out are meant, too. */
+  readonly forClosing: boolean;
+}
+
 /** The operations that were named, or all that are open on this platform. What is only a claim is none. */
 async function choose(
-  { output }: Pick<Context, "output">,
+  { output, sandboxAt }: Pick<Context, "output" | "sandboxAt">,
   ledger: Ledger,
-  ids: readonly string[],
-  claims: readonly Holder[],
+  { ids, claims, forClosing }: Choice,
 ): Promise<OpenIntent[]> {
   const everywhere = await ledger.openAnywhere();
-  const isHere = (origin: string) => platformOf(origin) === platformOf(ledger.origin);
-  const here = everywhere.filter(({ intent }) => isHere(intent.origin));
+  const here = ledger.platform;
+  const elsewhere = everywhere.filter(({ intent }) => !isSamePlatform(intent, here));
+  // Of a sandbox that was reset, or has made way for another one, nothing can be found out any more.
+  const gone = new Set<string>();
+  for (const { intent } of elsewhere)
+    if (intent.sandbox && (await sandboxAt(intent.origin))?.id !== intent.sandbox) gone.add(intent.op);
   if (ids.length === 0) {
-    const elsewhere = new Set(everywhere.map(({ intent }) => intent.origin).filter((origin) => !isHere(origin)));
-    for (const origin of elsewhere) {
+    for (const op of [...gone].slice(0, MAX_NAMED)) {
+      output.note(
+        hint`open on a sandbox that no longer exists; to close it: ${command("runs reconcile", op, { "--close": true })}`,
+      );
+    }
+    const origins = new Set(elsewhere.flatMap(({ intent }) => (gone.has(intent.op) ? [] : intent.origin)));
+    for (const origin of origins) {
       output.note(hint`more is open at ${origin}: ${command("runs reconcile", { "--host": origin })}`);
     }
-    return here;
+    return everywhere.filter(({ intent }) => isSamePlatform(intent, here));
   }
   return ids.flatMap((id) => {
     const found = everywhere.filter(({ intent }) => intent.op.startsWith(id.toLowerCase()));
@@ -236,14 +251,16 @@ async function choose(
         hint: found.map(({ intent }) => `${intent.op}  ${intent.action}  ${intent.at}`),
       });
     }
-    if (isHere(one.intent.origin)) return one;
-    throw new CliError(
-      "usage",
-      `operation ${one.intent.op} was sent to ${one.intent.origin}, not to ${ledger.origin}`,
-      {
-        hint: command("runs reconcile", id, { "--host": one.intent.origin }),
-      },
-    );
+    const { intent } = one;
+    if (isSamePlatform(intent, here) || (forClosing && gone.has(intent.op))) return one;
+    if (gone.has(intent.op)) {
+      throw new CliError("usage", `operation ${intent.op} was sent to a sandbox that no longer exists`, {
+        hint: command("runs reconcile", intent.op, { "--close": true }),
+      });
+    }
+    throw new CliError("usage", `operation ${intent.op} was sent to ${intent.origin}, not to ${here.origin}`, {
+      hint: command("runs reconcile", id, { "--host": intent.origin }),
+    });
   });
 }
 

@@ -5,7 +5,7 @@ import type { Fault, FaultName, FaultSpec } from "../../sandbox/control-api.ts";
 import type { Prints, View } from "../../terminal/rows.ts";
 import { command, hint } from "../../typed-command.ts";
 import { duration, examples, once, wholeNumber } from "../shared/options.ts";
-import { dataDirOption, orderly, runningSandbox, type DataDirOptions } from "./shared.ts";
+import { dataDirOption, orderly, runningSandbox, type DataDirOptions, type SandboxContext } from "./shared.ts";
 
 interface FaultOptions extends DataDirOptions {
   readonly procedure?: string | undefined;
@@ -57,7 +57,7 @@ function delay(text: string): number {
 }
 
 async function fault(
-  context: Pick<Context, "host" | "paths" | "output">,
+  context: SandboxContext & Pick<Context, "output">,
   action: "list" | "set" | "clear",
   name: FaultName | undefined,
   options: FaultOptions,

@@ -3,7 +3,7 @@ import type { Context, OpenContext } from "../../context.ts";
 import type { InstanceReport } from "../../sandbox/control-api.ts";
 import type { Prints, View } from "../../terminal/rows.ts";
 import { examples } from "../shared/options.ts";
-import { dataDirOption, orderly, runningSandbox, type DataDirOptions } from "./shared.ts";
+import { dataDirOption, orderly, runningSandbox, type DataDirOptions, type SandboxContext } from "./shared.ts";
 
 export function configure(command: Command, open: OpenContext): void {
   command
@@ -16,7 +16,7 @@ export function configure(command: Command, open: OpenContext): void {
 export const prints = (): Prints => [{ view: reportView }];
 
 async function inspect(
-  context: Pick<Context, "host" | "paths" | "output">,
+  context: SandboxContext & Pick<Context, "output">,
   instance: string,
   options: DataDirOptions,
 ): Promise<void> {

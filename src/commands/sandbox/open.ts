@@ -1,4 +1,3 @@
-import { readFile } from "node:fs/promises";
 import type { Command } from "@commander-js/extra-typings";
 import type { Context, OpenContext } from "../../context.ts";
 import type { Prints, View } from "../../terminal/rows.ts";
@@ -8,10 +7,10 @@ import { examples } from "../shared/options.ts";
 import {
   assertOwnData,
   dataDirOption,
-  latestDataDirFile,
   orderly,
   runningSandbox,
   type DataDirOptions,
+  type SandboxContext,
 } from "./shared.ts";
 
 interface OpenOptions extends DataDirOptions {
@@ -33,7 +32,7 @@ export function configure(command: Command, open: OpenContext): void {
 
 export const prints = (): Prints => [{ when: "--print", view: accessView }];
 
-async function openPages(context: Pick<Context, "host" | "paths" | "output">, options: OpenOptions): Promise<void> {
+async function openPages(context: SandboxContext & Pick<Context, "output">, options: OpenOptions): Promise<void> {
   const { output } = context;
   const sandbox = await runningSandbox(context, options);
   const { url, key } = sandbox;
@@ -56,12 +55,15 @@ const LOCAL_NAMES: readonly string[] = ["127.0.0.1", "localhost", "[::1]"];
  *
  * @returns undefined where the address is of no running sandbox of this user.
  */
-export async function signedInPage({ paths }: Pick<Context, "paths">, address: string): Promise<string | undefined> {
+export async function signedInPage(
+  { paths, sandboxAt }: Pick<Context, "paths" | "sandboxAt">,
+  address: string,
+): Promise<string | undefined> {
   const { protocol, hostname, port, pathname, search } = new URL(address);
   if (protocol !== "http:" || !LOCAL_NAMES.includes(hostname)) return undefined;
   const { findSandbox } = await import("../../sandbox/remote.ts");
-  const latest = await readFile(latestDataDirFile(paths), "utf8").catch(() => undefined);
-  for (const dataDir of latest === undefined ? [paths.sandbox] : [paths.sandbox, latest]) {
+  const place = await sandboxAt(new URL(address).origin);
+  for (const dataDir of place === undefined ? [paths.sandbox] : [paths.sandbox, place.dataDir]) {
     const sandbox = await assertOwnData(dataDir)
       .then(() => findSandbox(dataDir))
       .catch(() => null);

@@ -2,7 +2,7 @@ import type { Command } from "@commander-js/extra-typings";
 import type { Context, OpenContext } from "../../context.ts";
 import type { Prints } from "../../terminal/rows.ts";
 import { examples, yesOption } from "../shared/options.ts";
-import { dataDirOf, dataDirOption, orderly, type DataDirOptions } from "./shared.ts";
+import { dataDirOption, meantDataDir, orderly, type DataDirOptions, type SandboxContext } from "./shared.ts";
 
 interface ResetOptions extends DataDirOptions {
   readonly yes?: true | undefined;
@@ -19,12 +19,12 @@ export function configure(command: Command, open: OpenContext): void {
 export const prints = (): Prints => [];
 
 async function reset(
-  context: Pick<Context, "host" | "paths" | "output" | "prompter">,
+  context: SandboxContext & Pick<Context, "output" | "prompter">,
   options: ResetOptions,
 ): Promise<void> {
   const { output, prompter } = context;
   const { deleteSandbox, findSandbox } = await import("../../sandbox/remote.ts");
-  const dataDir = await dataDirOf(context, options);
+  const dataDir = await meantDataDir(context, options);
   const sandbox = await orderly(findSandbox(dataDir));
   await prompter.confirm(`Delete all runs and instances of the sandbox in ${dataDir}?`, { yes: options.yes ?? false });
   if (sandbox) {

@@ -2,6 +2,7 @@
 import { readdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { Option } from "@commander-js/extra-typings";
+import type { SandboxPlace } from "../../config/sandbox-place.ts";
 import type { Context } from "../../context.ts";
 import { CliError, type ErrorKind } from "../../errors.ts";
 import { assertTrusted, flawsOnTheWay } from "../../files/trust.ts";
@@ -16,6 +17,9 @@ export const DATABASE_URL = "KILOCLAW_ADMIN_SANDBOX_DATABASE_URL";
 export interface DataDirOptions {
   readonly dataDir?: string | undefined;
 }
+
+/** What is needed to find the sandbox that is meant. */
+export type SandboxContext = Pick<Context, "host" | "paths" | "platform" | "settings" | "sandboxAt">;
 
 export const dataDirOption = () =>
   new Option("--data-dir <dir>", "where its data is kept, so that it survives a restart");
@@ -32,6 +36,29 @@ export async function dataDirOf(
   const path = dataDir === undefined ? paths.sandbox : resolve(host.cwd, dataDir);
   await assertOwnData(path);
   return path;
+}
+
+/**
+ * Where the data is of the sandbox that is meant: the one that `--data-dir` names, else the one that the profile in use leads to, else
+ * the one that `--profile sandbox` leads to.
+ *
+ * @throws CliError `local-state` as {@link dataDirOf}
+ */
+export async function meantDataDir(context: SandboxContext, options: DataDirOptions): Promise<string> {
+  const place = options.dataDir === undefined ? await placeOfProfile(context) : undefined;
+  return dataDirOf(context, place ?? options);
+}
+
+/** Settings that cannot be used must not keep anybody from stopping a sandbox. */
+async function placeOfProfile({ platform, settings, sandboxAt }: SandboxContext): Promise<SandboxPlace | undefined> {
+  const ofSandbox = async () => (await settings()).of(SANDBOX_PROFILE).platform().host;
+  for (const origin of [async () => (await platform()).origin, ofSandbox]) {
+    const place = await origin()
+      .then((at) => sandboxAt(at))
+      .catch(() => undefined);
+    if (place) return place;
+  }
+  return undefined;
 }
 
 /**
@@ -63,18 +90,21 @@ function namesIn(folder: string): string[] {
   }
 }
 
-/** Names the data directory of the sandbox that was started last, which may be anywhere. */
-export const latestDataDirFile = (paths: Context["paths"]): string => `${paths.sandbox}.latest`;
-
-/** A command for the sandbox that `--data-dir` named, to be typed from anywhere. */
+/** A command for the sandbox in this directory, to be typed from anywhere. */
 export function sandboxCommand(
   verb: string,
-  { host }: Pick<Context, "host">,
-  { dataDir }: DataDirOptions,
+  { paths }: Pick<Context, "paths">,
+  dataDir: string,
   options: OptionsToType = {},
 ): Hint {
-  const named = dataDir === undefined ? undefined : resolve(host.cwd, dataDir);
-  return command(`sandbox ${verb}`, { ...options, "--data-dir": named });
+  return command(`sandbox ${verb}`, { ...options, "--data-dir": dataDir === paths.sandbox ? undefined : dataDir });
+}
+
+/** Says that the port that the sandbox has had, or has by default, was taken. */
+export function sayOtherPort({ output }: Pick<Context, "output">, wanted: number, url: string): void {
+  const port = Number(new URL(url).port);
+  if (wanted !== 0 && port !== wanted)
+    output.note(`port ${wanted} is in use; the sandbox has port ${port} from now on`);
 }
 
 /** Lets the sandbox's own errors end the command in an orderly way: they are for its user. */
@@ -93,15 +123,12 @@ export async function orderly<T>(work: Promise<T>, kind: ErrorKind = "local-stat
  *
  * @throws CliError `not-found` when none is running there.
  */
-export async function runningSandbox(
-  context: Pick<Context, "host" | "paths">,
-  options: DataDirOptions,
-): Promise<RunningSandbox> {
+export async function runningSandbox(context: SandboxContext, options: DataDirOptions): Promise<RunningSandbox> {
   const { findSandbox } = await import("../../sandbox/remote.ts");
-  const dataDir = await dataDirOf(context, options);
+  const dataDir = await meantDataDir(context, options);
   const sandbox = await orderly(findSandbox(dataDir));
   if (sandbox) return sandbox;
   throw new CliError("not-found", `no sandbox is running in ${dataDir}`, {
-    hint: hint`start it: ${sandboxCommand("start", context, options, { "--detach": true })}`,
+    hint: hint`start it: ${sandboxCommand("start", context, dataDir, { "--detach": true })}`,
   });
 }

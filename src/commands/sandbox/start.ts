@@ -1,8 +1,8 @@
-import { mkdir, writeFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { Option, type Command } from "@commander-js/extra-typings";
 import type { Context, OpenContext } from "../../context.ts";
 import { CliError } from "../../errors.ts";
+import { readIdentity } from "../../files/sandbox-identity.ts";
 import type { Sandbox } from "../../sandbox/sandbox.ts";
 import type { Prints } from "../../terminal/rows.ts";
 import { command, hint } from "../../typed-command.ts";
@@ -11,19 +11,19 @@ import {
   DATABASE_URL,
   dataDirOf,
   dataDirOption,
-  latestDataDirFile,
   orderly,
   SANDBOX_PROFILE,
   sandboxCommand,
+  sayOtherPort,
   type DataDirOptions,
 } from "./shared.ts";
 import { startDetached } from "./start/detach.ts";
 
-/** So that the profile's address stays the same over restarts. */
+/** Of a sandbox that has had none before: so that the profile's address is the same everywhere. */
 const PORT = 4280;
 
 interface StartOptions extends DataDirOptions {
-  readonly port: number;
+  readonly port?: number | undefined;
   readonly databaseUrl?: string | undefined;
   readonly users?: number | undefined;
   readonly agent?: string | undefined;
@@ -33,7 +33,10 @@ interface StartOptions extends DataDirOptions {
 export function configure(command: Command, open: OpenContext): void {
   command
     .addOption(
-      new Option("--port <n>", "port on 127.0.0.1; 0 for any free one").argParser(wholeNumber(0, 65_535)).default(PORT),
+      new Option(
+        "--port <n>",
+        `port on 127.0.0.1; 0 for any free one (default: the one it had last, or ${PORT}; another one where that is in use)`,
+      ).argParser(wholeNumber(0, 65_535)),
     )
     .addOption(dataDirOption())
     .option(
@@ -68,19 +71,21 @@ async function start(context: Context, options: StartOptions): Promise<void> {
     if (!options.detach) throw new CliError("usage", exposed, { hint: better });
     output.warn(`${exposed}; ${better}`);
   }
+  const wantedPort = options.port ?? (await readIdentity(dataDir))?.port ?? PORT;
   if (options.detach)
     return startDetached(
       context,
       dataDir,
       { ...options, databaseUrl, dataDir },
-      sandboxCommand("stop", context, options),
+      { stop: sandboxCommand("stop", context, dataDir), wantedPort },
     );
 
   const progress = await output.busy("starting the sandbox");
   const { startSandbox } = await import("../../sandbox/sandbox.ts");
   const sandbox = await orderly(
     startSandbox({
-      port: options.port,
+      port: wantedPort,
+      orAnyPort: options.port === undefined,
       dataDir,
       databaseUrl,
       extraUsers: options.users,
@@ -100,8 +105,9 @@ async function start(context: Context, options: StartOptions): Promise<void> {
     await login(context, sandbox);
     output.success(`the sandbox is at ${sandbox.url}; you are logged in to it as ${sandbox.adminEmail}`);
     output.line(sandbox.url);
+    sayOtherPort(context, wantedPort, sandbox.url);
     output.note(hint`try it: ${command("runs list", { "--profile": SANDBOX_PROFILE })}`);
-    output.note(hint`stop it: Ctrl-C, or ${sandboxCommand("stop", context, options)}`);
+    output.note(hint`stop it: Ctrl-C, or ${sandboxCommand("stop", context, dataDir)}`);
     await Promise.race([sandbox.stopped, aborted(context.stop)]);
   } finally {
     await orderly(sandbox.stop());
@@ -115,20 +121,19 @@ function hasPassword(url: string | undefined): boolean {
   return password !== "" || searchParams.has("password");
 }
 
-/** Makes `--profile sandbox` lead here, and lets a later login find where the sandbox's data is. */
+/** Makes `--profile sandbox` lead here, and lets later commands find which sandbox that is, and where its data is. */
 async function login(
   { configFolder, paths }: Pick<Context, "configFolder" | "paths">,
-  { url, adminToken, dataDir }: Pick<Sandbox, "url" | "adminToken" | "dataDir">,
+  { url, port, adminToken, dataDir }: Pick<Sandbox, "url" | "port" | "adminToken" | "dataDir">,
 ): Promise<void> {
-  const [{ saveProfile }, { saveToken }] = await Promise.all([
+  const [{ saveProfile }, { saveToken }, { rememberSandbox }] = await Promise.all([
     import("../../config/config-file.ts"),
     import("../../config/credentials.ts"),
+    import("../../config/sandbox-place.ts"),
   ]);
   await saveProfile(configFolder, SANDBOX_PROFILE, { host: url });
   await saveToken(configFolder, url, adminToken);
-  const latest = latestDataDirFile(paths);
-  await mkdir(dirname(latest), { recursive: true, mode: 0o700 });
-  await writeFile(latest, dataDir, { mode: 0o600 });
+  await rememberSandbox(paths.sandbox, port, dataDir);
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

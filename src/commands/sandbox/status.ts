@@ -1,9 +1,18 @@
 import type { Command } from "@commander-js/extra-typings";
 import type { Context, OpenContext } from "../../context.ts";
+import { readIdentity } from "../../files/sandbox-identity.ts";
 import type { Prints, View } from "../../terminal/rows.ts";
 import { hint } from "../../typed-command.ts";
 import { examples } from "../shared/options.ts";
-import { dataDirOf, dataDirOption, orderly, SANDBOX_PROFILE, sandboxCommand, type DataDirOptions } from "./shared.ts";
+import {
+  dataDirOption,
+  meantDataDir,
+  orderly,
+  SANDBOX_PROFILE,
+  sandboxCommand,
+  type DataDirOptions,
+  type SandboxContext,
+} from "./shared.ts";
 
 interface SandboxState {
   readonly running: boolean;
@@ -32,9 +41,9 @@ export function configure(command: Command, open: OpenContext): void {
 
 export const prints = (): Prints => [{ view: stateView }];
 
-async function status(context: Pick<Context, "host" | "paths" | "output">, options: DataDirOptions): Promise<void> {
+async function status(context: SandboxContext & Pick<Context, "output">, options: DataDirOptions): Promise<void> {
   const { findSandbox } = await import("../../sandbox/remote.ts");
-  const dataDir = await dataDirOf(context, options);
+  const dataDir = await meantDataDir(context, options);
   const sandbox = await orderly(findSandbox(dataDir));
   const found = sandbox ? await orderly(sandbox.status()) : undefined;
   const state: SandboxState = {
@@ -48,10 +57,10 @@ async function status(context: Pick<Context, "host" | "paths" | "output">, optio
     users: found?.users ?? null,
     instances: found?.instances ?? null,
     runs: found?.runs ?? null,
-    id: found?.id ?? null,
+    id: found?.id ?? (await readIdentity(dataDir))?.id ?? null,
   };
   await context.output.item(state, stateView);
-  if (!found) context.output.note(hint`start it: ${sandboxCommand("start", context, options, { "--detach": true })}`);
+  if (!found) context.output.note(hint`start it: ${sandboxCommand("start", context, dataDir, { "--detach": true })}`);
 }
 
 const stateView: View<SandboxState> = {
@@ -61,6 +70,7 @@ const stateView: View<SandboxState> = {
     { label: "running", value: state.running ? "yes" : "no", color: state.running ? "green" : "yellow" },
     { label: "url", value: state.url ?? "-" },
     { label: "process", value: String(state.pid ?? "-") },
+    { label: "id", value: state.id ?? "-" },
     { label: "data", value: state.dataDir },
     { label: "profile", value: state.profile },
     { label: "database", value: state.database ?? "-" },

@@ -2,7 +2,7 @@ import type { Command } from "@commander-js/extra-typings";
 import type { Context, OpenContext } from "../../context.ts";
 import type { Prints } from "../../terminal/rows.ts";
 import { examples } from "../shared/options.ts";
-import { dataDirOption, orderly, runningSandbox, type DataDirOptions } from "./shared.ts";
+import { dataDirOption, orderly, runningSandbox, type DataDirOptions, type SandboxContext } from "./shared.ts";
 
 export function configure(command: Command, open: OpenContext): void {
   command
@@ -13,7 +13,7 @@ export function configure(command: Command, open: OpenContext): void {
 
 export const prints = (): Prints => [];
 
-async function stop(context: Pick<Context, "host" | "paths" | "output">, options: DataDirOptions): Promise<void> {
+async function stop(context: SandboxContext & Pick<Context, "output">, options: DataDirOptions): Promise<void> {
   const sandbox = await runningSandbox(context, options);
   await orderly(sandbox.stop());
   context.output.success(`the sandbox at ${sandbox.url} has stopped; its data is kept`);

@@ -2,7 +2,7 @@ import { Option, type Command } from "@commander-js/extra-typings";
 import type { Context, OpenContext } from "../../context.ts";
 import type { Prints } from "../../terminal/rows.ts";
 import { examples, once } from "../shared/options.ts";
-import { dataDirOption, orderly, runningSandbox, type DataDirOptions } from "./shared.ts";
+import { dataDirOption, orderly, runningSandbox, type DataDirOptions, type SandboxContext } from "./shared.ts";
 
 interface TokenOptions extends DataDirOptions {
   readonly as?: string | undefined;
@@ -24,7 +24,7 @@ export function configure(command: Command, open: OpenContext): void {
 
 export const prints = (): Prints => [];
 
-async function token(context: Pick<Context, "host" | "paths" | "output">, options: TokenOptions): Promise<void> {
+async function token(context: SandboxContext & Pick<Context, "output">, options: TokenOptions): Promise<void> {
   const sandbox = await runningSandbox(context, options);
   const as = options.as ?? (await orderly(sandbox.status())).adminEmail;
   context.output.line(await orderly(sandbox.token(as), "not-found"));

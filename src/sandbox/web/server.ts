@@ -26,16 +26,16 @@ export function checkPort(port: number): void {
 /**
  * Serves `app` on the loopback address.
  *
- * @param port 0 for any free one.
+ * @param port 0 for any free one; with `orAny` one of those also where this one is in use.
  * @throws {SandboxError} when the port is in use or not allowed.
  */
-export async function listen(app: App, port: number): Promise<Listening> {
+export async function listen(app: App, port: number, { orAny = false } = {}): Promise<Listening> {
   // Node's own limit of 16 KiB for the request line and headers is the platform's too.
   const server = createServer(
     { keepAliveTimeout: KEEP_ALIVE_MS },
     getRequestListener(app.fetch, { hostname: LOOPBACK, overrideGlobalObjects: false }),
   );
-  const bound = await bind(server, port);
+  const bound = await bind(server, port, orAny);
   return {
     url: `http://${LOOPBACK}:${bound}`,
     port: bound,
@@ -47,10 +47,11 @@ export async function listen(app: App, port: number): Promise<Listening> {
   };
 }
 
-function bind(server: Server, port: number): Promise<number> {
+function bind(server: Server, port: number, orAny: boolean): Promise<number> {
   return new Promise((resolve, reject) => {
     server.once("error", (error: NodeJS.ErrnoException) => {
-      reject(new SandboxError(reason(error, port), { cause: error }));
+      if (orAny && error.code === "EADDRINUSE") resolve(bind(server, 0, false));
+      else reject(new SandboxError(reason(error, port), { cause: error }));
     });
     server.listen(port, LOOPBACK, () => {
       const address = server.address();

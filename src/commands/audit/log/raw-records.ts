@@ -64,6 +64,7 @@ const RECORD_FIELDS = [
   "batch",
   "prev",
   "hash",
+  "sandbox",
 ] as const;
 
 function rawRow(journal: JournalFile, record: JournalRecord): RawRow {

@@ -6,10 +6,11 @@ import type { Context } from "../../../context.ts";
 import { CliError, messageOf } from "../../../errors.ts";
 import { assertTrusted } from "../../../files/trust.ts";
 import { command, hint, type Hint } from "../../../typed-command.ts";
-import { DATABASE_URL, orderly, SANDBOX_PROFILE } from "../shared.ts";
+import { DATABASE_URL, orderly, SANDBOX_PROFILE, sayOtherPort } from "../shared.ts";
 
 export interface DetachedOptions {
-  readonly port: number;
+  /** Absent: as the sandbox would have it by itself. */
+  readonly port?: number | undefined;
   readonly dataDir: string;
   readonly databaseUrl?: string | undefined;
   readonly users?: number | undefined;
@@ -24,7 +25,7 @@ const LOOK_EVERY_MS = 100;
 /**
  * Starts the sandbox as a process of its own and waits until it answers.
  *
- * @param stop what to type to stop it.
+ * @param how `stop` is what to type to stop it, `wantedPort` the port that it has if that is free.
  * @throws CliError `conflict` when one is already running there; `local-state` when it does not come up, with the end of what
  *   it said.
  */
@@ -32,7 +33,7 @@ export async function startDetached(
   { host, output }: Pick<Context, "host" | "output">,
   dataDir: string,
   options: DetachedOptions,
-  stop: Hint,
+  { stop, wantedPort }: { readonly stop: Hint; readonly wantedPort: number },
 ): Promise<void> {
   const { findSandbox } = await import("../../../sandbox/remote.ts");
   const running = await orderly(findSandbox(dataDir));
@@ -59,6 +60,7 @@ export async function startDetached(
     progress.stop();
     output.success(`the sandbox is at ${url}; --profile ${SANDBOX_PROFILE} leads there, logged in as an admin`);
     output.line(url);
+    sayOtherPort({ output }, wantedPort, url);
     output.note(`its log: ${logPath}`);
     output.note(hint`try it: ${USE}`);
     output.note(hint`stop it: ${stop}`);
@@ -82,8 +84,7 @@ function argumentsFor({ port, dataDir, users, agent }: DetachedOptions): string[
   return [
     "sandbox",
     "start",
-    "--port",
-    String(port),
+    ...(port === undefined ? [] : ["--port", String(port)]),
     "--data-dir",
     dataDir,
     ...(users === undefined ? [] : ["--users", String(users)]),
