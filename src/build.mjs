@@ -31,6 +31,7 @@ await writeFile(`${dist}/THIRD-PARTY-NOTICES.txt`, await noticesOf(output));
 await cp(fileURLToPath(new URL("sandbox/database/migrations", import.meta.url)), `${dist}/migrations`, {
   recursive: true,
 });
+await cp(fileURLToPath(new URL("completion/scripts", import.meta.url)), `${dist}/completion`, { recursive: true });
 // The man page is the manual: the program that was just built writes it.
 const launcher = fileURLToPath(new URL("../bin/kiloclaw-admin.js", import.meta.url));
 const { stdout } = await promisify(execFile)(process.execPath, [launcher, "help", "man"]);

@@ -1,6 +1,6 @@
-import type { Api } from "./api/api.ts";
+import type { Api, ApiOptions } from "./api/api.ts";
 import type { DeviceLogin } from "./api/device-login.ts";
-import { DEFAULT_HOST, isLoopback, parseOrigin, type Origin } from "./api/origin.ts";
+import { isLoopback, type Origin } from "./api/origin.ts";
 import type { Transport, TransportOptions } from "./api/transport.ts";
 import { chooser } from "./chooser.ts";
 import type { CommandLine } from "./command-line.ts";
@@ -10,12 +10,13 @@ import type { ConfigFolder } from "./config/lock.ts";
 import { resolvePaths, type Paths } from "./config/paths.ts";
 import type { SandboxPlace } from "./config/sandbox-place.ts";
 import { unknownWords, type Config } from "./config/settings-table.ts";
-import { Settings, type Platform } from "./config/settings.ts";
+import type { Platform, Settings } from "./config/settings.ts";
 import type { Choose } from "./customers/choice.ts";
 import { messageOf } from "./errors.ts";
 import type { Flaw } from "./files/trust.ts";
 import type { Ledger, ResumedJournal } from "./journal/ledger.ts";
-import { LoginOffer, type Connection, type MeantPlatform } from "./login-offer.ts";
+import { LoginOffer, type Connection } from "./login-offer.ts";
+import { meantPlatform, settingsInForce, type MeantPlatform } from "./meant-platform.ts";
 import type { Host, StopReason } from "./terminal/host.ts";
 import { Output } from "./terminal/output.ts";
 import { Prompter } from "./terminal/prompter.ts";
@@ -125,18 +126,13 @@ export class Context {
       // Of use only at the end, when an upgrade may have replaced the files.
       import("./terminal/error-report.ts"),
     ]);
-    const sources = {
-      flags: options.flags,
-      env: host.env,
-      path: configPath(config),
-      defaultHost: DEFAULT_HOST,
-      isPublished,
-    };
+    const sources = { flags: options.flags, env: host.env, path: configPath(config) };
     const flaws: Flaw[] = [];
-    const read = async () => new Settings({ ...sources, config: await readConfig(config, (flaw) => flaws.push(flaw)) });
+    const read = async () =>
+      settingsInForce({ ...sources, config: await readConfig(config, (flaw) => flaws.push(flaw)) });
     const now = read();
     // A file that cannot be used ends the commands that need it, when they do; the others go on with the defaults.
-    const usable = await now.catch(() => new Settings({ ...sources, config: NO_CONFIG }));
+    const usable = await now.catch(() => settingsInForce({ ...sources, config: NO_CONFIG }));
     const output = await Output.create(host, {
       format: usable.get("output").value,
       quiet: options.quiet,
@@ -172,10 +168,9 @@ export class Context {
 
   /** Which platform is meant. Looks at no token. */
   readonly platform = async (): Promise<MeantPlatform> => {
-    const platform = (await this.#settings).platform();
-    const origin = parseOrigin(platform.host, platform.hostSource);
-    const sandbox = await this.sandboxAt(origin);
-    return { ...platform, origin, takesVariable: platform.hostNamed || origin === DEFAULT_HOST, sandbox: sandbox?.id };
+    const meant = meantPlatform(await this.#settings);
+    const sandbox = await this.sandboxAt(meant.origin);
+    return { ...meant, sandbox: sandbox?.id };
   };
 
   /** The sandbox of this user that an origin leads to, by our own files; `undefined` where it leads to none. */
@@ -324,9 +319,17 @@ export class Context {
     const api = new Api({
       ...this.#transportTo(origin, credential.token),
       renewToken: () => this.#login.renewToken(),
+      onAnswer: await this.#noting(origin),
     });
     this.output.countAgesBy(() => api.clock.now());
     return this.#closing(api);
+  }
+
+  /** Keeps what is on a person's screen, for the word that is typed next. */
+  async #noting(origin: Origin): Promise<ApiOptions["onAnswer"]> {
+    if (!this.host.stderr.isTTY) return undefined;
+    const { SeenRows } = await import("./completion/seen.ts");
+    return this.#closing(new SeenRows(this.paths.state, origin)).note;
   }
 
   /** Once: times are given and shown by the platform's clock, and whoever looks at this machine's would be misled. */
@@ -360,13 +363,5 @@ export class Context {
             stderr.write(`debug: ${method} ${path} -> ${outcome} (${ms.toFixed(0)} ms, ${bytes} characters)\n`)
         : undefined,
     };
-  }
-}
-
-function isPublished(host: string): boolean {
-  try {
-    return parseOrigin(host, "host") === DEFAULT_HOST;
-  } catch {
-    return false;
   }
 }

@@ -66,6 +66,7 @@ export const VARIABLES = [
     read: "text",
     meaning: "what a prompt is written with; without them vi, on Windows notepad",
   },
+  { names: ["SHELL"], read: "own", meaning: "the shell that completion install is about, where it names none" },
   {
     names: ["DISPLAY", "WAYLAND_DISPLAY", "WSL_DISTRO_NAME"],
     read: "text",

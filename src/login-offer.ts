@@ -1,21 +1,11 @@
 /** Offers a login where one is missing, and says what to do about a token that is refused. */
-import type { Origin } from "./api/origin.ts";
 import type { Credential } from "./config/credentials.ts";
-import type { Platform } from "./config/settings.ts";
 import type { Environment } from "./environment.ts";
 import { CliError, messageOf } from "./errors.ts";
+import type { MeantPlatform } from "./meant-platform.ts";
 import type { Output } from "./terminal/output.ts";
 import type { Prompter } from "./terminal/prompter.ts";
 import { command, hint, plain, type Said } from "./typed-command.ts";
-
-/** The platform that is meant. */
-export interface MeantPlatform extends Platform {
-  readonly origin: Origin;
-  /** Whether KILOCLAW_ADMIN_TOKEN may be sent there. */
-  readonly takesVariable: boolean;
-  /** The ID of the sandbox of this user that it is, whatever its port. */
-  readonly sandbox?: string | undefined;
-}
 
 /** A platform to talk to, and as whom. */
 export interface Connection extends MeantPlatform {

@@ -1,6 +1,7 @@
 import { CommanderError, Option, type Command } from "@commander-js/extra-typings";
 import { CommandLine } from "./command-line.ts";
 import { addCommonOptions, commonOptions, givenTo } from "./common-options.ts";
+import { COMPLETE } from "./completion/shells.ts";
 import type { Context, OpenContext } from "./context.ts";
 import { CliError } from "./errors.ts";
 import { StrictCommand } from "./strict-command.ts";
@@ -24,6 +25,15 @@ interface Noun {
   readonly alias?: string;
   readonly verbs: Readonly<Record<string, Verb>>;
 }
+
+/** What help says of a command. */
+interface Told {
+  readonly summary: string;
+  readonly hidden?: boolean;
+}
+
+/** Gives a command its options, arguments and commands. */
+type Fill = () => void | Promise<void>;
 
 /** The whole command tree. */
 export const NOUNS: Readonly<Record<string, Noun>> = {
@@ -166,6 +176,10 @@ export const PLAIN_COMMANDS: Readonly<Record<string, Verb>> = {
     summary: "check the setup from this machine to the platform, with a fix for each failure",
     load: () => import("./commands/doctor.ts"),
   },
+  completion: {
+    summary: "complete commands, options and IDs in your shell with TAB",
+    load: () => import("./commands/completion.ts"),
+  },
 };
 
 /** Other tools' words for verbs, where a noun has the verb and not the word. */
@@ -233,13 +247,18 @@ export function createProgram(host: Host) {
   };
   /** The innermost command that was named so far: its help is the one to read. */
   let named: Command = program;
-  const add: typeof addCommand = (parent, name, summary, fill) =>
-    addCommand(parent, name, summary, (command) => {
+  /** What fills each command. */
+  const fills = new Map<unknown, Fill>();
+  const add = (parent: Command, name: string, told: Told, fill: (command: Command) => ReturnType<Fill>) => {
+    const added = addCommand(parent, name, told, (command) => {
       named = command;
       return fill(command);
     });
+    fills.set(added.command, added.fill);
+    return added.command;
+  };
   const addVerb = (parent: Command, name: string, { summary, load }: Verb) =>
-    add(parent, name, summary, async (command) => {
+    add(parent, name, { summary }, async (command) => {
       const { configure, prints } = await load();
       await configure(command, open(command));
       // What a command prints may be declared in more modules than it runs with.
@@ -249,7 +268,7 @@ export function createProgram(host: Host) {
       addCommonOptions(command);
     });
   for (const [name, { summary, alias, verbs }] of Object.entries(NOUNS)) {
-    const noun = add(program, name, summary, () => {
+    const noun = add(program, name, { summary }, () => {
       addCommonOptions(noun, { hidden: true });
       for (const [verbName, verb] of Object.entries(verbs)) {
         const words = (OTHER_WORDS[verbName] ?? []).filter((word) => !(word in verbs));
@@ -263,10 +282,15 @@ export function createProgram(host: Host) {
     const named = NOUNS[noun]?.verbs[verb];
     if (named) addVerb(program, alias, { ...named, summary: `short for ${noun} ${verb}` });
   }
-  add(program, "version", "print the version", (command) => void command.action(printVersion));
-  add(program, "help", "read the manual, or help on a command", async (command) => {
+  add(program, "version", { summary: "print the version" }, (command) => void command.action(printVersion));
+  add(program, "help", { summary: "read the manual, or help on a command" }, async (command) => {
     const { configureHelp } = await import("./commands/help.ts");
     configureHelp(command, program, host);
+  });
+
+  add(program, COMPLETE, { summary: "what the shells' scripts ask", hidden: true }, async (command) => {
+    const { configureComplete } = await import("./commands/complete.ts");
+    configureComplete(command, { program, fill: async (chosen) => fills.get(chosen)?.(), host });
   });
 
   const parse = async (argv: readonly string[]): Promise<void> => {
@@ -283,25 +307,26 @@ export function createProgram(host: Host) {
   return { program, context: { opened: () => context?.catch(() => undefined) ?? Promise.resolve(undefined) }, parse };
 }
 
-/** Adds a command that is filled, with options, arguments or commands of its own, only when it is named. */
+/** Adds a command that is filled, with options, arguments or commands of its own, only when it is named, or when it is told so. */
 function addCommand(
   parent: Command,
   name: string,
-  summary: string,
-  fill: (command: Command) => void | Promise<void>,
-): Command {
+  { summary, hidden = false }: Told,
+  fill: (command: Command) => ReturnType<Fill>,
+): { readonly command: Command; readonly fill: Fill } {
   const command = parent
-    .command(name)
+    .command(name, { hidden })
     .summary(summary)
     .description(`${summary.charAt(0).toUpperCase()}${summary.slice(1)}.`)
     .helpCommand(false);
   let filled = false;
-  parent.hook("preSubcommand", (_parent, chosen) => {
-    if (chosen !== (command as unknown) || filled) return;
+  const fillOnce = () => {
+    if (filled) return;
     filled = true;
     return fill(command);
-  });
-  return command;
+  };
+  parent.hook("preSubcommand", (_parent, chosen) => (chosen === (command as unknown) ? fillOnce() : undefined));
+  return { command, fill: fillOnce };
 }
 
 /** The JSON fields of what a command prints, as help has them; nothing where it prints none. */

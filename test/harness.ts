@@ -123,6 +123,7 @@ export function begin(argv: readonly string[], options: RunOptions = {}): Runnin
         root: options.root ?? root,
         version: "0.0.0-test",
         timing: { ...QUICK, ...options.timing },
+        ranForMs: () => 0,
         stop: stopping.signal,
         closed: closing.signal,
         lendTerminal: (work) => work(),

@@ -44,12 +44,18 @@ export interface CallOptions {
   readonly retry?: boolean;
 }
 
+export interface ApiOptions extends TransportOptions {
+  /** Told of each answer to a question: what was asked, and what it says. */
+  readonly onAnswer?: ((path: string, answer: unknown) => void) | undefined;
+}
+
 /** Typed calls to the platform. Queries made in the same tick share a request; a mutation is one request, sent once. */
 export class Api {
   /** How long those wait who ask the platform. */
   readonly timing: Timing;
   readonly #transport: Transport;
   readonly #signal: AbortSignal | undefined;
+  readonly #onAnswer: ApiOptions["onAnswer"];
   readonly #client: ReturnType<typeof createTRPCUntypedClient<AnyRouter>>;
 
   /** What time it is on the platform, by its answers so far. */
@@ -57,10 +63,11 @@ export class Api {
     return this.#transport.clock;
   }
 
-  constructor(options: TransportOptions) {
+  constructor(options: ApiOptions) {
     this.timing = options.timing;
     this.#transport = new Transport(options);
     this.#signal = options.signal;
+    this.#onAnswer = options.onAnswer;
     const link = (maxItems: number) =>
       httpBatchLink({
         url: ENDPOINT,
@@ -93,7 +100,9 @@ export class Api {
     const ask = async (): Promise<z.output<P["output"]>> => {
       try {
         const data = await this.#client.query(procedure.path, input, signal ? { signal } : {});
-        return parse<P["output"]>(procedure.path, procedure.output, data);
+        const answer = parse<P["output"]>(procedure.path, procedure.output, data);
+        this.#onAnswer?.(procedure.path, answer);
+        return answer;
       } catch (error) {
         throw queryError(error, procedure.path);
       }
@@ -137,11 +146,11 @@ export class Api {
   async get<A extends z.ZodType>(
     route: Route<A> & { readonly method: "GET" },
     query: Record<string, string> = {},
-    { signal = this.#signal }: CallOptions = {},
+    { signal = this.#signal, retry = true }: CallOptions = {},
   ): Promise<z.output<A>> {
     const search = new URLSearchParams(query).toString();
     const path = search ? `${route.path}?${search}` : route.path;
-    return withRetry(
+    const answer = await withRetry(
       async () => {
         const answer = await this.#transport.exchange({
           method: "GET",
@@ -154,9 +163,11 @@ export class Api {
         });
         return restAnswer(answer, route);
       },
-      ({ transient }) => transient,
+      ({ transient }) => retry && transient,
       { signal, retryMs: this.timing.retryMs },
     );
+    this.#onAnswer?.(route.path, answer);
+    return answer;
   }
 
   async close(): Promise<void> {

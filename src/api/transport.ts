@@ -1,3 +1,4 @@
+import type { LookupFunction } from "node:net";
 import { pipeline, type Readable } from "node:stream";
 import { limit } from "../async/limit.ts";
 import { onAbort, unlessAborted } from "../async/on-abort.ts";
@@ -29,6 +30,8 @@ export interface TransportOptions {
   readonly userAgent: string;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly timing: Timing;
+  /** Finds a host's addresses in place of the system's own way. */
+  readonly lookup?: LookupFunction | undefined;
   /** Aborts reads that have no signal of their own. */
   readonly signal?: AbortSignal | undefined;
   /** Told with each answer that the platform's clock is so many milliseconds ahead of this machine's, where that is over a minute. */

@@ -56,13 +56,14 @@ export interface TokenPlatform {
  * The variable does not say whose token it holds. It is meant for the published platform, and for one that was named beside it;
  * what a settings file names may be a test system, or somebody else's.
  *
+ * @param openKeyring absent: what is in the keyring counts as not there, because asking it takes long, or asks the user.
  * @throws CliError `auth` when the variable is not a token; `local-state` when file or keyring cannot be trusted or read.
  */
 export async function findCredential(
   directory: string,
   { origin, takesVariable }: TokenPlatform,
   env: Readonly<Record<string, string | undefined>>,
-  openKeyring: OpenKeyring,
+  openKeyring: OpenKeyring | undefined,
 ): Promise<Credential | undefined> {
   const fromEnv = env.KILOCLAW_ADMIN_TOKEN?.trim();
   if (fromEnv && takesVariable) {
@@ -75,6 +76,7 @@ export async function findCredential(
   }
   const { tokens, keyring } = await read(directory);
   if (keyring.includes(origin)) {
+    if (!openKeyring) return undefined;
     const secret = await withKeyring(openKeyring, origin, (ring) => ring.get(origin));
     return secret === null ? undefined : { token: secret, source: IN_KEYRING, fromEnvironment: false };
   }

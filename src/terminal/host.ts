@@ -30,6 +30,8 @@ export interface Host {
   readonly version: string;
   /** How long to wait for what. */
   readonly timing: Timing;
+  /** For how long the tool has been running, in milliseconds, Node's own start included. */
+  readonly ranForMs: () => number;
   /** Aborted, with a `StopReason` as its reason, when the user or the system wants the tool to end. */
   readonly stop: AbortSignal;
   /** Aborted when nobody reads standard output any more: no reason to stop what changes something. */

@@ -74,6 +74,7 @@ export function systemHost({ root, version }: Launch): { host: Host; leaveWith(c
     root,
     version,
     timing: SYSTEM_TIMING,
+    ranForMs: () => performance.now(),
     stop: stopping.signal,
     closed: closing.signal,
     lendTerminal: async (work) => {

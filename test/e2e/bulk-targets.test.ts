@@ -53,6 +53,7 @@ async function inContext<T>(common: GivenOptions, stdin: string, work: (context:
     root,
     version: "0.0.0-test",
     timing: QUICK,
+    ranForMs: () => 0,
     stop: never,
     closed: never,
     lendTerminal: <R>(lent: () => Promise<R>) => lent(),

@@ -31,6 +31,7 @@ export async function screenOf({ colors }: { colors: boolean }): Promise<ChokedS
     root: "/",
     version: "0",
     timing: QUICK,
+    ranForMs: () => 0,
     stop: none,
     closed: none,
     lendTerminal: (work) => work(),

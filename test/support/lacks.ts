@@ -4,6 +4,11 @@ import { existsSync } from "node:fs";
 const posix = process.platform !== "win32";
 const root = process.geteuid?.() === 0;
 
+/** Whether there is such a program. */
+function runs(program: string): boolean {
+  return posix && spawnSync(program, ["--version"]).status === 0;
+}
+
 /** What some tests need of the machine that they run on. */
 const NEEDS = {
   signals: { here: posix, why: "a process on Windows is ended by a signal, and never hears it" },
@@ -19,6 +24,9 @@ const NEEDS = {
     here: posix && spawnSync("script", ["--version"], { encoding: "utf8" }).stdout?.includes("util-linux") === true,
     why: "script of util-linux makes a terminal",
   },
+  bash: { here: runs("bash"), why: "it is a shell with completion" },
+  zsh: { here: runs("zsh"), why: "it is a shell with completion; Debian has a package of that name" },
+  fish: { here: runs("fish"), why: "it is a shell with completion; Debian has a package of that name" },
   setpriv: { here: root && spawnSync("setpriv", ["--version"]).status === 0, why: "it acts as one user for another" },
   unshare: { here: root && spawnSync("unshare", ["-m", "true"]).status === 0, why: "it mounts for one process alone" },
 } as const satisfies Record<string, { here: boolean; why: string }>;

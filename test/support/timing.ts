@@ -14,6 +14,7 @@ export const QUICK: Timing = {
   throttledMs: 10,
   cancelAgainMs: SYSTEM_TIMING.cancelAgainMs.map((ms) => ms / 20),
   questionMs: 0,
+  completionMs: 20_000,
   claim: { ...SYSTEM_TIMING.claim, pauseMs: 20 },
 };
 

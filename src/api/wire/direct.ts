@@ -1,5 +1,6 @@
 import http from "node:http";
 import type https from "node:https";
+import type { LookupFunction } from "node:net";
 import { callAfter } from "../../async/wait.ts";
 import { KEEP_ALIVE_MS, SWITCHED_PROTOCOLS, type Wire, type WireAnswer, type WireRequest } from "./wire.ts";
 
@@ -10,11 +11,16 @@ import { KEEP_ALIVE_MS, SWITCHED_PROTOCOLS, type Wire, type WireAnswer, type Wir
 export class DirectWire implements Wire {
   readonly #kept = { keepAlive: true, timeout: KEEP_ALIVE_MS };
   readonly #connectMs: number;
+  readonly #lookup: LookupFunction | undefined;
   #agent: http.Agent | undefined;
 
-  /** @param connectMs how long to wait for a connection. */
-  constructor(connectMs: number) {
+  /**
+   * @param connectMs how long to wait for a connection.
+   * @param lookup finds addresses in place of the system's own way.
+   */
+  constructor(connectMs: number, lookup?: LookupFunction) {
     this.#connectMs = connectMs;
+    this.#lookup = lookup;
   }
 
   async send(request: WireRequest, onSent: () => void): Promise<WireAnswer> {
@@ -22,7 +28,7 @@ export class DirectWire implements Wire {
     const secure = url.protocol === "https:" ? (await import("node:https")).default : undefined;
     this.#agent ??= new (secure ?? http).Agent(this.#kept);
     const agent = request.ownConnection ? false : this.#agent;
-    return exchange(url, request, { secure, agent, onSent, connectMs: this.#connectMs });
+    return exchange(url, request, { secure, agent, onSent, connectMs: this.#connectMs, lookup: this.#lookup });
   }
 
   async close(): Promise<void> {
@@ -38,14 +44,21 @@ function exchange(
     agent,
     onSent,
     connectMs,
-  }: { secure: typeof https | undefined; agent: http.Agent | false; onSent: () => void; connectMs: number },
+    lookup,
+  }: {
+    secure: typeof https | undefined;
+    agent: http.Agent | false;
+    onSent: () => void;
+    connectMs: number;
+    lookup: LookupFunction | undefined;
+  },
 ): Promise<WireAnswer> {
   return new Promise((resolve, reject) => {
     const switched = ({ socket }: http.IncomingMessage) => {
       socket.destroy();
       reject(Object.assign(new Error("switched to another protocol"), { code: SWITCHED_PROTOCOLS }));
     };
-    const outgoing = (secure ?? http).request(url, { method, headers, signal, agent }, (answer) => {
+    const outgoing = (secure ?? http).request(url, { method, headers, signal, agent, lookup }, (answer) => {
       const { statusCode: status = 0 } = answer;
       // Without saying to which.
       if (status === 101) switched(answer);

@@ -1,6 +1,6 @@
 import http from "node:http";
 import https from "node:https";
-import { isIP, type Socket } from "node:net";
+import { isIP, type LookupFunction, type Socket } from "node:net";
 import tls, { type TLSSocket } from "node:tls";
 import { Pool, type buildConnector, type Dispatcher } from "undici";
 import { limit } from "../../async/limit.ts";
@@ -17,17 +17,20 @@ export class ProxyWire implements Wire {
   readonly #variable: string;
   readonly #authorization: string | undefined;
   readonly #connectMs: number;
+  readonly #lookup: LookupFunction | undefined;
   readonly #connecting = new AbortController();
   #kept: Pool | undefined;
 
   /**
    * @param connectMs how long to wait for a connection.
+   * @param lookup finds the proxy's addresses in place of the system's own way.
    * @throws ProxyTrouble when the address is none of a proxy.
    */
-  constructor(proxy: Proxy, connectMs: number) {
+  constructor(proxy: Proxy, connectMs: number, lookup?: LookupFunction) {
     const { url, authorization } = endOf(proxy);
     this.#proxy = url;
     this.#connectMs = connectMs;
+    this.#lookup = lookup;
     this.#variable = proxy.variable;
     this.#authorization = authorization;
   }
@@ -92,7 +95,7 @@ export class ProxyWire implements Wire {
     return new Promise((resolve, reject) => {
       const asking = (protocol === "https:" ? https : http).request(
         new URL(origin),
-        { method: "CONNECT", path, headers, agent: false, signal },
+        { method: "CONNECT", path, headers, agent: false, signal, lookup: this.#lookup },
         // Never: what answers CONNECT comes as an event of its own.
       );
       asking.once("connect", ({ statusCode = 0 }, socket: Socket, early) => {

@@ -1,0 +1,23 @@
+import type { KindTable } from "../../completion/candidates.ts";
+
+/**
+ * What the values of all commands are, by what help calls them (`<run>`, `[runs...]`), or by the option that takes them. A value that
+ * is not here, nor has choices, can be anything.
+ */
+export const VALUE_KINDS: KindTable = {
+  run: ["run"],
+  runs: ["run"],
+  user: ["user"],
+  email: ["user"],
+  // As an argument, a user with one active instance stands for it.
+  instance: ["instance", "user"],
+  "--instance": ["instance"],
+  "--run": ["run"],
+  "--profile": ["profile"],
+  job: ["job"],
+  key: ["setting"],
+  value: ["setting-value"],
+  words: ["topic"],
+  file: ["file"],
+  dir: ["directory"],
+};
