@@ -8,15 +8,23 @@ export interface Column<Row> {
   readonly color?: (row: Row) => Color | undefined;
   /** Columns with a lower rank stay longer when the terminal is too narrow for all of them. */
   readonly rank: number;
-  /** The width to which the column may be cut to fit the terminal. Absent: never cut (identifiers). */
+  /** The width to which the column may be cut to fit the terminal. Absent: never cut. */
   readonly shrinkTo?: number;
-  /** Cut to `shrinkTo` or not at all: of half an identifier, more is no better. */
-  readonly allOrLeast?: true;
-  /** Who gets the room that is left when each has its least; lower first, and as their rank unless told. */
-  readonly widen?: number;
+  /** Of a text of any length, so much is as good as all of it while other columns have less than all of theirs. */
+  readonly enough?: number;
+  /** Tells one row from the next: cut after all others. */
+  readonly tells?: true;
+  /** An ID: whole where there is room for everything, else short: 8 characters, or as many as tell those shown apart. */
+  readonly id?: true;
+  /** Cut, and left out, before any other column is cut. */
+  readonly spare?: true;
 }
 
 const GAP = 2;
+const SHORT_ID = 8;
+/** A short ID of so many first characters is none any more. */
+const LONG_ID = 14;
+const MIN_END = 3;
 
 /** Loads what tables on a terminal are made with. */
 export const tables = () => import("cli-table3");
@@ -44,9 +52,9 @@ export async function renderTable<Row>(
   });
   for (const [index, row] of rows.entries()) {
     table.push(
-      chosen.map(({ column, width: columnWidth }) => {
-        const text = cutTo(cells.get(column)?.[index] ?? "", columnWidth);
-        const color = column.color?.(row);
+      chosen.map((slot) => {
+        const text = shown(slot, cells.get(slot.column)?.[index] ?? "");
+        const color = slot.column.color?.(row);
         return color && text ? paint(color, text) : text;
       }),
     );
@@ -70,28 +78,46 @@ export function tableLines<Row>(
   width: number | undefined,
 ): string[] {
   const { chosen, cells } = layOut(rows, columns, width);
-  const line = (textOf: (column: Column<Row>) => string, colorOf: (column: Column<Row>) => Color | undefined) =>
+  const line = (textOf: (slot: Slot<Row>) => string, colorOf: (column: Column<Row>) => Color | undefined) =>
     chosen
-      .map(({ column, width: columnWidth }, index) => {
-        const text = cutTo(textOf(column), columnWidth);
-        const color = text === "" ? undefined : colorOf(column);
+      .map((slot, index) => {
+        const text = textOf(slot);
+        const color = text === "" ? undefined : colorOf(slot.column);
         const last = index === chosen.length - 1;
-        return `${color ? paint(color, text) : text}${last ? "" : " ".repeat(columnWidth - widthOf(text) + GAP)}`;
+        return `${color ? paint(color, text) : text}${last ? "" : " ".repeat(slot.width - widthOf(text) + GAP)}`;
       })
       .join("")
       .trimEnd();
   return [
     line(
-      ({ header }) => header,
+      ({ column: { header }, width: columnWidth }) => cutTo(header, columnWidth),
       () => "dim",
     ),
     ...rows.map((row, index) =>
       line(
-        (column) => cells.get(column)?.[index] ?? "",
+        (slot) => shown(slot, cells.get(slot.column)?.[index] ?? ""),
         (column) => column.color?.(row),
       ),
     ),
   ];
+}
+
+/** A column as it can be shown, with its widths. */
+interface Slot<Row> {
+  readonly column: Column<Row>;
+  /** Of its longest text. */
+  readonly whole: number;
+  /** Where every column has so much, nothing is missing. */
+  readonly enough: number;
+  readonly least: number;
+  /** Of IDs: their short forms. */
+  readonly short: ReadonlyMap<string, string> | undefined;
+  width: number;
+}
+
+/** What is cut ends with `…`, but for an ID: its first characters can be pasted as they stand. */
+function shown<Row>({ whole, short, width }: Slot<Row>, text: string): string {
+  return cutTo(width < whole ? (short?.get(text) ?? text) : text, width);
 }
 
 /** The cells' texts, and which columns there is room for. */
@@ -102,41 +128,90 @@ function layOut<Row>(rows: readonly Row[], columns: readonly Column<Row>[], widt
     return width === undefined || column.shrinkTo === undefined ? text : cutTo(text, width + 1);
   };
   const cells = new Map(columns.map((column) => [column, rows.map((row) => cell(column, row))]));
-  const natural = new Map(
-    columns.map((column) => {
-      const widths = (cells.get(column) ?? []).map((cell) => widthOf(cell));
-      return [column, Math.max(column.header.length, ...widths)];
-    }),
-  );
-  return { chosen: fit(columns, natural, width), cells };
+  const slots = columns.map((column): Slot<Row> => {
+    const { header, id, shrinkTo = Infinity, enough = Infinity } = column;
+    const texts = cells.get(column) ?? [];
+    const whole = Math.max(header.length, ...texts.map((text) => widthOf(text)));
+    const short = id && width !== undefined ? shortIds(texts) : undefined;
+    const longestShort = short && Math.max(header.length, ...[...short.values()].map((text) => text.length));
+    const least = Math.min(whole, longestShort ?? shrinkTo);
+    return { column, whole, enough: Math.max(least, Math.min(whole, enough)), least, short, width: whole };
+  });
+  return { chosen: width === undefined ? slots : fit(slots, width), cells };
 }
 
-/** Chooses the columns that fit, in their order, and a width for each. */
-function fit<Row>(
-  columns: readonly Column<Row>[],
-  natural: ReadonlyMap<Column<Row>, number>,
-  width: number | undefined,
-): { column: Column<Row>; width: number }[] {
-  const full = (column: Column<Row>) => natural.get(column) ?? 0;
-  const least = (column: Column<Row>) => Math.min(full(column), column.shrinkTo ?? Infinity);
-  const room = width ?? Infinity;
-  const kept = new Set<Column<Row>>();
-  let used = -GAP;
-  for (const column of columns.toSorted((a, b) => a.rank - b.rank)) {
-    if (kept.size > 0 && used + GAP + least(column) > room) break;
-    kept.add(column);
-    used += GAP + least(column);
+/** A short form of each of these IDs: its first eight characters, or what tells it from others that begin with the same. */
+function shortIds(ids: readonly string[]): ReadonlyMap<string, string> {
+  const alike = new Map<string, Set<string>>();
+  for (const id of ids) {
+    const start = id.slice(0, SHORT_ID);
+    const others = alike.get(start);
+    if (others) others.add(id);
+    else alike.set(start, new Set([id]));
   }
-  // What is left goes to the cut columns.
-  const widths = new Map<Column<Row>, number>();
-  for (const column of [...kept].toSorted((a, b) => (a.widen ?? a.rank) - (b.widen ?? b.rank))) {
-    const wanted = full(column) - least(column);
-    const left = Math.max(0, room - used);
-    const extra = column.allOrLeast && wanted > left ? 0 : Math.min(wanted, left);
-    widths.set(column, least(column) + extra);
-    used += extra;
+  return new Map([...alike.values()].flatMap((group) => [...group].map((id) => [id, shortForm(group)(id)])));
+}
+
+/** More first characters, or, of IDs that begin alike over a long way as numbered ones do, the last ones after `…`. */
+function shortForm(alike: ReadonlySet<string>): (id: string) => string {
+  const whole = (id: string) => id;
+  // No ID has a character that takes two columns.
+  if ([...alike].some((id) => widthOf(id) !== id.length)) return whole;
+  const tells = (form: (id: string) => string) => new Set([...alike].map(form)).size === alike.size;
+  for (let length = SHORT_ID; length < LONG_ID; length++) {
+    const start = (id: string) => id.slice(0, length);
+    if (tells(start)) return start;
   }
-  return columns.filter((column) => kept.has(column)).map((column) => ({ column, width: widths.get(column) ?? 0 }));
+  const longest = Math.max(...[...alike].map((id) => id.length));
+  for (let length = MIN_END; SHORT_ID + 1 + length < longest; length++) {
+    const ends = (id: string) => (id.length > LONG_ID ? `${id.slice(0, SHORT_ID)}…${id.slice(-length)}` : id);
+    if (tells(ends)) return ends;
+  }
+  return whole;
+}
+
+/**
+ * Chooses the columns that fit, in their order, and a width for each. Where there is not enough room for all, IDs are shortened
+ * first, then spare columns are left out, then texts are cut, those that tell the rows apart last, then columns are left out.
+ */
+function fit<Row>(slots: readonly Slot<Row>[], room: number): Slot<Row>[] {
+  let kept = slots.map((slot) => ({ ...slot, width: slot.enough }));
+  const excess = () => kept.reduce((sum, { width }) => sum + width + GAP, -GAP) - room;
+  const giveUp = (which: (column: Column<Row>) => boolean, give: (slot: Slot<Row>) => void) => {
+    const all = kept.filter(({ column }) => which(column)).toSorted((a, b) => b.column.rank - a.column.rank);
+    for (const slot of all) if (excess() > 0) give(slot);
+  };
+  const cut = (slot: Slot<Row>) => void (slot.width = Math.max(slot.least, slot.width - excess()));
+  const leaveOut = (slot: Slot<Row>) => {
+    if (kept.length > 1) kept = kept.filter((other) => other !== slot);
+  };
+  giveUp(
+    ({ id }) => id === true,
+    (slot) => void (slot.width = slot.least),
+  );
+  giveUp(
+    ({ spare }) => spare === true,
+    (slot) => {
+      if (!slot.column.id) cut(slot);
+      if (excess() > 0) leaveOut(slot);
+    },
+  );
+  giveUp(({ id, tells }) => !id && !tells, cut);
+  giveUp(({ id, tells }) => !id && tells === true, cut);
+  giveUp(() => true, leaveOut);
+
+  const widen = (which: (slot: Slot<Row>) => boolean, to: (slot: Slot<Row>) => number) => {
+    for (const slot of kept.filter(which).toSorted((a, b) => a.column.rank - b.column.rank))
+      slot.width += Math.max(0, Math.min(to(slot) - slot.width, -excess()));
+  };
+  const isText = ({ column: { id } }: Slot<Row>) => !id;
+  widen(
+    (slot) => isText(slot) && slot.column.tells === true,
+    ({ enough }) => enough,
+  );
+  widen(isText, ({ enough }) => enough);
+  widen(isText, ({ whole }) => whole);
+  return kept;
 }
 
 const BORDERLESS = {

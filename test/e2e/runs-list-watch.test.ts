@@ -78,7 +78,7 @@ describe("runs list --watch", () => {
     const newest = await running(`${mark} ${SHORT}`);
     const command = desk.begin(["runs", "list", "--watch", "-S", mark, ...FAST], {
       tty: true,
-      columns: 150,
+      columns: 220,
       rows: 20,
       env: { NO_COLOR: "1" },
     });

@@ -28,6 +28,17 @@ const text = (maxLength: number) =>
     maxLength,
   });
 
+/** What stands between two columns of the terminal. */
+function atColumns(line: string, from: number, to: number): string {
+  let at = 0;
+  let found = "";
+  for (const { segment } of new Intl.Segmenter(undefined, { granularity: "grapheme" }).segment(line)) {
+    if (at >= from && at < to) found += segment;
+    at += stringWidth(segment);
+  }
+  return found;
+}
+
 describe("a table", () => {
   it("has a line for each row, as wide as the terminal at most, and every ID whole", () => {
     const row = fc.record({
@@ -79,16 +90,87 @@ describe("a table", () => {
     expect(render([{ id: ID, name: "somebody", note: "something" }], 20)[1]).toContain(ID);
   });
 
-  it("cuts an identifier short where all of it does not fit, and gives the room to who is next", () => {
+  it("has short IDs where whole ones do not fit, and gives the room to who is next", () => {
     const columns: readonly Column<Row>[] = [
-      { header: "ID", rank: 0, shrinkTo: 9, allOrLeast: true, widen: 2, value: ({ id }) => id },
+      { header: "ID", rank: 0, id: true, value: ({ id }) => id },
       { header: "NOTE", rank: 1, shrinkTo: 6, value: ({ note }) => note },
     ];
     const rows = [{ id: ID, name: "", note: "twelve chars" }];
     const lineAt = (width: number) => tableLines(rows, columns, plain, width)[1];
-    expect(lineAt(20)).toBe("11111111…  twelve c…");
-    expect(lineAt(49)).toBe("11111111…  twelve chars");
+    expect(lineAt(18)).toBe("11111111  twelve …");
+    expect(lineAt(49)).toBe("11111111  twelve chars");
     expect(lineAt(50)).toBe(`${ID}  twelve chars`);
+  });
+
+  it("has short IDs that tell apart what is shown, however alike the IDs are", () => {
+    const columns: readonly Column<Row>[] = [{ header: "ID", rank: 0, id: true, value: ({ id }) => id }];
+    const shortOf = (...ids: string[]) =>
+      tableLines(
+        ids.map((id) => ({ id, name: "", note: "" })),
+        columns,
+        plain,
+        20,
+      ).slice(1);
+    const numbered = (n: number) => `91000000-0000-4000-8000-${String(n).padStart(12, "0")}`;
+    expect(shortOf(ID, "2222222a-bcde", "2222222a-bfff", ID, "-")).toEqual([
+      "11111111",
+      "2222222a-bc",
+      "2222222a-bf",
+      "11111111",
+      "-",
+    ]);
+    expect(shortOf(ID, numbered(1), numbered(220))).toEqual(["11111111", "91000000…001", "91000000…220"]);
+  });
+
+  it("is never wider than the terminal, and cuts last what tells one row from the next", () => {
+    interface Wide {
+      readonly id: string;
+      readonly instance: string;
+      readonly user: string;
+      readonly by: string;
+      readonly line: string;
+    }
+    const columns: readonly Column<Wide>[] = [
+      { header: "STATUS", rank: 1, value: () => "completed" },
+      { header: "RUN", rank: 0, id: true, value: ({ id }) => id },
+      { header: "USER", rank: 2, shrinkTo: 14, tells: true, value: ({ user }) => user },
+      { header: "BY", rank: 4, shrinkTo: 8, value: ({ by }) => by },
+      { header: "TOOK", rank: 5, value: () => "1m 00s" },
+      { header: "INSTANCE", rank: 6, id: true, spare: true, value: ({ instance }) => instance },
+      { header: "LINE", rank: 3, shrinkTo: 16, enough: 30, tells: true, value: ({ line }) => line },
+    ];
+    const id = fc.oneof(
+      fc.uuid(),
+      fc.integer({ min: 0, max: 999 }).map((n) => `91000000-0000-4000-8000-${n}`.padEnd(36, "0")),
+    );
+    const row = fc.record({ id, instance: id, user: text(40), by: text(30), line: text(300) });
+    fc.assert(
+      fc.property(fc.array(row, { minLength: 1, maxLength: 12 }), fc.integer({ min: 40, max: 260 }), (rows, width) => {
+        const [head = "", ...lines] = tableLines(rows, columns, plain, width);
+        for (const line of [head, ...lines]) expect(stringWidth(line)).toBeLessThanOrEqual(width);
+        const cellsOf = (header: string) => {
+          const from = head.indexOf(header);
+          const [next] = /(?<= {2})\S/.exec(head.slice(from)) ?? [];
+          const to = next === undefined ? Infinity : from + head.slice(from).search(/(?<= {2})\S/);
+          return head.includes(header) ? lines.map((line) => atColumns(line, from, to).trimEnd()) : undefined;
+        };
+        const runs = cellsOf("RUN") ?? [];
+        expect(new Set(runs).size).toBe(new Set(rows.map((row) => row.id)).size);
+        for (const [index, { id: whole }] of rows.entries()) {
+          const [start = "", end = ""] = runs[index]?.split("…") ?? [];
+          expect(whole.startsWith(start) && whole.endsWith(end) && start.length >= 8).toBe(true);
+        }
+        const isCut = (cells: readonly string[] | undefined) => cells?.some((cell) => cell.endsWith("…")) ?? true;
+        const instances = cellsOf("INSTANCE");
+        const whole = runs.every((shown, index) => shown === rows[index]?.id);
+        // Whole IDs where there is room for everything, and no room for a spare column while a text is cut.
+        if (isCut(cellsOf("USER"))) expect(whole || instances !== undefined).toBe(false);
+        if (isCut(cellsOf("BY"))) expect(whole || instances !== undefined).toBe(false);
+        // The customer is cut after everything that does not tell rows apart.
+        if (isCut(cellsOf("USER"))) expect((cellsOf("BY") ?? []).every((cell) => stringWidth(cell) <= 8)).toBe(true);
+      }),
+      { numRuns: 100 },
+    );
   });
 
   it.each(["日", "🦀", "e\u0301", "a", "가", "\u001b", "👨‍👩‍👧 ", "ｱ", "x".repeat(9) + "日"])(

@@ -101,9 +101,9 @@ const auditView: View<AuditRecord> = {
   columns: (when) => [
     { header: "WHEN", rank: 2, value: ({ createdAt }) => when(createdAt) },
     { header: "ACTION", rank: 1, value: ({ action }) => action.replace(/^kiloclaw\./, "") },
-    { header: "RUN", rank: 0, value: ({ runId }) => runId ?? "-" },
+    { header: "RUN", rank: 0, id: true, value: ({ runId }) => runId ?? "-" },
     { header: "ACTOR", rank: 3, shrinkTo: 10, value: ({ actorEmail, actorId }) => actorEmail ?? actorId ?? "-" },
-    { header: "INSTANCE", rank: 4, value: ({ instanceId }) => instanceId ?? "-" },
-    { header: "MESSAGE", rank: 5, shrinkTo: 20, value: ({ message }) => message },
+    { header: "INSTANCE", rank: 5, id: true, spare: true, value: ({ instanceId }) => instanceId ?? "-" },
+    { header: "MESSAGE", rank: 4, shrinkTo: 20, enough: 40, tells: true, value: ({ message }) => message },
   ],
 };

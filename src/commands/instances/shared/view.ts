@@ -8,12 +8,12 @@ export const instanceView: View<Instance> = {
   columns: (when) => [
     { header: "MACHINE", rank: 1, value: ({ machineStatus }) => machineStatus ?? "-", color: machineColor },
     { header: "INSTANCE", rank: 0, value: ({ id }) => id },
-    { header: "USER", rank: 2, shrinkTo: 14, value: ({ userEmail, userId }) => userEmail ?? userId },
+    { header: "USER", rank: 2, shrinkTo: 14, tells: true, value: ({ userEmail, userId }) => userEmail ?? userId },
     { header: "STATE", rank: 3, value: ({ lifecycleState }) => lifecycleState },
     { header: "KIND", rank: 5, value: ({ organizationId }) => (organizationId ? "organization" : "personal") },
     { header: "CREATED", rank: 4, value: ({ createdAt }) => when(createdAt) },
     { header: "DESTROYED", rank: 6, value: ({ destroyedAt }) => when(destroyedAt) },
-    { header: "SANDBOX", rank: 7, value: ({ sandboxId }) => sandboxId },
+    { header: "SANDBOX", rank: 7, spare: true, value: ({ sandboxId }) => sandboxId },
   ],
 };
 

@@ -60,12 +60,12 @@ export const settledView: View<SettledRun> = {
       value: ({ became }) => WORDS[became ?? "unasked"][0],
       color: ({ became }) => WORDS[became ?? "unasked"][1],
     },
-    { header: "RUN", rank: 0, value: ({ id }) => id },
-    { header: "USER", rank: 2, shrinkTo: 14, value: ({ userEmail, userId }) => userEmail ?? userId },
+    { header: "RUN", rank: 0, id: true, value: ({ id }) => id },
+    { header: "USER", rank: 2, shrinkTo: 14, tells: true, value: ({ userEmail, userId }) => userEmail ?? userId },
     { header: "STARTED", rank: 3, value: ({ startedAt }) => when(startedAt) },
     { header: "EXIT", rank: 5, value: ({ exitCode }) => (exitCode === null ? "-" : String(exitCode)) },
-    { header: "PROBLEM", rank: 4, shrinkTo: 16, value: ({ problem }) => problem ?? "-" },
-    { header: "INSTANCE", rank: 6, value: ({ instanceId }) => instanceId ?? "-" },
+    { header: "PROBLEM", rank: 4, shrinkTo: 16, enough: 40, tells: true, value: ({ problem }) => problem ?? "-" },
+    { header: "INSTANCE", rank: 6, id: true, spare: true, value: ({ instanceId }) => instanceId ?? "-" },
   ],
 };
 

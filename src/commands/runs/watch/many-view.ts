@@ -62,21 +62,18 @@ function watchedColor({ state, run }: Watched): Color {
 /** @param now the platform's time. */
 export const manyColumns = (now: () => Date): readonly Column<Watched>[] => [
   { header: "STATUS", rank: 1, value: watchedWord, color: watchedColor },
-  // Its first eight characters name it too, and the whole ID comes at the end; what a run is doing would not.
-  { header: "RUN", rank: 0, shrinkTo: 9, allOrLeast: true, widen: 3, value: ({ run }) => run.id },
-  { header: "USER", rank: 2, shrinkTo: 12, value: ({ run }) => run.userEmail ?? run.userId },
+  { header: "RUN", rank: 0, id: true, value: ({ run }) => run.id },
+  { header: "USER", rank: 2, shrinkTo: 14, tells: true, value: ({ run }) => run.userEmail ?? run.userId },
+  { header: "INSTANCE", rank: 7, id: true, spare: true, value: ({ run }) => run.instanceId ?? "-" },
+  { header: "BY", rank: 5, shrinkTo: 8, spare: true, value: ({ run }) => initiator(run) },
+  { header: "ELAPSED", rank: 4, value: ({ run }) => runTook(run, now()) },
   {
-    header: "INSTANCE",
+    header: "ENDED",
     rank: 6,
-    shrinkTo: 9,
-    allOrLeast: true,
-    widen: 6,
-    value: ({ run }) => run.instanceId ?? "-",
+    spare: true,
+    value: ({ run }) => (run.completedAt ? formatAgo(run.completedAt, now()) : ""),
   },
-  { header: "BY", rank: 5, shrinkTo: 8, widen: 4, value: ({ run }) => initiator(run) },
-  { header: "ELAPSED", rank: 3, value: ({ run }) => runTook(run, now()) },
-  { header: "ENDED", rank: 7, value: ({ run }) => (run.completedAt ? formatAgo(run.completedAt, now()) : "") },
-  { header: "LAST LINE", rank: 4, shrinkTo: 20, widen: 5, value: lastWords },
+  { header: "LAST LINE", rank: 3, shrinkTo: 20, enough: 40, tells: true, value: lastWords },
 ];
 
 /** Writes events where no table can follow them. */

@@ -50,10 +50,10 @@ export const planView: View<PlannedTarget> = {
     { header: "#", rank: 5, value: ({ index }) => String(index) },
     { header: "LINE", rank: 4, value: ({ line }) => (line === null ? "-" : String(line)) },
     { header: "PLAN", rank: 1, value: ({ state }) => WORDS[state][0], color: ({ state }) => WORDS[state][1] },
-    { header: "NAMED", rank: 0, shrinkTo: 16, value: ({ named }) => named },
+    { header: "NAMED", rank: 0, shrinkTo: 16, tells: true, value: ({ named }) => named },
     { header: "USER", rank: 6, shrinkTo: 14, value: ({ userEmail, userId }) => userEmail ?? userId ?? "-" },
-    { header: "INSTANCE", rank: 2, value: ({ instanceId }) => instanceId ?? "-" },
-    { header: "DETAIL", rank: 3, shrinkTo: 20, value: ({ detail }) => detail ?? "-" },
+    { header: "INSTANCE", rank: 7, id: true, spare: true, value: ({ instanceId }) => instanceId ?? "-" },
+    { header: "DETAIL", rank: 3, shrinkTo: 20, enough: 40, tells: true, value: ({ detail }) => detail ?? "-" },
   ],
 };
 

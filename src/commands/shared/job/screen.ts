@@ -3,6 +3,7 @@ import { totalsWords } from "../../../bulk/item-state.ts";
 import type { Item } from "../../../bulk/item.ts";
 import { reportItem } from "../../../bulk/report/report.ts";
 import type { Context } from "../../../context.ts";
+import { withoutColors } from "../../../terminal/sanitize.ts";
 import type { Column } from "../../../terminal/table.ts";
 import { formatDuration } from "../../../terminal/time.ts";
 import type { JobTally } from "./tally.ts";
@@ -17,12 +18,23 @@ const MAX_LEFT = 20;
 
 const COLUMNS: readonly Column<UnderWay>[] = [
   { header: "STATE", rank: 1, value: ({ item }) => item.state, color: ({ item }) => stateColor(item.state) },
-  { header: "RUN", rank: 0, shrinkTo: 9, value: ({ item }) => item.runId ?? "-" },
-  { header: "USER", rank: 2, shrinkTo: 12, value: ({ item: { target } }) => target.userEmail ?? target.named },
-  { header: "INSTANCE", rank: 5, shrinkTo: 8, value: ({ item }) => item.target.instanceId ?? "-" },
-  { header: "ELAPSED", rank: 3, value: ({ since }) => formatDuration(Date.now() - since) },
-  { header: "LAST LINE", rank: 4, shrinkTo: 20, value: ({ item, line }) => item.problem ?? line ?? "" },
+  { header: "RUN", rank: 0, id: true, value: ({ item }) => item.runId ?? "-" },
+  {
+    header: "USER",
+    rank: 2,
+    shrinkTo: 14,
+    tells: true,
+    value: ({ item: { target } }) => target.userEmail ?? target.named,
+  },
+  { header: "INSTANCE", rank: 5, id: true, spare: true, value: ({ item }) => item.target.instanceId ?? "-" },
+  { header: "ELAPSED", rank: 4, value: ({ since }) => formatDuration(Date.now() - since) },
+  { header: "LAST LINE", rank: 3, shrinkTo: 20, enough: 40, tells: true, value: lastWords },
 ];
+
+/** What there is to say of a target right now. The colours of a run's output would be lost in a table. */
+function lastWords({ item, line }: UnderWay): string {
+  return item.problem ?? withoutColors(line ?? "");
+}
 
 /** Shows a job while it is done: a live table to a person, a line or an event for each change elsewhere. */
 export interface JobScreen {

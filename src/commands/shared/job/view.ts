@@ -33,11 +33,11 @@ export const itemView: View<ReportedItem> = {
   columns: () => [
     { header: "#", rank: 5, value: ({ index }) => String(index) },
     { header: "STATE", rank: 1, value: ({ state }) => state, color: ({ state }) => stateColor(state) },
-    { header: "RUN", rank: 0, value: ({ runId }) => runId ?? "-" },
-    { header: "USER", rank: 2, shrinkTo: 14, value: ({ userEmail, named }) => userEmail ?? named },
+    { header: "RUN", rank: 0, id: true, value: ({ runId }) => runId ?? "-" },
+    { header: "USER", rank: 2, shrinkTo: 14, tells: true, value: ({ userEmail, named }) => userEmail ?? named },
     { header: "TOOK", rank: 6, value: ({ durationMs }) => (durationMs === null ? "-" : formatDuration(durationMs)) },
     { header: "EXIT", rank: 4, value: ({ exitCode }) => (exitCode === null ? "-" : String(exitCode)) },
-    { header: "WHY", rank: 3, shrinkTo: 20, value: ({ problem }) => problem ?? "-" },
+    { header: "WHY", rank: 3, shrinkTo: 20, enough: 40, tells: true, value: ({ problem }) => problem ?? "-" },
   ],
 };
 
@@ -50,7 +50,7 @@ export const summaryView: View<JobSummary> = {
   id: ({ id }) => id,
   columns: (when) => [
     { header: "STATE", rank: 1, value: ({ state }) => state, color: ({ state }) => STATE_COLORS[state] },
-    { header: "JOB", rank: 0, value: ({ id }) => id },
+    { header: "JOB", rank: 0, id: true, value: ({ id }) => id },
     { header: "BEGAN", rank: 3, value: ({ createdAt }) => when(createdAt) },
     { header: "TARGETS", rank: 2, value: ({ total }) => String(total) },
     // The words of the report and of the summary, and as many targets.
