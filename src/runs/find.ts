@@ -10,6 +10,7 @@ const ALL = Number.MAX_SAFE_INTEGER;
 const MAX_CANDIDATES = 10;
 const FULL_LENGTH = 36;
 const LATEST = "@latest";
+const SHORT_OR_FULL_ID = /^[0-9a-f]{8}(?:[0-9a-f-]*|…[0-9a-f-]+)$/i;
 
 /** The shortest beginning of a run ID that is taken as one. */
 const MIN_PREFIX_LENGTH = 8;
@@ -26,7 +27,7 @@ export interface RunScope {
 }
 
 /**
- * Finds the runs that `words` name: full IDs, unique prefixes of eight or more characters, `@latest` of a user, or a user.
+ * Finds the runs that `words` name: full IDs, unique prefixes of eight or more characters, short IDs of a table, `@latest` of a user, or a user.
  *
  * @throws CliError `not-found`, `ambiguous` with the candidates, or `usage`
  */
@@ -64,7 +65,7 @@ async function matchesOf(
   const scan = subject ? listRuns(api, { subject }, ALL) : scanRuns(api, {});
   for await (const run of scan) {
     for (const [id, found] of matches) {
-      if (id === LATEST ? found.length === 0 : run.id.startsWith(id)) found.push(run);
+      if (id === LATEST ? found.length === 0 : fits(run, id)) found.push(run);
     }
     if (complete()) break;
   }
@@ -103,7 +104,13 @@ function runLabel({ userEmail, userId, status }: Run): Hint {
 }
 
 function isId(word: string): boolean {
-  return word.toLowerCase() === LATEST || (/^[0-9a-f]{8}[0-9a-f-]*$/i.test(word) && word.length <= FULL_LENGTH);
+  return word.toLowerCase() === LATEST || (SHORT_OR_FULL_ID.test(word) && word.length <= FULL_LENGTH);
+}
+
+/** Its first characters, or both ends with `…` between them, as a table shows IDs that begin alike. */
+function fits(run: Run, id: string): boolean {
+  const [start = "", end = ""] = id.split("…");
+  return run.id.startsWith(start) && run.id.endsWith(end);
 }
 
 /** An e-mail address, or an ID that came from another system: `oauth/…`. A UUID is looked for among the runs first. */

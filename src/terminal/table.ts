@@ -152,11 +152,12 @@ function shortIds(ids: readonly string[]): ReadonlyMap<string, string> {
   return new Map([...alike.values()].flatMap((group) => [...group].map((id) => [id, shortForm(group)(id)])));
 }
 
+const wholeId = (id: string) => id;
+
 /** More first characters, or, of IDs that begin alike over a long way as numbered ones do, the last ones after `…`. */
 function shortForm(alike: ReadonlySet<string>): (id: string) => string {
-  const whole = (id: string) => id;
   // No ID has a character that takes two columns.
-  if ([...alike].some((id) => widthOf(id) !== id.length)) return whole;
+  if ([...alike].some((id) => widthOf(id) !== id.length)) return wholeId;
   const tells = (form: (id: string) => string) => new Set([...alike].map(form)).size === alike.size;
   for (let length = SHORT_ID; length < LONG_ID; length++) {
     const start = (id: string) => id.slice(0, length);
@@ -167,7 +168,7 @@ function shortForm(alike: ReadonlySet<string>): (id: string) => string {
     const ends = (id: string) => (id.length > LONG_ID ? `${id.slice(0, SHORT_ID)}…${id.slice(-length)}` : id);
     if (tells(ends)) return ends;
   }
-  return whole;
+  return wholeId;
 }
 
 /**

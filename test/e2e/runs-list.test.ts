@@ -113,6 +113,15 @@ describe("formats", () => {
     }
   });
 
+  it("shows short IDs that other commands take as they stand", async () => {
+    const { stdout } = await desk.run(["runs", "list", "-u", DAVE], { tty: true, columns: 80, env: { NO_COLOR: "1" } });
+    const [, row = ""] = lines(stdout);
+    const short = row.split(/ +/)[1] ?? "";
+    expect(short).toContain("…");
+    const shown = await desk.run(["runs", "show", short, "--json"]);
+    expect(JSON.parse(shown.stdout)).toMatchObject({ id: "91000000-0000-4000-8000-000000000003" });
+  });
+
   it("shows more columns and the whole address where there is room", async () => {
     const argv = ["runs", "list", "-u", DAVE, "--no-color"];
     const narrow = await desk.run(argv, { tty: true, columns: 80 });
@@ -207,7 +216,7 @@ describe("formats", () => {
     expect((await desk.run([...argv, "-o", "csv", "--fields", "id"], { env })).stdout).toMatch(/^id\n/);
     const { code, stderr } = await desk.run(argv, { env: { KILOCLAW_ADMIN_OUTPUT: "xml" } });
     expect(code).toBe(2);
-    expect(stderr).toContain("table, json, jsonl, csv, id");
+    expect(stderr).toContain("table, json, jsonl, yaml, csv, id");
   });
 
   it("takes common options before the noun, between and behind", async () => {
