@@ -180,6 +180,10 @@ export const PLAIN_COMMANDS: Readonly<Record<string, Verb>> = {
     summary: "complete commands, options and IDs in your shell with TAB",
     load: () => import("./commands/completion.ts"),
   },
+  api: {
+    summary: "call a procedure of the platform by its name",
+    load: () => import("./commands/api.ts"),
+  },
 };
 
 /** Other tools' words for verbs, where a noun has the verb and not the word. */

@@ -123,7 +123,9 @@ class AuditLog {
   static async of(api: Api, userIds: readonly string[]): Promise<AuditLog> {
     const byUser = new Map<string, AuditRecord[]>();
     const ask = async (userId: string) => [userId, await listAudit(api, userId, MAX_AUDIT_RECORDS)] as const;
-    for await (const [userId, records] of pooled(new Set(userIds), CONCURRENCY, ask)) byUser.set(userId, records);
+    // A call by name may be about nobody.
+    const users = new Set(userIds.filter((userId) => userId !== ""));
+    for await (const [userId, records] of pooled(users, CONCURRENCY, ask)) byUser.set(userId, records);
     return new AuditLog(byUser);
   }
 

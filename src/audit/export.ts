@@ -23,6 +23,7 @@ const FROM_JOURNAL = [
   "record",
   "recordHash",
   "endHash",
+  "procedure",
 ] as const satisfies readonly (keyof LoggedOperation)[];
 type FromJournal = { readonly [Field in (typeof FROM_JOURNAL)[number]]: LoggedOperation[Field] | null };
 
@@ -70,6 +71,7 @@ export const ACCOUNT_FIELDS = [
   "record",
   "recordHash",
   "endHash",
+  "procedure",
 ] as const satisfies readonly (keyof Account)[];
 
 /**
@@ -80,6 +82,7 @@ export const ACCOUNT_FIELDS = [
 export async function accountsOf(api: Api, checks: readonly Check[], origin: string): Promise<Account[]> {
   const accounts = checks.map((check) => accountOf(check, origin));
   const ids = new Set(accounts.flatMap(({ userId, adminId }) => (adminId === null ? [userId] : [userId, adminId])));
+  ids.delete("");
   const emails = new Map<string, string | null>();
   for await (const [id, email] of pooled(ids, CONCURRENCY, async (id) => [id, await emailOf(api, id)] as const)) {
     emails.set(id, email);

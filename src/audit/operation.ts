@@ -39,6 +39,8 @@ export interface LoggedOperation {
   readonly endHash: string | null;
   /** The ID of the sandbox that it was done to; `null` on any other platform. */
   readonly sandbox: string | null;
+  /** Of a call by name (`api`): what was called. */
+  readonly procedure: string | null;
 }
 
 export const OPERATION_FIELDS = [
@@ -69,6 +71,7 @@ export const OPERATION_FIELDS = [
   "recordHash",
   "endHash",
   "sandbox",
+  "procedure",
 ] as const satisfies readonly (keyof LoggedOperation)[];
 
 function loggedOperation({ journal, op, first, decisions, ending, state }: Operation): LoggedOperation {
@@ -103,6 +106,7 @@ function loggedOperation({ journal, op, first, decisions, ending, state }: Opera
     recordHash: first.hash,
     endHash: ending?.hash ?? null,
     sandbox: first.sandbox ?? null,
+    procedure: (first.kind === "intent" && first.call?.procedure) || null,
   };
 }
 

@@ -94,6 +94,8 @@ const record = z.discriminatedUnion("kind", [
     promptLength: count.nullable(),
     /** The instance's newest runs before it: none of them is the one to come. */
     knownRunIds: z.array(z.guid()).max(1_000),
+    /** Of the action `api`: what was called, and the hash of the JSON that it was called with. */
+    call: z.object({ procedure: code, inputSha256: sha256 }).optional(),
   }),
   /** What the invocation that sent it found out. */
   z.object({ kind: z.literal("outcome"), ...common, ...ending }),

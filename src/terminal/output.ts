@@ -30,7 +30,7 @@ interface Loaded {
   readonly paint: { readonly stdout: Paint; readonly stderr: Paint };
   readonly colored: boolean;
   readonly jq: Jq | undefined;
-  readonly yaml: ((value: object) => string) | undefined;
+  readonly yaml: ((value: unknown) => string) | undefined;
 }
 
 const MAX_QUOTED_LINES = 30;
@@ -154,6 +154,26 @@ export class Output {
   /** A text with its commands as they have to be typed here. */
   typed(said: Said): string {
     return typeof said === "string" ? said : said.typed(this.#platformFlags);
+  }
+
+  /**
+   * Checks that {@link document} can be written, for commands that change something before.
+   *
+   * @throws CliError `usage`
+   */
+  expectDocument(): void {
+    const { format } = this;
+    if (this.hasFields || format === "csv" || format === "id") {
+      const given = this.hasFields ? "--fields" : format === "csv" ? "-o csv" : "-q and -o id";
+      throw new CliError("usage", `this prints JSON of any shape, which has no form for ${given}`, {
+        hint: "pick what you need with --jq",
+      });
+    }
+  }
+
+  /** Writes a JSON value of any shape: as JSON where people look, too. */
+  document(value: unknown): void {
+    this.#document(this.#rows.document(value, this.format === "jsonl" ? undefined : 2));
   }
 
   /** Writes one event of a stream: as a YAML document where that was asked for, else as a line of JSON. */

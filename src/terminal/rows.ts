@@ -53,7 +53,7 @@ export interface RowsOptions {
   /** The terminal's columns; `undefined` where there is none to fit. */
   readonly width: () => number | undefined;
   /** Writes a YAML document; there where the format is YAML. */
-  readonly yaml: ((value: object) => string) | undefined;
+  readonly yaml: ((value: unknown) => string) | undefined;
   /** By the clock that the rows' times are of. */
   readonly now: () => Date;
 }
@@ -86,9 +86,9 @@ export class Rows {
     });
   }
 
-  /** A value that stands for itself, such as one event of a stream: a line of JSON, or a YAML document. */
-  document(value: object): string {
-    return this.#options.yaml?.(value) ?? json(value);
+  /** A value that stands for itself, such as one event of a stream: JSON, without an indent in one line, or a YAML document. */
+  document(value: unknown, indent?: number): string {
+    return this.#options.yaml?.(value) ?? json(value, indent);
   }
 
   /** A table, a JSON array, JSON lines, a YAML document, CSV with a header line, or IDs. */
@@ -146,8 +146,8 @@ export function detailLines(details: readonly Detail[], paint: Paint): string {
 }
 
 /** A value as JSON and a line end. */
-function json(value: object, indent?: number): string {
-  return `${sanitizeJson(JSON.stringify(value, null, indent))}\n`;
+function json(value: unknown, indent?: number): string {
+  return `${sanitizeJson(JSON.stringify(value ?? null, null, indent))}\n`;
 }
 
 function asDetail<Row>(row: Row) {

@@ -9,9 +9,9 @@ const HALVES = /\p{Surrogate}/gu;
  * What JSON would say of a value, as a YAML document with a line end. Every text is read back as a text, by readers of YAML 1.1, too
  * (`no`, times), and what could drive a terminal is escaped.
  */
-export function yaml(value: object): string {
+export function yaml(value: unknown): string {
   const options = { compat: "yaml-1.1", aliasDuplicateObjects: false } as const;
-  const document = new Document(JSON.parse(JSON.stringify(value)), options);
+  const document = new Document(JSON.parse(JSON.stringify(value ?? null)), options);
   visit(document, {
     Scalar: (_, scalar) => {
       if (typeof scalar.value !== "string" || isSafe(scalar.value)) return;

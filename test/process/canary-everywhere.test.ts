@@ -151,6 +151,7 @@ const CALLS: Readonly<Record<string, (id: string, user: string) => readonly (rea
   "config unset": () => [["utc", "--profile", "default"]],
   "config path": () => [[]],
   doctor: () => [[], ["--json"]],
+  api: () => [["admin.kiloclawInstances.list", "--input", '{"limit":5}']],
 };
 
 /** Commands with a test of their own below. */

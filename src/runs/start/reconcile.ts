@@ -138,8 +138,9 @@ export function isStart(open: OpenIntent): open is OpenStart {
  * @returns the run as it is now, or `undefined` where it cannot be asked for without harm.
  */
 export async function reconcileCancel(api: Api, ledger: Ledger, open: OpenIntent): Promise<Run | undefined> {
-  const { runId } = open.intent;
-  if (runId === null) return undefined;
+  const { runId, action } = open.intent;
+  // What a call by name was to do to a run, its row does not tell.
+  if (runId === null || action === "api") return undefined;
   const listed = await resolveRuns(api, [runId]).catch((error: unknown) => {
     if (error instanceof CliError && error.kind === "not-found") return [];
     throw error;
