@@ -18,9 +18,10 @@ import type { Ledger, ResumedJournal } from "./journal/ledger.ts";
 import { LoginOffer, type Connection } from "./login-offer.ts";
 import { meantPlatform, settingsInForce, type MeantPlatform } from "./meant-platform.ts";
 import type { Host, StopReason } from "./terminal/host.ts";
-import { Output } from "./terminal/output.ts";
+import { hostOf, Output } from "./terminal/output.ts";
 import { Prompter } from "./terminal/prompter.ts";
 import { formatDuration } from "./terminal/time.ts";
+import { Waiting } from "./terminal/waiting.ts";
 import type { Said } from "./typed-command.ts";
 
 /** Why something is changed, for the record. */
@@ -350,6 +351,7 @@ export class Context {
   #transportTo(origin: Origin, token: string | undefined): TransportOptions {
     const { env, stderr, version, timing } = this.host;
     const { debug } = this.#options;
+    const show = (text: string | undefined) => this.output.wait(text);
     return {
       origin,
       token,
@@ -357,6 +359,7 @@ export class Context {
       env,
       timing,
       signal: this.stop,
+      waiting: stderr.isTTY ? new Waiting({ host: hostOf(origin), stepMs: timing.wordlessMs, show }) : undefined,
       onClockOff: (aheadMs) => this.#sayClockOff(aheadMs),
       onExchange: debug
         ? ({ method, path, outcome, ms, bytes }) =>

@@ -29,6 +29,8 @@ export interface Timing {
   readonly freshMs: number;
   /** Before a start is sent again that was refused with 429 and without a time; twice that after the second. */
   readonly throttledMs: number;
+  /** For which an answer is waited for without a word, and the step in which the wait is counted from then on. */
+  readonly wordlessMs: number;
   readonly job: JobTiming;
   readonly doctor: DoctorTiming;
   /** For a platform that is looked at besides the one that is meant. */
@@ -100,6 +102,7 @@ export const SYSTEM_TIMING: Timing = {
   claim: { patienceMs: 5_000, pauseMs: 100 },
   freshMs: 2_000,
   throttledMs: 1_000,
+  wordlessMs: 1_000,
   job: { drainMs: 5_000, attemptMs: 200_000, endMs: 7_000, patienceMs: 5 * 60_000, pauseMs: 1_000 },
   doctor: { usualMs: 5_000, answerMs: 6_000, adminMs: 8_000, totalMs: 18_000 },
   othersMs: 5_000,

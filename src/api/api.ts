@@ -56,6 +56,7 @@ export class Api {
   readonly #transport: Transport;
   readonly #signal: AbortSignal | undefined;
   readonly #onAnswer: ApiOptions["onAnswer"];
+  readonly #onPause: ((error: ApiError, ms: number) => () => void) | undefined;
   readonly #client: ReturnType<typeof createTRPCUntypedClient<AnyRouter>>;
 
   /** What time it is on the platform, by its answers so far. */
@@ -68,6 +69,8 @@ export class Api {
     this.#transport = new Transport(options);
     this.#signal = options.signal;
     this.#onAnswer = options.onAnswer;
+    const { waiting } = options;
+    this.#onPause = waiting && ((error, ms) => waiting.pause(whyPaused(error), ms));
     const link = (maxItems: number) =>
       httpBatchLink({
         url: ENDPOINT,
@@ -108,7 +111,9 @@ export class Api {
       }
     };
     try {
-      return await (retry ? withRetry(ask, ({ transient }) => transient, { signal, retryMs }) : ask());
+      return await (retry
+        ? withRetry(ask, ({ transient }) => transient, { signal, retryMs, onPause: this.#onPause })
+        : ask());
     } finally {
       own?.release();
     }
@@ -164,7 +169,7 @@ export class Api {
         return restAnswer(answer, route);
       },
       ({ transient }) => retry && transient,
-      { signal, retryMs: this.timing.retryMs },
+      { signal, retryMs: this.timing.retryMs, onPause: this.#onPause },
     );
     this.#onAnswer?.(route.path, answer);
     return answer;
@@ -196,6 +201,12 @@ export class Api {
       json: async () => withRetryAfter(body, answer.retryAfterMs),
     };
   }
+}
+
+function whyPaused({ httpStatus }: ApiError): string {
+  if (httpStatus === 429) return "throttled";
+  if (httpStatus === undefined) return "no answer";
+  return httpStatus >= 500 ? `the platform is failing (HTTP ${httpStatus})` : `unexpected answer (HTTP ${httpStatus})`;
 }
 
 /** A batch has one `Retry-After` for all. */

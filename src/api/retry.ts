@@ -10,6 +10,8 @@ interface RetryOptions {
   readonly signal: AbortSignal | undefined;
   /** The longest first wait, in milliseconds. */
   readonly retryMs: number;
+  /** Told that the next try comes after so many milliseconds; what it returns is called then. */
+  readonly onPause?: ((error: ApiError, ms: number) => () => void) | undefined;
 }
 
 /**
@@ -21,7 +23,7 @@ interface RetryOptions {
 export async function withRetry<T>(
   attempt: () => Promise<T>,
   mayRetry: (error: ApiError) => boolean,
-  { signal, retryMs }: RetryOptions,
+  { signal, retryMs, onPause }: RetryOptions,
 ): Promise<T> {
   for (let tries = 1; ; tries++) {
     try {
@@ -30,9 +32,12 @@ export async function withRetry<T>(
       if (!(error instanceof ApiError) || !mayRetry(error) || tries >= TRIES) throw error;
       const pauseMs = error.retryAfterMs ?? backoff(tries, retryMs, MAX_WAIT_MS);
       if (pauseMs > MAX_WAIT_MS) throw error;
-      await wait(pauseMs, signal).catch(() => {
-        throw error;
-      });
+      const over = onPause?.(error, pauseMs);
+      await wait(pauseMs, signal)
+        .catch(() => {
+          throw error;
+        })
+        .finally(over);
     }
   }
 }

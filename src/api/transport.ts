@@ -37,6 +37,14 @@ export interface TransportOptions {
   /** Told with each answer that the platform's clock is so many milliseconds ahead of this machine's, where that is over a minute. */
   readonly onClockOff?: ((aheadMs: number) => void) | undefined;
   readonly onExchange?: ((exchange: ExchangeLog) => void) | undefined;
+  /** Told what is waited for. */
+  readonly waiting?: AwaitedAnswers | undefined;
+}
+
+/** Who says what is waited for. What a method returns is to be called when the wait is over. */
+export interface AwaitedAnswers {
+  answer(): () => void;
+  pause(why: string, ms: number): () => void;
 }
 
 export interface Outgoing {
@@ -129,6 +137,7 @@ export class Transport {
     const late = limit(outgoing.signal, outgoing.timeoutMs);
     const sleep = suspendSignal();
     const own = ownSignal(late.signal, sleep.signal);
+    const answered = this.#options.waiting?.answer();
     let sent = false;
     const began = performance.now();
     const log = (outcome: string, bytes = 0) =>
@@ -158,6 +167,7 @@ export class Transport {
       log(failure.message);
       throw failure;
     } finally {
+      answered?.();
       late.release();
       sleep.release();
       own.release();

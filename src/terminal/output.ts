@@ -324,6 +324,11 @@ export class Output {
     return this.#screen.busy(text);
   }
 
+  /** Says there what is waited for meanwhile; `undefined`: nothing any more. */
+  wait(text: string | undefined): void {
+    this.#screen.wait(text);
+  }
+
   /**
    * A table that has the terminal to itself and follows its rows, until the returned handle is ended. `undefined` where nothing
    * can be redrawn.

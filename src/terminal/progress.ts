@@ -10,23 +10,32 @@ export class Progress {
   readonly #host: Host | undefined;
   readonly #spinner: Ora | undefined;
   readonly #over = new AbortController();
-  #lineOpen = false;
-  #wanted = false;
+  #lineOpen: boolean;
+  /** What is going on. */
+  #text: string | undefined;
+  /** What is waited for meanwhile. */
+  #waiting: string | undefined;
   /** How many have the terminal now, in its place. */
   #asides = 0;
   #columns: number;
 
-  private constructor(host: Host | undefined, spinner: Ora | undefined) {
+  private constructor(host: Host | undefined, spinner: Ora | undefined, lineOpen: boolean) {
     this.#host = host;
     this.#spinner = spinner;
+    this.#lineOpen = lineOpen;
     this.#columns = host?.stderr.columns ?? 0;
   }
 
-  static async create(host: Host, enabled: boolean): Promise<Progress> {
-    if (!enabled) return new Progress(undefined, undefined);
+  /** @param lineOpen whether the last line on the terminal is not complete. */
+  static async create(host: Host, enabled: boolean, lineOpen: () => boolean): Promise<Progress> {
+    if (!enabled) return new Progress(undefined, undefined, lineOpen());
     const { default: ora } = await import("ora");
     const stream = host.stderr as unknown as NodeJS.WritableStream;
-    const progress = new Progress(host, ora({ stream, isEnabled: true, discardStdin: false, color: "cyan" }));
+    const progress = new Progress(
+      host,
+      ora({ stream, isEnabled: true, discardStdin: false, color: "cyan" }),
+      lineOpen(),
+    );
     host.onResize(() => progress.#resized(), progress.#over.signal);
     host.onSuspend(
       () => progress.#leave(),
@@ -38,11 +47,14 @@ export class Progress {
 
   /** Shows `text`, in place of what was shown. */
   show(text: string): void {
-    if (!this.#spinner) return;
-    // Its own sign and a space come before, and the last column is left free.
-    this.#spinner.text = sanitizeLine(text).slice(0, Math.max(0, this.#columns - 3));
-    this.#wanted = true;
-    this.#spin();
+    this.#text = text;
+    this.#update();
+  }
+
+  /** Shows beside it what is waited for; `undefined`: nothing. */
+  wait(text: string | undefined): void {
+    this.#waiting = text;
+    this.#update();
   }
 
   /** Makes way for `write`, which writes to the screen, and comes back below it once a line is complete. */
@@ -64,8 +76,29 @@ export class Progress {
   }
 
   stop(): void {
-    this.#wanted = false;
-    this.#clear();
+    this.#text = undefined;
+    this.#update();
+  }
+
+  #update(): void {
+    if (!this.#spinner) return;
+    if (!this.#wanted) return this.#clear();
+    // Its own sign and a space come before, and the last column is left free.
+    const room = Math.max(0, this.#columns - 3);
+    const waiting = sanitizeLine(this.#waiting ?? "");
+    const before = sanitizeLine(this.#text ?? "").slice(
+      0,
+      waiting === "" ? room : Math.max(0, room - waiting.length - 2),
+    );
+    this.#spinner.text = [before, waiting]
+      .filter((part) => part !== "")
+      .join("; ")
+      .slice(0, room);
+    this.#spin();
+  }
+
+  get #wanted(): boolean {
+    return this.#text !== undefined || this.#waiting !== undefined;
   }
 
   #leave(): void {

@@ -1,6 +1,7 @@
 import type { Host, TextSink } from "./host.ts";
 import type { FrameSize, Live } from "./live.ts";
 import { Progress } from "./progress.ts";
+import { sanitizeLine } from "./sanitize.ts";
 
 export interface ScreenOptions {
   /** No line says what is going on. */
@@ -28,6 +29,11 @@ export class Screen {
   readonly #host: Host;
   readonly #options: ScreenOptions;
   #progress: Progress | undefined;
+  #creating: Promise<Progress> | undefined;
+  #waiting: string | undefined;
+  /** How many have the terminal in place of this. */
+  #asides = 0;
+  #lineOpen = false;
   #live: Live | undefined;
 
   constructor(host: Host, options: ScreenOptions) {
@@ -38,6 +44,7 @@ export class Screen {
   /** Writes a text, which is safe, for good: above what is redrawn. */
   write(text: string, sink: TextSink): void {
     const write = () => void sink.write(text);
+    this.#lineOpen = text !== "" && !text.endsWith("\n");
     if (this.#live && sink.isTTY) this.#live.say(text, write);
     else if (this.#progress) this.#progress.around(text, write);
     else write();
@@ -45,10 +52,35 @@ export class Screen {
 
   /** Shown only to a person who sees a terminal that can redraw. */
   async busy(text: string): Promise<Busy> {
+    const progress = await this.#line();
+    progress.show(text);
+    return progress;
+  }
+
+  /**
+   * Says what is waited for, beside what is going on; `undefined`: nothing. A terminal that cannot redraw is told once. A picture says
+   * so itself.
+   */
+  wait(text: string | undefined): void {
     const { stderr } = this.#host;
-    const redraws = this.#redraws(stderr) && !this.#options.quiet;
-    this.#progress ??= await Progress.create(this.#host, redraws);
-    this.#progress.show(text);
+    const begins = this.#waiting === undefined;
+    this.#waiting = text;
+    if (this.#options.quiet || !stderr.isTTY || this.#live || this.#asides > 0) return;
+    if (this.#redraws(stderr)) void this.#showWaiting();
+    else if (begins && text !== undefined) this.write(`${sanitizeLine(text)}\n`, stderr);
+  }
+
+  async #showWaiting(): Promise<void> {
+    // Not loaded for waits that are over by themselves.
+    if (!this.#creating && this.#waiting === undefined) return;
+    const progress = await this.#line();
+    progress.wait(this.#live || this.#asides > 0 ? undefined : this.#waiting);
+  }
+
+  async #line(): Promise<Progress> {
+    const redraws = this.#redraws(this.#host.stderr) && !this.#options.quiet;
+    this.#creating ??= Progress.create(this.#host, redraws, () => this.#lineOpen);
+    this.#progress = await this.#creating;
     return this.#progress;
   }
 
@@ -84,7 +116,12 @@ export class Screen {
   /** Lets something else have the terminal for a while. */
   async aside<T>(work: () => Promise<T>): Promise<T> {
     if (this.#live) return this.#live.aside(work);
-    return this.#progress ? this.#progress.aside(work) : work();
+    this.#asides += 1;
+    try {
+      return await (this.#progress ? this.#progress.aside(work) : work());
+    } finally {
+      this.#asides -= 1;
+    }
   }
 
   /** A terminal that does not know its width says 0. */

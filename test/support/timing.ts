@@ -12,6 +12,7 @@ export const QUICK: Timing = {
   lookAfterMs: [0, 50, 100, 200, 500, ...SYSTEM_TIMING.lookAfterMs.slice(1)],
   unstorableMs: 100,
   throttledMs: 10,
+  wordlessMs: SYSTEM_TIMING.connectMs,
   cancelAgainMs: SYSTEM_TIMING.cancelAgainMs.map((ms) => ms / 20),
   questionMs: 0,
   completionMs: 20_000,

@@ -21,6 +21,7 @@ it("the real machine waits as long as is promised", () => {
     claim: { patienceMs: 5 * SECOND, pauseMs: 100 },
     freshMs: 2 * SECOND,
     throttledMs: SECOND,
+    wordlessMs: SECOND,
     job: {
       drainMs: 5 * SECOND,
       attemptMs: 200 * SECOND,
