@@ -135,6 +135,9 @@ export function begin(argv: readonly string[], options: RunOptions = {}): Runnin
       await checkShownCommands(argv, ended);
       return ended;
     } finally {
+      // Its process is gone, and with it whatever it had begun and left to itself.
+      stopping.abort();
+      closing.abort();
       written();
       if (own !== undefined) await rm(own, { recursive: true, force: true });
     }
@@ -214,7 +217,7 @@ export async function openDesk({ extraUsers = 0 }: { readonly extraUsers?: numbe
     token = sandbox.adminToken,
   ): Promise<z.output<T>> => {
     const url = `${sandbox.url}/api/trpc/${procedure.path}`;
-    const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" };
+    const headers = { authorization: `Bearer ${token}`, "content-type": "application/json", connection: "close" };
     const response =
       procedure.kind === "query"
         ? await fetch(`${url}?input=${encodeURIComponent(JSON.stringify(input))}`, { headers })

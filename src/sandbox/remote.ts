@@ -18,12 +18,13 @@ const refusal = z.object({ error: z.string() });
 /**
  * The sandbox running in `dataDir`; null when none is.
  *
+ * @param answerMs how long it may take to answer, then and later.
  * @throws {SandboxError} when one has its port and does not answer: it is suspended, most likely.
  */
-export async function findSandbox(dataDir: string): Promise<RunningSandbox | null> {
+export async function findSandbox(dataDir: string, answerMs = ANSWER_MS): Promise<RunningSandbox | null> {
   const state = await readState(dataDir);
   if (!state) return null;
-  const sandbox = new RunningSandbox(dataDir, state);
+  const sandbox = new RunningSandbox(dataDir, state, answerMs);
   try {
     await sandbox.status();
     return sandbox;
@@ -55,10 +56,12 @@ export async function deleteSandbox(dataDir: string): Promise<boolean> {
 export class RunningSandbox {
   readonly dataDir: string;
   readonly #state: State;
+  readonly #answerMs: number;
 
-  constructor(dataDir: string, state: State) {
+  constructor(dataDir: string, state: State, answerMs: number) {
     this.dataDir = dataDir;
     this.#state = state;
+    this.#answerMs = answerMs;
   }
 
   get url(): string {
@@ -127,7 +130,7 @@ export class RunningSandbox {
     }
   }
 
-  async #call<Answer>(method: string, path: string, body?: unknown, timeoutMs = ANSWER_MS): Promise<Answer> {
+  async #call<Answer>(method: string, path: string, body?: unknown, timeoutMs = this.#answerMs): Promise<Answer> {
     const late = limit(undefined, timeoutMs);
     try {
       const response = await fetch(`${this.url}/_sandbox/${path}`, {

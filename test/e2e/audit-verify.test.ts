@@ -329,7 +329,7 @@ describe("audit verify", () => {
     expect(listed.stdout.trim().split("\n")).toHaveLength(50);
     expect(listed.stderr).toContain("there may be older records");
     expect((await cli(["audit", "list", "-u", user, "-q", "-L", "3"])).stderr).toBe("");
-  }, 120_000);
+  });
 });
 
 describe("audit list --since", () => {

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import * as z from "zod";
 import { rememberSandbox } from "../../src/config/sandbox-place.ts";
+import { eventually } from "../support/eventually.ts";
 import { lacks } from "../support/lacks.ts";
 import { CODE, newcomer, said } from "../support/newcomer.ts";
 import { hiddenFields, sessionOf } from "../support/sandbox-pages.ts";
@@ -104,11 +105,11 @@ describe("auth login", () => {
     const [code] = await running.waitFor(CODE);
     await running.waitFor(/Open the page in your browser\?/);
     running.type("\r");
-    const file = await vi.waitFor(async () => {
+    const file = await eventually(async () => {
       const opened = await readFile(told ?? "", "utf8");
       expect(opened).toMatch(/\.html$/);
       return opened.replace(/^file:\/\//, "");
-    }, 10_000);
+    });
     const form = hiddenFields(await readFile(file, "utf8"));
     const { page, cookie } = await sessionOf(
       await fetch(`${sandbox.url}/ticket`, {

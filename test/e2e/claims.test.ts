@@ -32,7 +32,7 @@ const CLOSE = ["--close", "--yes", "--reason", "the other desk is switched off"]
 async function heldElsewhere(user: string): Promise<OpenIntent> {
   await desk.sandbox.remote.setFault({ procedure: "startKiloCliRun", count: 1, name: "500", user });
   const starting = desk.begin(["runs", "start", "-u", user, "-p", "[rehearse lines=1]"], { timing: BRIEF_FAREWELL });
-  await expect.poll(() => desk.sandbox.remote.listFaults(), { timeout: 10_000 }).toEqual([]);
+  await expect.poll(() => desk.sandbox.remote.listFaults(), { timeout: 60_000 }).toEqual([]);
   starting.stop("SIGINT");
   await starting.done;
   const { id: instanceId } = await desk.sandbox.remote.instance(user);

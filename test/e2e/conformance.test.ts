@@ -23,7 +23,7 @@ beforeAll(async () => {
   const replay = new Replay(stage, recordings);
   results = replay.results;
   await new Script(replay, recordings).play();
-}, 120_000);
+});
 
 afterAll(async () => {
   await stage?.close();

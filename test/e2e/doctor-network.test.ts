@@ -71,10 +71,15 @@ const proxyTo = async (status: number, port = 0) => {
   return { host: `127.0.0.1:${await listening(server)}`, asked };
 };
 
-const examine = async (host: string, env: RunOptions["env"] = {}) => {
+/** Nothing is given up because this machine is busy with something else. */
+const PATIENT = { usualMs: 60_000, answerMs: 60_000, adminMs: 60_000, totalMs: 60_000 };
+/** For what never answers. */
+const BRIEF = { ...PATIENT, usualMs: 2_000, answerMs: 2_500 };
+
+const examine = async (host: string, env: RunOptions["env"] = {}, doctor = PATIENT) => {
   const { code, stdout, stderr } = await run(["doctor", "--json", "--debug", "--host", host], {
     env: { KILOCLAW_ADMIN_TOKEN: TOKEN, ...env },
-    timing: { doctor: { usualMs: 2_000, answerMs: 2_500, adminMs: 8_000, totalMs: 18_000 } },
+    timing: { doctor },
   });
   expect(`${stdout}${stderr}`).not.toMatch(/canary|p@ss/);
   const list = results.parse(JSON.parse(stdout));
@@ -109,7 +114,7 @@ describe("a step of the way that does not work", () => {
 
   it("TLS is never answered: given up in its time", async () => {
     const began = performance.now();
-    const { failed, skipped, by } = await examine(`https://localhost:${await silent()}`);
+    const { failed, skipped, by } = await examine(`https://localhost:${await silent()}`, {}, BRIEF);
     expect(failed).toEqual(["tls"]);
     expect(by.tls?.found).toBe("no answer within 2 s");
     expect(skipped).toEqual(["proxy-tunnel", "answer", "clock", "admin"]);
@@ -144,7 +149,7 @@ describe("a step of the way that does not work", () => {
   });
 
   it("a request is never answered: given up in its time", async () => {
-    const { failed, skipped, by } = await examine(`http://127.0.0.1:${await silent()}`);
+    const { failed, skipped, by } = await examine(`http://127.0.0.1:${await silent()}`, {}, BRIEF);
     expect(failed).toEqual(["answer"]);
     expect(by.answer?.found).toBe("no answer within 2.5 s");
     expect(skipped).toEqual(["dns", "proxy-tunnel", "tls", "clock", "admin"]);

@@ -85,7 +85,7 @@ function expectNoMarkup({ stdout, stderr }: Result): void {
 }
 
 describe("a watch", () => {
-  it("goes on, and sees the end", { timeout: 90_000 }, async () => {
+  it("goes on, and sees the end", async () => {
     const results = answers.map(async ({ name, give }) => {
       const proxy = await openProxy();
       outage(proxy, give);
@@ -144,7 +144,7 @@ describe("what is asked once", () => {
     ["auth", "status"],
   ];
 
-  it("ends with 11, and says what answered", { timeout: 60_000 }, async () => {
+  it("ends with 11, and says what answered", async () => {
     const results = answers.flatMap(({ name, called, give }) =>
       COMMANDS.map(async (argv) => {
         const proxy = await openProxy();
@@ -190,7 +190,7 @@ describe("a statement of the platform's database, or a page that it passes on", 
 });
 
 describe("a cancel", () => {
-  it("is looked at, and sent again where it did not arrive", { timeout: 60_000 }, async () => {
+  it("is looked at, and sent again where it did not arrive", async () => {
     const results = answers.flatMap(({ name, give }) =>
       [true, false].map(async (arrives) => {
         const proxy = await openProxy();

@@ -236,7 +236,7 @@ describe.concurrent("a run in progress", () => {
 
   it("is followed in place of one of the job's own where that was asked for", async () => {
     const users = take(2);
-    const theirs = await desk.startRun(users[0] ?? "", "drill [rehearse lines=25 interval=0.2 exit=2]");
+    const theirs = await desk.startRun(users[0] ?? "", "drill [rehearse lines=40 interval=0.2 exit=2]");
     const result = await start(users, OK, "--wait", "--on-conflict", "attach", "--json");
     expect(json(result)).toMatchObject([
       { state: "failed", runId: theirs, attached: true, exitCode: 2 },
@@ -248,7 +248,7 @@ describe.concurrent("a run in progress", () => {
 
   it("is waited for where that was asked for", async () => {
     const users = take(2);
-    const theirs = await desk.startRun(users[0] ?? "", "drill [rehearse lines=25 interval=0.2]");
+    const theirs = await desk.startRun(users[0] ?? "", "drill [rehearse lines=40 interval=0.2]");
     const result = await start(users, OK, "--wait", "--on-conflict", "wait", "--json");
     expect(result.code).toBe(0);
     const rows = await desk.rows(users[0]);

@@ -3,9 +3,10 @@ import { mkdir, mkdtemp, rm, stat, writeFile } from "node:fs/promises";
 import { createServer, request as forward, type IncomingMessage, type ServerResponse } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import * as z from "zod";
 import { openDesk, type Desk, type RunOptions } from "../harness.ts";
+import { eventually } from "../support/eventually.ts";
 
 const LONG = "[rehearse lines=1 delay=60]";
 const NO_RUN = "12345678-0000-4000-8000-000000000000";
@@ -15,10 +16,10 @@ const customer = () => desk.customer();
 const running = (prompt = LONG, user = customer()) => desk.startRun(user, prompt);
 const ended = async (prompt: string, user = customer()) => {
   const id = await running(prompt, user);
-  await vi.waitFor(async () => {
+  await eventually(async () => {
     const { stdout } = await desk.run(["runs", "show", id, "--json"]);
     expect(JSON.parse(stdout)).not.toMatchObject({ status: "running" });
-  }, 10_000);
+  });
   return id;
 };
 const instanceOf = async (id: string) => (await desk.row(id)).instance_id ?? "";
@@ -53,7 +54,7 @@ afterAll(() => desk.close());
 describe("cancel", () => {
   it("keeps the output here, cancels, and says what became of the run", async () => {
     const id = await running("[rehearse lines=2 interval=0 silent=60]");
-    await vi.waitFor(async () => expect((await desk.run(["runs", "logs", id])).stdout).toMatch(/step 1\/2/), 5_000);
+    await eventually(async () => expect((await desk.run(["runs", "logs", id])).stdout).toMatch(/step 1\/2/));
     const { code, stdout, stderr } = await desk.run(["runs", "cancel", id, "--yes"]);
     expect(code).toBe(0);
     expect(stdout).toBe("");
@@ -91,7 +92,7 @@ describe("cancel", () => {
       desk.begin(argv, { configDir, env: { TMPDIR: temporary }, ...options });
     const written = async () => {
       const id = await running(SILENT);
-      await vi.waitFor(async () => expect((await desk.run(["runs", "logs", id])).stdout).toMatch(/step 1\/2/), 5_000);
+      await eventually(async () => expect((await desk.run(["runs", "logs", id])).stdout).toMatch(/step 1\/2/));
       return id;
     };
 
@@ -312,9 +313,9 @@ describe("many", () => {
     const id = await running("[rehearse lines=1 interval=0 delay=2 exit=3]");
     const command = desk.begin(["runs", "cancel", id], { tty: true });
     await command.waitFor(/Cancel this run\?/);
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       expect((await desk.run(["runs", "show", id])).stdout).toContain("failed, exit code 3");
-    }, 10_000);
+    });
     command.type("y\r");
     const { code, stderr } = await command.done;
     expect(code).toBe(0);
@@ -412,7 +413,7 @@ describe("when things go wrong", () => {
     // The first eight are under way and hang; the others wait for their turn.
     await desk.sandbox.remote.setFault({ name: "slow", procedure: "cancelKiloCliRun", delayMs: 1_000 });
     const command = desk.begin(["runs", "cancel", ...ids, "--yes"]);
-    await vi.waitFor(async () => expect(await cancels()).toBeGreaterThan(before), 20_000);
+    await eventually(async () => expect(await cancels()).toBeGreaterThan(before));
     command.stop("SIGINT");
     const { code, stderr } = await command.done;
     expect(code).toBe(130);

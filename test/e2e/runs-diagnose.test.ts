@@ -1,6 +1,7 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import * as z from "zod";
 import { openDesk, type Desk } from "../harness.ts";
+import { eventually } from "../support/eventually.ts";
 
 const LONG = "[rehearse lines=1 delay=60]";
 const FAST = ["--interval", "300ms"];
@@ -23,7 +24,7 @@ const diagnose = async (...argv: string[]) => {
   return { code, ...diagnosis.parse(JSON.parse(stdout)) };
 };
 const written = (id: string) =>
-  vi.waitFor(async () => expect((await desk.run(["runs", "logs", id])).stdout).toMatch(/step 1\//), 10_000);
+  eventually(async () => expect((await desk.run(["runs", "logs", id])).stdout).toMatch(/step 1\//));
 
 beforeAll(async () => {
   desk = await openDesk({ extraUsers: 100 });
@@ -87,9 +88,9 @@ describe("diagnose", () => {
     const id = await desk.startRun(customer(), LONG);
     const before = (await desk.requests("getKiloCliRunStatus")).length;
     const command = desk.begin(["runs", "diagnose", id, "--interval", "1500ms", "--json"]);
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       expect((await desk.requests("getKiloCliRunStatus")).length).toBeGreaterThan(before);
-    }, 10_000);
+    });
     await desk.sandbox.remote.setFault({ name: "instance-status", value: "stopped", instance: await instanceOf(id) });
     expect(JSON.parse((await command.done).stdout)).toMatchObject({ verdict: "machine-down" });
     expect(await desk.row(id)).toMatchObject({ status: "running" });
@@ -106,7 +107,7 @@ describe("diagnose", () => {
     const user = customer();
     const first = await desk.startRun(user, "[rehearse lines=0]");
     // The next start is refused until the first has ended, of which nobody asks.
-    const second = await vi.waitFor(() => desk.startRun(user, LONG), { timeout: 10_000, interval: 100 });
+    const second = await eventually(() => desk.startRun(user, LONG));
     const found = await diagnose(first);
     expect(found).toMatchObject({
       verdict: "outcome-unknown",
@@ -119,14 +120,11 @@ describe("diagnose", () => {
     const user = customer();
     const id = await desk.startRun(user, "[rehearse lines=0]");
     await desk.sandbox.remote.setFault({ name: "insert-failure", instance: await instanceOf(id) });
-    await vi.waitFor(
-      async () => {
-        // It starts on the machine, and its record cannot be written.
-        const refused = await desk.startRun(user, LONG).catch((error: unknown) => String(error));
-        expect(refused).not.toContain("already in progress");
-      },
-      { timeout: 10_000, interval: 100 },
-    );
+    await eventually(async () => {
+      // It starts on the machine, and its record cannot be written.
+      const refused = await desk.startRun(user, LONG).catch((error: unknown) => String(error));
+      expect(refused).not.toContain("already in progress");
+    });
     const found = await diagnose("--user", user);
     expect(found).toMatchObject({ code: 0, runId: id, verdict: "possible-orphan" });
     expect(found.next[0]).toEqual({
@@ -166,7 +164,7 @@ describe("diagnose", () => {
 
   it("says how a run ended whose output cannot be stored, and that it keeps no start out", async () => {
     const nul = await desk.startRun(customer(), "[rehearse lines=1 interval=0 exit=3 nul=1]");
-    await vi.waitFor(async () => expect((await diagnose(nul)).verdict).toBe("output-unstorable"), 20_000);
+    await eventually(async () => expect((await diagnose(nul)).verdict).toBe("output-unstorable"));
     const found = await diagnose(nul);
     expect(found.summary).toContain("it has ended (failed with exit code 3), but the platform cannot store that");
     expect(found.next[0]?.command).toBe(`kiloclaw-admin runs logs ${nul}`);
@@ -225,9 +223,9 @@ describe("diagnose", () => {
     const before = await changes();
     const polls = (await desk.requests("getKiloCliRunStatus")).length;
     const command = desk.begin(["runs", "diagnose", id, "--interval", "1h"]);
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       expect((await desk.requests("getKiloCliRunStatus")).length).toBeGreaterThan(polls);
-    }, 10_000);
+    });
     command.stop("SIGINT");
     expect((await command.done).code).toBe(130);
     expect(await changes()).toBe(before);

@@ -2,9 +2,10 @@ import { once } from "node:events";
 import { readFile, stat } from "node:fs/promises";
 import { createServer, request as forward } from "node:http";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import * as z from "zod";
 import { openDesk, type Desk } from "../harness.ts";
+import { eventually } from "../support/eventually.ts";
 
 const LONG = "[rehearse lines=1 delay=60]";
 const FAST = ["--interval", "50ms"];
@@ -15,10 +16,10 @@ const customer = () => desk.customer();
 const running = (prompt = LONG, user = customer()) => desk.startRun(user, prompt);
 const ended = async (prompt: string, user = customer()) => {
   const id = await running(prompt, user);
-  await vi.waitFor(async () => {
+  await eventually(async () => {
     const { stdout } = await desk.run(["runs", "show", id, "--json"]);
     expect(JSON.parse(stdout)).not.toMatchObject({ status: "running" });
-  }, 10_000);
+  });
   return id;
 };
 
@@ -242,7 +243,7 @@ describe("show", () => {
 describe("logs", () => {
   it("shows the output of a run that goes on, and of one that has ended", async () => {
     const id = await running("[rehearse lines=1 delay=60]");
-    await vi.waitFor(async () => expect((await desk.run(["runs", "logs", id])).stdout).toMatch(/starting pid/), 5_000);
+    await eventually(async () => expect((await desk.run(["runs", "logs", id])).stdout).toMatch(/starting pid/));
     const over = await ended("[rehearse lines=3 interval=0]");
     expect((await desk.run(["runs", "logs", over])).stdout.split("\n")).toHaveLength(6);
   });

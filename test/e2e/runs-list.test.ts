@@ -1,7 +1,8 @@
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import * as z from "zod";
 import { RUN_FIELDS } from "../../src/runs/run.ts";
 import { openDesk, type Desk } from "../harness.ts";
+import { eventually } from "../support/eventually.ts";
 
 const ID = /\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b/;
 const DAVE = "dave.destroyed@example.com";
@@ -239,18 +240,18 @@ describe("settling", () => {
     expect(await desk.requests("getKiloCliRunStatus")).toEqual([]);
     expect(await desk.row(id)).toMatchObject({ status: "running" });
 
-    await vi.waitFor(async () => expect((await desk.run(argv)).stdout).toBe(`id,status\n${id},completed\n`), 5_000);
+    await eventually(async () => expect((await desk.run(argv)).stdout).toBe(`id,status\n${id},completed\n`));
     expect(await desk.row(id)).toMatchObject({ status: "completed", exit_code: 0 });
   });
 
   it("leaves out what has ended when only running ones were asked for, and says so", async () => {
     const id = await desk.startRun("fleet02@fleet.example.com", "[rehearse lines=1 interval=0 exit=3]");
     const argv = ["runs", "list", "-u", "fleet02@fleet.example.com", "--status", "running"];
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       const { stdout, stderr } = await desk.run(argv);
       expect(stderr).toBe("no runs\n1 run had ended; this is now recorded\n");
       expect(stdout).toBe("");
-    }, 5_000);
+    });
     expect(await desk.row(id)).toMatchObject({ status: "failed", exit_code: 3 });
   });
 

@@ -1,8 +1,9 @@
 /** What a run wrote: in a pager, in part, as it grows, and where the platform has kept none. */
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openDesk, type Desk } from "../harness.ts";
+import { eventually } from "../support/eventually.ts";
 import { lacks } from "../support/lacks.ts";
 
 const FAST = ["--interval", "50ms"];
@@ -12,10 +13,10 @@ let desk: Desk;
 const running = (prompt: string) => desk.startRun(desk.customer(), prompt);
 const ended = async (prompt: string) => {
   const id = await running(prompt);
-  await vi.waitFor(async () => {
+  await eventually(async () => {
     const { stdout } = await desk.run(["runs", "show", id, "--json"]);
     expect(JSON.parse(stdout)).not.toMatchObject({ status: "running" });
-  }, 10_000);
+  });
   return id;
 };
 const steps = (text: string) => [...text.matchAll(LINES)].map(([, step]) => Number(step));
@@ -120,7 +121,7 @@ describe("a part of the output", () => {
 describe("--follow", () => {
   it("goes on from the last lines to the run's end", async () => {
     const id = await running("[rehearse lines=2000 interval=0.05]");
-    await vi.waitFor(async () => expect((await desk.run(["runs", "logs", id])).stdout).toContain("step 3/"), 10_000);
+    await eventually(async () => expect((await desk.run(["runs", "logs", id])).stdout).toContain("step 3/"));
     const command = desk.begin(["runs", "logs", id, "--follow", "--tail", "1", ...FAST]);
     // What was written since it began, and not only what was there.
     await command.waitFor(/^step \d+\/[^]*^step \d+\/[^]*^step \d+\//m);
@@ -150,7 +151,7 @@ describe("--follow", () => {
 describe("where the platform has no output", () => {
   it("says that a cancelled run's is kept here, or why not, or that it cannot be read", async () => {
     const id = await running("[rehearse lines=1 delay=60]");
-    await vi.waitFor(async () => expect((await desk.run(["runs", "logs", id])).stdout).toMatch(/starting pid/), 5_000);
+    await eventually(async () => expect((await desk.run(["runs", "logs", id])).stdout).toMatch(/starting pid/));
     await desk.run(["runs", "cancel", id, "--yes"]);
     const kept = await desk.run(["runs", "logs", id]);
     expect(kept.code).toBe(0);

@@ -1,8 +1,9 @@
 import { once } from "node:events";
 import { createServer } from "node:http";
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import * as z from "zod";
 import { openDesk, type Desk, type Result } from "../harness.ts";
+import { eventually } from "../support/eventually.ts";
 
 const QUICK = "[rehearse lines=1 interval=0]";
 const LONG = "[rehearse lines=1 delay=60]";
@@ -23,14 +24,11 @@ const linesOf = (stdout: string) =>
 
 /** Settles until it brings what is expected: a run that was just started may take a moment to end. */
 const settleUntil = (argv: readonly string[], expected: (result: Result) => void) =>
-  vi.waitFor(
-    async () => {
-      const result = await desk.run(["runs", "settle", ...argv]);
-      expected(result);
-      return result;
-    },
-    { timeout: 15_000, interval: 100 },
-  );
+  eventually(async () => {
+    const result = await desk.run(["runs", "settle", ...argv]);
+    expected(result);
+    return result;
+  });
 const becameIn = ({ stdout }: Result) => new Map(linesOf(stdout).map(({ id, became }) => [id, became]));
 
 beforeAll(async () => {
@@ -183,10 +181,7 @@ describe("settle, when things go wrong", () => {
     await desk.startRun(customer(), LONG);
     await desk.sandbox.remote.setFault({ name: "hang", procedure: "getKiloCliRunStatus" });
     const command = desk.begin(["runs", "settle", "--all"]);
-    await vi.waitFor(
-      async () => expect((await desk.sandbox.remote.listFaults())[0]?.struck).toBeGreaterThan(0),
-      10_000,
-    );
+    await eventually(async () => expect((await desk.sandbox.remote.listFaults())[0]?.struck).toBeGreaterThan(0));
     command.stop("SIGINT");
     const { code, stderr } = await command.done;
     expect(stderr).toMatch(/stopped after \d+ of \d+ runs; the others are unchanged/);

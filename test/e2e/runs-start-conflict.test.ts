@@ -1,6 +1,7 @@
 /** A run is already in progress on the instance: it is named, and getting back to it is easier than starting another. */
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openDesk, type Desk } from "../harness.ts";
+import { eventually } from "../support/eventually.ts";
 
 const LONG = "[rehearse lines=1 delay=60]";
 const SHORT = "[rehearse lines=2 interval=1.5]";
@@ -82,7 +83,7 @@ describe("--on-conflict", () => {
     const user = "fleet06@fleet.example.com";
     await desk.sandbox.remote.setFault({ name: "slow", procedure: "startKiloCliRun", count: 1, delayMs: 1_500, user });
     const command = desk.begin(start(user, "x", "--on-conflict", "wait", "-o", "json"));
-    await vi.waitFor(async () => expect(await desk.sandbox.remote.listFaults()).toEqual([]), 5_000);
+    await eventually(async () => expect(await desk.sandbox.remote.listFaults()).toEqual([]));
     // Between its look and its request somebody else is quicker.
     const id = await desk.startRun(user, LONG, otto);
     const { code, stderr } = await command.done;
@@ -152,10 +153,10 @@ describe("a run that has ended and whose output cannot be stored", () => {
   const startNul = async (user: string) => {
     const id = await desk.startRun(user, NUL);
     const { id: instance } = await desk.sandbox.remote.instance(user);
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       const { stdout } = await desk.run(["runs", "settle", "--instance", instance, "--json"]);
       expect(stdout).toContain("cannot store how it ended");
-    }, 20_000);
+    });
     return { id, instance };
   };
 

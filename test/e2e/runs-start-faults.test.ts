@@ -2,10 +2,11 @@
  * A start whose answer is lost, garbled or an error may have started a run all the same. Whatever happens: one request, no
  * run ID lost, and never "it did not start" unless that is certain.
  */
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { FaultSpec } from "../../src/sandbox/control-api.ts";
 import type { Timing } from "../../src/timing.ts";
 import { openDesk, type Desk, type Result } from "../harness.ts";
+import { eventually } from "../support/eventually.ts";
 import { BRIEF_FAREWELL, BRIEF_SEARCH } from "../support/timing.ts";
 
 const PROMPT = "[rehearse lines=1 delay=60]";
@@ -106,10 +107,10 @@ describe("a trace of the run", () => {
     const otto = await desk.sandbox.remote.token("otto.oncall@kilocode.ai");
     await desk.sandbox.remote.setFault({ name: "slow", delayMs: 1_500, procedure: "startKiloCliRun", count: 1, user });
     const command = desk.begin(["runs", "start", "-u", user, "-p", PROMPT]);
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       const faults = await desk.sandbox.remote.listFaults();
       expect(faults.filter((fault) => fault.name === "slow")).toEqual([]);
-    }, 5_000);
+    });
     const theirs = await desk.startRun(user, PROMPT, otto);
     const { code, stdout, stderr } = await command.done;
     expect(code).toBe(6);
@@ -145,7 +146,7 @@ describe("a definite refusal", () => {
   });
 });
 
-describe("no trace of the run", { timeout: 60_000 }, () => {
+describe("no trace of the run", () => {
   it("looks on for a limited time after Ctrl-C", async () => {
     const user = customer();
     await desk.sandbox.remote.setFault({ name: "500", procedure: "startKiloCliRun", count: 1, user });
@@ -164,7 +165,7 @@ describe("no trace of the run", { timeout: 60_000 }, () => {
     const user = customer();
     await desk.sandbox.remote.setFault({ name: "lost-answer", delayMs: 60_000, procedure: "startKiloCliRun", user });
     const command = desk.begin(["runs", "start", "-u", user, "-p", PROMPT]);
-    await vi.waitFor(async () => expect(await rowsOf(user)).toHaveLength(1), { timeout: 10_000 });
+    await eventually(async () => expect(await rowsOf(user)).toHaveLength(1));
     command.stop("SIGINT");
     const result = await command.done;
     const [row] = await rowsOf(user);

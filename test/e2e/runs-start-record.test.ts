@@ -187,14 +187,14 @@ describe("a start whose end is unknown", () => {
 async function lostStart(user: string): Promise<string> {
   await fault(user, { name: "slow", delayMs: 300 });
   const command = desk.begin(start(user, LONG), { timing: BRIEF_FAREWELL });
-  await expect.poll(() => desk.sandbox.remote.listFaults(), { timeout: 5_000 }).toEqual([]);
+  await expect.poll(() => desk.sandbox.remote.listFaults(), { timeout: 60_000 }).toEqual([]);
   // Nothing answers from here on, until the tool has given up looking.
   await desk.sandbox.remote.setFault({ name: "500", procedure: "listAllCliRuns" });
   command.stop("SIGINT");
   await command.done;
   await desk.sandbox.remote.clearFaults();
   // The platform is about to write it, whoever still listens.
-  await expect.poll(() => desk.rows(user), { timeout: 5_000 }).toHaveLength(1);
+  await expect.poll(() => desk.rows(user), { timeout: 60_000 }).toHaveLength(1);
   return (await desk.rows(user))[0]?.id ?? "";
 }
 

@@ -1,8 +1,9 @@
 import { chmod, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import * as z from "zod";
 import { openDesk, type Desk } from "../harness.ts";
+import { eventually } from "../support/eventually.ts";
 import { lacks } from "../support/lacks.ts";
 import { openRewritingProxy } from "../support/rewriting-proxy.ts";
 
@@ -94,7 +95,7 @@ describe("a start", () => {
   it("records the outcome of a run that nobody polled, before the new run would lose it", async () => {
     const argv = ["runs", "start", "-u", "fleet01@fleet.example.com", "-p", QUICK, "-q"];
     const first = (await desk.run(argv)).stdout.trim();
-    await vi.waitFor(async () => expect((await desk.run(argv)).code).toBe(0), 5_000);
+    await eventually(async () => expect((await desk.run(argv)).code).toBe(0));
     expect(await desk.row(first)).toMatchObject({ status: "completed", exit_code: 0 });
   });
 });
@@ -104,12 +105,12 @@ describe("the prompt", () => {
   const start = async (argv: string[], options = {}) => {
     let id = "";
     // The run before may need a moment to end.
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       const { code, stdout, stderr } = await desk.run(["runs", "start", ...user, ...argv, "-q"], options);
       expect(stderr).toBe("");
       expect(code).toBe(0);
       id = stdout.trim();
-    }, 5_000);
+    });
     return (await desk.row(id)).prompt;
   };
 
@@ -476,7 +477,7 @@ describe("refusals before anything is sent", () => {
   it("says that nothing was sent when Ctrl-C comes before", async () => {
     await desk.sandbox.remote.setFault({ name: "slow", procedure: "listAllCliRuns", count: 1, delayMs: 3_000 });
     const command = desk.begin(["runs", "start", "-u", "jane@example.com", "-p", QUICK]);
-    await vi.waitFor(async () => expect(await desk.sandbox.remote.listFaults()).toEqual([]), 5_000);
+    await eventually(async () => expect(await desk.sandbox.remote.listFaults()).toEqual([]));
     command.stop("SIGINT");
     const { code, stderr } = await command.done;
     expect(stderr).toBe("interrupted; nothing was sent\n");

@@ -1,6 +1,7 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import * as z from "zod";
 import { openDesk, type Desk } from "../harness.ts";
+import { eventually } from "../support/eventually.ts";
 
 const LONG = "[rehearse lines=1 delay=60]";
 const FAST = ["--interval", "50ms"];
@@ -83,7 +84,7 @@ describe("watching several runs", () => {
     expect(code).toBe(130);
     const ended = eventsOf(stdout).filter(({ type }) => type === "end");
     expect(ended.map(({ runId }) => runId).toSorted()).toEqual(others.toSorted());
-  }, 30_000);
+  });
 
   it("asks again where the platform fails, and says so once for each run", async () => {
     const ids = [await running("[rehearse lines=4 interval=0.2]"), await running("[rehearse lines=4 interval=0.2]")];
@@ -146,7 +147,7 @@ describe("picking runs", () => {
     command.stop();
     const { stdout } = await command.done;
     expect(new Set(eventsOf(stdout).flatMap(({ runId }) => runId ?? []))).toEqual(new Set([first, second]));
-  }, 30_000);
+  });
 
   it("--mine takes what I started", async () => {
     const id = await running();
@@ -163,7 +164,7 @@ describe("picking runs", () => {
     expect((await desk.run(["runs", "watch", "-S", "x"])).stderr).toContain("add --running");
     expect((await desk.run(["runs", "watch", "--running", "-S", "no such text"])).code).toBe(5);
     const same = desk.begin(["runs", "watch", id, id, ...FAST]);
-    await vi.waitFor(() => same.waitFor(/starting pid/));
+    await eventually(() => same.waitFor(/starting pid/));
     same.stop();
     expect((await same.done).stderr).toContain(`Resume watching: kiloclaw-admin runs watch ${id}`);
   });

@@ -3,6 +3,7 @@ import { readdir, readFile, stat } from "node:fs/promises";
 import { request } from "node:http";
 import { dirname } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
+import { eventually } from "../support/eventually.ts";
 import { lacks } from "../support/lacks.ts";
 import { fromOwnPage, hiddenFields, sessionOf, Visitor } from "../support/sandbox-pages.ts";
 import { openSandbox, type TestSandbox } from "../support/sandbox.ts";
@@ -178,7 +179,7 @@ describe("a file that opens a page", () => {
       // A code that nobody shows, to somebody who is signed in.
       expect((await get(page, cookie)).status).toBe(410);
       expect((await sendTicket(ticket)).status).toBe(403);
-      await vi.waitFor(async () => expect(await openingFiles()).toEqual([]));
+      await eventually(async () => expect(await openingFiles()).toEqual([]));
     },
   );
 
@@ -189,7 +190,7 @@ describe("a file that opens a page", () => {
     vi.advanceTimersByTime(60_001);
     vi.useRealTimers();
     expect((await sendTicket(ticket)).status).toBe(403);
-    await vi.waitFor(async () => expect(await openingFiles()).toEqual([]));
+    await eventually(async () => expect(await openingFiles()).toEqual([]));
   });
 
   test("is not left behind by a sandbox that stops", async () => {

@@ -84,7 +84,7 @@ export class Calls {
   }
 
   #headers(): Record<string, string> {
-    return { authorization: `Bearer ${this.#token}`, "content-type": "application/json" };
+    return { authorization: `Bearer ${this.#token}`, "content-type": "application/json", connection: "close" };
   }
 }
 

@@ -26,6 +26,9 @@ const TEMPLATE_SOURCES = [
   "../../src/sandbox/seed",
 ];
 
+/** It answers, however much else this machine has to do. */
+const ANSWER_MS = 60_000;
+
 export interface TestSandbox {
   readonly sandbox: Sandbox;
   readonly url: string;
@@ -52,7 +55,7 @@ export async function openSandbox(options: Partial<SandboxOptions> = {}): Promis
       throw error;
     },
   );
-  const remote = await findSandbox(dataDir);
+  const remote = await findSandbox(dataDir, ANSWER_MS);
   if (!remote) throw new Error("the sandbox does not answer");
   return {
     sandbox,

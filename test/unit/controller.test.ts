@@ -3,8 +3,9 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { kill } from "node:process";
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { afterEach, beforeEach, expect, test } from "vitest";
 import { Controller, ControllerError, type ControllerRun } from "../../src/sandbox/machines/controller.ts";
+import { eventually } from "../support/eventually.ts";
 import { lacks } from "../support/lacks.ts";
 
 /** The programs that the machine runs here are shell scripts. */
@@ -34,25 +35,19 @@ function running(options: ConstructorParameters<typeof Controller>[0]): Controll
 }
 
 async function ended(controller: Controller): Promise<ControllerRun> {
-  return vi.waitFor(
-    () => {
-      const run = controller.status();
-      if (!run || run.status === "running") throw new Error(`still ${run?.status}`);
-      return run;
-    },
-    { timeout: 10_000, interval: 10 },
-  );
+  return eventually(() => {
+    const run = controller.status();
+    if (!run || run.status === "running") throw new Error(`still ${run?.status}`);
+    return run;
+  });
 }
 
 async function printed(controller: Controller, text: string): Promise<string> {
-  return vi.waitFor(
-    () => {
-      const output = controller.status()?.output ?? "";
-      expect(output).toContain(text);
-      return output;
-    },
-    { timeout: 10_000, interval: 10 },
-  );
+  return eventually(() => {
+    const output = controller.status()?.output ?? "";
+    expect(output).toContain(text);
+    return output;
+  });
 }
 
 /** Dead orphans that nobody has reaped yet count as gone. */

@@ -188,7 +188,7 @@ describe("a job whose state goes back in time", () => {
 });
 
 describe("a target that another command of this machine is at", () => {
-  it("is taken up again, and is in the way only if that lasts", { timeout: 60_000 }, async () => {
+  it("is taken up again, and is in the way only if that lasts", async () => {
     const folder = await mkdtemp(join(tmpdir(), "kiloclaw-job-held-"));
     const hold = (index: number) =>
       claimInstance(

@@ -201,7 +201,7 @@ describe.each(SCENARIOS)("$name", ({ prepare, act }) => {
     expect(stopped).toBeGreaterThan(3);
   });
 
-  it("keeps what it promised when the power goes, whatever was not synced", { timeout: 60_000 }, async () => {
+  it("keeps what it promised when the power goes, whatever was not synced", async () => {
     const clean = await prepare();
     const before = clean.disk.steps;
     const steps = await stepsOf((disk) => act(disk, clean.account), clean.disk);

@@ -82,7 +82,7 @@ function lines(): string[] {
 }
 
 describe("cut at any byte", () => {
-  it("a journal goes on after its longest valid part, and the rest is kept aside", { timeout: 120_000 }, async () => {
+  it("a journal goes on after its longest valid part, and the rest is kept aside", async () => {
     for (let length = 0; length <= bytes.length; length++) {
       const content = bytes.subarray(0, length);
       // Written down anew: as many records as there are line breaks.
@@ -113,7 +113,7 @@ describe("cut at any byte", () => {
 });
 
 describe("with any bit flipped", () => {
-  it("a journal is refused, or loses only its last write", { timeout: 120_000 }, async () => {
+  it("a journal is refused, or loses only its last write", async () => {
     const refused: { readonly content: Buffer; readonly message: string }[] = [];
     const cut: number[] = [];
     for (let bit = 0; bit < bytes.length * 8; bit++) {

@@ -338,7 +338,6 @@ it.each([
   { events: 3, oddAnswers: true, orders: 3_000, states: [] },
 ])(
   "never says more than can be known, in any order of $events events (odd answers: $oddAnswers)",
-  { timeout: 120_000 },
   async ({ orders, states: more, ...bounds }) => {
     const states = new Set<string>();
     const found = new Set<string>();

@@ -20,6 +20,7 @@ import { parseOrigin } from "../../src/api/origin.ts";
 import { Transport, type ExchangeLog } from "../../src/api/transport.ts";
 import { admin } from "../../src/contract/procedures.ts";
 import { profile } from "../../src/contract/rest.ts";
+import { eventually } from "../support/eventually.ts";
 import { QUICK } from "../support/timing.ts";
 
 const TOKEN = "canary-token";
@@ -472,7 +473,7 @@ describe("an exchange ends by itself", () => {
       }),
     );
     while (answers.length > 0) await failureOf(exchange(transportTo(url), post));
-    await vi.waitFor(() => expect(sockets.size).toBe(0));
+    await eventually(() => expect(sockets.size).toBe(0));
   });
 
   it("and leaves no timer behind where nobody is there: the process need not stay", async () => {
@@ -513,7 +514,7 @@ describe("an exchange ends by itself", () => {
       await transport.exchange(outgoing);
     }
     await transport.close();
-    await vi.waitFor(() => {
+    await eventually(() => {
       collect();
       // The last one may still be at hand somewhere.
       expect(asked.filter((one) => one.deref()).length).toBeLessThanOrEqual(1);
@@ -948,7 +949,7 @@ describe("a machine that sleeps while it waits for an answer", () => {
     const transport = transportTo(url);
     const ask = () => transport.exchange({ method: "GET", path: "/", procedure: "p", timeoutMs: 20_000, maxBytes: 9 });
     const asking = ask();
-    await vi.waitFor(() => expect(sockets.size).toBe(1));
+    await eventually(() => expect(sockets.size).toBe(1));
     vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 60_000 });
     await expect(asking).rejects.toMatchObject({
       sent: true,
