@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { expect, inject } from "vitest";
 import { openSandbox, type TestSandbox } from "./sandbox.ts";
 
-// With `--no-isolate`, files of one worker run one after another in one process, and share its modules.
+// Files of one worker run one after another in one process, and share its modules.
 let kept: Promise<TestSandbox> | undefined;
 let borrower: string | undefined;
 
