@@ -329,9 +329,9 @@ it("an address that was edited by hand is refused when it is used, naming the fi
   expect(await content()).toEqual({ profiles: { default: { host: "https://good.example" } } });
 });
 
-it("the README's commands work as they stand there, one after the other", async () => {
-  const section = (await readFile(join(root, "README.md"), "utf8")).split("## Profiles and settings")[1] ?? "";
-  const lines = /```sh\n(.*?)```/s.exec(section)?.[1]?.trim().split("\n") ?? [];
+it("the manual's commands work as they stand there, one after the other", async () => {
+  const page = await readFile(join(root, "src", "help", "settings.md"), "utf8");
+  const lines = /```sh\n(.*?)```/s.exec(page)?.[1]?.trim().split("\n") ?? [];
   expect(lines.length).toBeGreaterThan(5);
   for (const line of lines) {
     const [program, ...argv] = line.replace(/ +#.*/, "").split(" ");

@@ -362,12 +362,12 @@ describe("--watch", () => {
     const events = stdout
       .trimEnd()
       .split("\n")
-      .map((line) => z.looseObject({ type: z.string(), runId: z.string() }).parse(JSON.parse(line)));
+      .map((line) => z.looseObject({ type: z.string(), runId: z.string().optional() }).parse(JSON.parse(line)));
     expect(events.at(0)).toMatchObject({ type: "start", run: { prompt } });
     expect(events.at(-1)).toMatchObject({ type: "end", run: { status: "completed", exitCode: 0 } });
     const output = events.flatMap((event) => (event.type === "output" ? [event.text] : [])).join("");
     expect(output).toMatch(/^agent \(rehearsal\) starting[^]*step 1\/2[^]*step 2\/2[^]*done exit=0\n$/);
-    expect(new Set(events.map(({ runId }) => runId)).size).toBe(1);
+    expect(new Set(events.flatMap(({ type, runId }) => (type === "totals" ? [] : [runId]))).size).toBe(1);
   });
 
   it.each([
@@ -444,7 +444,7 @@ describe("refusals before anything is sent", () => {
     ["frank.none@example.com", 5, "has no active instance"],
     ["d0000000-0000-4000-8000-000000000004", 5, "was destroyed at 2026-05-20T08:00:00.000Z"],
     ["nobody@example.com", 5, 'no user has the e-mail address or ID "nobody@example.com"'],
-    ["alice", 5, "alice@example.com: --user c0000000-"],
+    ["alice", 5, "alice@example.com: kiloclaw-admin runs start -u c0000000-"],
     ["00000000-0000-4000-8000-000000000000", 5, "no user and no instance has the ID"],
   ])("%s: exit %i", async (user, exit, message) => {
     const { code, stdout, stderr } = await desk.run(["runs", "start", "-u", user, "-p", QUICK]);
@@ -457,9 +457,10 @@ describe("refusals before anything is sent", () => {
   it("lists both instances of a user with two, and takes none", async () => {
     const { code, stderr } = await desk.run(["runs", "start", "-u", "gina.multi@example.com", "-p", QUICK]);
     expect(code).toBe(5);
-    expect(stderr).toContain("personal: --instance d0000000-0000-4000-8000-000000000006");
+    const line = `kiloclaw-admin runs start -u gina.multi@example.com -p '${QUICK}' --instance`;
+    expect(stderr).toContain(`personal: ${line} d0000000-0000-4000-8000-000000000006`);
     expect(stderr).toContain(
-      "organization e0000000-0000-4000-8000-00000000000e: --instance d0000000-0000-4000-8000-000000000007",
+      `organization e0000000-0000-4000-8000-00000000000e: ${line} d0000000-0000-4000-8000-000000000007`,
     );
     expect(await sent()).toBe(0);
   });
