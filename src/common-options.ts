@@ -16,6 +16,7 @@ export interface GivenOptions {
   readonly json?: boolean;
   readonly jq?: string;
   readonly fields?: string;
+  readonly bom?: boolean;
   readonly quiet?: boolean;
   readonly color?: ColorChoice | boolean;
   readonly utc?: boolean;
@@ -47,6 +48,7 @@ export function addCommonOptions(command: Command, { hidden = false } = {}): voi
     new Option("--json", "short for -o json"),
     new Option("--jq <expression>", "filter the JSON output with a jq expression"),
     new Option("--fields <names>", "the fields to show, separated by commas"),
+    new Option("--bom", "with -o csv: begin with a byte order mark, so that Excel reads it as UTF-8"),
     new Option("-q, --quiet", "print IDs only"),
     new Option("--utc", "exact times instead of relative ones"),
     new Option("--profile <name>", "the profile to use"),
@@ -92,7 +94,17 @@ export function commonOptions(given: GivenOptions, env: Environment): CommonOpti
   };
 }
 
-function flagsOf({ profile, host, output, json, jq, quiet, color, utc }: GivenOptions): Partial<Record<Key, Given>> {
+function flagsOf({
+  profile,
+  host,
+  output,
+  json,
+  jq,
+  quiet,
+  color,
+  utc,
+  bom,
+}: GivenOptions): Partial<Record<Key, Given>> {
   const flags: Partial<Record<Key, Given>> = {};
   const give = (key: Key, flag: string, value: string | boolean | undefined) => {
     if (value !== undefined) flags[key] = { flag, value };
@@ -106,5 +118,6 @@ function flagsOf({ profile, host, output, json, jq, quiet, color, utc }: GivenOp
   if (color === false) give("color", "--no-color", "never");
   else give("color", "--color", color === true ? "always" : color);
   give("utc", "--utc", utc);
+  give("csvBom", "--bom", bom);
   return flags;
 }

@@ -141,6 +141,7 @@ export class Context {
       jq: options.jq,
       color: usable.get("color").value,
       utc: usable.get("utc").value,
+      bom: usable.get("csvBom").value,
       platformFlags: options.platformFlags,
     });
     for (const { path, what, remedy } of flaws.splice(0)) output.warn(`${path}: ${what}; run: ${remedy}`);

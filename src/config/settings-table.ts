@@ -76,6 +76,13 @@ export const SETTINGS = {
     preset: false,
     summary: "exact times instead of relative ones",
   },
+  csvBom: {
+    scope: "profile",
+    ...yesOrNo(),
+    flag: "--bom",
+    preset: false,
+    summary: "csv output begins with a byte order mark, so that Excel reads it as UTF-8",
+  },
   requireTicket: {
     scope: "profile",
     ...yesOrNo(),

@@ -21,6 +21,8 @@ export interface OutputOptions {
   readonly color: ColorChoice;
   /** Exact times instead of relative ones. */
   readonly utc: boolean;
+  /** CSV begins with a byte order mark. */
+  readonly bom?: boolean;
   /** The flags that named the platform: commands that the user is told to type get them too. */
   readonly platformFlags: OptionsToType;
 }
@@ -84,6 +86,7 @@ export class Output {
       format: this.format,
       fields: options.fields,
       exact: options.utc || !tty,
+      bom: options.bom ?? false,
       paint: paint.stdout,
       yaml,
       now: () => this.now(),

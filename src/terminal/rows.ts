@@ -56,7 +56,12 @@ export interface RowsOptions {
   readonly yaml: ((value: unknown) => string) | undefined;
   /** By the clock that the rows' times are of. */
   readonly now: () => Date;
+  /** Whether CSV begins with a byte order mark. */
+  readonly bom: boolean;
 }
+
+/** Without it Excel takes CSV for the old code page of the system. */
+const BYTE_ORDER_MARK = "\ufeff";
 
 /** Writes rows as text. All of it is sanitized, whether a terminal or a file gets it. */
 export class Rows {
@@ -106,9 +111,12 @@ export class Rows {
       case "yaml":
         return this.document(rows.map((row) => pick(row, fields)));
       case "csv":
-        return [fields, ...rows.map((row) => fields.map((field) => row[field]))]
-          .map((cells) => `${csvLine(cells)}\n`)
-          .join("");
+        return (
+          (this.#options.bom ? BYTE_ORDER_MARK : "") +
+          [fields, ...rows.map((row) => fields.map((field) => row[field]))]
+            .map((cells) => `${csvLine(cells)}\n`)
+            .join("")
+        );
       case "id":
         return rows.map((row) => `${sanitizeLine(view.id(row))}\n`).join("");
       case "table": {

@@ -202,6 +202,7 @@ describe("config list", () => {
       ["output", "table", "default"],
       ["color", "never", "--no-color"],
       ["utc", "true", `profile "staging" (${path})`],
+      ["csvBom", "false", "default"],
       ["requireTicket", "false", "default"],
       ["ticketPattern", "-", "default"],
       ["requireReason", "false", "default"],
@@ -230,6 +231,9 @@ describe("a profile's output, colour and times", () => {
     expect(JSON.parse(stderr)).toMatchObject({ error: { kind: "auth", exitCode: 4 } });
     expect((await config("list", "-o", "table")).stdout).toContain("KEY");
     expect((await run(["config", "list"], { env: { KILOCLAW_ADMIN_OUTPUT: "csv" } })).stdout).toContain("key,value");
+    expect((await run(["config", "list", "-o", "csv"])).stdout).toMatch(/^key,value/);
+    expect((await run(["config", "list", "-o", "csv", "--bom"])).stdout).toMatch(/^\ufeffkey,value/);
+    expect((await run(["config", "list", "--json", "--bom"])).stdout).toMatch(/^\[/);
     // What is made to be read by a script stays bare.
     expect((await config("get", "output")).stdout).toBe("json\n");
   });

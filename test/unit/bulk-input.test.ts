@@ -1,6 +1,7 @@
 /** What a list of users may look like, and what is said of one that cannot be used. */
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { decodeList } from "../../src/bulk/input/encoding.ts";
 import { readUsers, type InputOptions } from "../../src/bulk/input/input.ts";
 import { INSTANCE_FIELDS } from "../../src/customers/instances.ts";
 import { CliError } from "../../src/errors.ts";
@@ -93,22 +94,74 @@ describe("CSV", () => {
   });
 
   it.each([
-    ["email,n\nx@y,1\nx@z\n", "line 3: it has 1 cells, and the header line has 2"],
+    ["email,n\nx@y,1\nx@z\n", 'line 3: it has 1 cell, and the header line has 2: "x@z"'],
+    ["email;n\nx@y;1;2\n", 'line 2: it has 3 cells, and the header line has 2: "x@y;1;2"'],
     ["email,n\n,1\n", "line 2: it names no user and no instance"],
     ["email,instance\nx@y,7\n", 'line 2: "7" is not an instance ID (a UUID)'],
-    ['email,n\nx@y,1\n"x@z,1\nx@a,2\n', "line 3: unclosed quotation mark; the rest of the file was not read"],
-    ['email,n\nx@y,"a"b\n', "line 2: misplaced quotation mark; the rest of the file was not read"],
+    ['email,n\nx@y,1\n"x@z,1\nx@a,2\n', `line 3: unclosed quotation mark; the rest of the file was not read: ""x@z,1"`],
+    ['email,n\nx@y,"a"b\n', `line 2: misplaced quotation mark; the rest of the file was not read: "x@y,"a"b"`],
     ["email,a,a\nx@y,1,2\n", 'line 1: there are two columns "a"'],
   ])("%j", async (text, hint) => {
     expect((await refusal(text, { format: "csv" })).hints).toContain(hint);
   });
 
   it("says which columns there are when none will do", async () => {
-    const error = await refusal("name;mail\nJane;a@x", {}, "x.csv");
-    expect(error.message).toBe('x.csv: no column names the user; there are: "name;mail"; nothing was sent');
+    const error = await refusal("\nname;phone\nJane;123", {}, "x.csv");
+    expect(error.message).toBe('x.csv, line 2: no column names the user; there are: "name", "phone"; nothing was sent');
+    const headless = await refusal("a@x,Jane\nb@x,Bob", {}, "x.csv");
+    expect(headless.message).toBe(
+      'x.csv, line 1: no column names the user; there are: "a@x", "Jane"; nothing was sent',
+    );
+    expect(headless.hints).toEqual(["a file with columns needs a header line, such as: email,name"]);
+    expect((await refusal("a@x,Jane\nb@x,Bob")).hints[0]).toBe(
+      'line 1: "a@x,Jane" is not one user: a file with columns needs a header line, such as: email,name',
+    );
     expect((await refusal("email,n\na@x,1", { userColumn: "mail" }, "x.csv")).message).toContain(
       'there is no column "mail"; there are: "email", "n"',
     );
+  });
+});
+
+describe("what people's programs write", () => {
+  it.each([
+    ["Name;E-Mail\nDoe, Jane;a@x\n", "a@x"],
+    ["Name\tEmail Address\nJane\ta@x\n", "a@x"],
+    ["id,user_email\n7,a@x\n", "a@x"],
+    ['"No."; "Customer e-mail"\r\n"1"; "a@x"\r\n', "a@x"],
+    ["sep=;\r\nemail;note\r\na@x;1,5\r\n", "a@x"],
+    ["EMAIL,\na@x,\n", "a@x"],
+    ["email\na@x,,\n", "a@x"],
+    ["admin email,email\nb@x,a@x\n", "a@x"],
+    ['email\n"<a@x>"\n', "a@x"],
+  ])("%j", async (text, named) => {
+    for (const name of ["x.csv", "x.tsv", "standard input"]) {
+      expect(await read(text, {}, name)).toMatchObject([{ named, line: text.split("\n").length - 1 }]);
+    }
+  });
+
+  it("has quotes, commas and names around addresses", async () => {
+    const text = `"a@x",\n'b@x';\n\u201cc@x\u201d\nJane Doe <d@x>,\n<e@x>\no'brien@x`;
+    expect(await names(text)).toEqual(["a@x", "b@x", "c@x", "d@x", "e@x", "o'brien@x"].map((one, at) => [one, at + 1]));
+    expect((await read(text))[0]?.fields).toEqual({});
+  });
+
+  it("is UTF-16, too", () => {
+    const text = "E-Mail\tName\r\na@x\tZo\u00eb \ud83d\ude00\r\n";
+    const little = Buffer.from(`\ufeff${text}`, "utf16le");
+    const inEachOrder = [
+      little,
+      Buffer.from(little).swap16(),
+      little.subarray(2),
+      Buffer.from(little.subarray(2)).swap16(),
+    ];
+    for (const bytes of inEachOrder) expect(decodeList(bytes).replace("\ufeff", "")).toBe(text);
+    expect(decodeList(Buffer.from(`\ufeff${text}`))).toBe(text);
+    expect(decodeList(Buffer.from(""))).toBe("");
+  });
+
+  it("is named by the line where it is neither", () => {
+    const bytes = Buffer.from("email,name\na@x,Jane\nb@x,Zo\u00eb\n", "latin1");
+    expect(() => decodeList(bytes)).toThrow(/^line 3 is not UTF-8 \("b@x,Zo\u00eb"\): save it as "CSV UTF-8"/);
   });
 });
 

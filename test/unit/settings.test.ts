@@ -56,6 +56,7 @@ const WAYS: Readonly<
     file: "always",
     preset: "auto",
   },
+  csvBom: { flag: ["--bom", true, true], file: true, preset: false },
   utc: { flag: ["--utc", true, true], file: true, preset: false },
 };
 

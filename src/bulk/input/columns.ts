@@ -1,7 +1,10 @@
 /** Which of an input's columns name the user and the instance. */
 
-const USER_COLUMNS = ["user", "email", "userEmail", "userId", "user_id", "named"];
-const INSTANCE_COLUMNS = ["instance", "instanceId", "instance_id"];
+/** As {@link plain} has them: our own lists' names, in the order in which they count. */
+const USER_COLUMNS = ["user", "email", "useremail", "userid", "named"];
+/** What other programs call it: `E-Mail`, `Email Address`, `Customer e-mail`. Never the address of somebody else, an admin's say. */
+const LIKELY_USER_COLUMN = /^(?:user|customer|client|account|member|primary)?e?mail(?:address)?$|^customer$/;
+const INSTANCE_COLUMNS = ["instance", "instanceid"];
 /** Only a list of instances has it, and there the instance itself is the `id`. */
 const MARK_OF_INSTANCES = "sandboxid";
 
@@ -62,16 +65,27 @@ export class Columns {
   }
 
   #choose(names: readonly string[]): Chosen | string {
-    const known = new Map(names.map((name) => [name.toLowerCase(), name]));
-    const among = (wanted: readonly string[]) => wanted.flatMap((name) => known.get(name.toLowerCase()) ?? []);
+    const among = (wanted: string) => names.filter((name) => plain(name) === plain(wanted));
+    const given = (wanted: string) => {
+      const exact = names.filter((name) => name.toLowerCase() === wanted.toLowerCase());
+      return exact.length > 0 ? exact : among(wanted);
+    };
     const there = `there are: ${names.map((name) => `"${name}"`).join(", ")}`;
-    for (const given of [this.#user, this.#instance]) {
-      if (given !== undefined && among([given]).length === 0) return `there is no column "${given}"; ${there}`;
+    for (const wanted of [this.#user, this.#instance]) {
+      if (wanted !== undefined && given(wanted).length === 0) return `there is no column "${wanted}"; ${there}`;
     }
-    const users = among(this.#user === undefined ? USER_COLUMNS : [this.#user]);
-    const ownId = known.has(MARK_OF_INSTANCES) ? ["id"] : [];
-    const [instance] = among(this.#instance === undefined ? [...INSTANCE_COLUMNS, ...ownId] : [this.#instance]);
+    const likely = names.filter((name) => LIKELY_USER_COLUMN.test(plain(name)));
+    const users =
+      this.#user === undefined ? [...new Set([...USER_COLUMNS.flatMap(among), ...likely])] : given(this.#user);
+    const ownId = among(MARK_OF_INSTANCES).length > 0 ? ["id"] : [];
+    const [instance] =
+      this.#instance === undefined ? [...INSTANCE_COLUMNS, ...ownId].flatMap(among) : given(this.#instance);
     if (users.length === 0 && instance === undefined) return `no column names the user; ${there}`;
     return { users, instance };
   }
+}
+
+/** A column's name without what people write in different ways: capitals, blanks, hyphens, underscores. */
+function plain(name: string): string {
+  return name.toLowerCase().replaceAll(/[\s_.-]/g, "");
 }

@@ -18,7 +18,9 @@ export interface RawEntry {
 interface Reader {
   readonly take: (entry: RawEntry) => void;
   /** Gets the columns' names before the first entry, in a form that has a header; throws if they will not do. */
-  readonly headOf: (names: readonly string[]) => void;
+  readonly headOf: (names: readonly string[], where: string) => void;
+  /** Whether a header line of these cells would do. */
+  readonly isHead: (cells: readonly string[]) => boolean;
   /** Gets what is no entry. */
   readonly reject: (where: string, what: string) => void;
 }
@@ -28,7 +30,7 @@ export async function readEntries(text: string, format: UsersFormat, reader: Rea
   switch (format) {
     case "lines":
       return eachLine(text, (line, content) => {
-        if (!content.startsWith("#")) reader.take({ line, where: `line ${line}`, values: { user: content } });
+        if (!content.startsWith("#")) reader.take({ line, where: `line ${line}`, values: { user: bare(content) } });
       });
     case "jsonl":
       return eachLine(text, (line, content) => takeObject(reader, line, `line ${line}`, parsed(content)));
@@ -37,6 +39,63 @@ export async function readEntries(text: string, format: UsersFormat, reader: Rea
     case "csv":
       return readCsv(text, reader);
   }
+}
+
+/** What a cell of a list is separated from the next one with. */
+const DELIMITERS = [",", ";", "\t"] as const;
+
+/** Spreadsheets write it above the header line. */
+const SEPARATOR_LINE = /^\s*sep=([,;\t])[ \t]*(?=\r|\n|$)/i;
+
+/** How a text's cells are separated, if it is one with a header line that will do; with the most cells where several are possible. */
+export function delimiterOf(text: string, isHead: Reader["isHead"]): string | undefined {
+  const [, separator] = SEPARATOR_LINE.exec(text) ?? [];
+  if (separator !== undefined) return separator;
+  const line = firstLine(text);
+  return DELIMITERS.map((delimiter) => ({ delimiter, cells: headCells(line, delimiter) }))
+    .filter(({ cells }) => isHead(cells))
+    .toSorted((a, b) => b.cells.length - a.cells.length)[0]?.delimiter;
+}
+
+/** The same of a header line that will not do. */
+function likelyDelimiter(text: string): string {
+  const line = firstLine(text);
+  const [most] = DELIMITERS.toSorted((a, b) => line.split(b).length - line.split(a).length);
+  return most ?? ",";
+}
+
+/** Whether there is a blank between a delimiter and a quotation mark, as some programs write it. */
+function isSpaced(text: string, delimiter: string): boolean {
+  return firstLine(text).includes(`${delimiter} "`);
+}
+
+function firstLine(text: string): string {
+  return /\S.*/.exec(text)?.[0].trimEnd() ?? "";
+}
+
+function headCells(line: string, delimiter: string): string[] {
+  return line.split(delimiter).map((cell) => cell.trim().replace(/^"(.*)"$/, "$1"));
+}
+
+const QUOTES: Readonly<Record<string, string>> = {
+  '"': '"',
+  "'": "'",
+  "`": "`",
+  "\u201c": "\u201d",
+  "\u2018": "\u2019",
+  "\u00ab": "\u00bb",
+};
+
+/** A name without what it may have kept of where it was copied from: quotation marks, commas after it, `Jane Doe <…>` around it. */
+export function bare(text: string): string {
+  const [, address] = /^[^<>]*<([^\s<>]+@[^\s<>]+)>$/.exec(text.trim()) ?? [];
+  const cut = (address ?? text)
+    .trim()
+    .replace(/[,;]+$/, "")
+    .trim();
+  const close = QUOTES[cut[0] ?? ""];
+  const inner = close !== undefined && cut.length > 1 && cut.endsWith(close) ? cut.slice(1, -1) : cut;
+  return inner === text ? text : bare(inner);
 }
 
 export function withoutByteOrderMark(text: string): string {
@@ -89,8 +148,11 @@ function valueOf(part: unknown): Value {
 /** CSV as RFC 4180 has it, with a header line. */
 async function readCsv(text: string, reader: Reader): Promise<void> {
   const { parse } = await import("csv-parse/sync");
-  const bytes = Buffer.from(text);
+  const delimiter = delimiterOf(text, reader.isHead) ?? likelyDelimiter(text);
+  // Its line stays: lines are counted.
+  const bytes = Buffer.from(text.replace(SEPARATOR_LINE, ""));
   const lines = new LineCount(bytes);
+  const shown = (line: number) => quoted(text.split(/\r\n|\r|\n/)[line - 1] ?? "");
   let head: string[] | undefined;
   const takeRow = (cells: string[], { bytes: end }: { readonly bytes: number }) => {
     const line = lines.ofEntryUpTo(end);
@@ -101,9 +163,12 @@ async function readCsv(text: string, reader: Reader): Promise<void> {
       const names = head;
       const twice = names.find((name, at) => name !== "" && names.indexOf(name) !== at);
       if (twice !== undefined) throw new Unusable(where, `there are two columns "${twice}"`);
-      reader.headOf(names);
-    } else if (cells.length !== head.length) {
-      reader.reject(where, `it has ${cells.length} cells, and the header line has ${head.length}`);
+      reader.headOf(names, where);
+    } else if (cells.length < head.length || cells.slice(head.length).some((cell) => cell.trim() !== "")) {
+      reader.reject(
+        where,
+        `it has ${cells.length === 1 ? "1 cell" : `${cells.length} cells`}, and the header line has ${head.length}: ${shown(line)}`,
+      );
     } else {
       const values = head.map((name, at) => [name, unguarded(cells[at] ?? "")]);
       reader.take({ line, where, values: Object.fromEntries(values) });
@@ -111,13 +176,19 @@ async function readCsv(text: string, reader: Reader): Promise<void> {
     return null;
   };
   try {
-    parse(bytes, { relax_column_count: true, skip_empty_lines: true, on_record: takeRow });
+    parse(bytes, {
+      delimiter,
+      ltrim: isSpaced(text, delimiter),
+      relax_column_count: true,
+      skip_empty_lines: true,
+      on_record: takeRow,
+    });
   } catch (error) {
     if (error instanceof Unusable) return reader.reject(error.where, error.message);
     if (!isCsvError(error)) throw error;
     const line = lines.ofEntryUpTo(bytes.length);
     const what = error.code === "CSV_QUOTE_NOT_CLOSED" ? "unclosed" : "misplaced";
-    reader.reject(`line ${line}`, `${what} quotation mark; the rest of the file was not read`);
+    reader.reject(`line ${line}`, `${what} quotation mark; the rest of the file was not read: ${shown(line)}`);
   }
 }
 
@@ -131,7 +202,7 @@ class Unusable extends Error {
 }
 
 function isCsvError(error: unknown): error is CsvError {
-  return error instanceof Error && "code" in error && String(error.code).startsWith("CSV_");
+  return error instanceof Error && "code" in error && String(error.code).match(/^(?:CSV|INVALID)_/) !== null;
 }
 
 /** Counts lines along with the parser, whose own count takes a CRLF in a cell for two. */

@@ -3,7 +3,7 @@ import { isUuid } from "../../customers/find.ts";
 import { CliError } from "../../errors.ts";
 import type { Entry } from "../item.ts";
 import { Columns } from "./columns.ts";
-import { readEntries, withoutByteOrderMark, type UsersFormat, type RawEntry } from "./formats.ts";
+import { bare, delimiterOf, readEntries, withoutByteOrderMark, type UsersFormat, type RawEntry } from "./formats.ts";
 import { Problems, quoted } from "./problems.ts";
 
 export interface InputOptions {
@@ -48,14 +48,18 @@ export async function readUsers(text: string, name: string, options: InputOption
     if (typeof entry === "string") problems.add(raw.where, entry);
     else entries.push(entry);
   };
-  const headOf = (names: readonly string[]) => {
+  const headOf = (names: readonly string[], where: string) => {
     const problem = columns.problemWith(names);
     if (problem === undefined) return;
-    throw new CliError("usage", `${name}: ${problem}; nothing was sent`, {
-      hint: "name the columns: --user-column NAME, --instance-column NAME",
+    throw new CliError("usage", `${name}, ${where}: ${problem}; nothing was sent`, {
+      hint: names.some((one) => one.includes("@"))
+        ? "a file with columns needs a header line, such as: email,name"
+        : "name the columns: --user-column NAME, --instance-column NAME",
     });
   };
-  await readEntries(clean, format, { take, headOf, reject: (where, what) => problems.add(where, what) });
+  const isHead = (cells: readonly string[]) => columns.problemWith(cells) === undefined;
+  const reject = (where: string, what: string) => problems.add(where, what);
+  await readEntries(clean, format, { take, headOf, isHead, reject });
   problems.throwIfAny((count) => `${count === 1 ? "1 line" : `${count} lines`} of ${name} cannot be used`);
   if (entries.length === 0) throw new CliError("usage", `${name} names no user; nothing was sent`);
   return { entries, columns: [...known] };
@@ -65,11 +69,14 @@ export async function readUsers(text: string, name: string, options: InputOption
 function entryOf({ line, values }: RawEntry, columns: Columns, needed: readonly string[] | undefined): Entry | string {
   const found = columns.of(values);
   if (typeof found === "string") return found;
-  const { user, instance } = found;
+  const user = found.user && bare(found.user);
+  const instance = found.instance && bare(found.instance);
   if (instance !== null && !isUuid(instance)) return `${quoted(instance)} is not an instance ID (a UUID)`;
   const named = user ?? instance;
   if (named === null) return "it names no user and no instance";
   const problem = problemWithName(named);
+  if (/[,;\t]/.test(named))
+    return `${quoted(named)} is not one user: a file with columns needs a header line, such as: email,name`;
   if (problem !== undefined) return `${quoted(named)} ${problem}`;
   return { named, instance: instance?.toLowerCase() ?? null, line, fields: fieldsOf(values, named, needed) };
 }
@@ -98,6 +105,8 @@ function formatOf(text: string, name: string, options: InputOptions): UsersForma
   const first = /\S.*/.exec(text)?.[0].trimEnd() ?? "";
   switch (extname(name).toLowerCase()) {
     case ".csv":
+    case ".tsv":
+    case ".tab":
       return "csv";
     case ".jsonl":
     case ".ndjson":
@@ -107,6 +116,7 @@ function formatOf(text: string, name: string, options: InputOptions): UsersForma
   }
   if (first.startsWith("{")) return "jsonl";
   if (first.startsWith("[")) return "json";
-  const head = first.split(",").map((cell) => cell.trim().replace(/^"(.*)"$/, "$1"));
-  return new Columns(options).problemWith(head) === undefined ? "csv" : "lines";
+  const columns = new Columns(options);
+  const isHead = (cells: readonly string[]) => columns.problemWith(cells) === undefined;
+  return delimiterOf(text, isHead) === undefined ? "lines" : "csv";
 }

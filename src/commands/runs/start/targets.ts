@@ -4,6 +4,7 @@ import { resolve } from "node:path";
 import { addAbortSignal } from "node:stream";
 import { buffer } from "node:stream/consumers";
 import type { Api } from "../../../api/api.ts";
+import { decodeList } from "../../../bulk/input/encoding.ts";
 import { problemWithName, readUsers } from "../../../bulk/input/input.ts";
 import { PromptTemplate } from "../../../bulk/input/prompt-template.ts";
 import { COLUMNS, countRunning, entriesFromInstances, entriesFromRuns } from "../../../bulk/input/select.ts";
@@ -175,7 +176,7 @@ async function readUsersFile(
     const bytes = await read();
     if (bytes.length > MAX_BYTES) throw new Error(TOO_LONG);
     const sha256 = createHash("sha256").update(bytes).digest("hex");
-    const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    const text = decodeList(bytes);
     return { text, name, source: standard ? sourceOf("stdin", null, sha256) : sourceOf("file", path, sha256) };
   } catch (error) {
     if (stop.aborted) throw error;
