@@ -40,6 +40,11 @@ describe("-o yaml", () => {
     expect(yaml({ at: new Date(0), none: null })).toBe('at: "1970-01-01T00:00:00.000Z"\nnone: null\n');
   });
 
+  it("keeps blanks that are alone", () => {
+    const blanks = [" \n", "  \n\n", "  \n \n", "   \t\n", "\n", " "];
+    expect(parse(yaml({ blanks }))).toEqual({ blanks });
+  });
+
   it("writes half a character as what stands for one", () => {
     expect(parse(yaml({ a: "cut \ud83d" }))).toEqual({ a: "cut �" });
   });
