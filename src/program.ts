@@ -1,7 +1,6 @@
 import { CommanderError, Option, type Command } from "@commander-js/extra-typings";
 import { CommandLine } from "./command-line.ts";
 import { addCommonOptions, commonOptions, givenTo } from "./common-options.ts";
-import { COMPLETE } from "./completion/shells.ts";
 import type { Context, OpenContext } from "./context.ts";
 import { CliError } from "./errors.ts";
 import { StrictCommand } from "./strict-command.ts";
@@ -194,6 +193,9 @@ const OTHER_WORDS: Readonly<Record<string, readonly string[]>> = {
   watch: ["tail"],
 };
 
+/** What the shells' scripts ask for candidates. */
+const COMPLETE = "__complete";
+
 /** Short names for commands that are typed often. */
 const ALIASES: Readonly<Record<string, readonly [noun: string, verb: string]>> = {
   login: ["auth", "login"],
@@ -292,7 +294,7 @@ export function createProgram(host: Host) {
     configureHelp(command, program, host);
   });
 
-  add(program, COMPLETE, { summary: "what the shells' scripts ask", hidden: true }, async (command) => {
+  add(program, COMPLETE, { summary: "list what can be typed next", hidden: true }, async (command) => {
     const { configureComplete } = await import("./commands/complete.ts");
     configureComplete(command, { program, fill: async (chosen) => fills.get(chosen)?.(), host });
   });

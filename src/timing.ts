@@ -107,5 +107,5 @@ export const SYSTEM_TIMING: Timing = {
   doctor: { usualMs: 5_000, answerMs: 6_000, adminMs: 8_000, totalMs: 18_000 },
   othersMs: 5_000,
   refreshMs: 3_000,
-  completionMs: 270,
+  completionMs: 250,
 };

@@ -1,6 +1,7 @@
 /** Looks runs, users and instances up: on the platform one is logged in to where that can be asked at once, else in what is known here. */
 import type { Api } from "../api/api.ts";
 import { limit, type Limit } from "../async/limit.ts";
+import { wait } from "../async/wait.ts";
 import type { Paths } from "../config/paths.ts";
 import type { Key } from "../config/settings-table.ts";
 import type { Given } from "../config/settings.ts";
@@ -58,9 +59,9 @@ export class Lookup {
   /** Candidates for what is asked. Never fails. */
   async find(question: Question): Promise<Candidate[]> {
     const live = this.#ask(question).catch(() => undefined);
-    // The platform is asked first; what is known here is read while it thinks.
-    await this.#opened?.catch(() => undefined);
-    const known = await this.#known().catch(() => []);
+    // What is known here is read where the platform takes its time, so that nothing holds up its answer.
+    const late = wait(Math.max(0, this.#options.leftMs() / 2), undefined, { ref: false });
+    const known = (await Promise.race([live, late])) ? [] : await this.#known().catch(() => []);
     return candidatesIn((await live) ?? known, question);
   }
 

@@ -2,6 +2,7 @@
  * What the platform has just said about runs, instances and users, as far as it can be offered to whoever types: kept for a minute on
  * this machine, for its user's eyes only. Whose token is in the keyring has no other way to complete what is on the screen.
  */
+import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import * as z from "zod";
 import { platformOf } from "../api/origin.ts";
@@ -90,7 +91,7 @@ export function seenIn(path: string, answer: unknown): Seen[] {
 export class SeenRows {
   readonly #stateDirectory: string;
   readonly #origin: string;
-  #rows: Seen[] = [];
+  #rows: readonly KeptRow[] = [];
 
   constructor(stateDirectory: string, origin: string) {
     this.#stateDirectory = stateDirectory;
@@ -98,20 +99,31 @@ export class SeenRows {
   }
 
   /** Notes what an answer says. */
-  readonly note = (path: string, answer: unknown): void => {
-    if (this.#rows.length < MAX_ROWS) this.add(seenIn(path, answer));
-  };
+  readonly note = (path: string, answer: unknown): void => this.add(seenIn(path, answer));
 
   add(rows: readonly Seen[]): void {
-    this.#rows.push(...rows);
+    if (rows.length === 0) return;
+    const at = Date.now();
+    this.#rows = newest([...rows.map((row) => ({ ...row, origin: this.#origin, at })), ...this.#rows]);
   }
 
   /** Never fails: what cannot be kept is only not offered. */
   async close(): Promise<void> {
-    if (this.#rows.length === 0) return;
-    await keep(this.#stateDirectory, this.#origin, this.#rows).catch(() => undefined);
+    const rows = this.#rows;
     this.#rows = [];
+    if (rows.length > 0) await keep(this.#stateDirectory, rows).catch(() => undefined);
   }
+}
+
+/** The first of each, and no more than are kept. */
+function newest(rows: readonly KeptRow[]): KeptRow[] {
+  const kept = new Map<string, KeptRow>();
+  for (const row of rows) {
+    const { origin, runId, instanceId, userId, email } = row;
+    const key = `${origin} ${runId ?? instanceId ?? userId ?? email}`;
+    if (kept.size < MAX_ROWS && !kept.has(key)) kept.set(key, row);
+  }
+  return [...kept.values()];
 }
 
 /** What was seen of a platform within the last minute, the newest first. Never fails. */
@@ -140,29 +152,19 @@ async function readRows(stateDirectory: string): Promise<KeptRow[]> {
   }
 }
 
-async function keep(stateDirectory: string, origin: string, rows: readonly Seen[]): Promise<void> {
+async function keep(stateDirectory: string, rows: readonly KeptRow[]): Promise<void> {
   await secureFolder(stateDirectory, stateDirectory);
-  const at = Date.now();
-  const kept = new Map<string, KeptRow>();
-  for (const row of [
-    ...rows.map((one) => ({ ...one, origin, at })),
-    ...(await readRows(stateDirectory).catch(() => [])),
-  ]) {
-    const { runId, instanceId, userId, email } = row;
-    const key = [row.origin, runId ?? instanceId ?? userId ?? email].join(" ");
-    if (!kept.has(key) && kept.size < MAX_ROWS) kept.set(key, row);
-  }
+  const kept = newest([...rows, ...(await readRows(stateDirectory).catch(() => []))]);
   const path = pathOf(stateDirectory);
-  const draft = `${path}.${at}-${Math.random().toString(36).slice(2)}`;
-  const opened = await systemFiles.open(draft, "create");
+  const draft = `${path}.${randomUUID()}`;
+  const bytes = Buffer.from(JSON.stringify({ format: FORMAT, rows: kept }));
   try {
-    const bytes = Buffer.from(JSON.stringify({ format: FORMAT, rows: [...kept.values()] }));
-    if ((await opened.write(bytes)) !== bytes.length) throw new Error("not written whole");
+    const opened = await systemFiles.open(draft, "create");
+    const written = await opened.write(bytes).finally(() => opened.close());
+    if (written !== bytes.length) throw new Error("not written whole");
+    await systemFiles.rename(draft, path);
   } catch (error) {
     await systemFiles.remove(draft).catch(() => undefined);
     throw error;
-  } finally {
-    await opened.close();
   }
-  await systemFiles.rename(draft, path);
 }

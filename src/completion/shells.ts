@@ -1,9 +1,6 @@
 /** What each shell hands over of the line that is being typed, and how it is handed the candidates. */
 import type { Answer } from "./candidates.ts";
 
-/** The command that the scripts ask. */
-export const COMPLETE = "__complete";
-
 export const SHELLS = ["bash", "zsh", "fish", "powershell"] as const;
 export type Shell = (typeof SHELLS)[number];
 

@@ -1,7 +1,11 @@
 /** Completion in real shells: what a person gets who types and presses TAB. */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { access, mkdtemp, rm } from "node:fs/promises";
+import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { openDesk, root, type Desk } from "../harness.ts";
 import { openShell, type InteractiveShell, type ShellName } from "../support/interactive-shell.ts";
@@ -50,6 +54,29 @@ async function open(name: ShellName, completer = REAL, env: NodeJS.ProcessEnv = 
   });
   return shell;
 }
+
+describe("the program, asked what can be typed next", () => {
+  it("gives up a platform that never answers, without a word", async () => {
+    const silent = createServer(() => undefined);
+    silent.listen(0, "127.0.0.1");
+    await once(silent, "listening");
+    const { port } = silent.address() as AddressInfo;
+    const child = spawn(process.execPath, [BIN, "__complete", "--", "zsh", "runs", "show", ""], {
+      env: {
+        PATH: process.env.PATH,
+        KILOCLAW_ADMIN_CONFIG_DIR: folder,
+        KILOCLAW_ADMIN_HOST: `http://127.0.0.1:${port}`,
+        KILOCLAW_ADMIN_TOKEN: "aaaaaaaa.bbbbbbbb.cccccccc",
+        HOME: folder,
+      },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    const said = Promise.all([text(child.stdout), text(child.stderr)]);
+    expect(await once(child, "close")).toEqual([0, null]);
+    expect(await said).toEqual([":none\n", ""]);
+    silent.close();
+  });
+});
 
 const noFile = () => expect(access(join(folder, "owned"))).rejects.toThrow("ENOENT");
 
