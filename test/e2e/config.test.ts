@@ -51,7 +51,7 @@ describe("config set", () => {
     for (const [argv, words] of [
       [
         ["set", "outptu", "json"],
-        "settings: profile, host, production, confirm, output, color, utc, requireTicket, ticketPattern, requireReason",
+        "settings: profile, host, production, confirm, output, color, utc, csvBom, requireTicket, ticketPattern, requireReason",
       ],
       [["set", "__proto__", "x"], "settings: profile, host"],
       [["set", "constructor", "x"], "settings: profile, host"],

@@ -1,8 +1,10 @@
 import { once } from "node:events";
+import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
+import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import * as z from "zod";
-import { openDesk, type Desk, type Result } from "../harness.ts";
+import { openDesk, root, type Desk, type Result } from "../harness.ts";
 import { eventually } from "../support/eventually.ts";
 
 const QUICK = "[rehearse lines=1 interval=0]";
@@ -85,6 +87,37 @@ describe("settle", () => {
     }
     expect(result.stderr).toContain("3 left alone");
     expect(result.stderr).toContain("kiloclaw-admin runs settle --all --force");
+  });
+
+  it("is silent from cron, by the line of the manual, where nothing has ended and machines are stopped", async () => {
+    const page = await readFile(join(root, "src", "help", "cron.md"), "utf8");
+    const [, line = ""] = /^\*\/5 \* \* \* \* +kiloclaw-admin (.*)$/m.exec(page) ?? [];
+    const [, set = ""] = /`kiloclaw-admin (config set host .*)`/.exec(page) ?? [];
+    const profile = set.replace("https://app.kilo.ai", desk.sandbox.url).split(" ");
+    expect(await desk.run(profile)).toMatchObject({ code: 0 });
+    await desk.logIn();
+    const env = { KILOCLAW_ADMIN_HOST: undefined, KILOCLAW_ADMIN_TOKEN: undefined };
+    const stopped = await desk.startRun(customer(), LONG);
+    const user = customer();
+    const id = await desk.startRun(user, QUICK);
+    await desk.sandbox.remote.setFault({
+      name: "instance-status",
+      value: "stopped",
+      instance: await instanceOf(stopped),
+    });
+    await eventually(async () => {
+      const swept = await desk.run(line.split(" "), { env });
+      expect(swept).toMatchObject({ code: 0, stderr: "" });
+      expect(swept.stdout.split("\n")).toContain(id);
+    });
+    for (const left of [stopped, ...LOST]) expect(await desk.row(left)).toMatchObject({ status: "running" });
+    // A run of another test may end meanwhile.
+    await eventually(async () => {
+      expect(await desk.run(line.split(" "), { env })).toEqual({ code: 0, stdout: "", stderr: "" });
+    });
+    // Without it: an error each time.
+    const strict = await desk.run(line.replace("--ignore-stopped ", "").split(" "), { env });
+    expect(strict.code).toBe(9);
   });
 
   it("says what it would do in a dry run, and asks about none", async () => {

@@ -25,6 +25,7 @@ interface SettleOptions extends ConfirmOptions, WhyOptions {
   readonly all?: true | undefined;
   readonly concurrency: number;
   readonly force?: true | undefined;
+  readonly ignoreStopped?: true | undefined;
   readonly dryRun?: true | undefined;
 }
 
@@ -36,6 +37,11 @@ export function configure(command: Command, open: OpenContext): void {
     .addOption(
       new Option("--concurrency <n>", "how many to poll at a time").argParser(wholeNumber(1, 64)).default(CONCURRENCY),
     )
+    .addOption(
+      new Option("--ignore-stopped", "runs on stopped machines are left alone and are no error, for cron").conflicts(
+        "force",
+      ),
+    )
     .option("--force", "also where the machine is not running: the platform marks such a run failed for good");
   whyOptions(confirmOptions(picked))
     .option("-n, --dry-run", "show which runs would be polled, and poll none")
@@ -44,10 +50,11 @@ export function configure(command: Command, open: OpenContext): void {
       examples(
         "kiloclaw-admin runs settle --all",
         "kiloclaw-admin runs settle --user jane@example.com",
-        "*/5 * * * *  kiloclaw-admin runs settle --all -q     in a crontab: prints the IDs of runs that had ended",
+        "kiloclaw-admin runs settle --all --ignore-stopped -q     for cron: prints nothing where nothing had ended",
       ) +
         "\n\nA run that has ended stays `running` until its status is polled; a new start would lose its outcome. Exits with 0 when" +
-        "\nevery run could be polled, 9 when some could not or were left alone, 11 when the platform is unreachable.",
+        "\nevery run could be polled, 9 when some could not or were left alone, 11 when the platform is unreachable. The whole" +
+        "\nline for a crontab: kiloclaw-admin help cron",
     )
     .action(async (options) => settle(await open(), options));
 }
@@ -90,7 +97,7 @@ async function settle(context: Context, options: SettleOptions): Promise<void> {
     return;
   }
   if (dryRun) return output.note("dry run: nothing was polled");
-  report.throwIfPartial(selection(options));
+  report.throwIfPartial(selection(options), options);
 }
 
 /** Asks about runs that the platform will mark failed for it. */

@@ -110,10 +110,14 @@ export class SettleReport {
 
   /**
    * @param whose the options that picked the runs.
+   * @param ignoreStopped those on machines that do not run are left alone as they are meant to be.
    * @throws CliError `partial` when there are some that nobody could ask about.
    */
-  throwIfPartial(whose: OptionsToType): void {
-    const leftAlone = this.#counts.get("left-alone") ?? 0;
+  throwIfPartial(
+    whose: OptionsToType,
+    { ignoreStopped = false }: { readonly ignoreStopped?: true | undefined | false },
+  ): void {
+    const leftAlone = ignoreStopped ? 0 : (this.#counts.get("left-alone") ?? 0);
     const unanswered = this.#counts.get("no-answer") ?? 0;
     if (leftAlone + unanswered === 0) return;
     throw new CliError("partial", `${leftAlone + unanswered} of ${runCount(this.#total)} could not be settled`, {
