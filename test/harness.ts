@@ -128,6 +128,7 @@ export function begin(argv: readonly string[], options: RunOptions = {}): Runnin
         closed: closing.signal,
         lendTerminal: (work) => work(),
         onResize: (listener) => void resized.add(listener),
+        isPiped: false,
         onSuspend: () => undefined,
         onExit: () => undefined,
       } satisfies Host);

@@ -20,6 +20,8 @@ export interface Host {
   readonly stdin: TextSource;
   readonly stdout: TextSink;
   readonly stderr: TextSink;
+  /** Standard output goes to another program, which may show it on the same terminal at any time: `… | tee log`. */
+  readonly isPiped: boolean;
   readonly cwd: string;
   readonly pid: number;
   readonly platform: string;

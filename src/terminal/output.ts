@@ -304,13 +304,17 @@ export class Output {
     if (needed || !this.quiet) this.#message(detailLines(details, this.#paint.stderr).trimEnd());
   }
 
-  /** As {@link notes}, each value on one line: where it is longer than the terminal is wide, it is cut. */
-  async header(details: readonly Detail[]): Promise<void> {
+  /** As {@link notes}, each value on one line: where it is longer than the terminal is wide, it is cut, unless it `wraps`. */
+  async header(details: readonly Detail[], { needed = false } = {}): Promise<void> {
     const { cutTo } = await import("./width.ts");
     const { isTTY, columns } = this.#host.stderr;
     const label = Math.max(...details.map((detail) => detail.label.length)) + 2;
     const room = isTTY && columns && !this.accessible ? Math.max(1, columns - label - 1) : Infinity;
-    this.notes(details.map((detail) => ({ ...detail, value: cutTo(sanitizeLine(detail.value), room) })));
+    const line = ({ value, wraps }: Detail) => cutTo(sanitizeLine(value), wraps ? Infinity : room);
+    this.notes(
+      details.map((detail) => ({ ...detail, value: line(detail) })),
+      { needed },
+    );
   }
 
   /** One line with a coloured head, on standard error. Left out when quiet. */

@@ -75,6 +75,11 @@ export class Progress {
     }
   }
 
+  /** Shows nothing any more. */
+  leave(): void {
+    this.#leave();
+  }
+
   stop(): void {
     this.#text = undefined;
     this.#update();

@@ -39,6 +39,8 @@ export interface Detail {
   readonly label: string;
   readonly value: string;
   readonly color?: Color | undefined;
+  /** In a header: not cut where it is longer than the terminal is wide. */
+  readonly wraps?: true;
 }
 
 export type When = (instant: Date | null) => string;

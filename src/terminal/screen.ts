@@ -35,6 +35,8 @@ export class Screen {
   #asides = 0;
   #lineOpen = false;
   #live: Live | undefined;
+  /** Another program has got something, and may show it here at any time: a line that is drawn again would be in the middle of it. */
+  #passesOn = false;
 
   constructor(host: Host, options: ScreenOptions) {
     this.#host = host;
@@ -45,6 +47,10 @@ export class Screen {
   write(text: string, sink: TextSink): void {
     const write = () => void sink.write(text);
     this.#lineOpen = text !== "" && !text.endsWith("\n");
+    if (!this.#passesOn && this.#host.isPiped && sink === this.#host.stdout) {
+      this.#passesOn = true;
+      this.#progress?.leave();
+    }
     if (this.#live && sink.isTTY) this.#live.say(text, write);
     else if (this.#progress) this.#progress.around(text, write);
     else write();
@@ -66,7 +72,7 @@ export class Screen {
     const begins = this.#waiting === undefined;
     this.#waiting = text;
     if (this.#options.quiet || !stderr.isTTY || this.#live || this.#asides > 0) return;
-    if (this.#redraws(stderr)) void this.#showWaiting();
+    if (this.#redraws(stderr) && !this.#passesOn) void this.#showWaiting();
     else if (begins && text !== undefined) this.write(`${sanitizeLine(text)}\n`, stderr);
   }
 
@@ -78,8 +84,11 @@ export class Screen {
   }
 
   async #line(): Promise<Progress> {
-    const redraws = this.#redraws(this.#host.stderr) && !this.#options.quiet;
-    this.#creating ??= Progress.create(this.#host, redraws, () => this.#lineOpen);
+    const redraws = this.#redraws(this.#host.stderr) && !this.#options.quiet && !this.#passesOn;
+    this.#creating ??= Progress.create(this.#host, redraws, () => this.#lineOpen).then((progress) => {
+      if (this.#passesOn) progress.leave();
+      return progress;
+    });
     this.#progress = await this.#creating;
     return this.#progress;
   }

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { fstatSync, readFileSync } from "node:fs";
 import { callAfter, type Timer } from "../async/wait.ts";
 import { SYSTEM_TIMING } from "../timing.ts";
 import type { Host, StopReason } from "./host.ts";
@@ -66,6 +66,9 @@ export function systemHost({ root, version }: Launch): { host: Host; leaveWith(c
       guarded(process.stderr);
       return process.stderr;
     },
+    get isPiped() {
+      return isPipe(1);
+    },
     cwd: process.cwd(),
     pid: process.pid,
     platform: process.platform,
@@ -103,6 +106,16 @@ export function systemHost({ root, version }: Launch): { host: Host; leaveWith(c
       process.exitCode = failed && code === 0 ? UNSAID : code;
     },
   };
+}
+
+function isPipe(descriptor: number): boolean {
+  try {
+    const kind = fstatSync(descriptor);
+    return kind.isFIFO() || kind.isSocket();
+  } catch {
+    // Closed.
+    return false;
+  }
 }
 
 /** Where a process that was told to stop is not stopped (it has no shell that could resume it), it is soon back. */

@@ -58,6 +58,7 @@ async function inContext<T>(common: GivenOptions, stdin: string, work: (context:
     closed: never,
     lendTerminal: <R>(lent: () => Promise<R>) => lent(),
     onResize: () => undefined,
+    isPiped: false,
     onSuspend: () => undefined,
     onExit: () => undefined,
   };

@@ -157,6 +157,27 @@ describe("cancel", () => {
     expect(await desk.row(id)).toMatchObject({ status: "cancelled" });
   });
 
+  it("asks with each run's prompt, cut to the terminal, below no screen of runs that had ended", async () => {
+    const over = await Promise.all(Array.from({ length: 5 }, () => ended("wave-z [rehearse lines=0 exit=0]")));
+    const going = [await running(`wave-z ${LONG} ${"word ".repeat(40)}`), await running(`wave-z ${LONG}`)];
+    const ids = [...over, ...going];
+    const command = desk.begin(["runs", "cancel", ...ids], { tty: true, columns: 100, env: { NO_COLOR: "1" } });
+    await command.waitFor(/Cancel these 2 runs\?/);
+    command.type("n\r");
+    const { code, stderr } = await command.done;
+    expect(code).toBe(130);
+    expect(stderr).toContain("5 runs had already ended: 5 completed\n");
+    for (const id of over) expect(stderr).not.toContain(id);
+    const lines = stderr.split("\n");
+    for (const id of going) {
+      const at = lines.findIndex((line) => line.startsWith(id));
+      expect(lines[at]).toContain("started by ada.admin@kilocode.ai");
+      expect(lines[at + 1]).toMatch(/^ {38}wave-z \[rehearse/);
+      expect(lines[at + 1]?.length).toBeLessThan(100);
+    }
+    expect(stderr).toMatch(/word[word ]*…$/m);
+  });
+
   it("cancels nothing that has ended", async () => {
     const id = await ended("[rehearse lines=0 exit=2]");
     const before = (await desk.requests("cancelKiloCliRun")).length;

@@ -32,6 +32,20 @@ it("shows a table that fits, running ones first, and leaves the results on the s
   expect(stderr).toContain("2 runs: 1 completed, 1 cancelled");
 });
 
+it("leaves the failures on top of the results", async () => {
+  const [failing, fine] = [
+    await running("[rehearse lines=1 interval=0 exit=2]"),
+    await running("[rehearse lines=1 interval=0]"),
+  ];
+  const { code, stdout } = await desk.run(["runs", "watch", fine, failing, ...FAST], PLAIN);
+  expect(code).toBe(3);
+  const left = new Screen(stdout).lines;
+  expect(left.slice(1, 3).map((line) => line.split(/ +/).slice(0, 2))).toEqual([
+    ["failed", failing.slice(0, 8)],
+    ["completed", fine.slice(0, 8)],
+  ]);
+});
+
 it("counts the rows it has no room for, and follows the terminal's size", async () => {
   const ids = await Promise.all(Array.from({ length: 12 }, () => running()));
   const command = desk.begin(["runs", "watch", ...ids, ...FAST], { ...PLAIN, rows: 10 });

@@ -36,6 +36,7 @@ export async function screenOf({ colors }: { colors: boolean }): Promise<ChokedS
     closed: none,
     lendTerminal: (work) => work(),
     onResize: () => undefined,
+    isPiped: false,
     onSuspend: () => undefined,
     onExit: () => undefined,
   };

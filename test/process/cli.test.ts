@@ -53,12 +53,16 @@ const ended = async (user: string, prompt: string) => {
 };
 
 /** Runs a command on a terminal of its own, and gives everything that reached it. */
-const onTerminal = (argv: readonly string[]) => {
+const onTerminal = (argv: readonly string[], pipe = "") => {
   const quoted = [process.execPath, BIN, ...argv].map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(" ");
-  const child = spawn("script", ["--quiet", "--return", "--command", `stty cols 100 rows 30; ${quoted}`, "/dev/null"], {
-    env: { ...env, TERM: "xterm-256color" },
-    stdio: ["pipe", "pipe", "pipe"],
-  });
+  const child = spawn(
+    "script",
+    ["--quiet", "--return", "--command", `stty cols 100 rows 30; ${quoted}${pipe}`, "/dev/null"],
+    {
+      env: { ...env, TERM: "xterm-256color" },
+      stdio: ["pipe", "pipe", "pipe"],
+    },
+  );
   return ending(child);
 };
 
@@ -203,6 +207,18 @@ describe.skipIf(lacks("script"))("on a terminal", () => {
     expect(screen).toContain("\\x1b]52;c;");
     // The cursor is back.
     expect(screen.lastIndexOf("\u001b[?25h")).toBeGreaterThan(screen.lastIndexOf("\u001b[?25l"));
+  });
+
+  it("leaves nothing of a spinner in what goes through tee", async () => {
+    const prompt = "[rehearse lines=4 interval=0.6 exit=0]";
+    const argv = ["runs", "start", "-u", "fleet10@fleet.example.com", "-p", prompt, "--watch", "--interval", "100ms"];
+    const { stdout: screen } = await onTerminal(argv, " | tee /dev/null");
+    const begun = screen.slice(screen.indexOf("started recovery run"));
+    expect(begun).toContain("step 4/4");
+    expect(begun).not.toMatch(/[⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏]|running for/);
+    // The ID of the run once on each stream, before its output, and in what to type at the end.
+    const [id = ""] = /[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}(?= on instance)/.exec(screen) ?? [];
+    expect(screen.slice(0, screen.indexOf("step 1/4")).split(id)).toHaveLength(3);
   });
 
   it("watches several runs on a screen of its own, and gives the terminal back with their results", async () => {

@@ -18,7 +18,7 @@ import { sinceOption } from "../shared/when.ts";
 import { initiatedByOption, saySince, searchOption, type FilterOptions } from "./shared/filter.ts";
 import { sayWhatIsOpen } from "./shared/open-operations.ts";
 import { pickRuns } from "./shared/pick.ts";
-import { runCount, runTook, runView, runLines } from "./shared/view.ts";
+import { runCount, runTook, runView, runLines, runLinesWithPrompts } from "./shared/view.ts";
 
 interface CancelOptions extends FilterOptions, ConfirmOptions, WhyOptions {
   readonly running?: true | undefined;
@@ -69,7 +69,7 @@ async function cancel(context: Context, ids: readonly string[], options: CancelO
   // What has ended meanwhile needs no confirmation.
   const { runs, machineDown: down } = await settleRuns(api, picked.runs);
   const ended = runs.filter(({ status }) => status !== "running");
-  for (const run of ended) sayResult(output, { run, alreadyEnded: true });
+  sayEnded(output, ended);
   const leftAlone = options.force ? [] : down;
   const running = runs.filter((run) => run.status === "running" && !leftAlone.includes(run));
   if (running.length === 0) {
@@ -77,7 +77,9 @@ async function cancel(context: Context, ids: readonly string[], options: CancelO
     return showAsData(context, runs, ended);
   }
   for (const { id } of leftAlone) output.warn(`${id} is left alone: its machine is not running`);
-  output.notes(runLines(running, output.now()), { needed: prompter.canAsk && options.yes !== true });
+  await output.header(runLinesWithPrompts(running, output.now()), {
+    needed: prompter.canAsk && options.yes !== true,
+  });
   if (options.dryRun) {
     await showAsData(context, runs, running);
     return output.note(`dry run: ${runCount(running.length)} would be cancelled; no cancel was sent`);
@@ -245,6 +247,20 @@ async function cancelOne(
     output.warn(`its output is kept in ${kept.path} only, which the system may remove: ${kept.problem}`);
   } else if (kept) output.note(hint`its output is kept in ${kept.path}: ${command("runs logs", run.id)}`);
   return cancelled.run;
+}
+
+/** So many runs that had ended already are named; a question is not to stand below a screen of more. */
+const MAX_ENDED = 3;
+
+function sayEnded(output: Context["output"], ended: readonly Run[]): void {
+  if (ended.length <= MAX_ENDED) {
+    for (const run of ended) sayResult(output, { run, alreadyEnded: true });
+    return;
+  }
+  const counts = new Map<string, number>();
+  for (const word of ended.map(runStatusWord)) counts.set(word, (counts.get(word) ?? 0) + 1);
+  const words = [...counts].map(([word, count]) => `${count} ${word}`);
+  output.note(`${runCount(ended.length)} had already ended: ${words.join(", ")}`);
 }
 
 function sayResult(output: Context["output"], { run, alreadyEnded }: Cancellation): void {

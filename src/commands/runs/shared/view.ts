@@ -46,10 +46,33 @@ export function runLines(runs: readonly Run[], now: Date): Detail[] {
       { label: "started by", value: startedBy(run, now) },
     ];
   }
-  return runs.map((each) => ({
-    label: each.id,
-    value: `${each.userEmail ?? each.userId}, instance ${each.instanceId ?? "-"}, started by ${startedBy(each, now)}`,
-  }));
+  return runs.map((each) => lineOf(each, now));
+}
+
+function lineOf(run: Run, now: Date): Detail {
+  const { id, userEmail, userId, instanceId } = run;
+  return {
+    label: id,
+    value: `${userEmail ?? userId}, instance ${instanceId ?? "-"}, started by ${startedBy(run, now)}`,
+  };
+}
+
+/** In characters: what a question shows of a prompt, also where no terminal has a width. */
+const MAX_PROMPT = 200;
+
+function promptStart(run: Run): string {
+  const characters = [...promptLine(run)];
+  return characters.length > MAX_PROMPT ? `${characters.slice(0, MAX_PROMPT).join("")}…` : characters.join("");
+}
+
+/** As {@link runLines}, with what each run was started for. */
+export function runLinesWithPrompts(runs: readonly Run[], now: Date): Detail[] {
+  const [run] = runs;
+  if (run && runs.length === 1) return [...runLines(runs, now), { label: "prompt", value: promptStart(run) }];
+  return runs.flatMap((each): Detail[] => [
+    { ...lineOf(each, now), wraps: true },
+    { label: "", value: promptStart(each) },
+  ]);
 }
 
 export const runView: View<Run> = {

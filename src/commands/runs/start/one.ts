@@ -83,7 +83,10 @@ export async function startOne(context: Context, options: StartOneOptions): Prom
         const { at } = outcome.earlier;
         output.note(`this start was sent before, at ${at}, and its answer lost: here is its run, nothing was sent now`);
       }
-      return handOver(context, run, `started recovery run ${run.id} on instance ${instance.id} of ${who}`, {
+      return handOver(context, run, {
+        introduction: options.watch
+          ? `started recovery run ${run.id} on instance ${instance.id} of ${who}`
+          : `started a recovery run on instance ${instance.id} of ${who}`,
         ...options,
         all: true,
         sent: true,
@@ -97,7 +100,8 @@ export async function startOne(context: Context, options: StartOneOptions): Prom
       case "fail":
         throw conflict(inTheWay);
       case "attach":
-        return handOver(context, inTheWay.run, `attached to run ${inTheWay.run.id}, which was already in progress`, {
+        return handOver(context, inTheWay.run, {
+          introduction: `attached to run ${inTheWay.run.id}, which was already in progress`,
           ...options,
           watch: true,
           sent: inTheWay.sent,
@@ -148,16 +152,18 @@ async function send(
 }
 
 interface HandOverOptions extends StartOneOptions {
+  /** Says which run it is, with its ID where nothing else that follows has it. */
+  readonly introduction: string;
   /** A start has left. */
   readonly sent: boolean;
 }
 
 /** Gives the run's ID to the user, whatever comes next, and follows the run if that was asked for. */
-async function handOver(context: Context, run: Run, done: string, options: HandOverOptions): Promise<void> {
+async function handOver(context: Context, run: Run, options: HandOverOptions): Promise<void> {
   const { output } = context;
   if (output.format === "table") {
-    // On both streams: one of them may go nowhere.
-    output.success(done);
+    // Its ID once on both streams: one of them may go nowhere.
+    output.success(options.introduction);
     output.line(run.id);
     if (!options.watch) output.note(hint`follow it: ${command("runs watch", run.id)}`);
   } else if (!options.watch || output.format === "id") {
@@ -167,7 +173,7 @@ async function handOver(context: Context, run: Run, done: string, options: HandO
   }
   await output.ensureKnown(run.id);
   if (!options.watch) return;
-  const ended = await followRun(context, run, options).catch((error: unknown) => {
+  const ended = await followRun(context, run, { ...options, introduced: true }).catch((error: unknown) => {
     throw options.sent ? afterSend(error) : error;
   });
   if (ended) exitWithResult(ended);

@@ -8,7 +8,7 @@ import { OnEnd } from "../../shared/on-end.ts";
 import { runCount, runView } from "../shared/view.ts";
 import type { FollowOptions } from "./follow.ts";
 import { manyColumns, restLine, runningFirst, totalsLine, writer, type Order } from "./many-view.ts";
-import { worstResult } from "./worst-result.ts";
+import { byResult, worstResult } from "./worst-result.ts";
 
 const TICK_MS = 1_000;
 
@@ -48,7 +48,7 @@ export async function followMany(
       return failed !== undefined;
     };
     all = (await showMany(output, events, { order: runningFirst, enough })).all;
-    if (!closed.aborted) await sayResults(output, all);
+    if (!closed.aborted) await sayResults(output, all.toSorted(byResult));
   } finally {
     await hook?.drained();
   }
@@ -106,7 +106,7 @@ export async function showMany(
   return { all: inOrder(), gone: live !== undefined };
 }
 
-/** One line per run and the totals, once it is over. */
+/** One line per run, the failures first, and the totals, once it is over. */
 async function sayResults(output: Context["output"], all: readonly Watched[]): Promise<void> {
   if (!isStructured(output.format))
     await output.list(

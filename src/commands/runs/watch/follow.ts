@@ -16,6 +16,8 @@ export interface FollowOptions {
   /** Of what the run had written before: so many lines. Unless told, all, and on a terminal the last {@link TERMINAL_TAIL}. */
   readonly tail?: number | undefined;
   readonly all?: boolean | undefined;
+  /** The user has just been told which run it is, and whose. */
+  readonly introduced?: boolean | undefined;
   /** The user's command to run at the end, see {@link OnEnd}. */
   readonly onEnd?: string | undefined;
 }
@@ -33,7 +35,7 @@ const HEARTBEAT_MS = 30_000;
 export async function followRun(
   context: Pick<Context, "api" | "host" | "output" | "stop" | "closed" | "platform">,
   run: Run,
-  { interval, timeout, tail, all = false, onEnd }: FollowOptions,
+  { interval, timeout, tail, all = false, introduced = false, onEnd }: FollowOptions,
 ): Promise<Run | undefined> {
   const { api, host, output, stop: asked, closed } = context;
   const hook = await OnEnd.of(context, onEnd);
@@ -45,7 +47,7 @@ export async function followRun(
   try {
     switch (output.format) {
       case "table":
-        ended = await showEvents(output, run, events);
+        ended = await showEvents(output, run, events, introduced);
         break;
       case "json":
       case "jsonl":
@@ -93,8 +95,11 @@ async function showEvents(
   output: Context["output"],
   run: Run,
   events: AsyncIterable<ShownEvent>,
+  introduced: boolean,
 ): Promise<Run | undefined> {
-  await output.header([...runLines([run], output.now()), { label: "prompt", value: promptLine(run) }]);
+  // Its ID, whose it is and where have been said; who started it may be somebody else.
+  const lines = runLines([run], output.now()).slice(introduced ? -1 : 0);
+  await output.header([...lines, { label: "prompt", value: promptLine(run) }]);
   const line = await output.busy("reading the run's output");
   const text = output.untrusted();
   let state: Extract<WatchEvent, { type: "progress" | "trouble" }> | undefined;

@@ -15,6 +15,16 @@ export const WORST_FIRST = [
   "conflict",
 ] as const satisfies readonly Result[];
 
+/** Runs that need attention on top, those that completed at the end. */
+export function byResult(a: Watched, b: Watched): number {
+  return rankOf(a) - rankOf(b);
+}
+
+function rankOf(watched: Watched): number {
+  const result = resultOf(watched);
+  return result === undefined ? WORST_FIRST.length : WORST_FIRST.indexOf(result);
+}
+
 /** The result of several runs: the worst of theirs; `undefined` when all completed. */
 export function worstResult(all: readonly Watched[]): Result | undefined {
   const results = new Set(all.map(resultOf));
