@@ -72,6 +72,8 @@ class Sources {
         return (await import("../completion/local.ts")).settings();
       case "setting-value":
         return (await import("../completion/local.ts")).settingValues(cursor.operands[0], config);
+      case "procedure":
+        return (await import("./api/procedure.ts")).knownQueries().map((value) => ({ value, description: "" }));
       case "job":
         return (await import("../completion/local.ts")).jobs(state);
       case "run":

@@ -2,7 +2,16 @@
 import { nameOf, placeholderOf, type Cursor, type Node } from "./cursor.ts";
 
 /** What a value can be, as far as that is known before it is typed. */
-export type ValueKind = "run" | "user" | "instance" | "job" | "profile" | "setting" | "setting-value" | "topic";
+export type ValueKind =
+  | "run"
+  | "user"
+  | "instance"
+  | "job"
+  | "profile"
+  | "setting"
+  | "setting-value"
+  | "topic"
+  | "procedure";
 
 /** What a value is where it is a file's name, which the shell itself completes. */
 type FileKind = "file" | "directory";

@@ -88,6 +88,7 @@ describe("candidates", () => {
     [["help", "runs", "watch", ""], []],
     [["completion", "install", "f"], ["fish"]],
     [["jobs", "show", ""], ["@latest"]],
+    [["api", "kiloclaw."], ["kiloclaw.listKiloCliRuns"]],
   ])("fit what is typed: %j", async (words, expected) => {
     expect(await namesFor(...words)).toEqual(expected);
   });

@@ -46,6 +46,13 @@ export function procedureNamed(name: string, { mutate }: { readonly mutate: bool
   });
 }
 
+/** The names of what the contract has to be asked; what has a command of its own is not among them. */
+export function knownQueries(): string[] {
+  return [...Object.values(admin), ...Object.values(user)]
+    .filter(({ kind, path }) => kind === "query" && !COMMANDS.some(([pattern]) => pattern.test(lettersOf(path))))
+    .map(({ path }) => path);
+}
+
 /** The letters and digits of a name, however they are written: percent-encoded, in capitals, in wide forms, with signs between them. */
 function lettersOf(name: string): string {
   let text = name;

@@ -18,6 +18,7 @@ export const VALUE_KINDS: KindTable = {
   key: ["setting"],
   value: ["setting-value"],
   words: ["topic"],
+  procedure: ["procedure"],
   file: ["file"],
   dir: ["directory"],
 };
