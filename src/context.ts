@@ -12,7 +12,7 @@ import type { SandboxPlace } from "./config/sandbox-place.ts";
 import { unknownWords, type Config } from "./config/settings-table.ts";
 import type { Platform, Settings } from "./config/settings.ts";
 import type { Choose } from "./customers/choice.ts";
-import { messageOf } from "./errors.ts";
+import { CliError, messageOf } from "./errors.ts";
 import type { Flaw } from "./files/trust.ts";
 import type { Ledger, ResumedJournal } from "./journal/ledger.ts";
 import { LoginOffer, type Connection } from "./login-offer.ts";
@@ -22,7 +22,7 @@ import { hostOf, Output } from "./terminal/output.ts";
 import { Prompter } from "./terminal/prompter.ts";
 import { formatDuration } from "./terminal/time.ts";
 import { Waiting } from "./terminal/waiting.ts";
-import type { Said } from "./typed-command.ts";
+import { hint, type Said } from "./typed-command.ts";
 
 /** Why something is changed, for the record. */
 export interface Why {
@@ -238,8 +238,20 @@ export class Context {
   readonly advice = (): Promise<readonly Said[]> => this.#login.advice();
 
   /** What went wrong, with what to do about it here. */
-  explained(failure: unknown): Promise<unknown> {
-    return this.#login.explained(failure);
+  async explained(failure: unknown): Promise<unknown> {
+    const explained = await this.#login.explained(failure);
+    const { platformFails } = await import("./api/api-error.ts");
+    if (!(explained instanceof CliError) || !platformFails(explained)) return explained;
+    const statusPage = (await this.#settings).get("statusPage").value;
+    if (statusPage === undefined) return explained;
+    const { kind, message, hints, retryable, silent, sent } = explained;
+    return new CliError(kind, message, {
+      hint: [...hints, hint`see what its operators say: ${statusPage}`],
+      retryable,
+      silent,
+      ...(sent === undefined ? {} : { sent }),
+      cause: explained,
+    });
   }
 
   /** A file that opens an address in a browser signed in; `undefined` where it is of no running sandbox of this user. */

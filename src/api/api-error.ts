@@ -90,6 +90,17 @@ export function provesNothingHappened(error: ApiError): boolean {
   return upstreamCode !== undefined && REFUSED_BEFORE[httpStatus] === upstreamCode;
 }
 
+/** Whether what went wrong is that the platform fails, rather than the way there or what was asked. */
+export function platformFails(error: unknown): boolean {
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    if (cause instanceof ApiError && (cause.httpStatus ?? 0) >= 500) return true;
+  }
+  return false;
+}
+
+/** What an answer is called that begins as the platform's own and is not. */
+export const CONTRADICTION = "an answer that contradicts itself";
+
 /**
  * An answer of something in between, or one that contradicts itself: it says nothing about what was asked, and a read may be
  * tried again.
@@ -102,15 +113,37 @@ export function foreign(
   what: string,
   details: Pick<ApiErrorDetails, "detail" | "retryAfterMs"> = {},
 ): ApiError {
-  const message = `unexpected answer (HTTP ${httpStatus}), not from the platform itself: ${what}`;
+  const { message, hint } = foreignWords(httpStatus, what);
+  const { detail = what, ...rest } = details;
   return new ApiError("unreachable", message, {
     procedure,
     sent: true,
     transient: true,
     httpStatus,
-    hint: hint`a proxy, a firewall or a network's login page may answer in its place; check the way there: ${command("doctor")}`,
-    ...details,
+    hint,
+    detail,
+    ...rest,
   });
+}
+
+/** A status alone tells a platform that fails, or asks for less, from something else that answers in its place. */
+function foreignWords(httpStatus: number, what: string): { message: string; hint: Said } {
+  const doctor = command("doctor");
+  // What the platform began to say was changed on its way.
+  const edge = what !== CONTRADICTION;
+  if (edge && httpStatus === 429) {
+    return { message: "throttled (HTTP 429 from the platform's edge)", hint: "try again in a minute" };
+  }
+  if (edge && httpStatus >= 500) {
+    return {
+      message: `the platform is failing (HTTP ${httpStatus} from its edge)`,
+      hint: hint`try again in a minute; to see whether it is the platform or the way there: ${doctor}`,
+    };
+  }
+  return {
+    message: `unexpected answer (HTTP ${httpStatus}), not from the platform itself: ${what}`,
+    hint: hint`a proxy, a firewall or a network's login page may answer in its place; check the way there: ${doctor}`,
+  };
 }
 
 /** An answer that this version does not understand, with the place in it that is off. */

@@ -7,7 +7,7 @@ import type * as z from "zod";
 import { TRPC_CODES, trpcError } from "../contract/procedures.ts";
 import { restError } from "../contract/rest.ts";
 import { tryJson } from "../json.ts";
-import { foreign, notUnderstood, refusal, type ApiError } from "./api-error.ts";
+import { CONTRADICTION, foreign, notUnderstood, refusal, type ApiError } from "./api-error.ts";
 import type { Answer } from "./transport.ts";
 import { bodyInWords } from "./words.ts";
 
@@ -114,7 +114,7 @@ function outOfForm(answer: Answer, procedure: string, body: unknown): ApiError {
     const what = body === undefined ? "not JSON" : "not what was asked for";
     return notUnderstood(procedure, `${what} (HTTP 200)`, { httpStatus, transient: true, detail: text });
   }
-  const what = isTrpc(body) ? "an answer that contradicts itself" : bodyInWords(text);
+  const what = isTrpc(body) ? CONTRADICTION : bodyInWords(text);
   return foreign(procedure, httpStatus, what, { retryAfterMs, detail: text });
 }
 

@@ -12,6 +12,7 @@ const MAX_LIST_LENGTH = 100_000;
 /** A page's title stands near its beginning. */
 const HEAD_LENGTH = 16_384;
 
+const JSON_TEXT = /^\s*(?:\{\s*["}]|\[\s*[{["])/;
 const MARKUP = /<[a-z!/]/i;
 const TITLE = /<title[^<>]{0,200}>([^<]{0,300})/i;
 const SQL = /\bfailed query\b|\b(?:select|insert into|update|delete from) "/i;
@@ -50,6 +51,7 @@ function issueInWords(issue: unknown): string {
 }
 
 function plain(text: string): string {
+  if (JSON_TEXT.test(text)) return "JSON in place of a message";
   const head = text.slice(0, HEAD_LENGTH);
   const shown = head.slice(0, MAX_LENGTH);
   if (MARKUP.test(shown)) {

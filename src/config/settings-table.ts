@@ -100,6 +100,11 @@ export const SETTINGS = {
     preset: false,
     summary: "nothing is changed without --reason",
   },
+  statusPage: {
+    scope: "profile",
+    schema: z.url({ protocol: /^https?$/, error: "it is not an address such as https://status.example.com" }),
+    summary: "the address where the platform's operators say what is failing; named when it fails",
+  },
 } as const satisfies Readonly<Record<string, Setting>>;
 
 export type Key = keyof typeof SETTINGS;

@@ -1,8 +1,11 @@
 /** Something in between answers in the platform's place: an edge, a proxy, the login page of a network. */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { TRPC_CODES } from "../../src/contract/procedures.ts";
 import { FaultProxy, type Answer, type Exchange } from "../faults/proxy.ts";
-import { openDesk, type Desk, type Result } from "../harness.ts";
+import { openDesk, run, type Desk, type Result } from "../harness.ts";
 
 const PAGE = '<!doctype html><html><title>Hotel Wi-Fi</title><form action="/login">';
 const page = (status: number, headers: Record<string, string> = {}): Answer => ({
@@ -30,6 +33,7 @@ function refusal(
 }
 
 const TITLE = 'a page titled "Hotel Wi-Fi"';
+const FAILING = "the platform is failing (HTTP 50";
 /** What answers, and what it is called. */
 const ANSWERS: Readonly<Record<string, readonly [answer: Answer | ((exchange: Exchange) => Answer), called: string]>> =
   {
@@ -37,7 +41,9 @@ const ANSWERS: Readonly<Record<string, readonly [answer: Answer | ((exchange: Ex
     "a page with 401": [page(401), TITLE],
     "a page with 403": [page(403), TITLE],
     "a page with 404": [page(404), TITLE],
-    "a page with 502": [page(502), TITLE],
+    "a page with 502": [page(502), FAILING],
+    "a page with 503": [page(503), FAILING],
+    "JSON of an edge with 502": [{ status: 502, headers: {}, body: Buffer.from('{"message":"hidden"}') }, FAILING],
     "a redirect": [page(302, { location: "https://portal.example/login?next=secret" }), "a redirect to portal.example"],
     "a contradiction": [
       (exchange) => refusal("NOT_FOUND", exchange, { number: -32_001 }),
@@ -153,13 +159,30 @@ describe("what is asked once", () => {
         expectNoMarkup(result);
         // REST has no second part that could contradict the first.
         if (name === "a contradiction" && argv[0] !== "runs" && argv[0] !== "instances") return undefined;
-        expect(result.stderr).toContain(`not from the platform itself: ${called}`);
+        expect(result.stderr).toContain(called === FAILING ? called : `not from the platform itself: ${called}`);
         expect(result.stderr).not.toContain("newer kiloclaw-admin");
         expect(proxy.exchanges.length).toBeGreaterThanOrEqual(3);
         return result.code;
       }),
     );
     expect(new Set(await Promise.all(results))).toEqual(new Set([11, undefined]));
+  });
+
+  it("says where to look where the platform fails: doctor, and the profile's status page", async () => {
+    const proxy = await openProxy();
+    proxy.decide = () => (exchange) => exchange.answer(page(503));
+    const configDir = await mkdtemp(join(tmpdir(), "kiloclaw-status-"));
+    const at = { ...through(proxy), configDir };
+    const without = await desk.run(["runs", "list"], at);
+    expect(without.stderr).toContain("kiloclaw-admin doctor");
+    expect(without.stderr).not.toContain("operators");
+    await run(["config", "set", "statusPage", "https://status.example.com/"], { configDir });
+    expect((await desk.run(["runs", "list"], at)).stderr).toContain(
+      "see what its operators say: https://status.example.com/",
+    );
+    proxy.decide = () => (exchange) => exchange.answer(page(404));
+    expect((await desk.run(["runs", "list"], at)).stderr).not.toContain("operators");
+    await rm(configDir, { recursive: true });
   });
 
   it("shows all of the page with --debug only", async () => {
@@ -174,6 +197,7 @@ describe("a statement of the platform's database, or a page that it passes on", 
   const STATEMENT = 'Failed query: select "id" from "kiloclaw_cli_runs"\nparams: hidden';
   it.each([
     [STATEMENT, "the platform answered 500: a database query failed"],
+    ['{"error":{"stack":"hidden"}}', "the platform answered 500: JSON in place of a message"],
     ["<html><title>Bad gateway</title>hidden</html>", 'a page in place of a message, titled "Bad gateway"'],
   ])("is shown with --debug only: %j", async (message, words) => {
     const proxy = await openProxy();

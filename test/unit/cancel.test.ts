@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { ApiError, foreign, refusal } from "../../src/api/api-error.ts";
 import type { Api } from "../../src/api/api.ts";
 import { admin } from "../../src/contract/procedures.ts";
+import type { CliError } from "../../src/errors.ts";
 import type { Ledger } from "../../src/journal/ledger.ts";
 import type { OpenIntent } from "../../src/journal/open-index.ts";
 import { cancelRun, type CancelOptions } from "../../src/runs/cancel/cancel.ts";
@@ -132,10 +133,14 @@ describe("a cancel is not sent", () => {
 
   it("to a machine that is down: it is said which run's, and how to do it all the same", async () => {
     const { api } = platform({ machine: "stopped", polls: ["running"] });
-    await expect(cancel(api)).rejects.toMatchObject({
+    const error: unknown = await cancel(api).catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({
       message: `the machine of ${RUN.id} is not running: a cancel now would mark the run failed for good`,
-      hints: [expect.stringContaining("--force")],
     });
+    expect((error as CliError).hints.map(String)).toEqual([
+      expect.stringContaining(`kiloclaw-admin instances open ${RUN.instanceId}`),
+      expect.stringContaining("--force"),
+    ]);
   });
 
   it("to a run whose status cannot be read: it is said that nothing was sent", async () => {

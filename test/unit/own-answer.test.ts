@@ -288,7 +288,7 @@ function reason(status: number, body: object): ApiError {
 describe("something in between", () => {
   const PAGE = "<!doctype html><html><head><title>Hotel\n Wi-Fi</title></head><body>sign in</body></html>";
 
-  it.each([200, 401, 403, 404, 429, 502])("is named as what it is, without its markup (HTTP %i)", (status) => {
+  it.each([200, 401, 403, 404])("is named as what it is, without its markup (HTTP %i)", (status) => {
     for (const read of [
       () => dataOf(answer(status, PAGE), START),
       () => entriesOf(answer(status, PAGE), [START]),
@@ -300,6 +300,20 @@ describe("something in between", () => {
         `unexpected answer (HTTP ${status}), not from the platform itself: a page titled "Hotel Wi-Fi"`,
       );
       expect(failure.detail).toBe(PAGE);
+    }
+  });
+
+  it.each([
+    [429, "throttled (HTTP 429 from the platform's edge)"],
+    [500, "the platform is failing (HTTP 500 from its edge)"],
+    [502, "the platform is failing (HTTP 502 from its edge)"],
+    [503, "the platform is failing (HTTP 503 from its edge)"],
+    [524, "the platform is failing (HTTP 524 from its edge)"],
+  ])("is the platform's edge, by its status (HTTP %i): %s", (status, message) => {
+    for (const body of [PAGE, "", '{"message":"hidden"}', "hidden"]) {
+      const failure = failureOf(() => dataOf(answer(status, body), START));
+      expect(failure).toMatchObject({ kind: "unreachable", transient: true, own: false, httpStatus: status, message });
+      expect(failure.detail).toBe(body);
     }
   });
 

@@ -58,6 +58,7 @@ const WAYS: Readonly<
   },
   csvBom: { flag: ["--bom", true, true], file: true, preset: false },
   utc: { flag: ["--utc", true, true], file: true, preset: false },
+  statusPage: { file: "https://status.example", preset: undefined },
 };
 
 const profileOf = (given: Parameters<typeof settings>[0]) => settings(given).get("profile");
