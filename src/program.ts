@@ -55,6 +55,7 @@ export const NOUNS: Readonly<Record<string, Noun>> = {
         load: () => import("./commands/runs/open.ts"),
       },
       logs: { summary: "show a run's output", load: () => import("./commands/runs/logs.ts") },
+      retry: { summary: "start a run again, as a new run", load: () => import("./commands/runs/retry.ts") },
       cancel: { summary: "stop runs that have not ended", load: () => import("./commands/runs/cancel.ts") },
       settle: {
         summary: "record the outcome of runs that ended unnoticed",
@@ -191,6 +192,7 @@ const OTHER_WORDS: Readonly<Record<string, readonly string[]>> = {
   show: ["view", "get"],
   cancel: ["stop"],
   watch: ["tail"],
+  retry: ["rerun"],
 };
 
 /** What the shells' scripts ask for candidates. */

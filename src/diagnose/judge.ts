@@ -121,6 +121,7 @@ function stepsFor({ run, userId, instanceId }: Evidence) {
     refused: step("if a start is refused as busy", "runs diagnose", again, { "--start-refused": true }),
     watch: step("follow it", "runs watch", id),
     logs: step("its output", "runs logs", id),
+    retry: step("start it again, once the cause is fixed", "runs retry", id),
     cancel: step("stop it (its output is kept on this machine first)", "runs cancel", id),
     again: step("look again", "runs diagnose", again),
     longer: step("look for longer", "runs diagnose", id, { "--interval": "30s" }),
@@ -315,7 +316,7 @@ function ended(evidence: Evidence, run: Run, steps: Steps): Judgement {
           run.exitCode === null
             ? "it failed without an exit code: it was killed, or could not be run"
             : `it failed${exit}`,
-        next: [steps.logs, ...others],
+        next: otherRunning ? [steps.logs, ...others] : [steps.logs, steps.retry],
       };
   }
 }

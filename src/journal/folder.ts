@@ -31,6 +31,13 @@ function journalId(name: string): string | undefined {
   return NAME.exec(name)?.[3];
 }
 
+/** When a journal of this name was begun, in milliseconds since 1970. */
+export function journalTime(name: string): number {
+  const [, year, month, day, hour, minute, second, ms] =
+    /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)(\d{3})Z-/.exec(name) ?? [];
+  return Date.parse(`${year}-${month}-${day}T${hour}:${minute}:${second}.${ms}Z`);
+}
+
 /** Where a journal goes once it is closed: a folder for each month, so that none grows for ever. */
 export function closedPath(stateDirectory: string, name: string): string {
   const [, year, month] = NAME.exec(name) ?? [];

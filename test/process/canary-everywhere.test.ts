@@ -125,6 +125,7 @@ const CALLS: Readonly<Record<string, (id: string, user: string) => readonly (rea
   ],
   "runs diagnose": (id, user) => [[id], ["-u", user, "--json"]],
   "runs reconcile": () => [[], ["--json"]],
+  "runs retry": (id) => [[id, "--dry-run"]],
   "runs cancel": (id) => [[id, "--yes", "--json"]],
   "jobs list": () => [[], ["--json"]],
   "jobs show": () => [["@latest"]],

@@ -1,7 +1,9 @@
 import type { Command } from "@commander-js/extra-typings";
 import type { Context, OpenContext } from "../../context.ts";
+import { retriesOf, type Retries } from "../../journal/retries.ts";
+import type { Run } from "../../runs/run.ts";
 import { settleRuns, UNSTORABLE } from "../../runs/settle/settle.ts";
-import type { Prints } from "../../terminal/rows.ts";
+import type { Prints, View } from "../../terminal/rows.ts";
 import { command, hint } from "../../typed-command.ts";
 import { findRuns } from "../shared/find-runs.ts";
 import { examples, RUN_ARGUMENT, userOption } from "../shared/options.ts";
@@ -28,10 +30,18 @@ export function configure(command: Command, open: OpenContext): void {
     .action(async (id, options) => show(await open(), id, options));
 }
 
-export const prints = (): Prints => [{ view: runView }];
+type ShownRun = Run & Retries;
+
+/** A run, with what it repeats and what repeats it: of the machine format, and as notes. */
+const showView: View<ShownRun> = {
+  ...(runView as View<ShownRun>),
+  fields: [...runView.fields, "retryOf", "retriedAs"],
+};
+
+export const prints = (): Prints => [{ view: showView }];
 
 async function show(
-  context: Pick<Context, "api" | "choose" | "output">,
+  context: Pick<Context, "api" | "choose" | "output" | "paths">,
   id: string,
   options: ShowOptions,
 ): Promise<void> {
@@ -40,12 +50,20 @@ async function show(
   const { runs, machineDown, unanswered, unstorable } = options.refresh
     ? await settleRuns(api, found)
     : { runs: found, machineDown: [], unanswered: [], unstorable: [] };
-  for (const run of runs) await context.output.item(run, runView);
+  const [run] = runs;
+  if (!run) return;
+  const retries = await retriesOf(context.paths.state, run);
+  await context.output.item({ ...run, ...retries }, showView);
   if (machineDown.length > 0) {
     context.output.note("not polled: its machine is stopped, and polling would mark the run failed");
   }
   if (unstorable.length > 0) context.output.note(`${UNSTORABLE}: its row stays \`running\``);
   if (unanswered.length > 0) context.output.warn("the platform gave no answer about it: this is what is recorded");
-  const [run] = runs;
-  if (run && context.output.format === "table") context.output.note(hint`output: ${command("runs logs", run.id)}`);
+  if (context.output.format !== "table") return;
+  if (retries.retryOf !== null) context.output.note(hint`it repeats: ${command("runs show", retries.retryOf)}`);
+  for (const id of retries.retriedAs) context.output.note(hint`repeated as: ${command("runs show", id)}`);
+  context.output.note(hint`output: ${command("runs logs", run.id)}`);
+  if (run.status === "failed" && retries.retriedAs.length === 0) {
+    context.output.note(hint`start it again: ${command("runs retry", run.id)}`);
+  }
 }

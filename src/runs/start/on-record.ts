@@ -82,7 +82,9 @@ export async function startOnRecord(
           await journal.append({ kind: "override", op, ...about, decision: "resend-unknown" });
         }
         const prompt = promptFacts(request.prompt);
-        await journal.append({ kind: "intent", op, ...about, ...prompt, knownRunIds: [...known] });
+        const { retryOf } = request;
+        const link = retryOf === undefined ? {} : { retryOf };
+        await journal.append({ kind: "intent", op, ...about, ...prompt, ...link, knownRunIds: [...known] });
         onRecord = true;
       },
     });

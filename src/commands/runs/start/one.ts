@@ -2,7 +2,6 @@ import type { Context } from "../../../context.ts";
 import { UPSTREAM_CODES } from "../../../contract/procedures.ts";
 import { resolveInstance, resolveUser } from "../../../customers/find.ts";
 import { getInstance, type Instance } from "../../../customers/instances.ts";
-import type { Subject } from "../../../customers/subject.ts";
 import { CliError } from "../../../errors.ts";
 import type { Ledger } from "../../../journal/ledger.ts";
 import type { Run } from "../../../runs/run.ts";
@@ -18,12 +17,21 @@ import { exitWithResult, followRun, type FollowOptions } from "../watch/follow.t
 import { conflict, decide, waitForEnd, type OnConflict } from "./conflict.ts";
 import { askForPrompt, readPrompt, type PromptSources } from "./prompt.ts";
 
-export interface StartOneOptions extends FollowOptions, PromptSources, WhyOptions {
+export interface StartOneOptions extends SendOptions, PromptSources {
   readonly user: string;
   readonly instance?: string | undefined;
+  readonly dryRun?: true | undefined;
+}
+
+/** What one start can do about a run in progress. */
+export interface ForOne {
+  readonly onConflict?: OnConflict | undefined;
+}
+
+/** How one start is sent, and what comes after it. */
+export interface SendOptions extends FollowOptions, WhyOptions {
   readonly watch?: true | undefined;
   readonly yes?: true | undefined;
-  readonly dryRun?: true | undefined;
   readonly onConflict?: OnConflict | "skip" | undefined;
   readonly resendUnknown?: true | undefined;
 }
@@ -36,17 +44,7 @@ export interface StartOneOptions extends FollowOptions, PromptSources, WhyOption
 export async function startOne(context: Context, options: StartOneOptions): Promise<void> {
   const { output, prompter } = context;
   output.expect(runView);
-  if (options.onConflict === "skip") {
-    throw new CliError("usage", "--on-conflict skip is for several targets: with one, nothing would be left to do", {
-      hint: "--on-conflict fail says which run is in progress, and exits with 6",
-    });
-  }
-  if (options.watch && output.format === "csv") {
-    throw new CliError("usage", "--watch shows a stream of events, which CSV has no form for: use -o jsonl");
-  }
-  if (options.onEnd !== undefined && !options.watch) {
-    throw new CliError("usage", "--on-end needs --watch: a run's end is seen only while it is watched");
-  }
+  assertForOne(context, options);
   const given = await readPrompt(context, options);
   const api = await context.api();
   const [subject, me] = await Promise.all([
@@ -71,13 +69,52 @@ export async function startOne(context: Context, options: StartOneOptions): Prom
     const question = `Start a recovery run on instance ${instance.id} of ${who}?`;
     await prompter.confirm(question, { yes: options.yes ?? false, platform, plain: !always });
   }
-
-  const ledger = await context.ledger("start", await whyOf(context, options));
   const request = { userId: subject.userId, userEmail: subject.email, instance, prompt, admin: me };
+  await sendStart(context, request, await context.ledger("start", await whyOf(context, options)), options);
+}
+
+/**
+ * Refuses options that make no sense for one start.
+ *
+ * @throws CliError `usage`
+ */
+export function assertForOne<Options extends SendOptions>(
+  { output }: Pick<Context, "output">,
+  options: Options,
+): asserts options is Options & ForOne {
+  if (options.onConflict === "skip") {
+    throw new CliError("usage", "--on-conflict skip is for several targets: with one, nothing would be left to do", {
+      hint: "--on-conflict fail says which run is in progress, and exits with 6",
+    });
+  }
+  if (options.watch && output.format === "csv") {
+    throw new CliError("usage", "--watch shows a stream of events, which CSV has no form for: use -o jsonl");
+  }
+  if (options.onEnd !== undefined && !options.watch) {
+    throw new CliError("usage", "--on-end needs --watch: a run's end is seen only while it is watched");
+  }
+}
+
+/**
+ * Sends a start whose target is known, on record, and hands its run over: the ID, whatever comes next, and the output where it
+ * is to be watched.
+ *
+ * @throws CliError that says exactly as much as can be known of the start.
+ */
+export async function sendStart(
+  context: Context,
+  request: StartRequest,
+  ledger: Ledger,
+  options: SendOptions & ForOne,
+): Promise<void> {
+  const { output } = context;
+  const { instance, prompt } = request;
+  const who = request.userEmail ?? request.userId;
+  const api = await context.api();
   for (;;) {
     const outcome = await send(context, request, ledger, options.resendUnknown ?? false);
     if (outcome.state !== "conflict" && outcome.state !== "alike") {
-      const run = startedOrThrow(outcome, subject, instance);
+      const run = startedOrThrow(outcome, request);
       if (outcome.state === "found") output.note("the run had started; it was found by its row");
       if (outcome.state === "found-earlier") {
         const { at } = outcome.earlier;
@@ -113,7 +150,7 @@ export async function startOne(context: Context, options: StartOneOptions): Prom
 }
 
 /** Loads what is needed once the start was sent, when an upgrade may replace the files: to ask about a conflict, and to follow. */
-async function prepare({ output, prompter }: Context, { watch, onConflict }: StartOneOptions): Promise<void> {
+export async function prepare({ output, prompter }: Context, { watch, onConflict }: SendOptions): Promise<void> {
   if (onConflict === undefined) await prompter.prepare();
   const mayFollow = watch || onConflict === "attach" || (onConflict === undefined && prompter.canAsk);
   if (mayFollow) await output.prepare();
@@ -151,7 +188,7 @@ async function send(
   }
 }
 
-interface HandOverOptions extends StartOneOptions {
+interface HandOverOptions extends SendOptions {
   /** Says which run it is, with its ID where nothing else that follows has it. */
   readonly introduction: string;
   /** A start has left. */
@@ -186,7 +223,8 @@ function afterSend(error: unknown): unknown {
   return new CliError(kind === "auth" ? "still-running" : kind, message, { hint, retryable, sent: true, cause: error });
 }
 
-async function dryRun(
+/** Says what would be started, and sends nothing. */
+export async function dryRun(
   { api, output }: Pick<Context, "api" | "output">,
   who: string,
   instance: Instance,
@@ -208,10 +246,9 @@ const MAX_NAMED = 5;
 /** The started run, or the error that says exactly as much as can be known. */
 function startedOrThrow(
   outcome: Exclude<RecordedOutcome, { state: "conflict" | "alike" }>,
-  { userId, email }: Subject,
-  instance: Pick<Instance, "id">,
+  { userId, userEmail, instance }: StartRequest,
 ): Run {
-  const who = email ?? userId;
+  const who = userEmail ?? userId;
   const look = hint`see what there is: ${command("runs list", { "--user": userId })}`;
   switch (outcome.state) {
     case "started":

@@ -200,7 +200,7 @@ function endWords({ id, status, outcomeUnknown }: Run): readonly [head: string, 
   const again = hint`its output again: ${command("runs logs", id)}`;
   const words: Record<Run["status"], readonly [head: string, next: Hint]> = {
     completed: ["✓ completed", again],
-    failed: ["✗ failed", again],
+    failed: ["✗ failed", hint`once the cause is fixed: ${command("runs retry", id)}`],
     cancelled: ["■ cancelled", hint`its output, if it was kept here: ${command("runs logs", id)}`],
     running: ["running", again],
   };
