@@ -3,13 +3,32 @@ const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 
-/** A length of time for people: `850ms`, `12s`, `4m 05s`, `2h 10m`, `3d 4h`. */
-export function formatDuration(ms: number): string {
+/**
+ * A length of time for people: `850ms`, `12s`, `4m 05s`, `2h 10m`, `3d 4h`.
+ *
+ * @param apart lengths that differ by so many milliseconds are to look different: `2.1s` with 100, `2h 10m 30s` with a second.
+ */
+export function formatDuration(ms: number, apart = Infinity): string {
   if (ms < SECOND) return `${Math.max(0, Math.round(ms))}ms`;
-  if (ms < MINUTE) return `${Math.floor(ms / SECOND)}s`;
-  if (ms < HOUR) return `${Math.floor(ms / MINUTE)}m ${two(Math.floor((ms % MINUTE) / SECOND))}s`;
-  if (ms < DAY) return `${Math.floor(ms / HOUR)}h ${two(Math.floor((ms % HOUR) / MINUTE))}m`;
-  return `${Math.floor(ms / DAY)}d ${Math.floor((ms % DAY) / HOUR)}h`;
+  if (ms < MINUTE) return seconds(ms, apart);
+  if (ms < HOUR) {
+    const rest = ms % MINUTE;
+    return `${Math.floor(ms / MINUTE)}m ${rest < 10 * SECOND ? "0" : ""}${seconds(rest, apart)}`;
+  }
+  if (ms < DAY) {
+    const hours = `${Math.floor(ms / HOUR)}h ${two(Math.floor((ms % HOUR) / MINUTE))}m`;
+    return apart < MINUTE ? `${hours} ${two(Math.floor((ms % MINUTE) / SECOND))}s` : hours;
+  }
+  const days = `${Math.floor(ms / DAY)}d ${Math.floor((ms % DAY) / HOUR)}h`;
+  return apart < HOUR ? `${days} ${two(Math.floor((ms % HOUR) / MINUTE))}m` : days;
+}
+
+/** Less than a minute, with as many decimals as are needed. */
+function seconds(ms: number, apart: number): string {
+  const decimals = apart >= SECOND ? 0 : apart >= 100 ? 1 : apart >= 10 ? 2 : 3;
+  const factor = 10 ** decimals;
+  // Cut off, as all else is: 59.96 s are no minute.
+  return `${(Math.floor(Number(((ms / SECOND) * factor).toFixed(6))) / factor).toFixed(decimals)}s`;
 }
 
 function two(n: number): string {

@@ -69,21 +69,33 @@ describe.runIf(hasChromium)("the report's page in a browser", () => {
     },
   );
 
-  it.each([320, 768, 1280, 1600])("fits a screen %i wide, in light and in dark, and can be read", async (width) => {
-    for (const colorScheme of ["light", "dark"] as const) {
-      const { page } = await open({ viewport: { width, height: 900 }, colorScheme });
-      expect(await page.evaluate("document.documentElement.scrollWidth")).toBe(width);
-      expect(await page.evaluate("document.documentElement.scrollHeight")).toBeGreaterThan(900);
-      expect((await contrastsOf(page)).filter(({ ratio }) => ratio < 4.5)).toEqual([]);
-      // Letters in a drawing neither shrink with it nor leave it.
-      const outside = await page.evaluate(`[...document.querySelectorAll("svg text")].filter((text) => {
+  it.each([320, 390, 768, 1280, 1600])(
+    "fits a screen %i wide, in light and in dark, and can be read",
+    async (width) => {
+      for (const colorScheme of ["light", "dark"] as const) {
+        const { page } = await open({ viewport: { width, height: 900 }, colorScheme });
+        expect(await page.evaluate("document.documentElement.scrollWidth")).toBe(width);
+        expect(await page.evaluate("document.documentElement.scrollHeight")).toBeGreaterThan(900);
+        expect((await contrastsOf(page)).filter(({ ratio }) => ratio < 4.5)).toEqual([]);
+        // Letters in a drawing neither shrink with it nor leave it.
+        const outside = await page.evaluate(`[...document.querySelectorAll("svg text")].filter((text) => {
         const [inner, outer] = [text.getBoundingClientRect(), text.closest("svg").getBoundingClientRect()];
         // What there is no room for is left out.
         if (inner.height === 0) return false;
         return inner.left < outer.left - 1 || inner.right > outer.right + 1 || inner.height < 10;
       }).map((text) => text.textContent)`);
-      expect(outside).toEqual([]);
-    }
+        expect(outside).toEqual([]);
+      }
+    },
+  );
+
+  it.each([320, 390])("has nothing beyond the edge of a telephone's screen, %i wide", async (width) => {
+    const { page } = await open({ viewport: { width, height: 844 } });
+    const pushed = await page.evaluate(
+      `[...document.querySelectorAll(".box")].filter((box) => box.scrollWidth > box.clientWidth).length`,
+    );
+    expect(pushed).toBe(0);
+    expect(await page.locator(".box").count()).toBeGreaterThan(1);
   });
 
   it("says in words what it draws", async () => {
@@ -119,6 +131,7 @@ describe.runIf(hasChromium)("the report's page in a browser", () => {
       head: getComputedStyle(document.querySelector(".targets thead")).display,
       row: getComputedStyle(document.querySelector(".targets tbody tr")).breakInside,
       box: getComputedStyle(document.querySelector(".box")).overflowX,
+      when: getComputedStyle(document.querySelector(".when")).whiteSpace,
     })`);
     expect(style).toEqual({
       ink: "rgb(0, 0, 0)",
@@ -126,6 +139,7 @@ describe.runIf(hasChromium)("the report's page in a browser", () => {
       head: "table-header-group",
       row: "avoid",
       box: "visible",
+      when: "nowrap",
     });
     expect((await contrastsOf(page)).filter(({ ratio }) => ratio < 4.5)).toEqual([]);
     const pdf = await page.pdf({ preferCSSPageSize: true });

@@ -162,6 +162,23 @@ describe("the report's page", () => {
     }
   });
 
+  it("tells lengths of time apart that differ by less than a second, and says which zone its times are of", () => {
+    const items = Array.from({ length: 12 }, (_, index) => {
+      const startedAt = new Date(Date.parse("2026-11-25T03:12:40Z") + index * 50);
+      return itemOf(index + 1, { startedAt, completedAt: new Date(startedAt.getTime() + 2_110 + index * 60) });
+    });
+    const page = pageOf({ facts: facts(), items });
+    const labels = [...page.matchAll(/text-anchor="end"\s*>([^<]+ – [^<]+)<\/text\s*>/g)].map(([, label]) =>
+      label?.trim(),
+    );
+    expect(labels.slice(0, 2)).toEqual(["2.1s – 2.2s", "2.2s – 2.3s"]);
+    expect(new Set(labels).size).toBe(labels.length);
+    expect(page).toContain("Median <b>2.4s</b>, p90 <b>2.7s</b>, max\n<b>2.7s</b>");
+    expect(page).toContain("<dd>2026-11-25 03:12:40 UTC</dd>");
+    expect(page).toContain('<th scope="col">started (UTC)</th>');
+    for (const [, time] of page.matchAll(/<text[^>]*>\s*(\d\d:\d\d:\d\d[^<]*)</g)) expect(time).toContain("UTC");
+  });
+
   it("names no more kinds of failure than somebody would read", () => {
     const items = Array.from({ length: 150 }, (_, place) =>
       itemOf(place + 1, { state: "failed", problem: `odd ${String.fromCodePoint(0x4e00 + place)}` }),

@@ -5,8 +5,8 @@ import { clock, COUNT, day, dayAndClock, percent, type Html, type Markup, type W
 import type { Report } from "./report.ts";
 import type { TimelineBucket } from "./timeline.ts";
 
-/** Where a drawing's labels end and its bars begin, in percent. */
-const LABELS = 34;
+/** How much of a drawing a letter of a label takes on the narrowest screen, in percent. */
+const LETTER = 2.4;
 const ROW = 20;
 
 /** All targets as one bar, by how they are doing. */
@@ -30,14 +30,24 @@ export function totalsBar({ html }: Markup, { totals, items }: Report): Html {
 /** How long runs took: a bar for each length, which its label and its number stand beside. */
 export function histogramFigure({ html, words }: Markup, buckets: readonly HistogramBucket[]): Html {
   const most = Math.max(...buckets.map(({ count }) => count));
+  const ranges = buckets.map((_, index) => rangeWords(buckets, index, words));
+  // Where labels end and bars begin, in percent: the longest label has room everywhere.
+  const labels = 3 + LETTER * Math.max(...ranges.map(({ length }) => length));
   const rows = buckets.map(({ count }, index) => {
     const y = index * ROW;
-    const width = (count / most) * (100 - LABELS - 14);
-    return html`<text class="dim" x="${LABELS - 2}%" y="${y + 14}" text-anchor="end"
-        >${fromWords(buckets, index, words)}<tspan class="wide"> ${toWords(buckets, index, words)}</tspan></text
+    const width = (count / most) * (100 - labels - 14);
+    return html`<text class="dim" x="${(labels - 2).toFixed(1)}%" y="${y + 14}" text-anchor="end"
+        >${ranges[index]}</text
       >
-      <rect class="bars" x="${LABELS}%" y="${y + 3}" width="${width.toFixed(3)}%" height="${ROW - 6}" rx="2" />
-      <text x="${(LABELS + width + 1.5).toFixed(3)}%" y="${y + 14}">${COUNT.format(count)}</text>`;
+      <rect
+        class="bars"
+        x="${labels.toFixed(1)}%"
+        y="${y + 3}"
+        width="${width.toFixed(3)}%"
+        height="${ROW - 6}"
+        rx="2"
+      />
+      <text x="${(labels + width + 1.5).toFixed(3)}%" y="${y + 14}">${COUNT.format(count)}</text>`;
   });
   return html`<figure>
     <svg height="${buckets.length * ROW}" role="img" aria-labelledby="histogram-title histogram-desc">
@@ -62,7 +72,7 @@ export function histogramFigure({ html, words }: Markup, buckets: readonly Histo
           ${buckets.map(
             ({ count }, index) =>
               html`<tr>
-                <td>${fromWords(buckets, index, words)} ${toWords(buckets, index, words)}</td>
+                <td>${ranges[index]}</td>
                 <td>${count}</td>
               </tr>`,
           )}
@@ -72,14 +82,11 @@ export function histogramFigure({ html, words }: Markup, buckets: readonly Histo
   </figure>`;
 }
 
-function fromWords(buckets: readonly HistogramBucket[], index: number, { duration }: Words): string {
-  const fromMs = buckets[index]?.fromMs ?? 0;
-  return fromMs === 0 ? "0 –" : `${duration(fromMs)} –`;
-}
-
-function toWords(buckets: readonly HistogramBucket[], index: number, { duration }: Words): string {
-  const toMs = buckets[index]?.toMs ?? null;
-  return toMs === null ? "longer" : duration(toMs);
+/** How long a bar's runs took, in words: never the same as those of the bar beside it. */
+function rangeWords(buckets: readonly HistogramBucket[], index: number, { duration }: Words): string {
+  const { fromMs, toMs } = buckets[index] ?? { fromMs: 0, toMs: null };
+  const step = (buckets[0]?.toMs ?? Infinity) - (buckets[0]?.fromMs ?? 0);
+  return `${fromMs === 0 ? "0" : duration(fromMs, step)} – ${toMs === null ? "longer" : duration(toMs, step)}`;
 }
 
 const AREA = 120;
@@ -115,7 +122,7 @@ export function timelineFigure({ html, words }: Markup, buckets: readonly Timeli
     (bucket, index) =>
       html`<rect x="${index}" y="0" width="1" height="${AREA + 2 * LANE}" fill-opacity="0"
         ><title>
-          ${at(bucket.from)}: ${COUNT.format(bucket.running)} at a time, ${COUNT.format(bucket.started)} started,
+          ${at(bucket.from)} UTC: ${COUNT.format(bucket.running)} at a time, ${COUNT.format(bucket.started)} started,
           ${COUNT.format(bucket.ended)} ended
         </title></rect
       >`,
@@ -148,8 +155,8 @@ export function timelineFigure({ html, words }: Markup, buckets: readonly Timeli
       ${spread(lanes, 2 * LANE + 1, [lane("going", ({ started }) => started, false), lane("good", ({ ended }) => ended, true)])}
       <line class="rule" x1="0" x2="100%" y1="${lanes + LANE + 0.5}" y2="${lanes + LANE + 0.5}" />
       ${spread(top, AREA + 2 * LANE, tips)}
-      <text class="dim" x="0" y="${bottom}">${at(first.from)}</text>
-      <text class="dim wide" x="${middleAt}%" y="${bottom}">${at(middle.from)}</text>
+      <text class="dim" x="0" y="${bottom}">${at(first.from)} UTC</text>
+      <text class="dim wide" x="${middleAt}%" y="${bottom}">${at(middle.from)} UTC</text>
       <text class="dim" x="100%" y="${bottom}" text-anchor="end">${at(last.to)} UTC</text>
     </svg>
     <figcaption>

@@ -8,8 +8,8 @@ export type Html = HtmlEscapedString;
 export interface Words {
   /** A text in one line, everything that could drive what shows it (controls, bidirectional marks) made visible. */
   readonly clean: (text: string) => string;
-  /** A length of time from milliseconds. */
-  readonly duration: (ms: number) => string;
+  /** A length of time from milliseconds; those that differ by `apart` look different. */
+  readonly duration: (ms: number, apart?: number) => string;
 }
 
 export interface Markup {

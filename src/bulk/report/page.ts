@@ -62,9 +62,9 @@ function summary(page: Markup, report: Report, open: number): Html {
     ["reason", reason],
     ["platform", `${job.profile} (${job.origin})`],
     ["started by", job.adminId],
-    ["from", moment(createdAt)],
-    ["to", endedAt && `${moment(endedAt)}, after ${words.duration(endedAt.getTime() - createdAt.getTime())}`],
-    ["as of", job.state === "done" ? null : moment(asOf)],
+    ["from", `${moment(createdAt)} UTC`],
+    ["to", endedAt && `${moment(endedAt)} UTC, after ${words.duration(endedAt.getTime() - createdAt.getTime())}`],
+    ["as of", job.state === "done" ? null : `${moment(asOf)} UTC`],
     ["state", invocations > 1 ? `${job.state}; ${invocations} commands worked on it` : job.state],
   ];
   const going = totals.waiting + totals.starting + totals.running;
@@ -116,6 +116,11 @@ function quoted({ html }: Pick<Markup, "html">, text: string): Html {
 
 const LINE_END: Html = raw("\n");
 
+/** How long a run took: a short one to the tenth of a second. */
+function length({ duration }: Words, ms: number): string {
+  return duration(ms, ms < 10_000 ? 100 : undefined);
+}
+
 function figures(page: Markup, { durations, histogram, timeline }: Report): Html {
   const { html, words } = page;
   const { count, p50Ms, p90Ms, maxMs } = durations;
@@ -123,8 +128,8 @@ function figures(page: Markup, { durations, histogram, timeline }: Report): Html
     p50Ms === null || p90Ms === null || maxMs === null
       ? html`<p class="dim">No run has ended.</p>`
       : html`<p>
-            Of ${COUNT.format(count)} runs, half took up to <b>${words.duration(p50Ms)}</b>, nine of ten up to
-            <b>${words.duration(p90Ms)}</b>, the longest <b>${words.duration(maxMs)}</b>.
+            Median <b>${length(words, p50Ms)}</b>, p90 <b>${length(words, p90Ms)}</b>, max
+            <b>${length(words, maxMs)}</b> (${COUNT.format(count)} ended).
           </p>
           ${histogramFigure(page, histogram)}`;
   return html`<div class="columns">
@@ -184,7 +189,7 @@ function* targetSection({ html, words }: Markup, title: string, items: readonly 
       <div class="box">
         <table class="targets">
           <colgroup>
-            ${[4, 10.5, 24, 24, 9, 6.5, 22].map((width) => html`<col style="width: ${width}%" />`)}
+            ${[4, 10, 23.5, 23.5, 12.5, 6, 20.5].map((width) => html`<col style="width: ${width}%" />`)}
           </colgroup>
           <thead>
             <tr>
@@ -192,7 +197,7 @@ function* targetSection({ html, words }: Markup, title: string, items: readonly 
               <th scope="col">state</th>
               <th scope="col">customer and instance</th>
               <th scope="col">run</th>
-              <th scope="col">started</th>
+              <th scope="col">started (UTC)</th>
               <th scope="col">took</th>
               <th scope="col">why</th>
             </tr>
@@ -231,8 +236,8 @@ function targetRow({ html, words }: Markup, item: ReportedItem): Html {
     <td>
       ${runId === null ? "" : html`<code>${runId}</code>`}${notes.length === 0 ? "" : html`<small>${notes.join("; ")}</small>`}
     </td>
-    <td>${startedAt === null ? "" : moment(startedAt)}</td>
-    <td>${durationMs === null ? "" : words.duration(durationMs)}</td>
+    <td class="when">${startedAt === null ? "" : moment(startedAt)}</td>
+    <td>${durationMs === null ? "" : length(words, durationMs)}</td>
     <td>${problem ?? ""}</td>
   </tr> `;
 }

@@ -62,6 +62,23 @@ td small { display: block; color: var(--dim); }
 tr:target { background: var(--mark); }
 .hidden { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
 footer { margin-top: 1rem; color: var(--dim); font-size: 0.8125rem; }
+.when { white-space: nowrap; }
+/* A row of many columns is a block of lines: nothing is beyond the edge. */
+@media screen and (max-width: 40rem) {
+  .targets, .groups { min-width: 0; }
+  .box thead { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
+  .box table, .box tbody { display: block; }
+  .box tr { display: block; padding: 0.4rem 0; border-bottom: 1px solid var(--line); }
+  .box td { display: block; padding: 0; border: 0; }
+  .box td.number { display: inline; text-align: start; }
+  .targets td.number::before { content: "# "; }
+  .targets td.state { display: inline; margin-inline-start: 0.5rem; }
+  .targets td:nth-child(5):not(:empty)::before { content: "started "; color: var(--dim); }
+  .targets td:nth-child(5):not(:empty)::after { content: " UTC"; }
+  .targets td:nth-child(6):not(:empty)::before { content: "took "; color: var(--dim); }
+  .groups td.number::before { content: "targets: "; color: var(--dim); }
+  .groups td.number small { display: inline; margin-inline-start: 0.5rem; }
+}
 @media (max-width: 40rem) { .wide { display: none; } section { padding: 0.75rem; } .box { margin: 0 -0.75rem -0.75rem; padding: 0 0.75rem 0.75rem; } }
 @page { size: landscape; margin: 12mm; @bottom-right { content: counter(page) " / " counter(pages); font: 8pt system-ui, sans-serif; } }
 @media print {

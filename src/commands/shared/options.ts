@@ -43,7 +43,7 @@ export const tailOption = (description: string) =>
 
 export const yesOption = () => new Option("-y, --yes", "do not ask for confirmation");
 
-const EASING = [CADENCE.quickPollMs, CADENCE.slowPollMs].map(formatDuration).join(", easing to ");
+const EASING = [CADENCE.quickPollMs, CADENCE.slowPollMs].map((ms) => formatDuration(ms)).join(", easing to ");
 
 export const intervalOption = () =>
   new Option("--interval <time>", `time between polls (default: ${EASING} in silence)`).argParser(duration);

@@ -33,6 +33,6 @@ export const reportView: View<Report> = {
 
 function durationLines({ durations: { count, p50Ms, p90Ms, maxMs } }: Report): Detail[] {
   if (p50Ms === null || p90Ms === null || maxMs === null) return [];
-  const [half, most, longest] = [p50Ms, p90Ms, maxMs].map(formatDuration);
+  const [half, most, longest] = [p50Ms, p90Ms, maxMs].map((ms) => formatDuration(ms, ms < 10_000 ? 100 : undefined));
   return [{ label: "took", value: `median ${half}, p90 ${most}, max ${longest} (${count} ended)` }];
 }
