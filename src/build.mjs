@@ -32,7 +32,9 @@ await cp(fileURLToPath(new URL("sandbox/database/migrations", import.meta.url)),
   recursive: true,
 });
 await cp(fileURLToPath(new URL("completion/scripts", import.meta.url)), `${dist}/completion`, { recursive: true });
-// The man page is the manual: the program that was just built writes it.
 const launcher = fileURLToPath(new URL("../bin/kiloclaw-admin.js", import.meta.url));
+const { stdout: schemas } = await promisify(execFile)(process.execPath, [launcher, "help", "json", "all"]);
+await writeFile(`${dist}/schemas.json`, schemas);
+// The man page is the manual: the program that was just built writes it.
 const { stdout } = await promisify(execFile)(process.execPath, [launcher, "help", "man"]);
 await writeFile(`${dist}/kiloclaw-admin.1`, stdout);

@@ -343,11 +343,11 @@ function fieldsHelp(prints: Prints, command: Command): string {
   const help = command.createHelp();
   const width = command.configureOutput().getOutHelpWidth?.() ?? 100;
   const parts = prints.map(({ when, view, events }) => {
-    const fields = view?.fields.join(", ") ?? `events (${events})`;
+    const fields = view ? `${view.shape}: ${view.fields.join(", ")}` : `${events}, one a line`;
     const text = help.boxWrap(`${when === undefined ? "" : `${when}: `}${fields}`, width - 2);
     return `  ${text.replaceAll("\n", "\n  ")}`;
   });
-  return `\nJSON fields, for --json, --jq and --fields:\n${parts.join("\n")}`;
+  return `\nJSON fields, for --json, --jq and --fields (schemas: kiloclaw-admin help json SHAPE):\n${parts.join("\n")}`;
 }
 
 function usage({ code, message }: CommanderError, command: Command): CliError {

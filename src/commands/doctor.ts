@@ -105,6 +105,7 @@ function words(name: string): string {
 }
 
 const doctorView: View<ShownResult> = {
+  shape: "check",
   fields: ["stage", "name", "result", "found", "remedy"],
   id: ({ name }) => name,
 };

@@ -7,7 +7,7 @@ import { readTopic, topicNames } from "./help/manual.ts";
 /** A line that is longer than this is hard to read, however wide the terminal. */
 const MAX_WIDTH = 100;
 
-/** `help`, `help TOPIC`, `help man`, `help NOUN [VERB]`. */
+/** `help`, `help TOPIC`, `help json SHAPE`, `help man`, `help NOUN [VERB]`. */
 export function configureHelp(command: Command, program: Command, host: Host): void {
   command.argument("[words...]", "a topic of the manual, man, or a command").action(async (words) => {
     const [first] = words;
@@ -15,6 +15,11 @@ export function configureHelp(command: Command, program: Command, host: Host): v
     if (first === undefined) return listTopics(host, topics);
     if (words.length === 1 && first === "man") return writeManPage(host, program, topics);
     if (words.length === 1 && topics.includes(first)) return showTopic(host, first);
+    const [, shape] = words;
+    if (words.length === 2 && first === "json" && shape !== undefined) {
+      const { schemaText } = await import("./help/json-schema.ts");
+      return void host.stdout.write(schemaText(shape));
+    }
     const known = program.commands.some((noun) => [noun.name(), ...noun.aliases()].includes(first));
     if (!known) {
       throw new CliError("usage", `there is no command and no topic "${first}"`, {

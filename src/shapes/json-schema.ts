@@ -9,6 +9,8 @@ export function jsonSchemaOf(shape: z.ZodType): z.core.JSONSchema.BaseSchema {
     io: "input",
     unrepresentable: "any",
     override: ({ zodSchema, jsonSchema }) => {
+      // Of values that are sent, which these are not.
+      delete jsonSchema.readOnly;
       if (zodSchema instanceof z.ZodDate) Object.assign(jsonSchema, { type: "string", format: "date-time" });
     },
   });

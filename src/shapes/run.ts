@@ -23,3 +23,14 @@ export const runShape = z
     outcomeUnknown: z.boolean(),
   })
   .meta({ description: "a recovery run" });
+
+export const runDetailsShape = runShape
+  .extend({
+    retryOf: z.string().nullable().meta({ description: "the run that it repeats" }),
+    retriedAs: z.array(z.string()).readonly().meta({ description: "the runs that repeat it" }),
+  })
+  .meta({ description: "a recovery run, with what it repeats and what repeats it" });
+
+export const runOutputShape = runShape
+  .extend({ output: z.string() })
+  .meta({ description: "a recovery run with its output" });

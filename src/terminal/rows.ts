@@ -1,5 +1,7 @@
 /** Rows as text, in the format that was asked for. Knows no stream. */
+import type * as z from "zod";
 import { CliError } from "../errors.ts";
+import type { ShapeName, Shapes } from "../shapes/shapes.ts";
 import { csvLine } from "./csv.ts";
 import type { Color, Paint } from "./paint.ts";
 import { sanitize, sanitizeJson, sanitizeLine } from "./sanitize.ts";
@@ -13,8 +15,20 @@ export function isStructured(format: Format): boolean {
   return format === "json" || format === "jsonl" || format === "yaml";
 }
 
+/** A row as JSON has it: what it does not know is null. */
+type Shown<Row> = {
+  [Field in keyof Row]-?: undefined extends Row[Field] ? Exclude<Row[Field], undefined> | null : Row[Field];
+};
+
+/** The shapes that rows of this kind have. */
+type ShapeOf<Row> = {
+  [Name in ShapeName]: Shown<Row> extends z.output<Shapes[Name]> ? Name : never;
+}[ShapeName];
+
 /** How rows of one kind are shown. */
 export interface View<Row extends object> {
+  /** What its fields are: the shape that a JSON Schema is made from. */
+  readonly shape: ShapeOf<Row>;
   /** The fields of the machine formats, in their order. */
   readonly fields: readonly (keyof Row & string)[];
   readonly id: (row: Row) => string;
@@ -31,8 +45,8 @@ export interface View<Row extends object> {
 export type Prints = readonly {
   /** With which options, or in which case; absent: as a rule. */
   readonly when?: string;
-  readonly view?: { readonly fields: readonly string[] };
-  readonly events?: "watch" | "job";
+  readonly view?: { readonly shape: ShapeName; readonly fields: readonly string[] };
+  readonly events?: "watch-event" | "job-event";
 }[];
 
 export interface Detail {

@@ -5,7 +5,9 @@ import { Output } from "../../src/terminal/output.ts";
 import type { View } from "../../src/terminal/rows.ts";
 import { QUICK } from "../support/timing.ts";
 
-const view: View<{ readonly text: string }> = { fields: ["text"], id: ({ text }) => text };
+// Its shape is none that the tool prints.
+const shape = "page" as never;
+const view: View<{ readonly text: string }> = { shape, fields: ["text"], id: ({ text }) => text };
 
 export interface ChokedScreen {
   /** What reaches the terminal of a run's output that comes in these pieces. */

@@ -32,7 +32,15 @@ it("is the launcher, the bundle, its notices, the manual and the pages for peopl
   );
   const dist = await readdir(join(root, "dist"), { recursive: true, withFileTypes: true });
   expect(files.filter((path) => path.startsWith("dist/"))).toHaveLength(dist.filter((entry) => entry.isFile()).length);
-  expect(files).toEqual(expect.arrayContaining(["dist/main.cjs", "dist/THIRD-PARTY-NOTICES.txt"]));
+  expect(files).toEqual(expect.arrayContaining(["dist/main.cjs", "dist/schemas.json", "dist/THIRD-PARTY-NOTICES.txt"]));
+
+  const { stdout: schemas } = await promisify(execFile)(process.execPath, [
+    join(root, "bin/kiloclaw-admin.js"),
+    "help",
+    "json",
+    "all",
+  ]);
+  expect(await readFile(join(root, "dist", "schemas.json"), "utf8")).toBe(schemas);
 
   const copy = await mkdtemp(join(tmpdir(), "kiloclaw-package-"));
   try {

@@ -2,6 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { EXIT_CODES } from "../../src/exit-codes.ts";
 import { NOUNS, PLAIN_COMMANDS } from "../../src/program.ts";
+import { SHAPES } from "../../src/shapes/shapes.ts";
 import { run } from "../harness.ts";
 
 const COMMANDS = Object.entries(NOUNS).flatMap(([noun, { verbs }]) =>
@@ -49,10 +50,16 @@ describe("help", () => {
     const words = said.replaceAll(/\s+/g, " ").trim();
     expect(Math.max(...said.split("\n").map((line) => line.length))).toBeLessThanOrEqual(80);
     for (const { when, view, events } of prints) {
-      const fields = view?.fields.join(", ") ?? `events (${events})`;
+      const fields = view ? `${view.shape}: ${view.fields.join(", ")}` : `${events}, one a line`;
       expect(words).toContain(when === undefined ? fields : `${when}: ${fields}`);
     }
     expect(said === "").toBe(prints.length === 0);
+    for (const { view, events } of prints) {
+      const shape = SHAPES[view?.shape ?? events ?? "error"];
+      const fields = "shape" in shape ? Object.keys(shape.shape).toSorted() : undefined;
+      expect(view?.fields.toSorted()).toEqual(fields);
+      expect(shape.meta()?.description).toMatch(/^\w/);
+    }
   });
 });
 

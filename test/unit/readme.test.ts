@@ -6,6 +6,7 @@ import { KEYS, settingOf } from "../../src/config/settings-table.ts";
 import { meaningOf, VARIABLES } from "../../src/environment-table.ts";
 import { EXIT_CODES } from "../../src/exit-codes.ts";
 import { NOUNS, PLAIN_COMMANDS } from "../../src/program.ts";
+import { SHAPES } from "../../src/shapes/shapes.ts";
 import { watchEventShape } from "../../src/shapes/watch-event.ts";
 import { root } from "../harness.ts";
 
@@ -38,6 +39,14 @@ const PARTS = {
     ...watchEventShape.options.map((event) => {
       const { type, at: _, ...fields } = event.shape;
       return `| \`${type.value}\` | \`${Object.keys(fields).join(" ")}\` | ${event.meta()?.description} |`;
+    }),
+  ],
+  shapes: [
+    "| shape | what it is | fields |",
+    "|---|---|---|",
+    ...Object.entries(SHAPES).map(([name, shape]) => {
+      const fields = "shape" in shape ? `\`${Object.keys(shape.shape).join(" ")}\`` : "by its `type`";
+      return `| \`${name}\` | ${shape.meta()?.description} | ${fields} |`;
     }),
   ],
   environment: [

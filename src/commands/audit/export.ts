@@ -63,6 +63,7 @@ async function exportAccounts(context: Context, options: ExportOptions): Promise
 }
 
 const accountView: View<Account> = {
+  shape: "account",
   fields: ACCOUNT_FIELDS,
   id: ({ op, auditId, runId }) => op ?? auditId ?? runId ?? "-",
 };

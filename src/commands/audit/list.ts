@@ -96,6 +96,7 @@ function cutWarning(users: readonly string[]): string {
 }
 
 const auditView: View<AuditRecord> = {
+  shape: "audit-record",
   fields: AUDIT_FIELDS,
   id: ({ id }) => id,
   columns: (when) => [

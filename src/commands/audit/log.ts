@@ -108,6 +108,7 @@ function resultWord({ state, result }: LoggedOperation): string {
 }
 
 const operationView: View<LoggedOperation> = {
+  shape: "operation",
   fields: OPERATION_FIELDS,
   id: ({ op }) => op,
   columns: (when) => [

@@ -106,6 +106,7 @@ async function tokenFromInput({ host }: Pick<Context, "host">, again: Hint): Pro
 }
 
 const loginView: View<Login> = {
+  shape: "login",
   fields: ["profile", "host", "email", "userId", "expiresAt", "stored"],
   id: ({ userId }) => userId ?? "-",
   details: ({ profile, host, email, userId, expiresAt, stored }) => [

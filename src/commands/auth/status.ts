@@ -119,6 +119,7 @@ const UNKNOWN = {
 } as const;
 
 const authView: View<AuthStatus> = {
+  shape: "auth-status",
   fields: [
     "profile",
     "current",

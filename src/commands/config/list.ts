@@ -40,6 +40,7 @@ async function list(context: Pick<Context, "output" | "settings">, showOrigin: b
 }
 
 const settingsView = (showOrigin: boolean): View<Listed> => ({
+  shape: "setting",
   fields: ["key", "value", "origin"],
   id: ({ key }) => key,
   columns: () => [

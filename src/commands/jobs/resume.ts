@@ -47,7 +47,7 @@ export function configure(command: Command, open: OpenContext): void {
     .action(async (id, options) => resume(await open(), id, options));
 }
 
-export const prints = (): Prints => [{ view: itemView }, { when: "-o jsonl", events: "job" }];
+export const prints = (): Prints => [{ view: itemView }, { when: "-o jsonl", events: "job-event" }];
 
 async function resume(context: Context, id: string, options: ResumeOptions): Promise<void> {
   const { output, paths, host, prompter } = context;

@@ -45,7 +45,7 @@ export function configure(command: Command, open: OpenContext): void {
 
 export const prints = (): Prints => [
   { view: itemView },
-  { when: "-o jsonl", events: "job" },
+  { when: "-o jsonl", events: "job-event" },
   { when: "--dry-run", view: planView },
 ];
 

@@ -61,6 +61,7 @@ function shownJob(job: Job): ShownJob {
 }
 
 const jobView: View<ShownJob> = {
+  shape: "job-details",
   fields: [...SUMMARY_FIELDS, "prompt", "example"] as const satisfies readonly (keyof ShownJob)[],
   id: ({ id }) => id,
   details: (job, when) => [...jobLines(job.facts, when), ...totalLines(job.totals), ...promptDetails(job)],

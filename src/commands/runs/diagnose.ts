@@ -189,6 +189,7 @@ const COLORS = {
 } as const satisfies Record<Verdict, Color>;
 
 const diagnosisView: View<Diagnosis> = {
+  shape: "diagnosis",
   fields: ["runId", "verdict", "summary", "next", "evidence"] as const satisfies readonly (keyof Diagnosis)[],
   id: ({ runId }) => runId ?? "",
   details: ({ verdict, summary, next, evidence }, when) => [

@@ -51,7 +51,7 @@ export function configure(command: Command, open: OpenContext): void {
     });
 }
 
-export const prints = (): Prints => [{ view: runView }, { when: "--watch", events: "watch" }];
+export const prints = (): Prints => [{ view: runView }, { when: "--watch", events: "watch-event" }];
 
 async function list(context: Pick<Context, "api" | "choose" | "me" | "output">, options: ListOptions): Promise<void> {
   const { output } = context;

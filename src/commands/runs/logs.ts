@@ -61,7 +61,7 @@ export function configure(command: Command, open: OpenContext): void {
     .action(async (id, options) => logs(await open(), id, options));
 }
 
-export const prints = (): Prints => [{ view: logView }, { when: "--follow", events: "watch" }];
+export const prints = (): Prints => [{ view: logView }, { when: "--follow", events: "watch-event" }];
 
 async function logs(context: Context, id: string, options: LogsOptions): Promise<void> {
   const { output, host } = context;
@@ -98,7 +98,11 @@ async function logs(context: Context, id: string, options: LogsOptions): Promise
   }
 }
 
-const logView: View<Run & { readonly output: string }> = { ...runView, fields: [...RUN_FIELDS, "output"] };
+const logView: View<Run & { readonly output: string }> = {
+  ...runView,
+  shape: "run-output",
+  fields: [...RUN_FIELDS, "output"],
+};
 
 /** The run's output, from the machine while it runs, then from its row; a cancelled run's from this machine. */
 async function outputOf(context: Context, run: Run): Promise<string> {

@@ -293,6 +293,7 @@ function stillOpen(open: readonly Reconciled[]): CliError {
 }
 
 const reconciledView: View<Reconciled> = {
+  shape: "reconciled",
   fields: ["op", "action", "sentAt", "userId", "instanceId", "ticket", "result", "runId"],
   id: ({ op }) => op,
   columns: (when: When) => [

@@ -35,6 +35,7 @@ type ShownRun = Run & Retries;
 /** A run, with what it repeats and what repeats it: of the machine format, and as notes. */
 const showView: View<ShownRun> = {
   ...(runView as View<ShownRun>),
+  shape: "run-details",
   fields: [...runView.fields, "retryOf", "retriedAs"],
 };
 

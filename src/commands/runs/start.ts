@@ -87,9 +87,9 @@ export const prints = async (): Promise<Prints> => {
   ]);
   return [
     { view: runView },
-    { when: "--watch", events: "watch" },
+    { when: "--watch", events: "watch-event" },
     { when: "several users", view: itemView },
-    { when: "several users, -o jsonl", events: "job" },
+    { when: "several users, -o jsonl", events: "job-event" },
     { when: "several users, --dry-run", view: planView },
   ];
 };

@@ -54,7 +54,7 @@ export function configure(command: Command, open: OpenContext): void {
     .action(async (ids, options) => watch(await open(), ids, options));
 }
 
-export const prints = (): Prints => [{ events: "watch" }, { when: "several runs, -o csv", view: runView }];
+export const prints = (): Prints => [{ events: "watch-event" }, { when: "several runs, -o csv", view: runView }];
 
 /** The other way to write `--no-exit-status`. */
 const exitStatusOption = () =>

@@ -86,6 +86,7 @@ function specOf(name: FaultName, options: FaultOptions): FaultSpec {
 }
 
 const faultView: View<Fault> = {
+  shape: "sandbox-fault",
   fields: ["name", "procedure", "user", "instance", "count", "delayMs", "retryAfter", "value"],
   id: ({ name }) => name,
   columns: () => [

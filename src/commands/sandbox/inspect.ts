@@ -25,6 +25,7 @@ async function inspect(
 }
 
 const reportView: View<InstanceReport> = {
+  shape: "sandbox-instance",
   fields: ["id", "directory", "healthy", "problems"],
   id: ({ id }) => id,
   details: ({ id, directory, healthy, problems }) => [

@@ -75,6 +75,7 @@ export async function signedInPage(
 }
 
 const accessView: View<Access> = {
+  shape: "sandbox-access",
   fields: ["url", "key"],
   id: ({ key }) => key,
   details: ({ url, key }) => [

@@ -64,6 +64,7 @@ async function status(context: SandboxContext & Pick<Context, "output">, options
 }
 
 const stateView: View<SandboxState> = {
+  shape: "sandbox",
   fields: ["running", "url", "pid", "dataDir", "profile", "database", "startedAt", "users", "instances", "runs", "id"],
   id: ({ url }) => url ?? "-",
   details: (state, when) => [

@@ -36,6 +36,7 @@ export async function openPage(
 export const pagePrints = (): Prints => [{ view: pageView }];
 
 const pageView: View<{ readonly url: string }> = {
+  shape: "page",
   fields: ["url"],
   id: ({ url }) => url,
   details: ({ url }) => [{ label: "page", value: url }],

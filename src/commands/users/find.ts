@@ -23,6 +23,7 @@ async function find({ api, output }: Pick<Context, "api" | "output">, text: stri
 }
 
 const userView: View<User> = {
+  shape: "user",
   fields: USER_FIELDS,
   id: ({ id }) => id,
   columns: (when) => [

@@ -1,11 +1,13 @@
+import type * as z from "zod";
 import { loggedOperations, type OperationFilter } from "../../../audit/operation.ts";
 import { CliError } from "../../../errors.ts";
 import type { JournalFile } from "../../../journal/folder.ts";
 import type { JournalRecord } from "../../../journal/record.ts";
 import { allRecords, type ScanOptions } from "../../../journal/scan.ts";
+import type { journalRecordShape } from "../../../shapes/journal-record.ts";
 import type { View } from "../../../terminal/rows.ts";
 
-type RawRow = Readonly<Record<(typeof RECORD_FIELDS)[number], unknown>>;
+type RawRow = Readonly<z.output<typeof journalRecordShape>>;
 
 /**
  * The journal's records in the order of their times. A filter by what they are about takes all records of the operations that
@@ -65,7 +67,8 @@ const RECORD_FIELDS = [
   "prev",
   "hash",
   "sandbox",
-] as const;
+  "call",
+] as const satisfies readonly (keyof RawRow)[];
 
 function rawRow(journal: JournalFile, record: JournalRecord): RawRow {
   const all: Readonly<Record<string, unknown>> = { ...record, at: new Date(record.at), journal: journal.name };
@@ -75,10 +78,11 @@ function rawRow(journal: JournalFile, record: JournalRecord): RawRow {
 const text = (value: unknown) => (typeof value === "string" ? value : "-");
 
 export const recordView: View<RawRow> = {
+  shape: "journal-record",
   fields: RECORD_FIELDS,
   id: ({ hash }) => text(hash),
   columns: (when) => [
-    { header: "WHEN", rank: 2, value: ({ at }) => when(at as Date) },
+    { header: "WHEN", rank: 2, value: ({ at }) => when(at) },
     { header: "KIND", rank: 1, value: ({ kind }) => text(kind) },
     { header: "ACTION", rank: 3, value: ({ action }) => text(action) },
     { header: "RESULT", rank: 4, value: ({ result, decision }) => text(result ?? decision) },

@@ -107,6 +107,7 @@ export function count(n: number, what: string): string {
 }
 
 export const verifiedView: View<Verified> = {
+  shape: "verification",
   fields: [
     "subject",
     "verdict",

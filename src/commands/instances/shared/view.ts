@@ -3,6 +3,7 @@ import type { Color } from "../../../terminal/paint.ts";
 import type { View } from "../../../terminal/rows.ts";
 
 export const instanceView: View<Instance> = {
+  shape: "instance",
   fields: INSTANCE_FIELDS,
   id: ({ id }) => id,
   columns: (when) => [

@@ -5,6 +5,7 @@ import { promptDetails } from "../../shared/job/prompt-view.ts";
 import { jobLines, stateColor, totalLines } from "../../shared/job/view.ts";
 
 export const groupView: View<FailureGroup> = {
+  shape: "failure-group",
   fields: ["signature", "state", "count", "samples"],
   id: ({ signature }) => signature,
   columns: () => [
@@ -21,6 +22,7 @@ export const groupView: View<FailureGroup> = {
 };
 
 export const reportView: View<Report> = {
+  shape: "report",
   fields: REPORT_FIELDS,
   id: ({ job }) => job.id,
   details: (report, when) => [

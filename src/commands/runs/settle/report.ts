@@ -41,6 +41,7 @@ const WORDS = {
 } as const satisfies Record<NonNullable<SettledRun["became"]> | "unasked", readonly [string, Color]>;
 
 export const settledView: View<SettledRun> = {
+  shape: "settled-run",
   fields: [
     "id",
     "became",

@@ -76,6 +76,7 @@ export function runLinesWithPrompts(runs: readonly Run[], now: Date): Detail[] {
 }
 
 export const runView: View<Run> = {
+  shape: "run",
   fields: RUN_FIELDS,
   id: ({ id }) => id,
   columns: (when: When, now) => [

@@ -35,6 +35,7 @@ const MAX_NAMED = 10;
 const MAX_LINES = 30;
 
 export const planView: View<PlannedTarget> = {
+  shape: "planned-target",
   fields: [
     "index",
     "line",

@@ -28,6 +28,7 @@ export function stateColor(state: ItemState): Color {
 }
 
 export const itemView: View<ReportedItem> = {
+  shape: "target",
   fields: ITEM_FIELDS,
   id: ({ runId }) => runId ?? "-",
   columns: () => [
@@ -46,6 +47,7 @@ export const jobArgument = "job ID, a unique prefix, or @latest";
 const STATE_COLORS: Readonly<Record<string, Color>> = { running: "cyan", stopped: "yellow", open: "magenta" };
 
 export const summaryView: View<JobSummary> = {
+  shape: "job",
   fields: SUMMARY_FIELDS,
   id: ({ id }) => id,
   columns: (when) => [
