@@ -3,20 +3,10 @@ import type { Api } from "../api/api.ts";
 import { CONCURRENCY, pooled } from "../async/pool.ts";
 import { admin } from "../contract/procedures.ts";
 import { listRuns } from "../runs/list.ts";
+import type { auditRecordShape } from "../shapes/platform.ts";
 
 /** One of the platform's audit records. There is one for each start by an admin and each cancel that cancelled. */
-export interface AuditRecord {
-  readonly id: string;
-  readonly action: string;
-  readonly actorId: string | null;
-  readonly actorEmail: string | null;
-  readonly targetUserId: string;
-  readonly runId: string | null;
-  readonly instanceId: string | null;
-  readonly message: string;
-  readonly createdAt: Date;
-  readonly metadata: Readonly<Record<string, unknown>> | null;
-}
+export type AuditRecord = Readonly<z.output<typeof auditRecordShape>>;
 
 export const AUDIT_FIELDS = [
   "id",

@@ -4,20 +4,10 @@ import type { Api } from "../api/api.ts";
 import { inWords } from "../api/words.ts";
 import { pooled } from "../async/pool.ts";
 import { admin } from "../contract/procedures.ts";
+import type { instanceShape } from "../shapes/platform.ts";
 
 /** An instance as the tool shows it. `machineStatus` is `null` where it was not asked for or is not known. */
-export interface Instance {
-  readonly id: string;
-  readonly userId: string;
-  readonly userEmail: string | null;
-  readonly organizationId: string | null;
-  readonly sandboxId: string;
-  /** Billing state: `active` says nothing about the machine. */
-  readonly lifecycleState: string;
-  readonly machineStatus: string | null;
-  readonly createdAt: Date;
-  readonly destroyedAt: Date | null;
-}
+export type Instance = Readonly<z.output<typeof instanceShape>>;
 
 export const INSTANCE_FIELDS = [
   "id",

@@ -1,16 +1,10 @@
 import type * as z from "zod";
 import type { Api } from "../api/api.ts";
 import { users as usersRoute } from "../contract/rest.ts";
+import type { userShape } from "../shapes/platform.ts";
 
 /** A user as the tool shows it: a choice of columns, because the platform's row carries secrets. */
-export interface User {
-  readonly id: string;
-  readonly email: string;
-  readonly name: string | null;
-  readonly isAdmin: boolean;
-  readonly blockedReason: string | null;
-  readonly createdAt: Date;
-}
+export type User = Readonly<z.output<typeof userShape>>;
 
 export const USER_FIELDS = [
   "id",

@@ -1,5 +1,7 @@
+import type * as z from "zod";
 /** What became of a job, added up. */
 import { withoutTokens } from "../../secrets.ts";
+import type { failureGroupShape, targetShape } from "../../shapes/job.ts";
 import type { ExamplePrompt, PromptTemplate } from "../input/prompt-template.ts";
 import { totalsOf, type ItemState, type Totals } from "../item-state.ts";
 import type { Item } from "../item.ts";
@@ -29,25 +31,7 @@ export interface JobFacts {
 }
 
 /** A target as it is reported. The names are the machine formats': a public interface. Texts may come from elsewhere. */
-export interface ReportedItem {
-  readonly index: number;
-  readonly line: number | null;
-  readonly named: string;
-  readonly state: ItemState;
-  readonly runId: string | null;
-  readonly userId: string | null;
-  readonly userEmail: string | null;
-  readonly instanceId: string | null;
-  readonly startedAt: Date | null;
-  readonly completedAt: Date | null;
-  /** Milliseconds from start to end. */
-  readonly durationMs: number | null;
-  readonly exitCode: number | null;
-  readonly attached: boolean;
-  /** What it has in common with others that did not go well; `null` where nobody has to look. */
-  readonly signature: string | null;
-  readonly problem: string | null;
-}
+export type ReportedItem = Readonly<z.output<typeof targetShape>>;
 
 /** The order of the columns: new ones go to the end. */
 export const ITEM_FIELDS = [
@@ -69,13 +53,7 @@ export const ITEM_FIELDS = [
 ] as const satisfies readonly (keyof ReportedItem)[];
 
 /** Failures that have their signature in common. */
-export interface FailureGroup {
-  readonly signature: string;
-  readonly state: ItemState;
-  readonly count: number;
-  /** The first few of them. */
-  readonly samples: readonly Pick<ReportedItem, "index" | "named" | "runId">[];
-}
+export type FailureGroup = Readonly<z.output<typeof failureGroupShape>>;
 
 export interface Report {
   readonly job: JobFacts;

@@ -1,10 +1,12 @@
 import { text } from "node:stream/consumers";
 import { Option, type Command } from "@commander-js/extra-typings";
+import type * as z from "zod";
 import { readClaims } from "../../api/token.ts";
 import { whoAmI } from "../../api/who-am-i.ts";
 import { isToken } from "../../config/credentials.ts";
 import type { Context, OpenContext } from "../../context.ts";
 import { CliError } from "../../errors.ts";
+import type { loginShape } from "../../shapes/setup.ts";
 import type { Prints, View } from "../../terminal/rows.ts";
 import { command, hint, type Hint } from "../../typed-command.ts";
 import { duration, examples } from "../shared/options.ts";
@@ -20,14 +22,7 @@ interface LoginOptions {
   readonly interval: number;
 }
 
-interface Login {
-  readonly profile: string;
-  readonly host: string;
-  readonly email: string | null;
-  readonly userId: string | null;
-  readonly expiresAt: Date | null;
-  readonly stored: string;
-}
+type Login = Readonly<z.output<typeof loginShape>>;
 
 export function configure(command: Command, open: OpenContext): void {
   command

@@ -1,34 +1,19 @@
 import type { Command } from "@commander-js/extra-typings";
+import type * as z from "zod";
 import { parseOrigin } from "../../api/origin.ts";
 import { readClaims } from "../../api/token.ts";
 import { checksCertificates } from "../../api/transport.ts";
 import { whoAmI } from "../../api/who-am-i.ts";
 import { limit } from "../../async/limit.ts";
-import { findCredential, storageOf, type Storage } from "../../config/credentials.ts";
+import { findCredential, storageOf } from "../../config/credentials.ts";
 import type { Platform } from "../../config/settings.ts";
 import type { Context, OpenContext } from "../../context.ts";
 import { CliError } from "../../errors.ts";
+import type { authStatusShape } from "../../shapes/setup.ts";
 import type { Prints, View } from "../../terminal/rows.ts";
 import { examples } from "../shared/options.ts";
 
-interface AuthStatus {
-  readonly profile: string;
-  /** Whether commands use this one when none is named. */
-  readonly current: boolean;
-  readonly host: string;
-  /** `null` when nobody could be asked. */
-  readonly usable: boolean | null;
-  readonly email: string | null;
-  readonly userId: string | null;
-  readonly isAdmin: boolean | null;
-  /** Where the token that is used comes from, in words. */
-  readonly tokenSource: string | null;
-  /** Where a token is stored, be it used or not. */
-  readonly storage: Storage | null;
-  readonly expiresAt: Date | null;
-  /** Why the token is of no use, or not known to be; `null` when it is good. */
-  readonly reason: string | null;
-}
+type AuthStatus = Readonly<z.output<typeof authStatusShape>>;
 
 type Needs = Pick<
   Context,

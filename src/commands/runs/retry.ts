@@ -48,7 +48,7 @@ export function configure(command: Command, open: OpenContext): void {
     .action(async (ids, options) => retryRuns(await open(), ids, options));
 }
 
-export const prints = (): Prints => [{ view: runView }];
+export const prints = (): Prints => [{ view: runView }, { when: "--watch", events: "watch-event" }];
 
 async function retryRuns(context: Context, ids: readonly string[], options: RetryOptions): Promise<void> {
   const { output } = context;

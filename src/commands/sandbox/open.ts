@@ -1,5 +1,7 @@
 import type { Command } from "@commander-js/extra-typings";
+import type * as z from "zod";
 import type { Context, OpenContext } from "../../context.ts";
+import type { sandboxAccessShape } from "../../shapes/setup.ts";
 import type { Prints, View } from "../../terminal/rows.ts";
 import { command as typed, hint } from "../../typed-command.ts";
 import { hasBrowser, openInBrowser } from "../shared/browser.ts";
@@ -17,10 +19,7 @@ interface OpenOptions extends DataDirOptions {
   readonly print?: true | undefined;
 }
 
-interface Access {
-  readonly url: string;
-  readonly key: string;
-}
+type Access = Readonly<z.output<typeof sandboxAccessShape>>;
 
 export function configure(command: Command, open: OpenContext): void {
   command

@@ -1,6 +1,8 @@
 import type { Command } from "@commander-js/extra-typings";
+import type * as z from "zod";
 import type { Context, OpenContext } from "../../context.ts";
 import { readIdentity } from "../../files/sandbox-identity.ts";
+import type { sandboxShape } from "../../shapes/setup.ts";
 import type { Prints, View } from "../../terminal/rows.ts";
 import { hint } from "../../typed-command.ts";
 import { examples } from "../shared/options.ts";
@@ -14,20 +16,7 @@ import {
   type SandboxContext,
 } from "./shared.ts";
 
-interface SandboxState {
-  readonly running: boolean;
-  readonly url: string | null;
-  readonly pid: number | null;
-  readonly dataDir: string;
-  readonly profile: string;
-  readonly database: string | null;
-  readonly startedAt: Date | null;
-  readonly users: number | null;
-  readonly instances: number | null;
-  readonly runs: number | null;
-  /** What it is known by, whatever its port. */
-  readonly id: string | null;
-}
+type SandboxState = Readonly<z.output<typeof sandboxShape>>;
 
 export function configure(command: Command, open: OpenContext): void {
   command

@@ -1,24 +1,13 @@
+import type * as z from "zod";
 import type { Check } from "../../../audit/check.ts";
 import type { Context } from "../../../context.ts";
 import type { Verification } from "../../../journal/scan.ts";
+import type { verificationShape } from "../../../shapes/record.ts";
 import type { View } from "../../../terminal/rows.ts";
 import { command, hint, type Said } from "../../../typed-command.ts";
 
 /** A journal or an operation, as it was found to be. */
-export interface Verified {
-  readonly subject: "journal" | "operation";
-  readonly verdict: Verification["state"] | Check["verdict"];
-  readonly finding: boolean;
-  readonly at: Date | null;
-  readonly action: string | null;
-  readonly runId: string | null;
-  readonly userId: string | null;
-  readonly instanceId: string | null;
-  readonly op: string | null;
-  readonly auditId: string | null;
-  readonly journal: string | null;
-  readonly detail: string | null;
-}
+export type Verified = Readonly<z.output<typeof verificationShape>>;
 
 export function verifiedJournal({ journal, state, records, intents, open, torn, damage }: Verification): Verified {
   const size = `${count(records, "record")}, ${count(intents, "operation")}, ${open} open`;
