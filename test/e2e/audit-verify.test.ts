@@ -339,6 +339,6 @@ describe("audit list --since", () => {
     expect(code).toBe(0);
     expect((JSON.parse(stdout) as { runId: string }[]).map(({ runId }) => runId)).toEqual([two, one]);
     const cut = await cli(["audit", "list", "--since", begun, "-L", "1"]);
-    expect(cut.stderr).toContain("the newest 1 of 2");
+    expect(cut.stderr).toContain("1 of 2: --limit 0 for all");
   });
 });

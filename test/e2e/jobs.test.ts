@@ -1,14 +1,14 @@
 /** Many starts as one job: what it says, what it exits with, and what the platform has seen of it. */
 import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openDesk, type Desk, type Result } from "../harness.ts";
+import { eventually } from "../support/eventually.ts";
 
 /** Customers of which each test takes some of its own: a run of one test must not be in another's way. */
 const CUSTOMERS = 120;
 
 // Several at once share what a busy machine has.
-vi.setConfig({ testTimeout: 60_000 });
 
 let desk: Desk;
 let taken = 0;
@@ -220,6 +220,31 @@ describe.concurrent("before anything is sent", () => {
   });
 });
 
+/** A run of somebody that stands still until it is told to go on: its process is stopped. */
+async function startStandingStill(user: string, prompt: string) {
+  const id = await desk.startRun(user, prompt);
+  const pid = await eventually(async () => {
+    const { stdout } = await desk.run(["runs", "logs", id]);
+    const found = /starting pid=(\d+)/.exec(stdout)?.[1];
+    if (found === undefined) throw new Error("it has not begun");
+    return Number(found);
+  });
+  process.kill(pid, "SIGSTOP");
+  return { id, goOn: () => process.kill(pid, "SIGCONT") };
+}
+
+/** Does a job to its end, and lets the run go on that was there before once the job has met it. */
+async function meet(users: readonly string[], theirs: { readonly id: string; goOn(): void }, onConflict: string) {
+  const given = ["-p", OK, "--yes", "--wait", "--on-conflict", onConflict, "-o", "jsonl"];
+  const going = desk.begin(["runs", "start", ...users.flatMap((user) => ["--user", user]), ...given]);
+  await going.waitFor(new RegExp(`^.*"type":"item".*${theirs.id}`, "m"));
+  theirs.goOn();
+  const { code, stderr, stdout } = await going.done;
+  const shown = await desk.run(["jobs", "report", jobOf({ code, stderr, stdout }), "--no-refresh", "--json"]);
+  const { items } = JSON.parse(shown.stdout) as { items: Record<string, unknown>[] };
+  return { code, items };
+}
+
 describe.concurrent("a run in progress", () => {
   it("is left alone unless told, and named", async () => {
     const users = take(2);
@@ -236,25 +261,25 @@ describe.concurrent("a run in progress", () => {
 
   it("is followed in place of one of the job's own where that was asked for", async () => {
     const users = take(2);
-    const theirs = await desk.startRun(users[0] ?? "", "drill [rehearse lines=40 interval=0.2 exit=2]");
-    const result = await start(users, OK, "--wait", "--on-conflict", "attach", "--json");
-    expect(json(result)).toMatchObject([
-      { state: "failed", runId: theirs, attached: true, exitCode: 2 },
+    const theirs = await startStandingStill(users[0] ?? "", "drill [rehearse lines=25 interval=0.2 exit=2]");
+    const { code, items } = await meet(users, theirs, "attach");
+    expect(items).toMatchObject([
+      { state: "failed", runId: theirs.id, attached: true, exitCode: 2 },
       { state: "completed", attached: false },
     ]);
-    expect(result.code).toBe(9);
+    expect(code).toBe(9);
     expect(await desk.rows(users[0])).toHaveLength(1);
   });
 
   it("is waited for where that was asked for", async () => {
     const users = take(2);
-    const theirs = await desk.startRun(users[0] ?? "", "drill [rehearse lines=40 interval=0.2]");
-    const result = await start(users, OK, "--wait", "--on-conflict", "wait", "--json");
-    expect(result.code).toBe(0);
+    const theirs = await startStandingStill(users[0] ?? "", "drill [rehearse lines=25 interval=0.2]");
+    const { code, items } = await meet(users, theirs, "wait");
+    expect(code).toBe(0);
     const rows = await desk.rows(users[0]);
     expect(rows).toHaveLength(2);
-    expect(rows.find(({ id }) => id === theirs)).toMatchObject({ status: "completed" });
-    expect(json(result)).toMatchObject([{ state: "completed", attached: false }, { state: "completed" }]);
+    expect(rows.find(({ id }) => id === theirs.id)).toMatchObject({ status: "completed" });
+    expect(items).toMatchObject([{ state: "completed", attached: false }, { state: "completed" }]);
   });
 });
 
@@ -371,7 +396,7 @@ describe.concurrent("a job that is interrupted", () => {
 
   it("stops as well when nobody reads any more what it starts, and can be gone on with", async () => {
     const users = take(8);
-    const argv = ["runs", "start", ...users.flatMap((user) => ["--user", user]), "-p", OK, "--yes", "--rate", "2/s"];
+    const argv = ["runs", "start", ...users.flatMap((user) => ["--user", user]), "-p", OK, "--yes", "--rate", "2/m"];
     const running = desk.begin(argv);
     await running.waitFor(/running$/m);
     running.closeOutput();
