@@ -125,8 +125,9 @@ const CALLS: Readonly<Record<string, (id: string, user: string) => readonly (rea
   ],
   "runs diagnose": (id, user) => [[id], ["-u", user, "--json"]],
   "runs reconcile": () => [[], ["--json"]],
-  "runs retry": (id) => [[id, "--dry-run"]],
   "runs cancel": (id) => [[id, "--yes", "--json"]],
+  // Once it has ended.
+  "runs retry": (id) => [[id, "--dry-run"]],
   "jobs list": () => [[], ["--json"]],
   "jobs show": () => [["@latest"]],
   "jobs resume": () => [["@latest", "--detach"]],
@@ -136,6 +137,8 @@ const CALLS: Readonly<Record<string, (id: string, user: string) => readonly (rea
     ["-L", "5"],
     ["--json", "-L", "5"],
   ],
+  "runs open": (id) => [[id, "--print"]],
+  "instances open": (_id, user) => [[user, "--print"]],
   "instances show": (_id, user) => [[user], [user, "--json"]],
   "users find": () => [["alice"], ["alice", "--json"]],
   "audit list": (_id, user) => [
@@ -152,6 +155,7 @@ const CALLS: Readonly<Record<string, (id: string, user: string) => readonly (rea
   "config unset": () => [["utc", "--profile", "default"]],
   "config path": () => [[]],
   doctor: () => [[], ["--json"]],
+  completion: () => [["bash"]],
   api: () => [["admin.kiloclawInstances.list", "--input", '{"limit":5}']],
 };
 
