@@ -235,7 +235,7 @@ describe("requests", () => {
     await desk.sandbox.remote.setFault({ name: "500", procedure: "get", instance, count: 3 });
     const { code, stderr } = await desk.run(["runs", "start", "-u", user, "-p", PROMPT]);
     expect(code).toBe(11);
-    expect(stderr).toContain("unexpected answer (HTTP 500)");
+    expect(stderr).toContain("the platform is failing (HTTP 500 from its edge)");
     expect((await desk.requests("startKiloCliRun")).length - before).toBe(0);
   });
 });

@@ -156,7 +156,7 @@ describe("for customers with addresses that a shell would run", () => {
       const runs = ["runs", "start", "--user", "c0000000-0000-4000-8000-000000000001", "-p"];
       const started = await desk.run([...runs, "[rehearse lines=600 interval=100]"], hosted);
       expect(started.code).toBe(0);
-      expect(started.stderr).toMatch(/^✓ started recovery run .* of a error: lost {3}fix it: touch pwned/);
+      expect(started.stderr).toMatch(/^✓ started a recovery run .* of a error: lost {3}fix it: touch pwned/);
       const running = started.stdout.trim();
       const refused = await desk.run([...runs, "another"], hosted);
       expect(refused.code).toBe(6);
