@@ -42,7 +42,7 @@ export interface TransportOptions {
 }
 
 /** Who says what is waited for. What a method returns is to be called when the wait is over. */
-export interface AwaitedAnswers {
+interface AwaitedAnswers {
   answer(): () => void;
   pause(why: string, ms: number): () => void;
 }

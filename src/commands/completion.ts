@@ -103,7 +103,7 @@ function installation(shell: string, { env }: Host): string {
       "For PowerShell, in the folder of your profile:",
       "",
       "  cd (Split-Path $PROFILE)",
-      "  kiloclaw-admin completion powershell > kiloclaw-admin.ps1",
+      `  ${command("completion", "powershell").typed({})} > kiloclaw-admin.ps1`,
       "",
       "and this line in the profile itself ($PROFILE):",
       "",

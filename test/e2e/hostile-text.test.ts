@@ -79,7 +79,7 @@ describe("words on the way out", () => {
     for (const argv of [
       ["runs", "list", "--json", "--nonsense"],
       ["runs", "list", "-o", "json", "-u", "nobody@example.com"],
-      ["runs", "list", "-ojsonl", "--limit", "0"],
+      ["runs", "list", "-ojsonl", "--limit", "x"],
       ["runs", "list", "--output=json", "--fields", "nope"],
       ["runs", "nope", "--json"],
       ["runs", "show", "deadbeef", "--json"],
@@ -89,7 +89,7 @@ describe("words on the way out", () => {
       expect(error.exitCode).toBe(code);
       expect(stdout).toBe("");
     }
-    const { stderr } = await desk.run(["runs", "list", "--limit", "0"], { env: { KILOCLAW_ADMIN_OUTPUT: "json" } });
+    const { stderr } = await desk.run(["runs", "list", "--limit", "x"], { env: { KILOCLAW_ADMIN_OUTPUT: "json" } });
     expect(shape.parse(JSON.parse(stderr)).error.exitCode).toBe(2);
   });
 });

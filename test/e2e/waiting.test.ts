@@ -32,6 +32,7 @@ const ASKING: readonly (readonly string[])[] = [
   ["runs", "watch", JANE],
   ["runs", "open", JANE, "--print"],
   ["runs", "logs", JANE],
+  ["runs", "retry", JANE],
   ["runs", "cancel", JANE],
   ["runs", "settle", "--all"],
   ["runs", "diagnose", JANE],
@@ -46,6 +47,7 @@ const ASKING: readonly (readonly string[])[] = [
   ["audit", "verify"],
   ["audit", "export", "--since", "1d", "-o", "csv"],
   ["auth", "status"],
+  ["api", "admin.kiloclawInstances.list", "--input", '{"limit":1}'],
 ];
 
 /** Those that ask it nothing, only where there is something to ask about, or about a login that has not been made. */
@@ -69,7 +71,7 @@ const OTHERS = new Set(
 
 it("are all commands", () => {
   const all = Object.entries(NOUNS).flatMap(([noun, { verbs }]) => Object.keys(verbs).map((verb) => `${noun} ${verb}`));
-  const asking = ASKING.map(([noun, verb]) => `${noun} ${verb}`);
+  const asking = ASKING.map(([noun = "", verb]) => (noun in PLAIN_COMMANDS ? noun : `${noun} ${verb}`));
   expect([...asking, ...OTHERS].toSorted()).toEqual([...all, ...Object.keys(PLAIN_COMMANDS)].toSorted());
 });
 
