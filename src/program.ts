@@ -1,8 +1,9 @@
-import { CommanderError, Option, type Command } from "@commander-js/extra-typings";
+import { CommanderError, Option, type Command, type Help } from "@commander-js/extra-typings";
 import { CommandLine } from "./command-line.ts";
 import { addCommonOptions, commonOptions, givenTo } from "./common-options.ts";
 import type { Context, OpenContext } from "./context.ts";
 import { CliError } from "./errors.ts";
+import { COMMON, commonLine, formatHelp } from "./help-screen.ts";
 import { StrictCommand } from "./strict-command.ts";
 import type { Host } from "./terminal/host.ts";
 import type { Prints } from "./terminal/rows.ts";
@@ -226,14 +227,17 @@ export function createProgram(host: Host) {
     .enablePositionalOptions()
     .showSuggestionAfterError()
     .helpCommand(false)
-    .configureHelp({ subcommandTerm: (command) => command.name() })
+    .configureHelp({
+      subcommandTerm: (command) => command.name(),
+      formatHelp: (command, helper) =>
+        command.parent ? formatHelp(command as Command, helper) : firstScreen(command as Command, helper),
+    })
     .configureOutput({
       writeOut: (text) => host.stdout.write(text),
       // Usage errors are reported like all others, by `main`.
       writeErr: () => undefined,
       getOutHelpWidth: () => host.stdout.columns || 100,
-    })
-    .addHelpText("after", () => EPILOGUE);
+    });
   addCommonOptions(program);
   const printVersion = () => {
     host.stdout.write(`${host.version}\n`);
@@ -272,7 +276,7 @@ export function createProgram(host: Host) {
       // What a command prints may be declared in more modules than it runs with.
       const helping = line.some((word) => word === "--help" || word === "-h" || word === "help");
       if (helping) command.addHelpText("after", fieldsHelp(await prints(), command));
-      command.optionsGroup("Options of every command:");
+      command.optionsGroup(COMMON);
       addCommonOptions(command);
     });
   for (const [name, { summary, alias, verbs }] of Object.entries(NOUNS)) {
@@ -361,9 +365,51 @@ function usage({ code, message }: CommanderError, command: Command): CliError {
   return new CliError("usage", message.replace(/^error: /, ""), { hint: [...meant, see] });
 }
 
-const EPILOGUE = `
-First steps, with nothing but this machine:
-  kiloclaw-admin sandbox start --detach
-  kiloclaw-admin --profile sandbox runs start --user jane@example.com -p "gateway crash-loops" --watch
+/** What most people are here for, in the order in which it is done. */
+const MAIN_JOB: readonly (readonly [noun: string, verb: string])[] = [
+  ["runs", "start"],
+  ["runs", "watch"],
+  ["runs", "list"],
+  ["runs", "diagnose"],
+  ["runs", "cancel"],
+];
 
-The manual: kiloclaw-admin help`;
+/** The commands below that, by what they are about; those that stand in none are the last group. */
+const GROUPS: Readonly<Record<string, readonly string[]>> = {
+  "Customers, runs, records:": ["runs", "jobs", "instances", "users", "audit", "api"],
+  "This machine:": ["auth", "config", "doctor", "completion", "sandbox"],
+};
+
+/** What stands in one line at the end. */
+const SHORT = ["login", "logout", "whoami", "version", "help"];
+
+/** The help of the tool as a whole: what it is mostly for, then all there is. */
+function firstScreen(program: Command, helper: Help): string {
+  const summaries = new Map(program.commands.map((command) => [command.name(), command.summary()]));
+  const line = (name: string, summary: string) => helper.formatItem(name, NAME_WIDTH, summary, helper);
+  const grouped = new Set([...Object.values(GROUPS).flat(), ...SHORT, COMPLETE]);
+  const others = [...summaries.keys()].filter((name) => !grouped.has(name));
+  const groups = Object.entries({ ...GROUPS, "Others:": others }).map(([heading, names]) => {
+    const lines = names.flatMap((name) => {
+      const summary = summaries.get(name);
+      return summary === undefined ? [] : [line(name, summary)];
+    });
+    return lines.length === 0 ? "" : [heading, ...lines].join("\n");
+  });
+  const main = MAIN_JOB.map(([noun, verb]) => line(`${noun} ${verb}`, NOUNS[noun]?.verbs[verb]?.summary ?? ""));
+  const parts = [
+    program.description(),
+    ["The main job:", ...main].join("\n"),
+    ...groups,
+    `Also: ${SHORT.join(", ")}`,
+    FIRST_STEPS,
+    `Usage: kiloclaw-admin [options] COMMAND\nHelp on one: kiloclaw-admin COMMAND --help; the manual: kiloclaw-admin help\n${commonLine(helper.helpWidth ?? 80)}`,
+  ];
+  return `${parts.filter((part) => part !== "").join("\n\n")}\n`;
+}
+
+const NAME_WIDTH = 15;
+
+const FIRST_STEPS = `First steps, with nothing but this machine:
+  kiloclaw-admin sandbox start --detach
+  kiloclaw-admin --profile sandbox runs start -u jane@example.com -p "gateway crash-loops" -w`;

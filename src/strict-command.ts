@@ -1,4 +1,4 @@
-import { Command, type Option } from "@commander-js/extra-typings";
+import { Command, type AddHelpTextContext, type AddHelpTextPosition, type Option } from "@commander-js/extra-typings";
 import { CliError } from "./errors.ts";
 import { hint, option as typedOption, plain } from "./typed-command.ts";
 
@@ -20,6 +20,16 @@ const LIKE_AN_OPTION = /^(?:[-\u2010-\u2015\u2212]\S+|--[\w-]+=.*)$/su;
  * what was to be looked at. Seen before anything is parsed, whether the word is a known option or a mistyped one.
  */
 export class StrictCommand extends Command {
+  /** What its help says besides: its examples first, each part behind a blank line. */
+  readonly texts: (string | ((context: AddHelpTextContext) => string))[] = [];
+
+  /** Help puts them in their places, see `help-screen.ts`. */
+  override addHelpText(position: AddHelpTextPosition, text: string | ((context: AddHelpTextContext) => string)): this {
+    if (position === "after") this.texts.push(text);
+    else super.addHelpText(position, text as string);
+    return this;
+  }
+
   override createCommand(name?: string): Command {
     return new StrictCommand(name);
   }

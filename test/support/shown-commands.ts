@@ -54,7 +54,7 @@ async function commandOf(argv: readonly string[]): Promise<Pick<Command, "name" 
 function* shownLines(argv: readonly string[], stdout: string, stderr: string): Generator<string> {
   for (const line of stripVTControlCharacters(stderr).split(/[\r\n]+/)) yield* textsOf(line) ?? [line];
   // Examples in help texts have notes beside them.
-  if (argv.includes("--help") || argv[0] === "help" || stdout.startsWith("Usage: ")) return;
+  if (argv.includes("--help") || argv[0] === "help" || /^Usage: /m.test(stdout)) return;
   yield* (
     textsOf(stdout) ??
       stripVTControlCharacters(stdout)

@@ -1,20 +1,25 @@
 /** What holds for every command, also for those to come. */
 import { describe, expect, it } from "vitest";
 import { EXIT_CODES } from "../../src/exit-codes.ts";
-import { NOUNS, PLAIN_COMMANDS } from "../../src/program.ts";
+import { createProgram, NOUNS, PLAIN_COMMANDS } from "../../src/program.ts";
 import { SHAPES } from "../../src/shapes/shapes.ts";
+import type { Host } from "../../src/terminal/host.ts";
 import { run } from "../harness.ts";
 
 const COMMANDS = Object.entries(NOUNS).flatMap(([noun, { verbs }]) =>
   Object.entries(verbs).map(([verb, { summary }]) => ({ noun, verb, summary })),
 );
+/** What stands for the options of every command. */
+const COMMON_LINE = /^Options of every command: -h, -o, .* …: kiloclaw-admin help options$/m;
+
 describe.each(COMMANDS)("$noun $verb", ({ noun, verb, summary }) => {
   it("has help with its summary, its options, the common ones and examples", async () => {
     const { code, stdout, stderr } = await run([noun, verb, "--help"]);
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
     expect(stdout).toContain(`Usage: kiloclaw-admin ${noun} ${verb}`);
     expect(stdout.toLowerCase()).toContain(summary.toLowerCase());
-    expect(stdout).toContain("--output <format>");
+    expect(stdout).toMatch(COMMON_LINE);
+    expect(stdout).not.toContain("--output <format>");
     expect(stdout).toContain("Examples:\n");
     expect(stdout).toMatch(new RegExp(`kiloclaw-admin (--profile sandbox )?${noun} ${verb}`));
   });
@@ -30,6 +35,46 @@ describe.each(COMMANDS)("$noun $verb", ({ noun, verb, summary }) => {
     expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
     expect(stderr).toContain("--no-such-option");
     expect(stderr).toContain(`see: kiloclaw-admin ${noun} ${verb} --help`);
+  });
+});
+
+describe("the order of need", () => {
+  const all = [...COMMANDS.map(({ noun, verb }) => [noun, verb]), ...Object.keys(PLAIN_COMMANDS).map((name) => [name])];
+
+  it.each(all)("is that of the help of %s %s", async (...words) => {
+    const { stdout } = await run([...words.filter((word) => word !== undefined), "--help"], { tty: true, columns: 80 });
+    const headings = ["Examples:\n", "Usage: ", "Arguments:\n", "Options:\n", "Options of every command: "];
+    const places = headings.map((heading) => stdout.indexOf(`\n${heading}`)).filter((place) => place >= 0);
+    expect(places.length).toBeGreaterThanOrEqual(3);
+    expect(places).toEqual(places.toSorted((a, b) => a - b));
+    expect(stdout.split("\n").find((line) => COMMON_LINE.test(line))?.length).toBeLessThanOrEqual(80);
+  });
+
+  it("is that of the first screen: the main job, then everything else, within 40 lines", async () => {
+    const { stdout } = await run([], { tty: true, columns: 80 });
+    const lines = stdout.trimEnd().split("\n");
+    expect(lines.length).toBeLessThanOrEqual(40);
+    expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(100);
+    const main = lines.slice(lines.indexOf("The main job:") + 1, lines.indexOf("The main job:") + 6);
+    expect(main.map((line) => line.split(/ {2,}/)[1])).toEqual([
+      "runs start",
+      "runs watch",
+      "runs list",
+      "runs diagnose",
+      "runs cancel",
+    ]);
+    const { program } = createProgram({ version: "0", stdout: { columns: 80 } } as unknown as Host);
+    const visible = program.createHelp().visibleCommands(program);
+    for (const command of visible) expect(stdout).toMatch(new RegExp(`^(?: {2}|Also: .*\\b)${command.name()}\\b`, "m"));
+    expect(stdout).not.toContain("Others:");
+  });
+
+  it("has the options of every command in the manual, each of them", async () => {
+    const { stdout } = await run(["help", "options"]);
+    const { program } = createProgram({ version: "0", stdout: { columns: 80 } } as unknown as Host);
+    const flags = program.options.map(({ long }) => long).filter((long) => long != null && long !== "--version");
+    expect(flags.length).toBeGreaterThan(10);
+    for (const flag of flags) expect(stdout).toContain(flag);
   });
 });
 
@@ -69,7 +114,7 @@ describe.each(Object.entries(PLAIN_COMMANDS))("%s", (name, { summary }) => {
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
     expect(stdout).toContain(`Usage: kiloclaw-admin ${name}`);
     expect(stdout.toLowerCase()).toContain(summary.toLowerCase());
-    expect(stdout).toContain("--output <format>");
+    expect(stdout).toMatch(COMMON_LINE);
     expect(stdout).toContain(`Examples:\n  kiloclaw-admin ${name}`);
     expect((await run(["help", name])).stdout).toBe(stdout);
     expect((await run(["--help"])).stdout).toContain(`  ${name} `);
@@ -114,7 +159,7 @@ describe("kiloclaw-admin", () => {
   ])("knows %s by other tools' words: %j", async (name, words) => {
     const { code, stdout } = await run([...words, "--help"]);
     expect(code).toBe(0);
-    expect(stdout).toMatch(new RegExp(`^Usage: kiloclaw-admin ${name}[ |]`));
+    expect(stdout).toMatch(new RegExp(`^Usage: kiloclaw-admin ${name}[ |]`, "m"));
     expect((await run(["help", ...words])).stdout).toBe(stdout);
   });
 

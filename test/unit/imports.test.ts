@@ -51,7 +51,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ["async", "exit-codes", "files", "json", "shapes", "strict-command"],
   ["api", "command-line", "config", "terminal"],
   ["customers", "journal", "meant-platform"],
-  ["chooser", "common-options", "login-offer"],
+  ["chooser", "common-options", "help-screen", "login-offer"],
   ["doctor", "runs"],
   ["audit", "bulk"],
   ["completion"],
