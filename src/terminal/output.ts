@@ -2,6 +2,7 @@ import { setImmediate } from "node:timers/promises";
 import { isOn } from "../environment.ts";
 import { CliError } from "../errors.ts";
 import { type OptionsToType, type Said } from "../typed-command.ts";
+import { fold } from "./fold.ts";
 import type { Host } from "./host.ts";
 import type { Jq } from "./jq.ts";
 import type { TableFrame } from "./live-table.ts";
@@ -382,15 +383,4 @@ export class Output {
 /** What a person knows a platform by: its host name, and the port where there is one. */
 export function hostOf(origin: string): string {
   return sanitizeLine(new URL(origin).host);
-}
-
-/** A text in lines of at most so many characters, where its words allow it. */
-function fold(text: string, width: number): string[] {
-  const lines = [""];
-  for (const word of text.split(" ")) {
-    const last = lines.at(-1) ?? "";
-    if (last !== "" && last.length + 1 + word.length > width) lines.push(word);
-    else lines[lines.length - 1] = last === "" ? word : `${last} ${word}`;
-  }
-  return lines;
 }

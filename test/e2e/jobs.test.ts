@@ -4,9 +4,10 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openDesk, type Desk, type Result } from "../harness.ts";
 import { eventually } from "../support/eventually.ts";
+import { Screen } from "../support/screen.ts";
 
 /** Customers of which each test takes some of its own: a run of one test must not be in another's way. */
-const CUSTOMERS = 120;
+const CUSTOMERS = 140;
 
 // Several at once share what a busy machine has.
 
@@ -469,6 +470,32 @@ describe.concurrent("on a terminal", () => {
     expect(result.code).toBe(0);
     expect(result.stdout).toMatch(/STATE.*RUN.*USER/);
     expect(result.stderr).toMatch(/✓\S* job [0-9a-f-]{36}: 3 completed/);
+  });
+
+  it("at 80 columns the table has all that tells how far it is, and what Ctrl-C does; elapsed times go on after a resume", async () => {
+    const file = await usersFile("slow.txt", take(12));
+    const terminal = { tty: true, columns: 80, rows: 24, env: { NO_COLOR: "1" } };
+    const argv = ["runs", "start", "--users-file", file, "-p", LONG, "--rate", "1", "--yes"];
+    const running = desk.begin(argv, terminal);
+    await running.waitFor(/last start in about/);
+    await running.waitFor(/ 3s /);
+    running.stop();
+    const { stdout, stderr } = await running.done;
+    const frames = new Screen(stdout).frames;
+    const foot = frames.findLast((lines) => lines.join(" ").includes("last start"))?.join(" ");
+    expect(foot).toMatch(/0 of 12 done · \d+ running, (?:\d+ starting, )?\d+ waiting · \d\.\d starts a second · last start in about \d+s/);
+    const [job = ""] = /(?<=jobs resume )[0-9a-f-]{36}/.exec(stderr) ?? [];
+    expect(foot).toContain(
+      `Ctrl-C is safe: no more starts, and the runs go on; resume with kiloclaw-admin jobs resume ${job.slice(0, 8)}`,
+    );
+    for (const line of frames.flat()) expect(line.length).toBeLessThan(80);
+
+    const again = desk.begin(["jobs", "resume", job, "--yes"], terminal);
+    await again.waitFor(/STATE[^]*?running/);
+    again.stop();
+    const table = new Screen((await again.done).stdout).frames.find((lines) => lines.join(" ").includes(" running, "));
+    const elapsed = table?.find((line) => line.startsWith("running"))?.match(/ (\d+)s\b/)?.[1];
+    expect(Number(elapsed)).toBeGreaterThanOrEqual(3);
   });
 });
 

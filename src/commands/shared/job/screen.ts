@@ -6,6 +6,7 @@ import type { Context } from "../../../context.ts";
 import { withoutColors } from "../../../terminal/sanitize.ts";
 import type { Column } from "../../../terminal/table.ts";
 import { formatDuration } from "../../../terminal/time.ts";
+import { command, hint, type Hint } from "../../../typed-command.ts";
 import type { JobTally } from "./tally.ts";
 import { type UnderWay } from "./tally.ts";
 import { itemView, stateColor } from "./view.ts";
@@ -16,7 +17,8 @@ const MAX_ROWS = 200;
 const MAX_GROUPS = 3;
 const MAX_LEFT = 20;
 
-const COLUMNS: readonly Column<UnderWay>[] = [
+/** @param now the platform's time. */
+const columnsOf = (now: () => Date): readonly Column<UnderWay>[] => [
   { header: "STATE", rank: 1, value: ({ item }) => item.state, color: ({ item }) => stateColor(item.state) },
   { header: "RUN", rank: 0, id: true, value: ({ item }) => item.runId ?? "-" },
   {
@@ -27,9 +29,14 @@ const COLUMNS: readonly Column<UnderWay>[] = [
     value: ({ item: { target } }) => target.userEmail ?? target.named,
   },
   { header: "INSTANCE", rank: 5, id: true, spare: true, value: ({ item }) => item.target.instanceId ?? "-" },
-  { header: "ELAPSED", rank: 4, value: ({ since }) => formatDuration(Date.now() - since) },
+  { header: "ELAPSED", rank: 4, value: (one) => formatDuration(elapsedMs(one, now())) },
   { header: "LAST LINE", rank: 3, shrinkTo: 20, enough: 40, tells: true, value: lastWords },
 ];
+
+/** How long its run has been going on, whichever command started it; before there is one, how long its start has. */
+function elapsedMs({ item, since }: UnderWay, now: Date): number {
+  return item.startedAt ? now.getTime() - item.startedAt.getTime() : Date.now() - since;
+}
 
 /** What there is to say of a target right now. The colours of a run's output would be lost in a table. */
 function lastWords({ item, line }: UnderWay): string {
@@ -44,8 +51,13 @@ export interface JobScreen {
 }
 
 /** The screen for the format that was asked for. */
-export async function openScreen({ output }: Pick<Context, "output">, id: string, tally: JobTally): Promise<JobScreen> {
-  const live = await output.live(COLUMNS, () => frame(id, tally));
+export async function openScreen(
+  { output, stop }: Pick<Context, "output" | "stop">,
+  id: string,
+  tally: JobTally,
+): Promise<JobScreen> {
+  const leaving = () => output.typed(stop.aborted ? LEAVING : whatCtrlCDoes(id));
+  const live = await output.live(columnsOf(output.now), () => frame(id, tally, leaving()));
   if (live) {
     const ticking = setInterval(() => live.refresh(), TICK_MS);
     return {
@@ -79,14 +91,20 @@ async function listOpen(output: Context["output"], items: readonly Item[]): Prom
 }
 
 /** Those that have been at it for longest on top. */
-function frame(id: string, tally: JobTally) {
+function frame(id: string, tally: JobTally, leaving: string) {
   const rows: UnderWay[] = [];
   for (const one of tally.underWay.values()) if (rows.push(one) === MAX_ROWS) break;
   return {
     rows,
     rest: (left: readonly UnderWay[]) => `… and ${tally.underWay.size - rows.length + left.length} more under way`,
-    foot: [...groupLines(tally), footLine(id, tally)],
+    foot: [...groupLines(tally), footLine(id, tally), leaving],
   };
+}
+
+const LEAVING = "stopping: waiting for starts that are under way; the runs go on. Ctrl-C again: exit at once";
+
+function whatCtrlCDoes(id: string): Hint {
+  return hint`Ctrl-C is safe: no more starts, and the runs go on; resume with ${command("jobs resume", id.slice(0, 8))}`;
 }
 
 /** What has gone wrong so far, by what it has in common. */
