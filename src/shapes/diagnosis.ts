@@ -59,4 +59,4 @@ export const diagnosisShape = z
     next: z.array(z.object({ what: z.string(), command: z.string() })).readonly(),
     evidence,
   })
-  .meta({ description: "what is going on with a run" });
+  .meta({ description: "what a run is doing" });

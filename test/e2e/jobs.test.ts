@@ -483,7 +483,9 @@ describe.concurrent("on a terminal", () => {
     const { stdout, stderr } = await running.done;
     const frames = new Screen(stdout).frames;
     const foot = frames.findLast((lines) => lines.join(" ").includes("last start"))?.join(" ");
-    expect(foot).toMatch(/0 of 12 done · \d+ running, (?:\d+ starting, )?\d+ waiting · \d\.\d starts a second · last start in about \d+s/);
+    expect(foot).toMatch(
+      /0 of 12 done · \d+ running, (?:\d+ starting, )?\d+ waiting · \d\.\d starts a second · last start in about \d+s/,
+    );
     const [job = ""] = /(?<=jobs resume )[0-9a-f-]{36}/.exec(stderr) ?? [];
     expect(foot).toContain(
       `Ctrl-C is safe: no more starts, and the runs go on; resume with kiloclaw-admin jobs resume ${job.slice(0, 8)}`,
