@@ -478,7 +478,7 @@ describe.concurrent("on a terminal", () => {
     const argv = ["runs", "start", "--users-file", file, "-p", LONG, "--rate", "1", "--yes"];
     const running = desk.begin(argv, terminal);
     await running.waitFor(/last start in about/);
-    await running.waitFor(/ 3s /);
+    await running.waitFor(/ [3-9]s +step /);
     running.stop();
     const { stdout, stderr } = await running.done;
     const frames = new Screen(stdout).frames;
