@@ -137,7 +137,9 @@ function subjectOf({ id, email }: User): Subject {
 
 function active(instance: Instance): Instance {
   if (instance.destroyedAt === null) return instance;
-  throw new CliError("not-found", `instance ${instance.id} was destroyed at ${instance.destroyedAt.toISOString()}`);
+  throw new CliError("not-found", `instance ${instance.id} was destroyed at ${instance.destroyedAt.toISOString()}`, {
+    hint: hint`see the others there are: ${command("instances list", { "--user": instance.userId })}`,
+  });
 }
 
 async function findInstance(api: Api, id: string): Promise<Instance | undefined> {

@@ -96,7 +96,7 @@ const record = z.discriminatedUnion("kind", [
     knownRunIds: z.array(z.guid()).max(1_000),
     /** Of the action `api`: what was called, and the hash of the JSON that it was called with. */
     call: z.object({ procedure: code, inputSha256: sha256 }).optional(),
-    /** The run that this start repeats. */
+    /** The run that this start is a retry of. */
     retryOf: z.guid().optional(),
   }),
   /** What the invocation that sent it found out. */

@@ -1,15 +1,15 @@
-/** Which runs repeat which, as far as this machine has started them. */
+/** Which run is a retry of which, as far as this machine has started them. */
 import { allJournals, journalTime } from "./folder.ts";
 import { readJournal } from "./read.ts";
 
 export interface Retries {
-  /** The run that this one repeats. */
+  /** The run that this one is a retry of. */
   readonly retryOf: string | null;
-  /** The runs that repeat this one, oldest first. */
+  /** Its retries, oldest first. */
   readonly retriedAs: readonly string[];
 }
 
-/** A start is written down before its row, by a clock that may be behind the platform's; a job's journal was begun earlier still. */
+/** A start is written down before its row, by a clock that may be behind the platform's. */
 const BEFORE_MS = 10 * 60_000;
 
 /** Reads the journals that were begun since the run was started. What cannot be read has no links. */
@@ -28,7 +28,8 @@ export async function retriesOf(
         if (record.kind === "intent" && record.retryOf !== undefined) links.set(record.op, record.retryOf);
         if ((record.kind !== "outcome" && record.kind !== "reconcile") || record.runId === null) continue;
         const of = links.get(record.op);
-        if (of === undefined) continue;
+        // A run that is just like the one that was to be started was seen: nobody knows whose it is.
+        if (of === undefined || record.result === "alike") continue;
         if (record.runId === id) retryOf = of;
         if (of === id && !retriedAs.includes(record.runId)) retriedAs.push(record.runId);
       }

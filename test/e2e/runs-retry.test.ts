@@ -1,11 +1,12 @@
 /** A run that failed is started again: as a start of its own, linked to the first. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openDesk, type Desk } from "../harness.ts";
+import { openRewritingProxy } from "../support/rewriting-proxy.ts";
 import { BRIEF_SEARCH } from "../support/timing.ts";
 
 let desk: Desk;
 beforeAll(async () => {
-  desk = await openDesk({ extraUsers: 12 });
+  desk = await openDesk({ extraUsers: 20 });
 });
 afterAll(() => desk.close());
 
@@ -43,7 +44,7 @@ describe("runs retry", () => {
     expect(await show(again)).toMatchObject({ retryOf: id, retriedAs: [], prompt: FAILS });
     expect(await show(id)).toMatchObject({ retryOf: null, retriedAs: [again] });
     const shown = await desk.run(["runs", "show", id]);
-    expect(shown.stderr).toContain(`repeated as: kiloclaw-admin runs show ${again}\n`);
+    expect(shown.stderr).toContain(`retried as: kiloclaw-admin runs show ${again}\n`);
     expect(shown.stderr).not.toContain("runs retry");
     const audit = await desk.run(["audit", "log", "--run", again, "--json"]);
     expect(JSON.parse(audit.stdout)).toMatchObject([{ action: "start", ticket: "INC-1", runId: again }]);
@@ -87,9 +88,58 @@ describe("runs retry", () => {
     const running = await desk.startRun(desk.customer(), "[rehearse lines=500 interval=1]");
     const { code, stdout, stderr } = await desk.run(["runs", "retry", first.id, running, second.id, "-q"]);
     expect(code).toBe(9);
-    expect(stderr).toContain(`run ${running} was not retried: run ${running} is still in progress`);
+    expect(stderr).toContain(`retry of run ${running}: run ${running} is still in progress`);
     const newest = await Promise.all([first, second].map(async ({ user }) => (await desk.rows(user))[0]?.id));
     expect(stdout.trim().split("\n")).toEqual(newest);
+  });
+
+  it("of several, never denies one whose outcome is unknown: 7, with what to do about it", async () => {
+    const [lost, other] = [await failed(), await failed()];
+    const fault = { name: "insert-failure", procedure: "startKiloCliRun", user: lost.user, count: 1 } as const;
+    await desk.sandbox.remote.setFault(fault);
+    const { code, stdout, stderr } = await desk.run(["runs", "retry", lost.id, other.id, "-q"], {
+      timing: BRIEF_SEARCH,
+    });
+    expect(code).toBe(7);
+    expect(stderr).toContain("1 of 2 runs retried");
+    expect(stderr).toContain("kiloclaw-admin runs reconcile");
+    expect(stderr).not.toMatch(/not (?:retried|started|tried)|nothing was (?:sent|started)/);
+    expect(stdout.trim()).toBe((await desk.rows(other.user))[0]?.id);
+  });
+
+  it("of several, ends with 9, not 4, where the token is refused after one was sent; with 4 before", async () => {
+    let starts = 0;
+    let allowed = 1;
+    let isStart = false;
+    const proxy = await openRewritingProxy(desk.sandbox.url, {
+      request: (path) => {
+        isStart = path.includes("startKiloCliRun");
+        if (isStart) starts += 1;
+        return path;
+      },
+      authorization: (header) => (isStart && starts > allowed ? "Bearer none" : header),
+    });
+    try {
+      const [first, second, third] = [await failed(), await failed(), await failed()];
+      const env = { KILOCLAW_ADMIN_HOST: proxy.url };
+      const after = await desk.run(["runs", "retry", first.id, second.id, third.id, "-q"], { env });
+      expect(after.code).toBe(9);
+      expect(after.stdout.trim()).toBe((await desk.rows(first.user))[0]?.id);
+      expect(after.stderr).toContain("1 of 3 runs retried, 1 not tried");
+      allowed = 0;
+      expect((await desk.run(["runs", "retry", second.id, third.id], { env })).code).toBe(4);
+      for (const { user } of [second, third]) expect(await desk.rows(user)).toHaveLength(1);
+    } finally {
+      await proxy.close();
+    }
+  });
+
+  it("names an instance that was destroyed: 5, nothing sent", async () => {
+    const [row] = (await desk.rows("dave.destroyed@example.com")).filter(({ status }) => status === "failed");
+    if (!row) throw new Error("the seed has no such run");
+    const { code, stderr } = await desk.run(["runs", "retry", row.id]);
+    expect(code).toBe(5);
+    expect(stderr).toMatch(/instance \S+ was destroyed at/);
   });
 
   it("sends nothing while a start on the instance is open: 7", async () => {
@@ -113,6 +163,7 @@ describe("runs retry", () => {
     for (const argv of [
       [id, id, "--watch"],
       [id, id, "--json"],
+      [id, id, "--on-conflict", "attach"],
       [id, "-p", ""],
       ["jane", "x"],
     ]) {

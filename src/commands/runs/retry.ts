@@ -1,8 +1,8 @@
 import { Option, type Command } from "@commander-js/extra-typings";
 import type { Api } from "../../api/api.ts";
 import type { Context, OpenContext } from "../../context.ts";
-import { getInstance } from "../../customers/instances.ts";
-import { CliError, messageOf } from "../../errors.ts";
+import { resolveInstance } from "../../customers/find.ts";
+import { CliError, type ErrorKind } from "../../errors.ts";
 import type { Ledger } from "../../journal/ledger.ts";
 import { listRuns } from "../../runs/list.ts";
 import type { Run } from "../../runs/run.ts";
@@ -43,7 +43,7 @@ export function configure(command: Command, open: OpenContext): void {
         "kiloclaw-admin runs retry 3f2a91c4 77b0e1d2",
       ) +
         "\n\nStarts a new run on the same instance with the same prompt: a start of its own, with all of its safety. `runs show`\n" +
-        "names the run that a run repeats, and those that repeat it. The failed targets of a job: jobs retry-failed",
+        "shows which run is a retry of which. The failed targets of a job: jobs retry-failed",
     )
     .action(async (ids, options) => retryRuns(await open(), ids, options));
 }
@@ -58,8 +58,8 @@ async function retryRuns(context: Context, ids: readonly string[], options: Retr
   if (ids.length > 1 && ["json", "csv"].includes(output.format)) {
     throw new CliError("usage", `several runs are started one after the other: use -o jsonl, not ${output.format}`);
   }
-  if (options.watch && ids.length > 1) {
-    throw new CliError("usage", "--watch is for one run", {
+  if (ids.length > 1 && (options.watch || options.onConflict === "attach")) {
+    throw new CliError("usage", "--watch and --on-conflict attach are for one run", {
       hint: hint`follow what was started: ${typed("runs watch", { "--mine": true })}`,
     });
   }
@@ -71,25 +71,54 @@ async function retryRuns(context: Context, ids: readonly string[], options: Retr
   const runs = [...new Map(found.map((run) => [run.id, run])).values()];
   let opened: Promise<Ledger> | undefined;
   const ledger = () => (opened ??= whyOf(context, options).then((why) => context.ledger("start", why)));
-  const retry = (run: Run) => retryRun(context, run, { ...options, checked: prompt, ledger });
+  // Of several, none is followed: a run in the way is named.
+  const { onConflict = runs.length > 1 ? "fail" : undefined } = options;
+  const retry = (run: Run) => retryRun(context, run, { ...options, onConflict, checked: prompt, ledger });
   const [only] = runs;
   if (only && runs.length === 1) return retry(only);
+  await retryEach(context, runs, retry);
+}
 
-  let failed = 0;
+/** What keeps every other start from being sent, too. */
+const ENDS_ALL: readonly ErrorKind[] = ["auth", "local-state"];
+
+/**
+ * Retries one run after the other. What goes wrong with one is said as it is, and ends the command only where the others would
+ * meet the same.
+ *
+ * @throws CliError `outcome-unknown` where a start may have happened, else `partial` where one was sent, else what ended it.
+ */
+async function retryEach(
+  { output, stop }: Pick<Context, "output" | "stop">,
+  runs: readonly Run[],
+  retry: (run: Run) => Promise<void>,
+): Promise<void> {
+  const failures: CliError[] = [];
+  let started = 0;
   for (const run of runs) {
+    stop.throwIfAborted();
     try {
       await retry(run);
+      started += 1;
     } catch (error) {
-      if (context.stop.aborted || !(error instanceof CliError) || error.kind === "auth") throw error;
-      failed += 1;
-      output.warn(`run ${run.id} was not retried: ${messageOf(error)}`);
+      if (stop.aborted || !(error instanceof CliError)) throw error;
+      failures.push(error);
+      output.warn(`retry of run ${run.id}: ${error.message}`);
+      if (ENDS_ALL.includes(error.kind)) break;
     }
   }
-  if (failed > 0) {
-    throw new CliError("partial", `${failed} of ${runs.length} runs were not retried`, {
-      hint: "each is named above; retry one to see what to do",
-    });
-  }
+  const last = failures.at(-1);
+  if (!last) return;
+  const unknown = failures.some(({ kind }) => kind === "outcome-unknown");
+  // A start that was refused for its token did nothing, though it was sent.
+  const sent = started > 0 || failures.some((failure) => failure.sent && !ENDS_ALL.includes(failure.kind));
+  if (!unknown && !sent && ENDS_ALL.includes(last.kind)) throw last;
+  const untried = runs.length - started - failures.length;
+  const counts = [`${started} of ${runs.length} runs retried`, ...(untried > 0 ? [`${untried} not tried`] : [])];
+  throw new CliError(unknown ? "outcome-unknown" : "partial", counts.join(", "), {
+    hint: failures.flatMap(({ hints }) => hints),
+    sent,
+  });
 }
 
 interface RetryOne extends Omit<RetryOptions, "onConflict">, ForOne {
@@ -114,7 +143,7 @@ async function retryRun(context: Context, found: Run, { checked, ledger, ...opti
   const who = run.userEmail ?? run.userId;
   const newer = await newerRun(api, run, instanceId, prompt);
   if (newer) {
-    const what = `run ${newer.id}, ${newer.status}, asked for the same after run ${run.id}`;
+    const what = `run ${newer.id} (${newer.status}) was started later with the same prompt`;
     if (!options.again && !prompter.canAsk) {
       throw new CliError("conflict", `${what}; nothing was sent`, {
         hint: [hint`see it: ${typed("runs show", newer.id)}`, "to start another one anyway, add --again"],
@@ -123,7 +152,8 @@ async function retryRun(context: Context, found: Run, { checked, ledger, ...opti
     }
     if (!options.again) await prompter.confirm(`${what}. Start another one?`, { yes: false, plain: true });
   }
-  const instance = await getInstance(api, instanceId);
+  const subject = { userId: run.userId, email: run.userEmail, instance: undefined };
+  const instance = await resolveInstance(api, subject, instanceId, { named: who });
   if (options.dryRun) return dryRun(context, who, instance, prompt);
   const platform = await context.platform();
   if (platform.confirm === "always") {
@@ -135,7 +165,7 @@ async function retryRun(context: Context, found: Run, { checked, ledger, ...opti
   await sendStart(context, request, await ledger(), options);
 }
 
-/** The run as it is now. One that goes on is not repeated. */
+/** The run as it is now. One in progress is not retried. */
 async function endedRun(api: Api, found: Run): Promise<Run> {
   const { runs, unstorable, machineDown } = await settleRuns(api, [found]);
   const [run = found] = runs;

@@ -32,7 +32,7 @@ export function configure(command: Command, open: OpenContext): void {
 
 type ShownRun = Run & Retries;
 
-/** A run, with what it repeats and what repeats it: of the machine format, and as notes. */
+/** A run with the links to its retries: fields in machine formats, notes on a terminal. */
 const showView: View<ShownRun> = {
   ...(runView as View<ShownRun>),
   shape: "run-details",
@@ -61,10 +61,10 @@ async function show(
   if (unstorable.length > 0) context.output.note(`${UNSTORABLE}: its row stays \`running\``);
   if (unanswered.length > 0) context.output.warn("the platform gave no answer about it: this is what is recorded");
   if (context.output.format !== "table") return;
-  if (retries.retryOf !== null) context.output.note(hint`it repeats: ${command("runs show", retries.retryOf)}`);
-  for (const id of retries.retriedAs) context.output.note(hint`repeated as: ${command("runs show", id)}`);
+  if (retries.retryOf !== null) context.output.note(hint`retry of: ${command("runs show", retries.retryOf)}`);
+  for (const id of retries.retriedAs) context.output.note(hint`retried as: ${command("runs show", id)}`);
   context.output.note(hint`output: ${command("runs logs", run.id)}`);
   if (run.status === "failed" && retries.retriedAs.length === 0) {
-    context.output.note(hint`start it again: ${command("runs retry", run.id)}`);
+    context.output.note(hint`once the cause is fixed: ${command("runs retry", run.id)}`);
   }
 }

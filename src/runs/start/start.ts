@@ -15,7 +15,7 @@ export interface StartRequest {
   readonly userEmail: string | null;
   readonly instance: Pick<Instance, "id">;
   readonly prompt: string;
-  /** The run that this one repeats, for the record. */
+  /** The run that this one is a retry of, for the record. */
   readonly retryOf?: string | undefined;
   /** Who asks: tells its rows from those of others. */
   readonly admin: { readonly userId: string | undefined; readonly email: string | null };
