@@ -15,7 +15,7 @@ import { startOptions } from "../shared/job/options.ts";
 import { examples, intervalOption, once, userOption, yesOption } from "../shared/options.ts";
 import { whyOf, whyOptions } from "../shared/ticket-and-reason.ts";
 import { runView } from "./shared/view.ts";
-import { assertForOne, dryRun, prepare, sendStart, type ForOne, type SendOptions } from "./start/one.ts";
+import { assertForOne, dryRun, prepare, sendStart, type ForOne, type SendOptions } from "./start/send.ts";
 
 interface RetryOptions extends SendOptions {
   readonly user?: string | undefined;
