@@ -1,5 +1,7 @@
+import type * as z from "zod";
 import type { AuditRecord } from "../audit/records.ts";
 import type { Run } from "../runs/run.ts";
+import type { diagnosisShape } from "../shapes/diagnosis.ts";
 import { command, type Hint } from "../typed-command.ts";
 
 /** One look at a run: what its status poll brought. */
@@ -59,23 +61,7 @@ export interface Evidence {
 /** What the audit log calls a cancel that took effect. */
 export const CANCEL_ACTION = "kiloclaw.cli_run.cancel";
 
-export const VERDICTS = [
-  "working",
-  "silent",
-  "finished-unrecorded",
-  "outcome-unknown",
-  "possible-orphan",
-  "machine-down",
-  "controller-silent",
-  "output-unstorable",
-  "no-answer",
-  "completed",
-  "failed",
-  "cancelled",
-  "no-run",
-] as const;
-
-export type Verdict = (typeof VERDICTS)[number];
+export type Verdict = z.output<typeof diagnosisShape>["verdict"];
 
 /** Something to do now. */
 interface Step {

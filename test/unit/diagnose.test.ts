@@ -2,10 +2,12 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { AuditRecord } from "../../src/audit/records.ts";
-import { VERDICTS, verdictOf, type Evidence, type Look, type Verdict } from "../../src/diagnose/judge.ts";
+import { verdictOf, type Evidence, type Look, type Verdict } from "../../src/diagnose/judge.ts";
 import type { Run } from "../../src/runs/run.ts";
+import { diagnosisShape } from "../../src/shapes/diagnosis.ts";
 import { formatDuration } from "../../src/terminal/time.ts";
 
+const VERDICTS = diagnosisShape.shape.verdict.options;
 const NOW = new Date("2026-11-22T12:00:00Z");
 const UNSETTLED = { op: "0a000000-0000-4000-8000-000000000001", at: NOW };
 const ago = (minutes: number) => new Date(NOW.getTime() - minutes * 60_000);
