@@ -83,7 +83,7 @@ export function optionIn(
   return long === undefined ? lastOf(word, find) : { option: find(long), rest };
 }
 
-/** The option with a value in a group of short ones such as `-qp`, and what follows it in the same word. */
+/** The option that counts in a group of short ones such as `-qp`: the one with a value, and what follows it in the word; else the last. */
 function lastOf(
   word: string,
   find: (flag: string) => Option | undefined,
@@ -91,7 +91,8 @@ function lastOf(
   for (let at = 1; at < word.length; at += 1) {
     const option = find(`-${word[at]}`);
     if (!option) break;
-    if (option.required) return { option, rest: word.slice(at + 1) || undefined };
+    if (option.required || option.optional) return { option, rest: word.slice(at + 1) || undefined };
+    if (at === word.length - 1) return { option, rest: undefined };
   }
   return { option: undefined, rest: undefined };
 }

@@ -1,5 +1,6 @@
 /** Where the cursor stands in a line that is being typed, by the command tree itself. */
 import type { Argument, Command, CommandUnknownOpts, Option } from "@commander-js/extra-typings";
+import { optionIn } from "../strict-command.ts";
 
 /** Any command of the tree. */
 export type Node = CommandUnknownOpts;
@@ -48,7 +49,7 @@ export async function findCursor(
       onlyOperands = true;
     } else if (!onlyOperands && isOption(word)) {
       open = undefined;
-      const { option, value } = readOption(command, word);
+      const { option, rest: value } = optionIn(word, finder(command));
       if (!option) continue;
       if (takesValue(option) && value === undefined) open = { option, given: false };
       else options.set(nameOf(option), value ?? true);
@@ -64,7 +65,7 @@ export async function findCursor(
   };
   if (open && !(open.given && typed.startsWith("-"))) return at(open.option);
   if (!onlyOperands && isOption(typed)) {
-    const { option, value } = readOption(command, typed);
+    const { option, rest: value } = optionIn(typed, finder(command));
     if (value === undefined) return at("option");
     return option && takesValue(option) ? at(option, typed.slice(0, typed.length - value.length)) : undefined;
   }
@@ -89,6 +90,10 @@ function takesValue({ required, optional }: Option): boolean {
   return required || optional;
 }
 
+/** How an option of the command is found by its flag. */
+const finder = (command: Node) => (flag: string) =>
+  command.options.find(({ short, long }) => flag === short || flag === long);
+
 function isOption(word: string): boolean {
   return word.startsWith("-") && word !== "-";
 }
@@ -96,20 +101,4 @@ function isOption(word: string): boolean {
 /** Whether the next word is the name of a command in it. */
 function isParent(command: Node): boolean {
   return command.commands.length > 0;
-}
-
-/** Reads `--word`, `--word=value`, `-x`, `-xvalue` and groups such as `-qx`, of which the last one counts. */
-function readOption(command: Node, word: string): { option: Option | undefined; value: string | undefined } {
-  const find = (flag: string) => command.options.find(({ short, long }) => flag === short || flag === long);
-  if (word.startsWith("--")) {
-    const [, long = word, value] = /^(--[^=]*)=(.*)$/su.exec(word) ?? [];
-    return { option: find(long), value };
-  }
-  for (let at = 1; at < word.length; at += 1) {
-    const option = find(`-${word[at]}`);
-    if (!option) break;
-    if (takesValue(option)) return { option, value: word.slice(at + 1) || undefined };
-    if (at === word.length - 1) return { option, value: undefined };
-  }
-  return { option: undefined, value: undefined };
 }
