@@ -2,7 +2,6 @@
  * What the platform has just said about runs, instances and users, as far as it can be offered to whoever types: kept for a minute on
  * this machine, for its user's eyes only. Whose token is in the keyring has no other way to complete what is on the screen.
  */
-import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import * as z from "zod";
 import { platformOf } from "../api/origin.ts";
@@ -155,16 +154,10 @@ async function readRows(stateDirectory: string): Promise<KeptRow[]> {
 async function keep(stateDirectory: string, rows: readonly KeptRow[]): Promise<void> {
   await secureFolder(stateDirectory, stateDirectory);
   const kept = newest([...rows, ...(await readRows(stateDirectory).catch(() => []))]);
-  const path = pathOf(stateDirectory);
-  const draft = `${path}.${randomUUID()}`;
-  const bytes = Buffer.from(JSON.stringify({ format: FORMAT, rows: kept }));
-  try {
-    const opened = await systemFiles.open(draft, "create");
-    const written = await opened.write(bytes).finally(() => opened.close());
-    if (written !== bytes.length) throw new Error("not written whole");
-    await systemFiles.rename(draft, path);
-  } catch (error) {
-    await systemFiles.remove(draft).catch(() => undefined);
-    throw error;
-  }
+  const { default: writeFileAtomic } = await import("write-file-atomic");
+  // Kept for a minute only: it need not reach the disk at once.
+  await writeFileAtomic(pathOf(stateDirectory), JSON.stringify({ format: FORMAT, rows: kept }), {
+    mode: 0o600,
+    fsync: false,
+  });
 }
