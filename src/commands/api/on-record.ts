@@ -61,7 +61,7 @@ export async function mutateOnRecord(
     throw new CliError("outcome-unknown", `${procedure.path} was sent; whether it was done is unknown: ${why}`, {
       hint: [
         "look at what it was to change before you send it again",
-        hint`once you know, record it: ${command("runs reconcile", op, { "--close": true })} --reason "what was found"`,
+        hint`once you know, record it: ${command("runs reconcile", op, { "--close": true, "--reason": "what was found" })}`,
       ],
       cause: error,
       sent: true,

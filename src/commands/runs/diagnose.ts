@@ -236,7 +236,7 @@ function evidenceLines(evidence: Evidence, when: When): Detail[] {
 }
 
 function outputLine(looks: readonly Look[]): string {
-  if (looks.length === 0) return "not asked for";
+  if (looks.length === 0) return "not read";
   return looks
     .map(({ outputLength, grewBy, problem }) =>
       outputLength === null

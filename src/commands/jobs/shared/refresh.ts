@@ -7,7 +7,7 @@ import type { Context } from "../../../context.ts";
 import { messageOf } from "../../../errors.ts";
 import { localTime } from "../../../terminal/time.ts";
 
-export const noRefresh = ["--no-refresh", "show what is recorded, without asking about runs in progress"] as const;
+export const noRefresh = ["--no-refresh", "show what is recorded, without polling runs in progress"] as const;
 
 /**
  * The job as it is now: where there is a login and a network, runs in progress are asked about. Says as of when it is otherwise. Shown
@@ -44,7 +44,7 @@ export async function refreshed(context: Context, job: Job, refresh: boolean): P
 
 async function ask(context: Context, { facts }: Job, found: Refreshed, stop: AbortSignal): Promise<void> {
   const platform = await context.platform();
-  if (!isSamePlatform(platform, facts)) throw new Error(`the job is of ${facts.origin}`);
+  if (!isSamePlatform(platform, facts)) throw new Error(`the job belongs to ${facts.origin}`);
   // Nobody is asked to log in for this.
   const { credential, origin } = await context.connection();
   if (!credential) throw new Error("not logged in");
