@@ -103,9 +103,9 @@ export class Operator {
     return run(argv, { configDir: this.configDir, env: this.#env });
   }
 
-  /** The latest job's report; `undefined` while there is none of which anything is on record. */
+  /** The latest job's report, as the job itself has it; `undefined` while there is none of which anything is on record. */
   async report(job = "@latest"): Promise<z.output<typeof report> | undefined> {
-    const { code, stdout, stderr } = await this.do("jobs", "report", job, "--json");
+    const { code, stdout, stderr } = await this.do("jobs", "report", job, "--json", "--no-refresh");
     if (code === 0) return report.parse(JSON.parse(stdout));
     if (/this machine has no jobs|was interrupted before it started/.test(stderr)) return undefined;
     throw new Error(`jobs report ended with ${code}: ${stderr}`);

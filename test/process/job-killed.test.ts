@@ -13,7 +13,7 @@ const TARGETS = whole ? 300 : 20;
 const CONCURRENCY = whole ? 12 : 3;
 const INTERRUPTIONS = whole ? 25 : 4;
 /** Jobs until so many kills are in, at most. */
-const JOBS = whole ? 5 : 1;
+const JOBS = whole ? 10 : 1;
 
 let desk: Desk;
 beforeAll(async () => {
