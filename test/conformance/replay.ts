@@ -82,6 +82,15 @@ export class Replay {
     this.bindRun(recordedId, answer);
   }
 
+  /** Waits until this user's machine has no run in progress, and changes nothing: its controller refuses a NUL when it is free. */
+  async untilFree(userId: string): Promise<void> {
+    const probe = { userId, prompt: "\0" };
+    await patiently(
+      () => this.call("admin.kiloclawInstances.startKiloCliRun", probe),
+      ({ status }) => status !== 409,
+    );
+  }
+
   /** The run that this answer started stands for the recorded one. */
   bindRun(recordedId: string, answer: Answer | undefined): void {
     const id = findId(answer?.body);

@@ -133,6 +133,9 @@ export class Script {
     await replay.playWith(worker("controller-timeout", 20), "start-54-controller-hangs-30s");
     await replay.play("start-54b-start-after-hang", "start-54c-list-after-hang");
     await replay.playWith(worker("down", 20), "start-55-worker-hangs-8s-then-resets");
+    // A batch cannot be sent again when it came too early: what it has started is in its own way.
+    const FLEET = ["f0000000-0000-4000-8000-000000000006", "f0000000-0000-4000-8000-000000000007"];
+    for (const userId of FLEET) await replay.untilFree(userId);
     await replay.play("start-56-batch-post-3-starts");
   }
 
