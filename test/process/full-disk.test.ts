@@ -46,8 +46,8 @@ describe.skipIf(lacks("/dev/full"))("a disk that is full", () => {
     [["--version"]],
     [["--help"]],
     [["help", "exit-codes"]],
-    [["runs", "list", "--no-refresh", "-o", "jsonl"]],
-    [["runs", "list", "--no-refresh"]],
+    [["runs", "list", "--no-refresh", "--limit", "0", "-o", "jsonl"]],
+    [["runs", "list", "--no-refresh", "--limit", "0"]],
     [["auth", "status"]],
     [["config", "get", "output"]],
   ])("under standard output makes 1 of 0, in one line: %j", async (argv) => {
@@ -121,7 +121,7 @@ describe.skipIf(lacks("/dev/full"))("a disk that is full", () => {
 });
 
 it("a reader that has gone away is nobody's error", async () => {
-  for (const argv of [["--version"], ["--help"], ["runs", "list", "--no-refresh", "-o", "jsonl"]]) {
+  for (const argv of [["--version"], ["--help"], ["runs", "list", "--no-refresh", "--limit", "0", "-o", "jsonl"]]) {
     expect(await shell("| true", ...argv)).toMatchObject({ code: 0, stderr: "" });
   }
   const { version } = z
