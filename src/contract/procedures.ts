@@ -170,6 +170,22 @@ export const user = table("kiloclaw", {
   listKiloCliRuns: query(z.object({ limit: z.number().min(1).max(50).default(10) }).optional(), userRuns),
 });
 
+/** Every input of an organization's procedures names it; the right to ask is looked at before the rest of the input is. */
+export const ofOrganization = z.object({ organizationId: z.uuid() });
+
+/** What an organization's member may call about his own instance in it: `organizations.kiloclaw.*`. */
+export const organization = table("organizations.kiloclaw", {
+  startKiloCliRun: mutation(ofOrganization.extend({ prompt }), started),
+  getKiloCliRunStatus: query(ofOrganization.extend({ runId: z.uuid() }), status),
+  cancelKiloCliRun: mutation(ofOrganization.extend({ runId: z.uuid() }), cancelled),
+  listKiloCliRuns: query(ofOrganization.extend({ limit: z.number().min(1).max(50).default(10) }), userRuns),
+});
+
+/** All of them. */
+export const PROCEDURES: readonly Procedure[] = [admin, user, organization].flatMap((one) =>
+  Object.values<Procedure>(one),
+);
+
 /** The numbers and HTTP statuses of tRPC's error codes. The platform has been seen to use ten of them. */
 export const TRPC_CODES: Readonly<Record<string, { readonly number: number; readonly httpStatus: number }>> = {
   PARSE_ERROR: { number: -32_700, httpStatus: 400 },

@@ -6,7 +6,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { vi } from "vitest";
 import * as z from "zod";
 import type { FaultSpec } from "../../src/sandbox/control-api.ts";
-import type { Exchange, Recordings } from "./recordings.ts";
+import type { Recordings } from "./recordings.ts";
 import type { Replay } from "./replay.ts";
 
 /** Why a recording cannot be staged. */
@@ -15,13 +15,7 @@ export const NOT_STAGED: Readonly<Record<string, string>> = {
   "device-30-db-rows": "no exchange: rows of the platform's database, noted beside the device login",
   "status-32-facts": "no exchange: a note on status-32-output-over-1MiB, which is replayed",
   "extra-01b-facts": "no exchange: a note on extra-01 and extra-02, which are replayed",
-  "org-35-admin-sees-org-run": "a run that was started through an organization's procedure",
-  "org-36-audit-has-no-row": "about a run that was started through an organization's procedure",
 };
-
-/** An organization's procedures, which the sandbox does not serve yet. */
-export const isNotServed = ({ request }: Pick<Exchange, "request">): boolean =>
-  request.path.startsWith("/api/trpc/organizations.");
 
 const START = "admin.kiloclawInstances.startKiloCliRun";
 const CANCEL = "admin.kiloclawInstances.cancelKiloCliRun";
@@ -71,6 +65,17 @@ export class Script {
     // The recorder put this row back to `running` behind the platform's back, so its end is played when the lists are done.
     await this.#replay.playWith({ name: "slow", delayMs: 50 }, "status-29-worker-slow-3s");
     await this.#recordedLater();
+    await this.#organizations();
+  }
+
+  /** Recorded on a platform where neither member had started anything yet. */
+  async #organizations(): Promise<void> {
+    const replay = this.#replay;
+    await replay.stage.reset();
+    await replay.playAll(/^org-([0-2]|3[0-1])/);
+    await replay.playWith({ name: "instance-status", value: "stopped" }, "org-32-start-stopped");
+    await replay.playWith({ name: "old-controller" }, "org-33-start-old-controller");
+    await replay.playAll(/^org-/);
   }
 
   /** What was recorded on another day: it comes last, so that its runs are in no list of the first. */

@@ -42,6 +42,11 @@ export class Stage {
     await this.#remote.clearFaults();
   }
 
+  /** Deletes all runs; everybody's tokens stay valid. */
+  async reset(): Promise<void> {
+    await this.#remote.reset();
+  }
+
   /** The Authorization header that a recording describes in words. */
   async authorization(auth: string, scenario: string): Promise<string | undefined> {
     if (auth === "none" && scenario.includes("basic-scheme")) return "Basic YTpi";

@@ -1,6 +1,6 @@
 /** Reads recorded answers with the tool's own schemas. */
 import * as z from "zod";
-import { admin, trpcError, user, type Procedure } from "../../src/contract/procedures.ts";
+import { PROCEDURES, trpcError, type Procedure } from "../../src/contract/procedures.ts";
 import { deviceCode, devicePoll, profile, restError, users } from "../../src/contract/rest.ts";
 import type { Exchange } from "./recordings.ts";
 
@@ -12,9 +12,7 @@ export const success = z.object({ result: z.object({ data: z.unknown() }) });
 /** HEAD, OPTIONS, PUT, too long a request line, a refused device code, a reset connection. */
 const STATUS_WITHOUT_BODY = [0, 204, 405, 431, 500];
 
-const procedures = new Map<string, Procedure>(
-  [...Object.values(admin), ...Object.values(user)].map((procedure) => [procedure.path, procedure]),
-);
+const procedures = new Map<string, Procedure>(PROCEDURES.map((procedure) => [procedure.path, procedure]));
 
 /** Reads an exchange's answer. @throws when the schema that belongs to it does not take it. */
 export function understand({ request, response }: Exchange): Kind[] {
@@ -35,8 +33,7 @@ export function understand({ request, response }: Exchange): Kind[] {
 export function understandEntry(path: string, body: unknown, status?: number): Kind {
   const ok = success.safeParse(body);
   if (ok.success) {
-    // An organization's procedures, which the tool does not call yet, answer in the shapes of the customer's.
-    const procedure = procedures.get(path.replace(/^organizations\./, ""));
+    const procedure = procedures.get(path);
     check(procedure !== undefined, `${path} is not in the table`);
     procedure?.output.parse(ok.data.result.data);
     return "output";

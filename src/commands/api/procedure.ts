@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { admin, user, type Procedure } from "../../contract/procedures.ts";
+import { admin, PROCEDURES, type Procedure } from "../../contract/procedures.ts";
 import { CliError } from "../../errors.ts";
 import { command, hint, plain, type Hint } from "../../typed-command.ts";
 
@@ -37,7 +37,7 @@ export function procedureNamed(name: string, { mutate }: { readonly mutate: bool
       hint: hint`example: ${command("api", admin.list.path)}`,
     });
   }
-  const known = [...Object.values(admin), ...Object.values(user)].find(({ path }) => path === name);
+  const known = PROCEDURES.find(({ path }) => path === name);
   const kind = mutate ? "mutation" : "query";
   if (!known) return { path: name, kind, input: z.unknown(), output: z.unknown() };
   if (known.kind === kind) return known;
@@ -48,9 +48,9 @@ export function procedureNamed(name: string, { mutate }: { readonly mutate: bool
 
 /** The names of what the contract has to be asked; what has a command of its own is not among them. */
 export function knownQueries(): string[] {
-  return [...Object.values(admin), ...Object.values(user)]
-    .filter(({ kind, path }) => kind === "query" && !COMMANDS.some(([pattern]) => pattern.test(lettersOf(path))))
-    .map(({ path }) => path);
+  return PROCEDURES.filter(
+    ({ kind, path }) => kind === "query" && !COMMANDS.some(([pattern]) => pattern.test(lettersOf(path))),
+  ).map(({ path }) => path);
 }
 
 /** The letters and digits of a name, however they are written: percent-encoded, in capitals, in wide forms, with signs between them. */

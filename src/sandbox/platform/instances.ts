@@ -17,6 +17,22 @@ export async function findPersonalInstance(database: Database, userId: string): 
   return instance;
 }
 
+/** The user's active instance in this organization; the oldest, if there were several. */
+export async function findMemberInstance(
+  database: Database,
+  { userId, organizationId }: { userId: string; organizationId: string },
+): Promise<Instance | undefined> {
+  const [instance] = await database
+    .select()
+    .from(instances)
+    .where(
+      and(eq(instances.user_id, userId), eq(instances.organization_id, organizationId), isNull(instances.destroyed_at)),
+    )
+    .orderBy(asc(instances.created_at))
+    .limit(1);
+  return instance;
+}
+
 /** The instance with this id, also a destroyed one. */
 export async function findInstance(database: Database, id: string): Promise<Instance | undefined> {
   const [instance] = await database.select().from(instances).where(eq(instances.id, id));

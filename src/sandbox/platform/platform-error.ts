@@ -40,6 +40,19 @@ export function commandFailed(error: unknown, doing: "start" | "cancel"): unknow
   return new PlatformError(PASSED_ON[error.status] ?? "INTERNAL_SERVER_ERROR", error.message, error.code);
 }
 
+/** Why a start for an organization was refused, as far as the web app tells its members: the rest is a bare 500. */
+const TOLD_TO_MEMBERS: readonly (string | undefined)[] = [
+  UPSTREAM_CODES.alreadyActive,
+  UPSTREAM_CODES.instanceNotRunning,
+  UPSTREAM_CODES.routeUnavailable,
+];
+
+/** What the web app makes of trouble on a start or a cancel by an organization's member. */
+export function memberCommandFailed(error: unknown, doing: "start" | "cancel"): unknown {
+  const isTold = error instanceof WorkerError && doing === "start" && TOLD_TO_MEMBERS.includes(error.code);
+  return isTold ? commandFailed(error, doing) : statusFailed(error);
+}
+
 /** What the web app makes of the worker's trouble on a status poll: nothing but a 500. */
 export function statusFailed(error: unknown): unknown {
   if (error instanceof WorkerUnreachable) return new PlatformError("INTERNAL_SERVER_ERROR", error.message);

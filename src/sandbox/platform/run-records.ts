@@ -12,13 +12,15 @@ import type { ControllerRun } from "../machines/controller.ts";
 import type { Worker } from "../machines/worker.ts";
 import type { AuditLog } from "./audit-log.ts";
 import { findInstance, findPersonalInstance } from "./instances.ts";
-import { commandFailed, instanceNotFound, statusFailed } from "./platform-error.ts";
+import { commandFailed, instanceNotFound, memberCommandFailed, statusFailed } from "./platform-error.ts";
 
 /** Who asks, through which procedure, about whose runs. An admin leaves his name; a user acts for himself. */
 export interface Caller {
   readonly procedure: string;
   readonly userId: string;
   readonly admin?: User | undefined;
+  /** For an organization: its members are told less of what failed. */
+  readonly asMember?: boolean;
 }
 
 export interface RunStatus {
@@ -76,7 +78,7 @@ export class RunRecords {
     try {
       startedAt = await this.#worker.start(instance, prompt, call);
     } catch (error) {
-      throw commandFailed(error, "start");
+      throw failed(caller, error, "start");
     }
     const id = await this.#record(caller, { instance, prompt, startedAt }, call);
     if (caller.admin) {
@@ -133,11 +135,11 @@ export class RunRecords {
     const { run, cancelled } = await this.#worker
       .cancel(instance, call, (seen) => sight(row, seen).kind === "live")
       .catch((error: unknown) => {
-        throw commandFailed(error, "cancel");
+        throw failed(caller, error, "cancel");
       });
     if (cancelled === undefined) {
       await this.#settle(row, filter, sight(row, run)).catch((error: unknown) => {
-        throw commandFailed(error, "cancel");
+        throw failed(caller, error, "cancel");
       });
       return { ok: true };
     }
@@ -287,6 +289,10 @@ export class RunRecords {
     const [current] = await this.#database.select().from(cliRuns).where(eq(cliRuns.id, row.id));
     return current ? recorded(current) : NO_RUN;
   }
+}
+
+function failed({ asMember = false }: Caller, error: unknown, doing: "start" | "cancel"): unknown {
+  return asMember ? memberCommandFailed(error, doing) : commandFailed(error, doing);
 }
 
 function target({ procedure, userId }: Caller, instanceId: string | null): FaultTarget {

@@ -1,11 +1,13 @@
 /** tRPC as the platform sets it up: no transformer, its own error data, and who may call what. */
 import { initTRPC, TRPCError } from "@trpc/server";
 import * as z from "zod";
+import { ofOrganization } from "../../contract/procedures.ts";
 import type { Database } from "../database/database.ts";
 import type { User } from "../database/schema.ts";
 import type { Worker } from "../machines/worker.ts";
 import type { AuditLog } from "../platform/audit-log.ts";
 import { hasSubscription } from "../platform/instances.ts";
+import { checkMember } from "../platform/organizations.ts";
 import { PlatformError } from "../platform/platform-error.ts";
 import type { RunRecords } from "../platform/run-records.ts";
 
@@ -56,5 +58,11 @@ export const subscriber = signedIn.use(async ({ ctx, next }) => {
   if (!(await hasSubscription(ctx.database, ctx.user.id))) {
     throw new TRPCError({ code: "FORBIDDEN", message: "KiloClaw access requires an active subscription or trial." });
   }
+  return next();
+});
+
+/** For members of the organization that the input names, and admins. Comes before the rest of the input is looked at. */
+export const member = signedIn.input(ofOrganization).use(async ({ ctx, input, type, next }) => {
+  await checkMember(ctx.database, { user: ctx.user, ...input, changing: type === "mutation" });
   return next();
 });

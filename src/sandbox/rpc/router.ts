@@ -1,12 +1,12 @@
 /** The procedures that the sandbox serves, on the inputs of the contract. */
 import { TRPCError } from "@trpc/server";
-import { admin, user } from "../../contract/procedures.ts";
-import type { User } from "../database/schema.ts";
+import { admin, organization, user } from "../../contract/procedures.ts";
+import type { Instance, User } from "../database/schema.ts";
 import { WorkerError, WorkerUnreachable } from "../machines/worker.ts";
-import { getInstance, listInstances } from "../platform/instances.ts";
+import { findMemberInstance, getInstance, listInstances } from "../platform/instances.ts";
 import { listAllRuns, listUserRuns, runOutput } from "../platform/run-lists.ts";
 import type { Caller } from "../platform/run-records.ts";
-import { adminOnly, router, signedIn, subscriber } from "./init.ts";
+import { adminOnly, member, router, type Services, signedIn, subscriber } from "./init.ts";
 
 const kiloclawInstances = router({
   startKiloCliRun: adminOnly
@@ -76,9 +76,36 @@ const kiloclaw = router({
     .query(({ ctx, input }) => listUserRuns(ctx.database, { userId: ctx.user.id, limit: input?.limit ?? 10 })),
 });
 
+/** An organization's member acts on his own instance in it: the same records, by another way. */
+const organizationsKiloclaw = router({
+  startKiloCliRun: member.input(organization.startKiloCliRun.input).mutation(async ({ ctx, input, path }) => {
+    const { id: instanceId } = await ownInstance(ctx, input);
+    return ctx.runs.create(asMember(path, ctx.user), { instanceId, prompt: input.prompt });
+  }),
+
+  getKiloCliRunStatus: member.input(organization.getKiloCliRunStatus.input).query(async ({ ctx, input, path }) => {
+    const { id: instanceId } = await ownInstance(ctx, input);
+    return ctx.runs.status(asMember(path, ctx.user), { runId: input.runId, instanceId });
+  }),
+
+  cancelKiloCliRun: member.input(organization.cancelKiloCliRun.input).mutation(async ({ ctx, input, path }) => {
+    const { id: instanceId } = await ownInstance(ctx, input);
+    const answer = await ctx.runs.cancel(asMember(path, ctx.user), { runId: input.runId, instanceId });
+    if (!answer) throw new TRPCError({ code: "NOT_FOUND", message: "Kilo CLI run not found" });
+    return answer;
+  }),
+
+  listKiloCliRuns: member.input(organization.listKiloCliRuns.input).query(async ({ ctx, input }) => {
+    const instance = await findMemberInstance(ctx.database, { userId: ctx.user.id, ...input });
+    if (!instance) return { runs: [] };
+    return listUserRuns(ctx.database, { userId: ctx.user.id, instanceId: instance.id, limit: input.limit });
+  }),
+});
+
 export const appRouter = router({
   admin: router({ kiloclawInstances }),
   kiloclaw,
+  organizations: router({ kiloclaw: organizationsKiloclaw }),
   user: router({ getMe: signedIn.query(({ ctx }) => ({ id: ctx.user.id, success: true })) }),
 });
 
@@ -88,4 +115,17 @@ function asAdmin(procedure: string, actor: User, { userId }: { userId: string })
 
 function asOwner(procedure: string, owner: User): Caller {
   return { procedure, userId: owner.id };
+}
+
+function asMember(procedure: string, actor: User): Caller {
+  return { procedure, userId: actor.id, asMember: true };
+}
+
+async function ownInstance(
+  { database, user: { id: userId } }: Pick<Services, "database"> & { user: User },
+  { organizationId }: { organizationId: string },
+): Promise<Instance> {
+  const instance = await findMemberInstance(database, { userId, organizationId });
+  if (instance) return instance;
+  throw new TRPCError({ code: "NOT_FOUND", message: "No active KiloClaw instance found for this organization" });
 }

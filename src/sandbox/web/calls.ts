@@ -3,7 +3,7 @@ import { and, eq } from "drizzle-orm";
 import type { Database } from "../database/database.ts";
 import { cliRuns } from "../database/schema.ts";
 import type { FaultTarget } from "../faults.ts";
-import { findPersonalInstance } from "../platform/instances.ts";
+import { findMemberInstance, findPersonalInstance } from "../platform/instances.ts";
 
 export const RPC_PREFIX = "/api/trpc/";
 
@@ -49,7 +49,12 @@ async function instanceOf(
       .where(and(eq(cliRuns.id, runId), eq(cliRuns.user_id, userId)));
     return run?.instanceId ?? undefined;
   }
-  return (await findPersonalInstance(database, userId))?.id;
+  const organizationId = text(input["organizationId"]);
+  const instance =
+    organizationId !== undefined && UUID.test(organizationId)
+      ? await findMemberInstance(database, { userId, organizationId })
+      : await findPersonalInstance(database, userId);
+  return instance?.id;
 }
 
 const UUID = /^[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}$/i;
