@@ -222,7 +222,7 @@ function withRetryAfter(body: unknown, retryAfterMs: number | undefined): unknow
 function queryError(error: unknown, path: string): unknown {
   if (!(error instanceof TRPCClientError)) return error;
   if (error.cause instanceof ApiError) return error.cause;
-  const shape = trpcError.safeParse({ error: error.shape });
+  const shape = trpcError().safeParse({ error: error.shape });
   if (shape.success) {
     const data = error.data as { retryAfterMs?: number };
     return trpcRefusal(shape.data.error, path, data.retryAfterMs);

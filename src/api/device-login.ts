@@ -35,7 +35,7 @@ export interface AwaitOptions {
   readonly onTrouble: (trouble: ApiError | undefined) => void;
 }
 
-type PollAnswer = z.output<typeof devicePoll>;
+type PollAnswer = z.output<ReturnType<typeof devicePoll>>;
 type Approved = Extract<PollAnswer, { status: "approved" }>;
 
 const POLL_STATUS = { pending: 202, approved: 200, denied: 403, expired: 410 } as const;
@@ -145,7 +145,7 @@ export class DeviceLogin {
     // An error page may repeat the address that was asked for, and its text may end up on the screen.
     const text = raw.text.replaceAll(code, "{code}");
     const body = tryJson(text);
-    const polled = devicePoll.safeParse(body);
+    const polled = devicePoll().safeParse(body);
     const { status: httpStatus, retryAfterMs } = raw;
     if (polled.success && POLL_STATUS[polled.data.status] === httpStatus) return polled.data;
     // It may have had the token, which is handed out once: asking again would only say that the code was used.

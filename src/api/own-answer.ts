@@ -11,7 +11,7 @@ import { CONTRADICTION, foreign, notUnderstood, refusal, type ApiError } from ".
 import type { Answer } from "./transport.ts";
 import { bodyInWords } from "./words.ts";
 
-type Trpc = z.output<typeof trpcError>["error"];
+type Trpc = z.output<ReturnType<typeof trpcError>>["error"];
 
 /**
  * The data of an answer to one tRPC call.
@@ -22,7 +22,7 @@ export function dataOf(answer: Answer, procedure: string): unknown {
   const body = tryJson(answer.text);
   if (statusIn(body, procedure) !== answer.status) throw outOfForm(answer, procedure, body);
   if (isRecord(body) && isRecord(body.result)) return body.result.data;
-  throw trpcRefusal(trpcError.parse(body).error, procedure, answer.retryAfterMs);
+  throw trpcRefusal(trpcError().parse(body).error, procedure, answer.retryAfterMs);
 }
 
 /**
@@ -54,7 +54,7 @@ function isBatchAnswer(body: unknown, status: number, procedures: readonly strin
 function statusIn(entry: unknown, path: string | undefined): number | undefined {
   if (!isRecord(entry)) return undefined;
   if ("result" in entry) return isRecord(entry.result) && !("error" in entry) ? 200 : undefined;
-  const refused = trpcError.safeParse(entry);
+  const refused = trpcError().safeParse(entry);
   if (!refused.success) return undefined;
   const { code, data } = refused.data.error;
   const usual = TRPC_CODES[data.code];
@@ -89,13 +89,13 @@ export function trpcRefusal({ message, data }: Trpc, procedure: string, retryAft
  *
  * @throws ApiError
  */
-export function restAnswer<A extends z.ZodType>(answer: Answer, route: { path: string; answer: A }): z.output<A> {
+export function restAnswer<A extends z.ZodType>(answer: Answer, route: { path: string; answer: () => A }): z.output<A> {
   const body = tryJson(answer.text);
   if (answer.status === 200 && (isRecord(body) || isBrokenJson(answer.text, body))) {
-    return parse(route.path, route.answer, body);
+    return parse(route.path, route.answer(), body);
   }
   if (!isOwnRestRefusal(answer)) throw outOfForm(answer, route.path, body);
-  throw refusal(answer.status, restError.parse(body).error, {
+  throw refusal(answer.status, restError().parse(body).error, {
     procedure: route.path,
     retryAfterMs: answer.retryAfterMs,
   });
@@ -103,7 +103,7 @@ export function restAnswer<A extends z.ZodType>(answer: Answer, route: { path: s
 
 /** Whether a REST route of the platform's refused: with a reason, and the word that it did. Its own failures lack the word. */
 export function isOwnRestRefusal({ status, text }: Answer): boolean {
-  const refused = restError.safeParse(tryJson(text));
+  const refused = restError().safeParse(tryJson(text));
   return refused.success && status >= 400 && (status >= 500 || refused.data.success === false);
 }
 
@@ -140,7 +140,7 @@ function isResult(body: unknown): boolean {
 
 function isTrpc(body: unknown): boolean {
   const entries = Array.isArray(body) ? body : [body];
-  return entries.some((entry) => isRecord(entry) && ("result" in entry || trpcError.safeParse(entry).success));
+  return entries.some((entry) => isRecord(entry) && ("result" in entry || trpcError().safeParse(entry).success));
 }
 
 export function isRecord(value: unknown): value is Record<string, unknown> {

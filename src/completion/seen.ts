@@ -72,7 +72,7 @@ export function seenIn(path: string, answer: unknown): Seen[] {
         }),
       );
     case usersRoute.path:
-      return (answer as z.output<typeof usersRoute.answer>).users.map((user) =>
+      return (answer as z.output<ReturnType<typeof usersRoute.answer>>).users.map((user) =>
         safelySeen({
           runId: null,
           instanceId: null,

@@ -2,9 +2,10 @@
  * The tRPC procedures that the tool uses and the sandbox serves: one table of path, kind, input and output.
  *
  * Inputs are the platform's own rules (the sandbox answers bad input with these schemas). Outputs name what the tool reads:
- * further fields are ignored, a missing or mistyped one fails the parse.
+ * further fields are ignored, a missing or mistyped one fails the parse. Each is built when it is first used.
  */
 import * as z from "zod";
+import { lazily } from "./lazily.ts";
 import { timestamp } from "./timestamp.ts";
 
 export interface Procedure<Input extends z.ZodType = z.ZodType, Output extends z.ZodType = z.ZodType> {
@@ -35,139 +36,170 @@ export const UPSTREAM_CODES = {
   routeUnavailable: "controller_route_unavailable",
 } as const;
 
-const userId = z.string().min(1);
+const userId = lazily(() => z.string().min(1));
 // zod's own max() counts code points; the platform counts UTF-16 units, and words the refusal like this.
-const prompt = z
-  .string()
-  .min(1)
-  .check(({ value, issues }) => {
-    if (value.length <= MAX_PROMPT_LENGTH) return;
-    issues.push({ origin: "string", code: "too_big", maximum: MAX_PROMPT_LENGTH, inclusive: true, input: value });
-  });
-const offset = z.number().min(0).default(0);
-const pageSize = z.number().min(1).max(100).default(25);
+const prompt = lazily(() =>
+  z
+    .string()
+    .min(1)
+    .check(({ value, issues }) => {
+      if (value.length <= MAX_PROMPT_LENGTH) return;
+      issues.push({ origin: "string", code: "too_big", maximum: MAX_PROMPT_LENGTH, inclusive: true, input: value });
+    }),
+);
+const offset = lazily(() => z.number().min(0).default(0));
+const pageSize = lazily(() => z.number().min(1).max(100).default(25));
 
-const pagination = z.object({
-  offset: z.number(),
-  limit: z.number(),
-  total: z.number(),
-  totalPages: z.number(),
-});
+const pagination = lazily(() =>
+  z.object({
+    offset: z.number(),
+    limit: z.number(),
+    total: z.number(),
+    totalPages: z.number(),
+  }),
+);
 
-const runRow = z.object({
-  id: z.uuid(),
-  user_id: z.string(),
-  instance_id: z.string().nullable(),
-  initiated_by_admin_id: z.string().nullable(),
-  prompt: z.string(),
-  status: runStatus,
-  exit_code: z.number().nullable(),
-  started_at: timestamp,
-  completed_at: timestamp.nullable(),
-});
+const runRow = lazily(() =>
+  z.object({
+    id: z.uuid(),
+    user_id: z.string(),
+    instance_id: z.string().nullable(),
+    initiated_by_admin_id: z.string().nullable(),
+    prompt: z.string(),
+    status: runStatus,
+    exit_code: z.number().nullable(),
+    started_at: timestamp,
+    completed_at: timestamp.nullable(),
+  }),
+);
 
-const userRuns = z.object({ runs: z.array(runRow.extend({ output: z.string().nullable() })) });
+const userRuns = lazily(() => z.object({ runs: z.array(runRow().extend({ output: z.string().nullable() })) }));
 
-const listedRun = runRow.extend({
-  user_email: z.string().nullable(),
-  initiated_by_admin_email: z.string().nullable(),
-});
+const listedRun = lazily(() =>
+  runRow().extend({
+    user_email: z.string().nullable(),
+    initiated_by_admin_email: z.string().nullable(),
+  }),
+);
 
 /** A UUID that names something: neither nil nor max, which `z.uuid()` takes as well. */
-const namingUuid = z.string().regex(/^[\da-f]{8}-[\da-f]{4}-[1-8][\da-f]{3}-[89ab][\da-f]{3}-[\da-f]{12}$/i, {
-  error: "not a UUID of version 1 to 8",
-});
+const namingUuid = lazily(() =>
+  z.string().regex(/^[\da-f]{8}-[\da-f]{4}-[1-8][\da-f]{3}-[89ab][\da-f]{3}-[\da-f]{12}$/i, {
+    error: "not a UUID of version 1 to 8",
+  }),
+);
 
-const started = z.object({ ok: z.literal(true), id: namingUuid, startedAt: timestamp });
+const started = lazily(() => z.object({ ok: z.literal(true), id: namingUuid(), startedAt: timestamp }));
 
-const status = z.object({
-  hasRun: z.boolean(),
-  status: runStatus.nullable(),
-  output: z.string().nullable(),
-  exitCode: z.number().nullable(),
-  startedAt: timestamp.nullable(),
-  completedAt: timestamp.nullable(),
-  prompt: z.string().nullable(),
-  initiatedBy: z.enum(["admin", "user"]).nullable(),
-});
+const status = lazily(() =>
+  z.object({
+    hasRun: z.boolean(),
+    status: runStatus.nullable(),
+    output: z.string().nullable(),
+    exitCode: z.number().nullable(),
+    startedAt: timestamp.nullable(),
+    completedAt: timestamp.nullable(),
+    prompt: z.string().nullable(),
+    initiatedBy: z.enum(["admin", "user"]).nullable(),
+  }),
+);
 
-const cancelled = z.object({ ok: z.boolean() });
+const cancelled = lazily(() => z.object({ ok: z.boolean() }));
 
-const instance = z.object({
-  id: z.uuid(),
-  user_id: z.string(),
-  user_email: z.string().nullable(),
-  organization_id: z.string().nullable(),
-  sandbox_id: z.string(),
-  lifecycle_state: z.string(),
-  tracked_image_tag: z.string().nullable(),
-  created_at: timestamp,
-  destroyed_at: timestamp.nullable(),
-});
+const instance = lazily(() =>
+  z.object({
+    id: z.uuid(),
+    user_id: z.string(),
+    user_email: z.string().nullable(),
+    organization_id: z.string().nullable(),
+    sandbox_id: z.string(),
+    lifecycle_state: z.string(),
+    tracked_image_tag: z.string().nullable(),
+    created_at: timestamp,
+    destroyed_at: timestamp.nullable(),
+  }),
+);
 
-const auditRow = z.object({
-  id: z.string(),
-  action: z.string(),
-  actor_id: z.string().nullable(),
-  actor_email: z.string().nullable(),
-  target_user_id: z.string(),
-  message: z.string(),
-  metadata: z.record(z.string(), z.unknown()).nullable(),
-  created_at: timestamp,
-});
+const auditRow = lazily(() =>
+  z.object({
+    id: z.string(),
+    action: z.string(),
+    actor_id: z.string().nullable(),
+    actor_email: z.string().nullable(),
+    target_user_id: z.string(),
+    message: z.string(),
+    metadata: z.record(z.string(), z.unknown()).nullable(),
+    created_at: timestamp,
+  }),
+);
 
 /** What an admin may call: `admin.kiloclawInstances.*`. */
 export const admin = table("admin.kiloclawInstances", {
-  startKiloCliRun: mutation(z.object({ userId, instanceId: z.uuid().optional(), prompt }), started),
-  getKiloCliRunStatus: query(z.object({ userId, runId: z.uuid(), instanceId: z.uuid().optional() }), status),
-  cancelKiloCliRun: mutation(z.object({ userId, runId: z.uuid(), instanceId: z.uuid().optional() }), cancelled),
+  startKiloCliRun: mutation(
+    () => z.object({ userId: userId(), instanceId: z.uuid().optional(), prompt: prompt() }),
+    started,
+  ),
+  getKiloCliRunStatus: query(
+    () => z.object({ userId: userId(), runId: z.uuid(), instanceId: z.uuid().optional() }),
+    status,
+  ),
+  cancelKiloCliRun: mutation(
+    () => z.object({ userId: userId(), runId: z.uuid(), instanceId: z.uuid().optional() }),
+    cancelled,
+  ),
   listKiloCliRuns: query(
-    z.object({ userId, instanceId: z.uuid().optional(), limit: z.number().min(1).max(50).default(20) }),
+    () => z.object({ userId: userId(), instanceId: z.uuid().optional(), limit: z.number().min(1).max(50).default(20) }),
     userRuns,
   ),
   listAllCliRuns: query(
-    z.object({
-      offset,
-      limit: pageSize,
-      search: z.string().optional(),
-      status: z.enum(["all", ...runStatus.options]).default("all"),
-      initiatedBy: z.enum(["all", "admin", "user"]).default("all"),
-    }),
-    z.object({ runs: z.array(listedRun), pagination }),
+    () =>
+      z.object({
+        offset: offset(),
+        limit: pageSize(),
+        search: z.string().optional(),
+        status: z.enum(["all", ...runStatus.options]).default("all"),
+        initiatedBy: z.enum(["all", "admin", "user"]).default("all"),
+      }),
+    () => z.object({ runs: z.array(listedRun()), pagination: pagination() }),
   ),
-  getCliRunOutput: query(z.object({ userId, runId: z.uuid() }), z.object({ output: z.string().nullable() })),
+  getCliRunOutput: query(
+    () => z.object({ userId: userId(), runId: z.uuid() }),
+    () => z.object({ output: z.string().nullable() }),
+  ),
   adminAuditLogs: query(
-    z.object({ userId, action: z.string().optional(), limit: z.number().min(1).max(50).default(10) }),
-    z.array(auditRow),
+    () => z.object({ userId: userId(), action: z.string().optional(), limit: z.number().min(1).max(50).default(10) }),
+    () => z.array(auditRow()),
   ),
   list: query(
-    z.object({
-      offset,
-      limit: pageSize,
-      sortBy: z.enum(["created_at", "destroyed_at"]).default("created_at"),
-      sortOrder: z.enum(["asc", "desc"]).default("desc"),
-      search: z.string().optional(),
-      status: z.enum(["all", "active", "inactive_trial_stopped", "suspended", "destroyed"]).default("all"),
-      imageTag: z.string().max(128).optional(),
-      hasSizeOverride: z.boolean().optional(),
-    }),
-    z.object({ instances: z.array(instance), pagination }),
+    () =>
+      z.object({
+        offset: offset(),
+        limit: pageSize(),
+        sortBy: z.enum(["created_at", "destroyed_at"]).default("created_at"),
+        sortOrder: z.enum(["asc", "desc"]).default("desc"),
+        search: z.string().optional(),
+        status: z.enum(["all", "active", "inactive_trial_stopped", "suspended", "destroyed"]).default("all"),
+        imageTag: z.string().max(128).optional(),
+        hasSizeOverride: z.boolean().optional(),
+      }),
+    () => z.object({ instances: z.array(instance()), pagination: pagination() }),
   ),
   get: query(
-    z.object({ id: z.uuid() }),
-    instance.extend({
-      workerStatus: z.object({ status: z.string().nullable() }).nullable(),
-      workerStatusError: z.string().nullable(),
-    }),
+    () => z.object({ id: z.uuid() }),
+    () =>
+      instance().extend({
+        workerStatus: z.object({ status: z.string().nullable() }).nullable(),
+        workerStatusError: z.string().nullable(),
+      }),
   ),
 });
 
 /** What the owner of an instance may call: `kiloclaw.*`. */
 export const user = table("kiloclaw", {
-  startKiloCliRun: mutation(z.object({ prompt }), started),
-  getKiloCliRunStatus: query(z.object({ runId: z.uuid() }), status),
-  cancelKiloCliRun: mutation(z.object({ runId: z.uuid() }), cancelled),
-  listKiloCliRuns: query(z.object({ limit: z.number().min(1).max(50).default(10) }).optional(), userRuns),
+  startKiloCliRun: mutation(() => z.object({ prompt: prompt() }), started),
+  getKiloCliRunStatus: query(() => z.object({ runId: z.uuid() }), status),
+  cancelKiloCliRun: mutation(() => z.object({ runId: z.uuid() }), cancelled),
+  listKiloCliRuns: query(() => z.object({ limit: z.number().min(1).max(50).default(10) }).optional(), userRuns),
 });
 
 /** Every input of an organization's procedures names it; the right to ask is looked at before the rest of the input is. */
@@ -212,31 +244,64 @@ export const TRPC_CODES: Readonly<Record<string, { readonly number: number; read
 };
 
 /** A failed call, as tRPC wraps it. `path` is absent from `data` on errors raised before routing. */
-export const trpcError = z.object({
-  error: z.object({
-    message: z.string(),
-    code: z.number(),
-    data: z.object({
-      code: z.string(),
-      httpStatus: z.number(),
-      path: z.string().optional(),
-      /** Input errors have an object here, all others `null`. */
-      zodError: z.unknown().optional(),
-      upstreamCode: z.string().optional(),
+export const trpcError = lazily(() =>
+  z.object({
+    error: z.object({
+      message: z.string(),
+      code: z.number(),
+      data: z.object({
+        code: z.string(),
+        httpStatus: z.number(),
+        path: z.string().optional(),
+        /** Input errors have an object here, all others `null`. */
+        zodError: z.unknown().optional(),
+        upstreamCode: z.string().optional(),
+      }),
     }),
   }),
-});
+);
 
-function query<I extends z.ZodType, O extends z.ZodType>(input: I, output: O) {
-  return { kind: "query", input, output } as const;
+interface Entry<Kind extends Procedure["kind"], Input extends z.ZodType, Output extends z.ZodType> {
+  readonly kind: Kind;
+  readonly input: () => Input;
+  readonly output: () => Output;
 }
 
-function mutation<I extends z.ZodType, O extends z.ZodType>(input: I, output: O) {
-  return { kind: "mutation", input, output } as const;
+function query<I extends z.ZodType, O extends z.ZodType>(input: () => I, output: () => O): Entry<"query", I, O> {
+  return { kind: "query", input, output };
 }
 
-function table<T extends Record<string, Omit<Procedure, "path">>>(router: string, entries: T) {
+function mutation<I extends z.ZodType, O extends z.ZodType>(input: () => I, output: () => O): Entry<"mutation", I, O> {
+  return { kind: "mutation", input, output };
+}
+
+type Table<T extends Record<string, Entry<Procedure["kind"], z.ZodType, z.ZodType>>> = {
+  readonly [Name in keyof T]: {
+    readonly kind: T[Name]["kind"];
+    readonly path: string;
+    readonly input: ReturnType<T[Name]["input"]>;
+    readonly output: ReturnType<T[Name]["output"]>;
+  };
+};
+
+function table<T extends Record<string, Entry<Procedure["kind"], z.ZodType, z.ZodType>>>(router: string, entries: T) {
   return Object.fromEntries(
-    Object.entries(entries).map(([name, entry]) => [name, { ...entry, path: `${router}.${name}` }]),
-  ) as { readonly [Name in keyof T]: T[Name] & { readonly path: string } };
+    Object.entries(entries).map(([name, { kind, ...schemas }]): [string, Procedure] => {
+      const [input, output] = [lazily(schemas.input), lazily(schemas.output)];
+      const path = `${router}.${name}`;
+      return [
+        name,
+        {
+          kind,
+          path,
+          get input() {
+            return input();
+          },
+          get output() {
+            return output();
+          },
+        },
+      ];
+    }),
+  ) as Table<T>;
 }

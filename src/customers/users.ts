@@ -39,7 +39,7 @@ export async function searchUsers(
   return found.slice(0, limit);
 }
 
-function userOfRow(row: z.output<typeof usersRoute.answer>["users"][number]): User {
+function userOfRow(row: z.output<ReturnType<typeof usersRoute.answer>>["users"][number]): User {
   return {
     id: row.id,
     email: row.google_user_email,

@@ -18,7 +18,7 @@ export const PLATFORM: readonly Check[] = [
       const answer = await examined.answer(signal);
       const { status, text, askedAt, answeredAt } = answer;
       const time = `${answeredAt - askedAt} ms`;
-      const own = isOwnRestRefusal(answer) || profile.answer.safeParse(tryJson(text)).success;
+      const own = isOwnRestRefusal(answer) || profile.answer().safeParse(tryJson(text)).success;
       if (status >= 500 || status === 429) {
         const what = own ? "" : `: ${bodyInWords(text)}`;
         return fail(`it answers, with HTTP ${status} (${time})${what}`, "the platform has trouble; try again later");

@@ -38,16 +38,16 @@ export function understandEntry(path: string, body: unknown, status?: number): K
     procedure?.output.parse(ok.data.result.data);
     return "output";
   }
-  const { data } = trpcError.parse(body).error;
+  const { data } = trpcError().parse(body).error;
   check(status === undefined || status === data.httpStatus, "HTTP status and httpStatus differ");
   check(data.path === undefined || path.includes(data.path), `an error of ${data.path}, not of ${path}`);
   return "trpcError";
 }
 
 function understandRest(path: string, { status, body }: Exchange["response"]): Kind {
-  if (/^\/api\/device-auth\/codes\/[^/]+$/.test(path) && devicePoll.safeParse(body).success) return "rest";
+  if (/^\/api\/device-auth\/codes\/[^/]+$/.test(path) && devicePoll().safeParse(body).success) return "rest";
   if (status >= 400) {
-    restError.parse(body);
+    restError().parse(body);
     return "restError";
   }
   restAnswer(path).parse(body);
@@ -57,11 +57,11 @@ function understandRest(path: string, { status, body }: Exchange["response"]): K
 function restAnswer(path: string): z.ZodType {
   switch (path) {
     case profile.path:
-      return profile.answer;
+      return profile.answer();
     case users.path:
-      return users.answer;
+      return users.answer();
     case deviceCode.path:
-      return deviceCode.answer;
+      return deviceCode.answer();
     default:
       // Approving and denying, which the tool leaves to the browser.
       return z.object({ success: z.literal(true) });

@@ -19,7 +19,7 @@ interface Recording {
 const FOLDER = fileURLToPath(new URL("../fixtures/recorded/", import.meta.url));
 const REFUSALS = readdirSync(FOLDER).flatMap((file) => {
   const { request, response } = JSON.parse(readFileSync(FOLDER + file, "utf8")) as Recording;
-  const refused = trpcError.safeParse(response?.body);
+  const refused = trpcError().safeParse(response?.body);
   return request && response && refused.success
     ? [
         {
