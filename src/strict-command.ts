@@ -1,12 +1,12 @@
 import { Command, type AddHelpTextContext, type AddHelpTextPosition, type Option } from "@commander-js/extra-typings";
 import { CliError } from "./errors.ts";
-import { hint, option as typedOption, plain } from "./typed-command.ts";
+import { hint, option as typedOption, plain, type OptionsToType } from "./typed-command.ts";
 
-/** A value as it was given to an option: in a word of its own, right behind `-x`, or behind `--word=`. */
+/** An option as it was given, with its value if it takes one: in a word of its own, right behind `-x`, or behind `--word=`. */
 interface Given {
   readonly option: Option;
-  readonly value: string;
-  readonly how: "separate" | "attached" | "equals";
+  readonly value: string | undefined;
+  readonly how: "alone" | "separate" | "attached" | "equals";
 }
 
 /**
@@ -23,6 +23,8 @@ export class StrictCommand extends Command {
   /** What its help says besides: its examples first, each part behind a blank line. */
   readonly texts: (string | ((context: AddHelpTextContext) => string))[] = [];
 
+  #argv: readonly string[] = [];
+
   /** Help puts them in their places, see `help-screen.ts`. */
   override addHelpText(position: AddHelpTextPosition, text: string | ((context: AddHelpTextContext) => string)): this {
     if (position === "after") this.texts.push(text);
@@ -34,14 +36,30 @@ export class StrictCommand extends Command {
     return new StrictCommand(name);
   }
 
+  /** What was given to it the last time that its options were read. */
+  givenOptions(): Given[] {
+    return [...optionsIn(this.#argv, this)];
+  }
+
   /** @throws CliError `usage` when an option would take what looks like another one, or nothing at all, for its value. */
   override parseOptions(argv: string[]): ReturnType<Command["parseOptions"]> {
-    for (const given of valuesIn(argv, this)) check(given);
+    for (const given of optionsIn(argv, this)) check(given);
+    this.#argv = argv;
     return super.parseOptions(argv);
   }
 }
 
+/** The options that were given to a command but for the named ones, as they are typed: what a corrected line must not lose. */
+export function otherOptions(command: object, ...without: readonly string[]): OptionsToType[] {
+  if (!(command instanceof StrictCommand)) return [];
+  return command
+    .givenOptions()
+    .filter(({ option: { long } }) => !without.includes(long ?? ""))
+    .map(({ option: { long }, value }): OptionsToType => ({ [long as `--${string}`]: value ?? true }));
+}
+
 function check({ option, value, how }: Given): void {
+  if (value === undefined) return;
   const name = option.long ?? option.flags;
   if (value.trim() === "") {
     throw new CliError("usage", `${name} is ${value === "" ? "empty" : "only white space"}; nothing was sent`, {
@@ -57,8 +75,8 @@ function check({ option, value, how }: Given): void {
   });
 }
 
-/** The values that a command's own options take, read as commander reads them: up to `--`, or up to the name of a command in it. */
-function* valuesIn(argv: readonly string[], command: StrictCommand): Generator<Given> {
+/** A command's own options, read as commander reads them: up to `--`, or up to the name of a command in it. */
+function* optionsIn(argv: readonly string[], command: StrictCommand): Generator<Given> {
   const find = (flag: string) => command.options.find(({ short, long }) => flag === short || flag === long);
   for (let at = 0; at < argv.length; at += 1) {
     const word = argv[at] ?? "";
@@ -68,6 +86,12 @@ function* valuesIn(argv: readonly string[], command: StrictCommand): Generator<G
       continue;
     }
     const { option, rest } = optionIn(word, find);
+    if (word.startsWith("--") && option?.required === false) yield { option, value: rest, how: "alone" };
+    for (const letter of /^-(\w+)$/u.exec(word)?.[1] ?? "") {
+      const flag = find(`-${letter}`);
+      if (!flag || flag.required) break;
+      yield { option: flag, value: undefined, how: "alone" };
+    }
     if (!option?.required) continue;
     if (rest !== undefined) yield { option, value: rest, how: word.startsWith("--") ? "equals" : "attached" };
     else if (at + 1 < argv.length) yield { option, value: argv[(at += 1)] ?? "", how: "separate" };

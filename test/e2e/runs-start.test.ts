@@ -294,6 +294,20 @@ describe("the prompt", () => {
     expect(await sent()).toBe(0);
   });
 
+  it.each([
+    ["-n", "--dry-run"],
+    ["-wn", "--watch --dry-run"],
+    ["--on-conflict=fail", "--on-conflict fail"],
+    ["--unless-started-since 2026-11-01T09:30Z", "--unless-started-since 2026-11-01T09:30Z"],
+    ["--ticket INC-1 --watch", "--ticket INC-1 --watch"],
+  ])("is refused where it is not quoted, and the line to type instead keeps %s", async (given, kept) => {
+    const user = "fleet04@fleet.example.com";
+    const { code, stderr } = await desk.run(["runs", "start", "-u", user, ...given.split(" "), "-p", "crash", "loops"]);
+    expect(code).toBe(2);
+    expect(stderr).toContain(`did you mean: kiloclaw-admin runs start --user ${user} ${kept} --prompt 'crash loops'\n`);
+    expect(await sent()).toBe(0);
+  });
+
   it("is refused: nothing, a NUL or too much on standard input, a file that is not UTF-8", async () => {
     const argv = ["runs", "start", "-u", "fleet04@fleet.example.com"];
     const refused = [

@@ -5,6 +5,7 @@ import { text as readAll } from "node:stream/consumers";
 import type { Context } from "../../../context.ts";
 import { CliError, messageOf } from "../../../errors.ts";
 import { checkPrompt } from "../../../runs/start/prompt.ts";
+import { otherOptions } from "../../../strict-command.ts";
 import { command, hint, option, type OptionsToType } from "../../../typed-command.ts";
 
 export interface PromptSources {
@@ -19,21 +20,25 @@ export interface PromptSources {
 /**
  * What the command's arguments name: standard input, or nothing.
  *
- * @throws CliError `usage` with the line that was meant: a customer without `--user`, a prompt without quotes.
+ * @param typed the command as it was typed.
+ * @throws CliError `usage` with the line that was meant: a customer without `--user`, a prompt without quotes. It keeps all other
+ *   options: without `--dry-run` it would start what was only to be looked at.
  */
 export function sourceIn(
   words: readonly string[],
   { user = [], prompt }: { readonly user?: readonly string[] | undefined; readonly prompt?: string | undefined },
+  typed: object,
 ): "-" | undefined {
   if (words.length === 0) return undefined;
   if (words.length === 1 && words[0] === "-") return "-";
   const customers = words.filter((word) => /^\S+@\S+\.\S+$/.test(word));
   const rest = words.filter((word) => !customers.includes(word));
   const text = [...(prompt === undefined ? [] : [prompt]), ...rest].join(" ");
+  const others = otherOptions(typed, "--user", "--prompt");
   const users = [...user, ...customers].map((name): OptionsToType => ({ "--user": name }));
   throw new CliError("usage", `unexpected argument "${words.join(" ")}"`, {
     hint: [
-      hint`did you mean: ${command("runs start", ...users, { "--prompt": text === "" ? undefined : text })}`,
+      hint`did you mean: ${command("runs start", ...users, ...others, { "--prompt": text === "" ? undefined : text })}`,
       ...(rest.length > 0 ? ['a prompt of several words is one argument, in quotes; "-" reads standard input'] : []),
     ],
   });
