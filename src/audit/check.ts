@@ -4,6 +4,7 @@
  */
 import type { Api } from "../api/api.ts";
 import { CONCURRENCY, pooled } from "../async/pool.ts";
+import { isSeen } from "../journal/record.ts";
 import { listRuns } from "../runs/list.ts";
 import type { Run } from "../runs/run.ts";
 import type { LoggedOperation } from "./operation.ts";
@@ -171,7 +172,7 @@ function judge(operation: LoggedOperation, log: AuditLog, claims: ReturnType<typ
     return { ...say("open", "outcome unknown"), finding };
   }
   const audited = AUDITED[action];
-  if (result === "alike") {
+  if (isSeen(result)) {
     return say("nothing-to-compare", "refused as busy; a matching run was seen, perhaps its own");
   }
   if (state === "not-sent" || !audited || runId === null || !audited.leavesRecord.includes(result ?? "")) {

@@ -134,6 +134,11 @@ export function promptFacts(prompt: string): { readonly promptSha256: string; re
   return { promptSha256: createHash("sha256").update(prompt, "utf8").digest("hex"), promptLength: prompt.length };
 }
 
+/** Whether what became of a start is a run that was only seen: just like its own, and perhaps somebody else's. */
+export function isSeen(result: string | null): boolean {
+  return result === "alike" || result === "already-started";
+}
+
 /** An intent that has no prompt. */
 export const NO_PROMPT = { promptSha256: null, promptLength: null, knownRunIds: [] } satisfies Partial<IntentRecord>;
 

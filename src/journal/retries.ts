@@ -1,6 +1,7 @@
 /** Which run is a retry of which, as far as this machine has started them. */
 import { allJournals, journalTime } from "./folder.ts";
 import { readJournal } from "./read.ts";
+import { isSeen } from "./record.ts";
 
 export interface Retries {
   /** The run that this one is a retry of. */
@@ -29,7 +30,7 @@ export async function retriesOf(
         if ((record.kind !== "outcome" && record.kind !== "reconcile") || record.runId === null) continue;
         const of = links.get(record.op);
         // A run that is just like the one that was to be started was seen: nobody knows whose it is.
-        if (of === undefined || record.result === "alike") continue;
+        if (of === undefined || isSeen(record.result)) continue;
         if (record.runId === id) retryOf = of;
         if (of === id && !retriedAs.includes(record.runId)) retriedAs.push(record.runId);
       }

@@ -37,6 +37,7 @@ const SETTINGS: JobSettings = {
   onConflict: "skip",
   wait: false,
   runTimeoutMs: null,
+  unlessStartedSince: null,
 };
 export const instanceOf = (index: number) => `d0000000-0000-4000-8000-${String(index).padStart(12, "0")}`;
 const userOf = (index: number) => `c0000000-0000-4000-8000-${String(index).padStart(12, "0")}`;

@@ -183,6 +183,7 @@ const SETTINGS: ExecuteOptions["settings"] = {
   onConflict: "skip",
   wait: false,
   runTimeoutMs: null,
+  unlessStartedSince: null,
 };
 
 const MARK: ExecuteOptions["mark"] = { journal: "job", since: new Date(0), adminIds: new Set() };

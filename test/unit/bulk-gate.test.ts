@@ -137,6 +137,7 @@ describe("a job's settings", () => {
     onConflict: "wait",
     wait: true,
     runTimeoutMs: 1_800_000,
+    unlessStartedSince: "2026-11-30T08:00:00.000Z",
   };
 
   it.each([settings, { ...settings, rate: null, maxErrors: null, canary: null, wait: false }])(

@@ -51,11 +51,18 @@ describe("a start's verdict", () => {
     [{ state: "alike", run: RUN }, true, false],
   ])("is a run: $state", (outcome, attached, adopted) => {
     expect(judge(outcome)).toEqual({
-      verdict: { is: "started", run: RUN, attached, adopted },
+      verdict: { is: "started", run: RUN, attached, adopted, problem: null },
       pressure: "answered",
       sent: true,
     });
   });
+  it.each([true, false])("is a run that was there already, found by a request: %s", (sent) => {
+    const { verdict, ...rest } = judge({ state: "already-started", run: RUN, sent });
+    expect(rest).toMatchObject({ pressure: "answered", sent });
+    expect(verdict).toMatchObject({ is: "started", run: RUN, attached: true, adopted: false });
+    expect(verdict).toHaveProperty("problem", expect.stringMatching(/^already started by .+ at \d{4}-/));
+  });
+
 
   it.each<[RecordedOutcome, says: RegExp, pressure: string | undefined]>([
     [

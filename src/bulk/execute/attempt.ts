@@ -24,6 +24,8 @@ export interface AttemptOptions {
   readonly stop: AbortSignal;
   /** A person has decided to send starts where an earlier one may have happened. */
   readonly resendUnknown: boolean;
+  /** A run of a target's prompt that an admin has started since then, by the platform's clock, is taken for its start. */
+  readonly unlessStartedSince?: Date | undefined;
   /** When to look for the row of a start whose answer was lost, in milliseconds after that. */
   readonly lookAfterMs?: readonly number[] | undefined;
   /** Gets a run that has ended and whose end cannot be stored, before a new one costs the platform its output. */
@@ -77,7 +79,7 @@ export class Attempts {
   }
 
   #start(target: Sendable, stop: AbortSignal): Promise<RecordedOutcome> {
-    const { admin: me, prompt: promptOf, resendUnknown, onUnstorable } = this.#options;
+    const { admin: me, prompt: promptOf, resendUnknown, unlessStartedSince, onUnstorable } = this.#options;
     const { lookAfterMs = this.#api.timing.lookAfterMs } = this.#options;
     const { userId, userEmail, instanceId } = target;
     const prompt = promptOf(target);
@@ -88,6 +90,7 @@ export class Attempts {
       lookAfterMs,
       insist: false,
       adopt: (rows) => this.#adopter.find(rows, target, prompt),
+      unlessStartedSince,
       onUnstorable,
       onUnrecorded: this.#onUnrecorded,
     });

@@ -216,7 +216,7 @@ class Execution {
     else if (pressure === "unreached") this.#throttle.unreached();
     switch (verdict.is) {
       case "started":
-        this.#started(slot, verdict.run, { attached: verdict.attached, follow: this.#options.settings.wait });
+        this.#started(slot, verdict.run, { ...verdict, follow: this.#options.settings.wait });
         if (verdict.adopted) this.events.push({ type: "adopted", item: this.#item(slot) });
         return;
       case "in-the-way":
@@ -256,7 +256,7 @@ class Execution {
   #inTheWay(slot: number, { run, sent, problem }: Extract<Verdict, { is: "in-the-way" }>): void {
     const { onConflict } = this.#options.settings;
     // Followed also where the job's own runs are only started: it was asked for.
-    if (onConflict === "attach") return this.#started(slot, run, { attached: true, follow: true });
+    if (onConflict === "attach") return this.#started(slot, run, { attached: true, problem: null, follow: true });
     // Another request would need a person: the one that was sent may have started a run before this one.
     if (onConflict === "wait" && !sent) {
       this.#set(slot, { state: "waiting", problem: `waiting for it to end: ${problem}` });
@@ -265,8 +265,17 @@ class Execution {
     this.#set(slot, { state: onConflict === "fail" ? "conflict" : "skipped", problem });
   }
 
-  #started(slot: number, run: Run, { attached, follow }: { attached: boolean; follow: boolean }): void {
-    this.#set(slot, { state: "running", runId: run.id, attached, startedAt: run.startedAt });
+  #started(
+    slot: number,
+    run: Run,
+    { attached, problem, follow }: { attached: boolean; problem: string | null; follow: boolean },
+  ): void {
+    this.#set(slot, { state: "running", runId: run.id, attached, startedAt: run.startedAt, problem });
+    // One that is taken for this start may have ended long ago.
+    if (run.status !== "running") {
+      const end = afterRun(run, null);
+      return this.#set(slot, { ...end, problem: end.problem ?? problem });
+    }
     if (follow || !this.#gate.passed) this.#following.follow(slot, run);
   }
 

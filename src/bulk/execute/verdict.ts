@@ -10,7 +10,13 @@ import type { ItemState } from "../item-state.ts";
 /** What a start that was tried means for its target. */
 export type Verdict =
   /** `attached`: it is not known to be this job's, and is followed. `adopted`: it was there already. Nothing is sent again. */
-  | { readonly is: "started"; readonly run: Run; readonly attached: boolean; readonly adopted: boolean }
+  | {
+      readonly is: "started";
+      readonly run: Run;
+      readonly attached: boolean;
+      readonly adopted: boolean;
+      readonly problem: string | null;
+    }
   /** Another run is in progress. `sent`: that was found out by a request, so that another one needs a person. */
   | { readonly is: "in-the-way"; readonly run: Run; readonly sent: boolean; readonly problem: string }
   | { readonly is: "decided"; readonly state: ItemState; readonly problem: string }
@@ -44,6 +50,8 @@ export function judge(outcome: RecordedOutcome): Judged {
       return started(outcome.run, { adopted: true });
     case "alike":
       return started(outcome.run, { attached: true });
+    case "already-started":
+      return alreadyStarted(outcome.run, outcome.sent);
     case "refused":
       return judgeRefusal(outcome.error);
     case "machine-down": {
@@ -120,7 +128,12 @@ function judgeRefusal(error: ApiError): Judged {
 }
 
 function started(run: Run, { attached = false, adopted = false } = {}): Judged {
-  return answered({ is: "started", run, attached, adopted }, true);
+  return answered({ is: "started", run, attached, adopted, problem: null }, true);
+}
+
+function alreadyStarted(run: Run, sent: boolean): Judged {
+  const problem = `already started by ${initiator(run)} at ${run.startedAt.toISOString()}`;
+  return answered({ is: "started", run, attached: true, adopted: false, problem }, sent);
 }
 
 /** The platform has answered all else of that moment: the controller on the target's machine is too old, or out of reach. */

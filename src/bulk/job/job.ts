@@ -5,6 +5,7 @@ import { isMissing } from "../../files/missing.ts";
 import { writerOf } from "../../journal/claim.ts";
 import { allJournals, type JournalFile } from "../../journal/folder.ts";
 import { readJournal } from "../../journal/read.ts";
+import { isSeen } from "../../journal/record.ts";
 import { command, hint } from "../../typed-command.ts";
 import { isSendable, planned, type Item } from "../item.ts";
 import type { JobFacts } from "../report/report.ts";
@@ -171,7 +172,7 @@ function onRecord(item: Item, ending: Ending | "sent" | undefined): Item {
     return { ...item, state: "unknown", problem: "a start was sent, and its outcome is not on record" };
   const { result, runId, at } = ending;
   if (runId !== null) {
-    const attached = item.attached || result === "alike";
+    const attached = item.attached || isSeen(result);
     return { ...item, state: "running", runId, attached, startedAt: item.startedAt ?? at, problem: null };
   }
   switch (result) {

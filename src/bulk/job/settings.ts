@@ -24,6 +24,8 @@ export interface JobSettings {
   readonly wait: boolean;
   /** Follow a run no longer than this. */
   readonly runTimeoutMs: number | null;
+  /** A run of a target's prompt that has started since then is taken for its start. ISO-8601, by the platform's clock. */
+  readonly unlessStartedSince: string | null;
 }
 
 type Recorded = Extract<JournalRecord, { kind: "job" }>["settings"];
@@ -36,7 +38,7 @@ export function toRecorded({ maxErrors, ...settings }: JobSettings): Recorded {
 /** The settings that a journal holds; what an older version did not know is as if it had not been asked for. */
 export function fromRecorded(recorded: Recorded): JobSettings {
   const number = (key: string) => (typeof recorded[key] === "number" ? recorded[key] : null);
-  const limit = recorded["maxErrors"];
+  const { maxErrors: limit, unlessStartedSince: since } = recorded;
   return {
     concurrency: number("concurrency") ?? 1,
     rate: number("rate"),
@@ -46,6 +48,7 @@ export function fromRecorded(recorded: Recorded): JobSettings {
     onConflict: ON_CONFLICT.find((one) => one === recorded["onConflict"]) ?? "skip",
     wait: recorded["wait"] === true,
     runTimeoutMs: number("runTimeoutMs"),
+    unlessStartedSince: typeof since === "string" ? since : null,
   };
 }
 

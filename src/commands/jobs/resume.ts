@@ -21,6 +21,7 @@ import { itemView, jobArgument } from "../shared/job/view.ts";
 import { examples, yesOption } from "../shared/options.ts";
 import { confirmSetAside } from "../shared/set-aside.ts";
 import { whyOf, whyOptions, type WhyOptions } from "../shared/ticket-and-reason.ts";
+import { unlessStartedSinceOf, unlessStartedSinceOption } from "../shared/when.ts";
 import { assertSamePlatform } from "./shared/same-platform.ts";
 
 interface ResumeOptions extends JobOptions, WhyOptions {
@@ -32,6 +33,7 @@ interface ResumeOptions extends JobOptions, WhyOptions {
 
 export function configure(command: Command, open: OpenContext): void {
   const job = startOptions(jobOptions(command.argument("<job>", jobArgument)))
+    .addOption(unlessStartedSinceOption())
     .option("--as-planned", "continue with the targets as planned, although the file has changed")
     .option("--adopt <runs...>", "take these runs for starts of the job where several could be it")
     .option("--take-over", "take the job over from a process that cannot be seen here, once it has certainly ended");
@@ -67,6 +69,7 @@ async function resume(context: Context, id: string, options: ResumeOptions): Pro
   }
   // Before the journal is taken up: without a login nothing is to be done with it.
   await context.api();
+  const since = await unlessStartedSinceOf(context, options.unlessStartedSince);
   const records = new JobRecords();
   const holder = options.takeOver ? await writerOf(openPath(paths.state, file.name)) : null;
   // One that is seen alive is never set aside.
@@ -86,7 +89,8 @@ async function resume(context: Context, id: string, options: ResumeOptions): Pro
   } catch (error) {
     throw await stoppedError(context, file.id, before, error);
   }
-  const settings = jobSettings(options, host.stdout.isTTY === true, job.settings);
+  const usual = jobSettings(options, host.stdout.isTTY === true, job.settings);
+  const settings = since === undefined ? usual : { ...usual, unlessStartedSince: since.toISOString() };
   const left = job.items.filter(({ state }) => state === "waiting" || state === "running").length;
   output.note(
     left === 0 ? `nothing is left to do in job ${file.id}` : `job ${file.id}: ${left} of ${job.items.length} left`,

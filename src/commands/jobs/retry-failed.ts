@@ -73,7 +73,11 @@ async function retryFailed(context: Context, id: string, options: RetryOptions):
   }
   const platform = await context.platform();
   assertSamePlatform("jobs retry-failed", facts, platform);
-  const settings = jobSettings(options, host.stdout.isTTY === true, before);
+  const settings = jobSettings(options, host.stdout.isTTY === true, {
+    ...before,
+    // The run that failed has been started since, too.
+    unlessStartedSince: null,
+  });
   const template = new PromptTemplate(plan.prompt);
   const progress = await output.busy(`checking ${entries.length} targets`);
   const targets = await planTargets(await context.api(), entries).finally(() => progress.stop());

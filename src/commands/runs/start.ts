@@ -6,7 +6,7 @@ import { instanceOption } from "../shared/instance-option.ts";
 import { canaryOptions, jobOptions, startOptions } from "../shared/job/options.ts";
 import { examples, intervalOption, once, yesOption } from "../shared/options.ts";
 import { whyOptions } from "../shared/ticket-and-reason.ts";
-import { sinceOption } from "../shared/when.ts";
+import { sinceOption, unlessStartedSinceOption } from "../shared/when.ts";
 import { initiatedByOption } from "./shared/filter.ts";
 import { runView } from "./shared/view.ts";
 import {
@@ -34,7 +34,7 @@ export function configure(command: Command, open: OpenContext): void {
     .option("-e, --edit", "write the prompt in your editor ($VISUAL, $EDITOR)")
     .option("-w, --watch", "follow the run to its end, and exit with its result")
     .addOption(intervalOption());
-  const many = whyOptions(startOptions(one))
+  const many = whyOptions(startOptions(one).addOption(unlessStartedSinceOption()))
     .addOption(yesOption())
     .option("-n, --dry-run", "show what would be started, and send nothing")
     .optionsGroup("Many targets (a job):")
@@ -65,9 +65,9 @@ export function configure(command: Command, open: OpenContext): void {
       ) +
         "\n\nPrints the run's ID. A start is sent at most once; see: kiloclaw-admin help safety\nResume an interrupted job: kiloclaw-admin jobs resume",
     )
-    .action(async (words, options) => {
+    .action(async (words, options, typed) => {
       const { sourceIn } = await import("./start/prompt.ts");
-      const source = sourceIn(words, options);
+      const source = sourceIn(words, options, typed);
       const { user = [], ...rest } = options;
       const [only] = user;
       if (only !== undefined && !meansMany(options)) {

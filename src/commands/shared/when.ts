@@ -65,6 +65,35 @@ export function sinceOf(
   };
 }
 
+export const unlessStartedSinceOption = () =>
+  new Option(
+    "--unless-started-since <time>",
+    "take an admin's run of this prompt that was started since then, and start none: 2026-11-01T09:30Z, 3h",
+  ).argParser(parseTime);
+
+/**
+ * The moment of `--unless-started-since`, by the platform's clock.
+ *
+ * @throws CliError `usage` for one in the future: no run could have been started since; `unreachable` where how long ago is
+ *   counted from now, and the platform has not said what time it is; ApiError.
+ */
+export async function unlessStartedSinceOf(
+  { api, me }: Pick<Context, "api" | "me">,
+  given: GivenTime | undefined,
+): Promise<Date | undefined> {
+  if (given === undefined) return undefined;
+  const { clock } = await api();
+  if (clock.now() === undefined) await me();
+  const since = momentOf(given, clock);
+  const now = clock.now();
+  if (now === undefined || since.getTime() <= now.getTime() + TOLERATED_MS) return since;
+  throw new CliError(
+    "usage",
+    `--unless-started-since ${since.toISOString()} is in the future: it is ${now.toISOString()} now; nothing was sent`,
+    { hint: "give the time at which the incident, or the loop, began" },
+  );
+}
+
 const DATE = /^(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?(?:(Z)|([+-])(\d\d):?(\d\d))?)?$/i;
 
 const ACCEPTED =

@@ -22,7 +22,7 @@ export type RecordedOutcome =
 
 export interface RecordedStartOptions extends Pick<
   StartOptions,
-  "stop" | "adopt" | "onSearching" | "onThrottled" | "onUnstorable" | "lookAfterMs" | "insist"
+  "stop" | "adopt" | "unlessStartedSince" | "onSearching" | "onThrottled" | "onUnstorable" | "lookAfterMs" | "insist"
 > {
   /** A person has decided to send a start although an earlier one may have happened. */
   readonly resendUnknown: boolean;
@@ -45,6 +45,7 @@ const SETTLED: Record<StartOutcome["state"], boolean> = {
   "possible-orphan": false,
   unknown: false,
   alarm: false,
+  "already-started": true,
   adopted: true,
   several: false,
 };
@@ -80,6 +81,10 @@ export async function startOnRecord(
         const journal = await ledger.journal();
         if (earlier.unsettled.length > 0) {
           await journal.append({ kind: "override", op, ...about, decision: "resend-unknown" });
+        }
+        // A start that never got a row is not seen: that another one may be sent then is a decision.
+        if (options.unlessStartedSince) {
+          await journal.append({ kind: "override", op, ...about, decision: "unless-started-since" });
         }
         const prompt = promptFacts(request.prompt);
         const { retryOf } = request;

@@ -8,6 +8,7 @@ import { messageOf } from "../../errors.ts";
 import { promptFacts } from "../../journal/record.ts";
 import { startedRun, type Run } from "../run.ts";
 import { pollRun, withoutStatus, type Polled } from "../settle/settle.ts";
+import { findAlreadyStarted, isAlreadyStarted } from "./already-started.ts";
 import { newestRuns, searchFor, type StartMark, type Trace } from "./row-search.ts";
 
 export interface StartRequest {
@@ -40,6 +41,9 @@ export interface StartRequest {
  * - `unknown`: no trace of a run was found, which proves nothing.
  * - `alarm`: more than one run that could be ours.
  *
+ * Where a start that is there already was to be taken for this one:
+ * - `already-started`: it is there; `sent: true`: it was found out by a request, which the machine refused as busy.
+ *
  * Nothing was sent now:
  * - `adopted`: a run that was there already is this start's, sent by an invocation of which this machine knows nothing any more.
  * - `several`: more than one run that was there already could be this start's: a person decides.
@@ -53,6 +57,7 @@ export type StartOutcome =
   | { readonly state: "possible-orphan"; readonly error: ApiError }
   | { readonly state: "unknown"; readonly error: ApiError }
   | { readonly state: "alarm"; readonly runs: readonly Run[] }
+  | { readonly state: "already-started"; readonly run: Run; readonly sent: boolean }
   | Adoption;
 
 /** What the rows say of a start that an earlier invocation may have sent. */
@@ -78,6 +83,8 @@ export interface StartOptions {
    * the outcome, and nothing is sent.
    */
   readonly adopt?: ((rows: readonly Run[]) => Promise<Adoption | undefined>) | undefined;
+  /** An admin's run of this prompt on the instance that has started since then is taken for this start. By the platform's clock. */
+  readonly unlessStartedSince?: Date | undefined;
   /** Gets a run that has ended and whose end cannot be stored: the new run costs it the output that the poll has brought. */
   readonly onUnstorable?: ((polled: Polled) => Promise<void>) | undefined;
   /** Told when the answer was lost and the search for the row begins. */
@@ -102,13 +109,15 @@ export interface StartOptions {
  */
 export async function startRun(api: Api, request: StartRequest, options: StartOptions): Promise<StartOutcome> {
   const { userId, instance, prompt } = request;
-  const { stop, adopt, prepare, beforeSending } = options;
+  const { stop, adopt, prepare, beforeSending, unlessStartedSince } = options;
   const ended = new Set<string>();
   let seen = await lookBefore(api, instance.id);
   for (;;) {
     const { machineStatus, machineIsDown, rows } = seen;
     const adoption = await adopt?.(rows);
     if (adoption) return adoption;
+    const already = unlessStartedSince && (await findAlreadyStarted(api, request, rows, unlessStartedSince));
+    if (already) return { state: "already-started", run: already, sent: false };
     if (machineIsDown) return { state: "machine-down", machineStatus, sent: false };
     const inTheWay = await settleRunning(api, rows, ended, options.onUnstorable);
     if (inTheWay) return { state: "conflict", inTheWay, sent: false };
@@ -127,7 +136,14 @@ export async function startRun(api: Api, request: StartRequest, options: StartOp
   };
   stop.throwIfAborted();
   await beforeSending(mark);
-  return send(api, request, mark, options);
+  const outcome = await send(api, request, mark, options);
+  return (unlessStartedSince && elsewhere(outcome, request, unlessStartedSince)) ?? outcome;
+}
+
+/** The run that was started meanwhile from elsewhere, where that kept the machine from taking this start. */
+function elsewhere(outcome: StartOutcome, request: StartRequest, since: Date): StartOutcome | undefined {
+  const run = outcome.state === "alike" ? outcome.run : outcome.state === "conflict" ? outcome.inTheWay : undefined;
+  return run && isAlreadyStarted(run, request, since) ? { state: "already-started", run, sent: true } : undefined;
 }
 
 interface Before {

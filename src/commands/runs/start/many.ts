@@ -4,6 +4,7 @@ import { jobSettings } from "../../shared/job/options.ts";
 import { expectPlan, showPlan, summarizePlan } from "../../shared/job/plan-view.ts";
 import { beginJob, type BeginOptions } from "../../shared/job/run.ts";
 import { itemView } from "../../shared/job/view.ts";
+import { unlessStartedSinceOf } from "../../shared/when.ts";
 import type { PromptSources } from "./prompt.ts";
 import { checkTargetOptions, type TargetOptions } from "./target-options.ts";
 import { resolveTargets } from "./targets.ts";
@@ -26,7 +27,7 @@ export async function startMany(context: Context, options: StartManyOptions): Pr
     throw new CliError("usage", "--interval is for one run: a job polls each run as often as its output grows");
   }
   if (options.watch && options.detach) throw new CliError("usage", "--watch and --detach exclude each other");
-  const settings = jobSettings({ ...options, wait: options.wait ?? options.watch }, host.stdout.isTTY === true);
+  const usual = jobSettings({ ...options, wait: options.wait ?? options.watch }, host.stdout.isTTY === true);
   if (options.canaryPause && !context.prompter.canAsk) {
     throw new CliError("usage", "--canary-pause asks, and there is no terminal to ask on", {
       hint: "leave it out; or start the canary alone: --users-file with its targets, then a job with the others",
@@ -34,6 +35,8 @@ export async function startMany(context: Context, options: StartManyOptions): Pr
   }
   if (options.dryRun) expectPlan(output);
   else output.expect(itemView);
+  const since = await unlessStartedSinceOf(context, options.unlessStartedSince);
+  const settings = { ...usual, unlessStartedSince: since?.toISOString() ?? null };
   const job = await resolveTargets(context, options);
   if (options.dryRun) {
     await showPlan(output, job.targets);

@@ -1,6 +1,7 @@
 import type { Context } from "../../../context.ts";
 import { resolveInstance, resolveUser } from "../../../customers/find.ts";
 import { whyOf } from "../../shared/ticket-and-reason.ts";
+import { unlessStartedSinceOf, type GivenTime } from "../../shared/when.ts";
 import { runView } from "../shared/view.ts";
 import { askForPrompt, readPrompt, type PromptSources } from "./prompt.ts";
 import { assertForOne, dryRun, prepare, sendStart, type SendOptions } from "./send.ts";
@@ -9,6 +10,7 @@ export interface StartOneOptions extends SendOptions, PromptSources {
   readonly user: string;
   readonly instance?: string | undefined;
   readonly dryRun?: true | undefined;
+  readonly unlessStartedSince?: GivenTime | undefined;
 }
 
 /**
@@ -27,6 +29,7 @@ export async function startOne(context: Context, options: StartOneOptions): Prom
     context.me(),
     prepare(context, options),
   ]);
+  const unlessStartedSince = await unlessStartedSinceOf(context, options.unlessStartedSince);
   const instance = await resolveInstance(api, subject, options.instance, {
     named: options.user,
     choose: context.choose,
@@ -45,5 +48,6 @@ export async function startOne(context: Context, options: StartOneOptions): Prom
     await prompter.confirm(question, { yes: options.yes ?? false, platform, plain: !always });
   }
   const request = { userId: subject.userId, userEmail: subject.email, instance, prompt, admin: me };
-  await sendStart(context, request, await context.ledger("start", await whyOf(context, options)), options);
+  const ledger = await context.ledger("start", await whyOf(context, options));
+  await sendStart(context, request, ledger, { ...options, unlessStartedSince });
 }

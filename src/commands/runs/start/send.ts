@@ -4,7 +4,7 @@ import { UPSTREAM_CODES } from "../../../contract/procedures.ts";
 import { getInstance, type Instance } from "../../../customers/instances.ts";
 import { CliError } from "../../../errors.ts";
 import type { Ledger } from "../../../journal/ledger.ts";
-import type { Run } from "../../../runs/run.ts";
+import { initiator, type Run } from "../../../runs/run.ts";
 import { startOnRecord, type RecordedOutcome } from "../../../runs/start/on-record.ts";
 import { usualCause, type StartRequest } from "../../../runs/start/start.ts";
 import type { PrintedEvent } from "../../../runs/watch/watched.ts";
@@ -27,6 +27,11 @@ export interface SendOptions extends FollowOptions, WhyOptions {
   readonly yes?: true | undefined;
   readonly onConflict?: OnConflict | "skip" | undefined;
   readonly resendUnknown?: true | undefined;
+}
+
+/** Which runs that are there already are taken for the start: an admin's, of its prompt, started since, by the platform's clock. */
+interface Unless {
+  readonly unlessStartedSince?: Date | undefined;
 }
 
 /**
@@ -61,20 +66,27 @@ export async function sendStart(
   context: Context,
   request: StartRequest,
   ledger: Ledger,
-  options: SendOptions & ForOne,
+  options: SendOptions & ForOne & Unless,
 ): Promise<void> {
   const { output } = context;
   const { instance, prompt } = request;
   const who = request.userEmail ?? request.userId;
   const api = await context.api();
   for (;;) {
-    const outcome = await send(context, request, ledger, options.resendUnknown ?? false);
+    const outcome = await send(context, request, ledger, options);
     if (outcome.state !== "conflict" && outcome.state !== "alike") {
       const run = startedOrThrow(outcome, request);
       if (outcome.state === "found") output.note("the run had started; it was found by its row");
       if (outcome.state === "found-earlier") {
         const { at } = outcome.earlier;
         output.note(`this start was sent before, at ${at}, and its answer lost: here is its run, nothing was sent now`);
+      }
+      if (outcome.state === "already-started") {
+        const by = `already started by ${initiator(run)} at ${run.startedAt.toISOString()}`;
+        const introduction = options.watch
+          ? `run ${run.id} of ${who} was ${by}`
+          : `${by}, on instance ${instance.id} of ${who}`;
+        return handOver(context, run, { introduction, ...options, all: true, sent: outcome.sent });
       }
       return handOver(context, run, {
         introduction: options.watch
@@ -116,7 +128,7 @@ async function send(
   context: Context,
   request: StartRequest,
   ledger: Ledger,
-  resendUnknown: boolean,
+  { resendUnknown, unlessStartedSince }: SendOptions & Unless,
 ): Promise<RecordedOutcome> {
   const { output, stop } = context;
   const progress = await output.busy(`starting a recovery run for ${request.userEmail ?? request.userId}`);
@@ -124,7 +136,8 @@ async function send(
   try {
     const outcome = await startOnRecord(await context.api(), request, ledger, {
       stop,
-      resendUnknown,
+      resendUnknown: resendUnknown ?? false,
+      unlessStartedSince,
       onSearching: (error) => {
         output.warn(`${error.message}; that does not say whether the run started`);
         progress.show("looking for the run");
@@ -136,7 +149,8 @@ async function send(
       onEarlier: () => output.note("checking earlier starts on this instance whose outcome is unknown"),
       onUnrecorded: (why) => output.warn(`${why}; the run's start is on record, but not what became of it`),
     });
-    nothingSent = outcome.state === "refused" && !outcome.error.sent;
+    nothingSent =
+      (outcome.state === "refused" && !outcome.error.sent) || (outcome.state === "already-started" && !outcome.sent);
     return outcome;
   } finally {
     progress.stop();
@@ -211,6 +225,7 @@ function startedOrThrow(
     case "found":
     case "found-earlier":
     case "adopted":
+    case "already-started":
       return outcome.run;
     case "machine-down":
       throw new CliError(

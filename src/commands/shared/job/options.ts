@@ -11,6 +11,7 @@ import {
 import { CliError } from "../../../errors.ts";
 import { onEndOption } from "../on-end.ts";
 import { duration, timeoutOption, wholeNumber } from "../options.ts";
+import type { GivenTime } from "../when.ts";
 
 export interface JobOptions {
   readonly concurrency?: number | undefined;
@@ -27,6 +28,7 @@ export interface JobOptions {
   /** Of the whole job. */
   readonly jobTimeout?: number | undefined;
   readonly resendUnknown?: true | undefined;
+  readonly unlessStartedSince?: GivenTime | undefined;
   readonly onEnd?: string | undefined;
 }
 
@@ -123,12 +125,22 @@ export function jobSettings(options: JobOptions, isTerminal: boolean, before?: J
     onConflict: onConflict ?? before?.onConflict ?? "skip",
     wait,
     runTimeoutMs: timeout ?? before?.runTimeoutMs ?? null,
+    unlessStartedSince: before?.unlessStartedSince ?? null,
   };
 }
 
 /** The settings that are not as they usually are, as they are typed. */
 export function settingsWords(settings: JobSettings): string {
-  const { concurrency, rate: perSecond, maxRunning, canary, maxErrors, onConflict, wait } = settings;
+  const {
+    concurrency,
+    rate: perSecond,
+    maxRunning,
+    canary,
+    maxErrors,
+    onConflict,
+    wait,
+    unlessStartedSince,
+  } = settings;
   return [
     `${concurrency} at a time`,
     ...(perSecond === null ? [] : [`at most ${Number(perSecond.toFixed(2))} a second`]),
@@ -136,6 +148,7 @@ export function settingsWords(settings: JobSettings): string {
     ...(canary === null ? [] : [`a canary of ${canary} first`]),
     ...(maxErrors === null ? [] : [`stopping after more than ${formatLimit(maxErrors)} errors`]),
     `where a run is in progress: ${onConflict}`,
+    ...(unlessStartedSince === null ? [] : [`none where this prompt was started since ${unlessStartedSince}`]),
     wait ? "following each to its end" : "starting only",
   ].join(", ");
 }

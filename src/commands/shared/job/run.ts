@@ -126,6 +126,7 @@ export async function doJob(
       stop: AbortSignal.any([stop, closed]),
       timeoutMs: options.jobTimeout ?? null,
       resendUnknown: options.resendUnknown ?? false,
+      unlessStartedSince: settings.unlessStartedSince === null ? undefined : new Date(settings.unlessStartedSince),
       letFollow,
       onUnstorable: (polled) => keepUnstorable(context, polled),
     })) {

@@ -1,0 +1,109 @@
+/** Which runs are taken for a start with `--unless-started-since`, and how far back is looked. */
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import type { Api } from "../../src/api/api.ts";
+import { admin } from "../../src/contract/procedures.ts";
+import { startedRun, type Run } from "../../src/runs/run.ts";
+import { findAlreadyStarted, isAlreadyStarted } from "../../src/runs/start/already-started.ts";
+
+const INSTANCE = "d0000000-0000-4000-8000-000000000001";
+const CUSTOMER = "c0000000-0000-4000-8000-000000000001";
+const COLLEAGUE = "a0000000-0000-4000-8000-000000000002";
+const SINCE = new Date("2026-11-01T09:30:00Z");
+const START = { userId: CUSTOMER, instance: { id: INSTANCE }, prompt: "gateway" };
+
+const run = (given: Partial<Run> = {}): Run => ({
+  ...startedRun({
+    id: "b0000000-0000-4000-8000-000000000001",
+    userId: CUSTOMER,
+    userEmail: null,
+    instanceId: INSTANCE,
+    initiatedBy: "admin",
+    initiatedByAdminId: COLLEAGUE,
+    initiatedByAdminEmail: null,
+    prompt: "gateway",
+    startedAt: SINCE,
+  }),
+  ...given,
+});
+const at = (ms: number) => new Date(SINCE.getTime() + ms);
+
+describe("a run is taken", () => {
+  it.each<[string, Partial<Run>, boolean]>([
+    ["of any admin", {}, true],
+    ["that has ended", { status: "failed" }, true],
+    ["that is some seconds older: clocks differ", { startedAt: at(-5_000) }, true],
+    ["that is older", { startedAt: at(-5_001) }, false],
+    ["of the customer", { initiatedBy: "user", initiatedByAdminId: null }, false],
+    ["of another prompt", { prompt: "gateway " }, false],
+    ["of another instance", { instanceId: "d0000000-0000-4000-8000-000000000002" }, false],
+    ["of another user", { userId: COLLEAGUE }, false],
+  ])("%s: %o", (_what, given, taken) => {
+    expect(isAlreadyStarted(run(given), START, SINCE)).toBe(taken);
+  });
+
+  it("although the platform keeps half a character as U+FFFD", () => {
+    expect(isAlreadyStarted(run({ prompt: "a\ufffd" }), { ...START, prompt: "a\ud83d" }, SINCE)).toBe(true);
+  });
+});
+
+/** A platform with so many rows, newest first, a minute apart, of which those at these places fit. */
+function platformWith(count: number, fitting: ReadonlySet<number>) {
+  const all = Array.from({ length: count }, (_, place) =>
+    run({
+      id: `b0000000-0000-4000-8000-${String(place).padStart(12, "0")}`,
+      prompt: fitting.has(place) ? "gateway" : "another",
+      startedAt: at((count - place) * 60_000),
+    }),
+  );
+  let pages = 0;
+  const api = {
+    query: async ({ path }: { path: string }, { offset, limit }: { offset: number; limit: number }) => {
+      if (path !== admin.listAllCliRuns.path) throw new Error(path);
+      pages += 1;
+      const runs = all.slice(offset, offset + limit).map((one) => ({
+        id: one.id,
+        user_id: one.userId,
+        user_email: null,
+        instance_id: one.instanceId,
+        initiated_by_admin_id: one.initiatedByAdminId,
+        initiated_by_admin_email: null,
+        prompt: one.prompt,
+        status: one.status,
+        exit_code: null,
+        started_at: one.startedAt,
+        completed_at: null,
+      }));
+      return { runs, pagination: { offset, limit, total: count, totalPages: Math.ceil(count / limit) } };
+    },
+  } as unknown as Api;
+  return { api, newest: all.slice(0, 100), all, pages: () => pages };
+}
+
+describe("rows are paged back", () => {
+  it("to the time that was given, and the newest run that fits is found, however many there are", async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.integer({ min: 0, max: 350 }),
+        fc.uniqueArray(fc.nat(349), { maxLength: 4 }),
+        fc.nat(350),
+        async (count, places, sincePlace) => {
+          const { api, newest, all } = platformWith(count, new Set(places));
+          const since = at((count - sincePlace) * 60_000);
+          const expected = all.find((one) => isAlreadyStarted(one, START, since));
+          expect((await findAlreadyStarted(api, START, newest, since))?.id).toBe(expected?.id);
+        },
+      ),
+      { numRuns: 60 },
+    );
+  });
+
+  it("only where the newest do not go back that far", async () => {
+    const short = platformWith(250, new Set());
+    expect(await findAlreadyStarted(short.api, START, short.newest, at(200 * 60_000))).toBeUndefined();
+    expect(short.pages()).toBe(0);
+    const long = platformWith(250, new Set());
+    expect(await findAlreadyStarted(long.api, START, long.newest, SINCE)).toBeUndefined();
+    expect(long.pages()).toBe(3);
+  });
+});
