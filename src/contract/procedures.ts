@@ -203,14 +203,14 @@ export const user = table("kiloclaw", {
 });
 
 /** Every input of an organization's procedures names it; the right to ask is looked at before the rest of the input is. */
-export const ofOrganization = z.object({ organizationId: z.uuid() });
+export const ofOrganization = lazily(() => z.object({ organizationId: z.uuid() }));
 
 /** What an organization's member may call about his own instance in it: `organizations.kiloclaw.*`. */
 export const organization = table("organizations.kiloclaw", {
-  startKiloCliRun: mutation(ofOrganization.extend({ prompt }), started),
-  getKiloCliRunStatus: query(ofOrganization.extend({ runId: z.uuid() }), status),
-  cancelKiloCliRun: mutation(ofOrganization.extend({ runId: z.uuid() }), cancelled),
-  listKiloCliRuns: query(ofOrganization.extend({ limit: z.number().min(1).max(50).default(10) }), userRuns),
+  startKiloCliRun: mutation(() => ofOrganization().extend({ prompt: prompt() }), started),
+  getKiloCliRunStatus: query(() => ofOrganization().extend({ runId: z.uuid() }), status),
+  cancelKiloCliRun: mutation(() => ofOrganization().extend({ runId: z.uuid() }), cancelled),
+  listKiloCliRuns: query(() => ofOrganization().extend({ limit: z.number().min(1).max(50).default(10) }), userRuns),
 });
 
 /** All of them. */

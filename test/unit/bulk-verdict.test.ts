@@ -63,7 +63,6 @@ describe("a start's verdict", () => {
     expect(verdict).toHaveProperty("problem", expect.stringMatching(/^already started by .+ at \d{4}-/));
   });
 
-
   it.each<[RecordedOutcome, says: RegExp, pressure: string | undefined]>([
     [
       { state: "unknown", error: lost() },

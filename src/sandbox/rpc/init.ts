@@ -62,7 +62,7 @@ export const subscriber = signedIn.use(async ({ ctx, next }) => {
 });
 
 /** For members of the organization that the input names, and admins. Comes before the rest of the input is looked at. */
-export const member = signedIn.input(ofOrganization).use(async ({ ctx, input, type, next }) => {
+export const member = signedIn.input(ofOrganization()).use(async ({ ctx, input, type, next }) => {
   await checkMember(ctx.database, { user: ctx.user, ...input, changing: type === "mutation" });
   return next();
 });
