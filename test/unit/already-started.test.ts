@@ -1,5 +1,5 @@
 /** Which runs are taken for a start with `--unless-started-since`, and how far back is looked. */
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Api } from "../../src/api/api.ts";
 import { admin } from "../../src/contract/procedures.ts";
