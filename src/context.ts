@@ -36,6 +36,8 @@ export interface ContextServices {
   readonly logIn: (context: Context) => Promise<void>;
   /** A file that opens an address signed in; `undefined` where it is of no running sandbox of this user. */
   readonly signedInPage: (context: Context, address: string) => Promise<string | undefined>;
+  /** Runs a command, given by its words, in this context. */
+  readonly runCommand: (context: Context, words: readonly string[]) => Promise<void>;
 }
 
 /** Makes the context that a command runs in, from the options it was called with. */
@@ -238,7 +240,7 @@ export class Context {
   readonly advice = (): Promise<readonly Said[]> => this.#login.advice();
 
   /** What went wrong, with what to do about it here. */
-  async explained(failure: unknown): Promise<unknown> {
+  readonly explained = async (failure: unknown): Promise<unknown> => {
     const explained = await this.#login.explained(failure);
     const { platformFails } = await import("./api/api-error.ts");
     if (!(explained instanceof CliError) || !platformFails(explained)) return explained;
@@ -252,10 +254,26 @@ export class Context {
       ...(sent === undefined ? {} : { sent }),
       cause: explained,
     });
-  }
+  };
 
   /** A file that opens an address in a browser signed in; `undefined` where it is of no running sandbox of this user. */
   readonly signedInPage = (address: string): Promise<string | undefined> => this.#services.signedInPage(this, address);
+
+  /**
+   * Runs another command inside this one, as if its words had been typed, until `stop`. What it opens is closed with it.
+   *
+   * @throws what the command throws.
+   */
+  readonly runInside = async (words: readonly string[], stop: AbortSignal): Promise<void> => {
+    const before = this.#opened.length;
+    // What commands call is bound to this context; how it ends is not for a command inside it to say.
+    const inside: unknown = Object.create(this, { stop: { value: stop }, handleStop: { value: () => undefined } });
+    try {
+      await this.#services.runCommand(inside as Context, words);
+    } finally {
+      await this.#closeAll(this.#opened.splice(before));
+    }
+  };
 
   /** Who we are to the platform, to recognise our own rows. The e-mail address is `null` when it cannot be asked. */
   readonly me = (): Promise<{ userId: string | undefined; email: string | null }> => {
@@ -308,9 +326,13 @@ export class Context {
 
   async close(): Promise<void> {
     await this.#api?.catch(() => undefined);
-    for (const opened of this.#opened) {
+    await this.#closeAll(this.#opened);
+  }
+
+  async #closeAll(opened: readonly Closable[]): Promise<void> {
+    for (const one of opened) {
       // The command is over, and has said what it had to say.
-      await opened.close().catch((error: unknown) => this.output.warn(messageOf(error)));
+      await one.close().catch((error: unknown) => this.output.warn(messageOf(error)));
     }
   }
 

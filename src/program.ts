@@ -213,6 +213,15 @@ const logIn = async (context: Context): Promise<void> => (await import("./comman
 const signedInPage = async (context: Context, address: string): Promise<string | undefined> =>
   (await import("./commands/sandbox/open.ts")).signedInPage(context, address);
 
+/** Runs a command of a noun inside another one. */
+const runCommand = async (context: Context, [noun = "", verb = "", ...words]: readonly string[]): Promise<void> => {
+  const loaded = await NOUNS[noun]?.verbs[verb]?.load();
+  if (!loaded) throw new Error(`there is no command ${noun} ${verb}`);
+  const command = new StrictCommand(verb).exitOverride();
+  await loaded.configure(command, async () => context);
+  await command.parseAsync([...words], { from: "user" });
+};
+
 /**
  * Builds the command line. `context.opened` gives the context that the command ran in, if it came that far; `program` is the tree,
  * each command in it filled when it is named.
@@ -251,7 +260,7 @@ export function createProgram(host: Host) {
       Context.create(
         host,
         commonOptions(givenTo(command), host.env),
-        { logIn, signedInPage },
+        { logIn, signedInPage, runCommand },
         new CommandLine(line, command),
       ),
     );

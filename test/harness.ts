@@ -88,6 +88,22 @@ class Sink extends Writable {
   readonly moveCursor = (dx: number, dy: number) => moveCursor(this, dx, dy);
 }
 
+/** What is typed, a byte at a time; what comes behind the key that ends it all stays in the stream. */
+function takeKeys(stdin: PassThrough, typed: (byte: Uint8Array) => void, interrupt: () => void): () => void {
+  const released = new AbortController();
+  const read = () => {
+    for (let byte: Buffer | null; !released.signal.aborted && (byte = stdin.read(1) as Buffer | null) !== null;) {
+      if (byte[0] === 3) interrupt();
+      else typed(byte);
+    }
+  };
+  stdin.on("readable", read);
+  return () => {
+    released.abort();
+    stdin.off("readable", read);
+  };
+}
+
 /** Starts `kiloclaw-admin …argv` and hands it back while it runs. */
 export function begin(argv: readonly string[], options: RunOptions = {}): Running {
   const waiting = new Set<() => void>();
@@ -130,6 +146,7 @@ export function begin(argv: readonly string[], options: RunOptions = {}): Runnin
         onResize: (listener) => void resized.add(listener),
         isPiped: false,
         onSuspend: () => undefined,
+        takeKeys: (typed) => takeKeys(stdin, typed, () => stopping.abort("SIGINT")),
         onExit: () => undefined,
       } satisfies Host);
       ended = { code, stdout: stdout.text, stderr: stderr.text };

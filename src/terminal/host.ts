@@ -38,6 +38,13 @@ export interface Host {
   readonly stop: AbortSignal;
   /** Aborted when nobody reads standard output any more: no reason to stop what changes something. */
   readonly closed: AbortSignal;
+  /**
+   * Takes the terminal's keys: it shows none of them, and acts upon none but Ctrl-C, Ctrl-Z and Ctrl-\, which do what they do elsewhere.
+   * `typed` gets them a byte at a time; what was typed and not handed over stays for whoever reads next, as does what a shell gets.
+   *
+   * @returns gives the keys back, and the terminal as it was.
+   */
+  readonly takeKeys: (typed: (byte: Uint8Array) => void) => () => void;
   /** Leaves the terminal to another program while `work` is on: Ctrl-C is that program's, and does not abort `stop`. */
   readonly lendTerminal: <T>(work: () => Promise<T>) => Promise<T>;
   /** Calls `resized` whenever the terminal has another size, until `signal` is aborted. */

@@ -4,6 +4,8 @@ import { withoutColors } from "./sanitize.ts";
 import { cutTo } from "./width.ts";
 
 const MIN_FRAME_MS = 100;
+/** For what a person has just asked for. */
+const MIN_ANSWER_MS = 15;
 /** Between these, a terminal that knows them shows nothing half done; others ignore them. */
 const BEGIN = "\u001b[?2026h";
 const END = "\u001b[?2026l";
@@ -32,6 +34,7 @@ export class Live {
   #shown: readonly string[] | undefined;
   #size: FrameSize = { columns: 0, rows: 0 };
   #timer: Timer | undefined;
+  #soon = false;
   #lastFrame = -Infinity;
   #asides = 0;
   #ended = false;
@@ -42,31 +45,28 @@ export class Live {
     this.#draw = draw;
   }
 
-  /** Something may have changed: there will be a frame soon. */
-  refresh(): void {
-    if (this.#ended) return;
-    const waitMs = Math.max(0, this.#lastFrame + MIN_FRAME_MS - performance.now());
-    this.#timer ??= callAfter(waitMs, () => {
+  /** Whether something else has the terminal. */
+  get away(): boolean {
+    return this.#asides > 0;
+  }
+
+  /** Something may have changed: there will be a frame soon, and at once where it `answers` a key. */
+  refresh({ answers = false } = {}): void {
+    if (this.#ended || (this.#timer && (this.#soon || !answers))) return;
+    this.#timer?.cancel();
+    this.#soon = answers;
+    const waitMs = Math.max(0, this.#lastFrame + (answers ? MIN_ANSWER_MS : MIN_FRAME_MS) - performance.now());
+    this.#timer = callAfter(waitMs, () => {
       this.#timer = undefined;
+      this.#soon = false;
       this.#frame();
     });
   }
 
-  /** Shows a text below the picture; `write` has it written once the picture is gone. */
+  /** Shows a text below the picture, which is there; `write` has it written once the picture is gone. */
   say(text: string, write: () => void): void {
-    if (this.#asides > 0) return write();
     this.#said.push({ text, write });
     this.refresh();
-  }
-
-  /** Gives the terminal to `work` for as long as it takes, with what was said so far. */
-  async aside<T>(work: () => Promise<T>): Promise<T> {
-    this.leave();
-    try {
-      return await work();
-    } finally {
-      this.back();
-    }
   }
 
   /** Gives the terminal back as it was, with what was said so far, until `back` is called as often as this. */

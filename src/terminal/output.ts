@@ -5,6 +5,7 @@ import { type OptionsToType, type Said } from "../typed-command.ts";
 import { fold } from "./fold.ts";
 import type { Host } from "./host.ts";
 import type { Jq } from "./jq.ts";
+import type { Key } from "./keyboard.ts";
 import type { TableFrame } from "./live-table.ts";
 import { createPaint, wantsColor, type Color, type ColorChoice, type Paint } from "./paint.ts";
 import { detailLines, Rows, type Detail, type Format, type View } from "./rows.ts";
@@ -340,13 +341,30 @@ export class Output {
   /**
    * A table that has the terminal to itself and follows its rows, until the returned handle is ended. `undefined` where nothing
    * can be redrawn.
+   *
+   * @param pressed told of each key; without it, keys are not read.
    */
-  async live<Row>(columns: readonly Column<Row>[], frame: () => TableFrame<Row>): Promise<Picture | undefined> {
+  async live<Row>(
+    columns: readonly Column<Row>[],
+    frame: () => TableFrame<Row>,
+    pressed?: (key: Key) => void,
+  ): Promise<Picture | undefined> {
     if (this.format !== "table") return undefined;
-    return this.#screen.live(async () => {
-      const { tableDrawer } = await import("./live-table.ts");
-      return tableDrawer(columns, this.#paint.stdout, frame);
-    });
+    const drawer = async () => (await import("./live-table.ts")).tableDrawer(columns, this.#paint.stdout, frame);
+    return this.#screen.live(drawer, pressed);
+  }
+
+  /** Tells `pressed` of each key while `work` goes on, but for those that a question asks for meanwhile. */
+  keys<T>(pressed: (key: Key) => void, work: () => Promise<T>): Promise<T> {
+    return this.#screen.keys(pressed, work);
+  }
+
+  /**
+   * Puts a text into the clipboard of the terminal, also of one that is far away, where it takes that from programs (OSC 52). It does
+   * not say whether it has.
+   */
+  copy(text: string): void {
+    this.#host.stdout.write(`\u001b]52;c;${Buffer.from(text).toString("base64")}\u0007`);
   }
 
   /** Lets something else have the terminal for a while. */

@@ -24,6 +24,8 @@ export class Prompter {
   readonly canAsk: boolean;
   readonly #host: Host;
   readonly #output: Pick<Output, "aside" | "mark">;
+  /** Of several questions at once, one is asked after the other. */
+  #asked: Promise<unknown> = Promise.resolve();
 
   constructor(host: Host, output: Pick<Output, "aside" | "mark">, { input }: { input: boolean }) {
     this.#host = host;
@@ -170,7 +172,9 @@ export class Prompter {
 
   #atTerminal<T>(ask: (terminal: Terminal) => Promise<T>): Promise<T> {
     const { stdin, stderr, stop, timing, onExit, onSuspend } = this.#host;
-    return this.#output.aside(async () => {
+    const before = this.#asked;
+    const asking = this.#output.aside(async () => {
+      await before.catch(() => undefined);
       const input = new QuestionInput(stdin, timing.questionMs);
       try {
         // The terminal's own stream: questions move the cursor on it.
@@ -179,5 +183,7 @@ export class Prompter {
         input.close();
       }
     });
+    this.#asked = asking;
+    return asking;
   }
 }

@@ -1,4 +1,5 @@
 import { fstatSync, readFileSync } from "node:fs";
+import { ReadStream } from "node:tty";
 import { callAfter, type Timer } from "../async/wait.ts";
 import { SYSTEM_TIMING } from "../timing.ts";
 import type { Host, StopReason } from "./host.ts";
@@ -93,6 +94,7 @@ export function systemHost({ root, version }: Launch): { host: Host; leaveWith(c
       signal.addEventListener("abort", () => process.stdout.off("resize", resized), { once: true });
     },
     onSuspend: suspending(),
+    takeKeys: keyTaking(),
     onExit: (leave, signal) => {
       process.once("exit", leave);
       signal.addEventListener("abort", () => process.off("exit", leave), { once: true });
@@ -151,6 +153,12 @@ function suspending(): Host["onSuspend"] {
     looking?.cancel();
     looking = callAfter(NOT_STOPPED_MS, back, { ref: false });
   };
+  const quit = () => {
+    leave();
+    // Without a listener the signal ends the process, as it does everywhere.
+    process.off("SIGQUIT", quit);
+    process.kill(process.pid, "SIGQUIT");
+  };
   // Also after a SIGSTOP, which nobody hears of before.
   const resume = () => {
     leave();
@@ -159,7 +167,7 @@ function suspending(): Host["onSuspend"] {
   return (leavePart, backPart, signal) => {
     if (process.platform === "win32") return;
     const part = { leave: leavePart, back: backPart };
-    if (parts.size === 0) process.on("SIGTSTP", stop).on("SIGCONT", resume);
+    if (parts.size === 0) process.on("SIGTSTP", stop).on("SIGCONT", resume).on("SIGQUIT", quit);
     parts.add(part);
     if (away) part.leave();
     signal.addEventListener(
@@ -167,13 +175,61 @@ function suspending(): Host["onSuspend"] {
       () => {
         parts.delete(part);
         if (parts.size > 0) return;
-        process.off("SIGTSTP", stop).off("SIGCONT", resume);
+        process.off("SIGTSTP", stop).off("SIGCONT", resume).off("SIGQUIT", quit);
         looking?.cancel();
         away = false;
       },
       { once: true },
     );
   };
+}
+
+/** The keys that a terminal makes signals of, and which. */
+const SIGNAL_KEYS = new Map([
+  [3, "SIGINT"],
+  [26, "SIGTSTP"],
+  [28, "SIGQUIT"],
+] as const);
+
+/** {@link Host.takeKeys} */
+function keyTaking(): Host["takeKeys"] {
+  let typed: ((byte: Uint8Array) => void) | undefined;
+  let keyboard: ReadStream | undefined;
+  const read = (_length: number, buffer: Uint8Array): boolean => {
+    const signal = SIGNAL_KEYS.get((buffer[0] ?? 0) as 3);
+    if (!signal) {
+      typed?.(Uint8Array.from(buffer));
+      return typed !== undefined;
+    }
+    raise(signal);
+    // What comes behind it is for whoever has the terminal then.
+    callAfter(NOT_STOPPED_MS, () => typed && keyboard?.resume(), { ref: false });
+    return false;
+  };
+  // A byte at a time, on a stream of its own: what comes behind the key that ends it all stays in the terminal.
+  const options: object = { onread: { buffer: new Uint8Array(1), callback: read } };
+  // A terminal that is gone says so with a signal.
+  const open = () => new ReadStream(0, options).on("error", () => undefined);
+  return (take) => {
+    const taken = (keyboard ??= open());
+    typed = take;
+    // After a SIGSTOP the shell has made the terminal its own: it is changed anew, and given back as it is now.
+    taken.setRawMode(false).setRawMode(true);
+    taken.resume();
+    return () => {
+      if (typed !== take) return;
+      typed = undefined;
+      taken.pause();
+      // From the background, it would stop the process.
+      if (isInForeground()) taken.setRawMode(false);
+    };
+  };
+}
+
+/** What the terminal does: the signal is for all that it has in the foreground. */
+function raise(signal: NodeJS.Signals): void {
+  if (process.platform === "win32") process.emit(signal);
+  else process.kill(0, signal);
 }
 
 /** Whether the terminal is this process's to draw on. Where the system does not say, it is. */

@@ -60,11 +60,13 @@ async function inContext<T>(common: GivenOptions, stdin: string, work: (context:
     onResize: () => undefined,
     isPiped: false,
     onSuspend: () => undefined,
+    takeKeys: () => () => undefined,
     onExit: () => undefined,
   };
   const services = {
     logIn: () => Promise.reject(new Error("no login here")),
     signedInPage: () => Promise.reject(new Error("no page here")),
+    runCommand: () => Promise.reject(new Error("no command here")),
   };
   const line = new CommandLine([], { options: [] });
   const context = await Context.create(host, commonOptions(common, host.env), services, line);

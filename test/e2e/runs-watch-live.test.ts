@@ -23,8 +23,8 @@ it("shows a table that fits, running ones first, and leaves the results on the s
   expect(code).toBe(10);
   const tables = new Screen(stdout).frames;
   for (const line of tables.flat()) expect(stringWidth(line)).toBeLessThan(PLAIN.columns);
-  const mixed = tables.find((lines) => lines.at(-1) === "2 runs: 1 running, 1 completed");
-  expect(mixed?.map((line) => line.split(" ")[0])).toEqual(["STATUS", "running", "completed", "2"]);
+  const mixed = tables.find((lines) => lines.at(-2) === "2 runs: 1 running, 1 completed");
+  expect(mixed?.map((line) => line.trim().split(" ")[0])).toEqual(["STATUS", "running", "completed", "2", "?"]);
   const left = new Screen(stdout).lines;
   expect(left[0]).toMatch(/^STATUS/);
   for (const row of [`completed  ${short.slice(0, 8)}  `, `cancelled  ${long.slice(0, 8)}  `])
@@ -49,7 +49,7 @@ it("leaves the failures on top of the results", async () => {
 it("counts the rows it has no room for, and follows the terminal's size", async () => {
   const ids = await Promise.all(Array.from({ length: 12 }, () => running()));
   const command = desk.begin(["runs", "watch", ...ids, ...FAST], { ...PLAIN, rows: 10 });
-  await command.waitFor(/… and 5 more running/);
+  await command.waitFor(/… and 6 more running/);
   command.resize(60, 30);
   // In the fourteenth line, below its head and all of them.
   await command.waitFor(/\[14;1H12 runs: 12 running/);
@@ -57,11 +57,11 @@ it("counts the rows it has no room for, and follows the terminal's size", async 
   const { code, stdout } = await command.done;
   expect(code).toBe(130);
   const tables = new Screen(stdout).frames;
-  const small = tables.find((lines) => lines.includes("… and 5 more running"));
+  const small = tables.find((lines) => lines.includes("… and 6 more running"));
   expect(small).toHaveLength(10);
   const tall = tables.at(-1);
-  expect(tall).toHaveLength(14);
-  expect(tall?.at(-1)).toBe("12 runs: 12 running");
+  expect(tall).toHaveLength(15);
+  expect(tall?.slice(-2)).toEqual(["12 runs: 12 running", "? keys · q leave"]);
   for (const line of tall ?? []) expect(stringWidth(line)).toBeLessThan(60);
 });
 
@@ -69,11 +69,15 @@ it("shows what is said meanwhile below the table, and leaves it on the screen", 
   const [short, long] = [await running("[rehearse lines=1 interval=0]"), await running()];
   const say = "printf 'hook of %s\\n' $KILOCLAW_RUN_STATUS";
   const command = desk.begin(["runs", "watch", short, long, ...FAST, "--on-end", say], PLAIN);
-  await command.waitFor(/\[5;1H\[\w{8}\] hook of completed/);
+  await command.waitFor(/\[6;1H\[\w{8}\] hook of completed/);
   command.stop();
   const { stdout, stderr } = await command.done;
   const last = new Screen(stdout).frames.at(-1);
-  expect(last?.slice(3)).toEqual(["2 runs: 1 running, 1 completed", `[${short.slice(0, 8)}] hook of completed`]);
+  expect(last?.slice(3)).toEqual([
+    "2 runs: 1 running, 1 completed",
+    "? keys · q leave",
+    `[${short.slice(0, 8)}] hook of completed`,
+  ]);
   expect(stderr).toContain(`[${short.slice(0, 8)}] hook of completed\n`);
 });
 

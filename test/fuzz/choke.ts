@@ -40,6 +40,7 @@ export async function screenOf({ colors }: { colors: boolean }): Promise<ChokedS
     onResize: () => undefined,
     isPiped: false,
     onSuspend: () => undefined,
+    takeKeys: () => () => undefined,
     onExit: () => undefined,
   };
   const open = (format: "table" | "jsonl" | "yaml" | "id" | "csv", color: "always" | "never") =>

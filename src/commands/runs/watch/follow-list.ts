@@ -28,14 +28,20 @@ export async function followList(context: Context, options: FollowListOptions): 
   const filter = await resolveFilter(context, api, options);
   // How a person leaves a list that goes on; a signal from elsewhere has cut it off.
   context.handleStop("SIGINT");
+  const left = new AbortController();
   const events = watchList(api, {
     find: finder(api, filter, limit, output),
-    stop: AbortSignal.any([stop, closed]),
+    stop: AbortSignal.any([stop, closed, left.signal]),
     intervalMs: interval,
     timeoutMs: timeout,
   });
   const write = output.format === "id" ? idWriter(output) : writer(output);
-  const { all, gone } = await showMany(output, events, { order: newestFirst, write });
+  const { all, gone } = await showMany(context, events, {
+    order: newestFirst,
+    leaving: "leave the list",
+    leave: () => left.abort(),
+    write,
+  });
   if (closed.aborted) return;
   if (gone) {
     await output.list(

@@ -5,12 +5,11 @@ import { watchMany } from "../../../runs/watch/many.ts";
 import { totalsOf, type ManyEvent, type Watched } from "../../../runs/watch/watched.ts";
 import { isStructured } from "../../../terminal/rows.ts";
 import { OnEnd } from "../../shared/on-end.ts";
+import { openRunTable } from "../../shared/run-table/table.ts";
 import { runCount, runView } from "../shared/view.ts";
 import type { FollowOptions } from "./follow.ts";
-import { manyColumns, restLine, runningFirst, totalsLine, writer, type Order } from "./many-view.ts";
+import { manyColumns, manyRules, restLine, runningFirst, totalsLine, writer, type Order } from "./many-view.ts";
 import { byResult, worstResult } from "./worst-result.ts";
-
-const TICK_MS = 1_000;
 
 export interface FollowManyOptions extends FollowOptions {
   /** Finds runs to watch as well, while the watch goes on. */
@@ -26,14 +25,15 @@ export interface FollowManyOptions extends FollowOptions {
  * @throws CliError of the worst result's kind, `auth`
  */
 export async function followMany(
-  context: Pick<Context, "api" | "host" | "output" | "stop" | "closed" | "platform">,
+  context: Context,
   runs: readonly Run[],
   { interval, timeout, discover, failFast, exitStatus, onEnd }: FollowManyOptions,
 ): Promise<void> {
   const { api, output, stop: asked, closed } = context;
   const hook = await OnEnd.of(context, onEnd);
+  const left = new AbortController();
   const events = watchMany(await api(), runs, {
-    stop: AbortSignal.any([asked, closed]),
+    stop: AbortSignal.any([asked, closed, left.signal]),
     intervalMs: interval,
     timeoutMs: timeout,
     discover,
@@ -47,7 +47,8 @@ export async function followMany(
       if (failFast && worstResult([event.watched]) === "run-failed") failed = event.watched.run;
       return failed !== undefined;
     };
-    all = (await showMany(output, events, { order: runningFirst, enough })).all;
+    const leaving = "stop watching, and exit with 8; the runs go on";
+    all = (await showMany(context, events, { order: runningFirst, leaving, leave: () => left.abort(), enough })).all;
     if (!closed.aborted) await sayResults(output, all.toSorted(byResult));
   } finally {
     await hook?.drained();
@@ -55,10 +56,14 @@ export async function followMany(
   if (closed.aborted) return;
   const going = all.filter(({ state }) => state === "running");
   if (going.length > 0) {
-    const why = failed ? `run ${failed.id} failed` : asked.aborted ? undefined : "the timeout was reached";
+    const stopped = asked.aborted || left.signal.aborted;
+    const why = failed ? `run ${failed.id} failed` : stopped ? undefined : "the timeout was reached";
     output.note(`stopped watching${why ? `: ${why}` : ""}; ${runCount(going.length)} still in progress, not touched`);
   }
   if (asked.aborted || !exitStatus) return;
+  if (left.signal.aborted && going.length > 0) {
+    throw new CliError("still-running", totalsLine(totalsOf(all)), { silent: true });
+  }
   // What is still in progress after a failure that ended the watch is as it was asked for.
   const worst = worstResult(all);
   if (worst) throw new CliError(worst, totalsLine(totalsOf(all)), { silent: true });
@@ -66,6 +71,9 @@ export async function followMany(
 
 export interface ShowManyOptions {
   readonly order: Order;
+  /** What `q` does in a table, in a few words. */
+  readonly leaving: string;
+  readonly leave: () => void;
   /** Told of each event; true: no more. */
   readonly enough?: (event: ManyEvent) => boolean;
   /** What to do with events where no table can follow them. */
@@ -78,21 +86,24 @@ export interface ShowManyOptions {
  * @returns the runs as they were last seen, in the table's order; `gone`: they stood in a table, which is there no more.
  */
 export async function showMany(
-  output: Context["output"],
+  context: Context,
   events: AsyncIterable<ManyEvent>,
-  { order, enough = () => false, write = writer(output) }: ShowManyOptions,
+  { order, leaving, leave, enough = () => false, write = writer(context.output) }: ShowManyOptions,
 ): Promise<{ readonly all: readonly Watched[]; readonly gone: boolean }> {
+  const { output } = context;
   // A watch can go on for days, and an upgrade replace the files meanwhile.
   await output.prepare();
   const watched = new Map<string, Watched>();
-  const inOrder = () => [...watched.values()].toSorted(order);
-  const live = await output.live(manyColumns(output.now), () => {
-    const rows = inOrder();
-    return { rows, foot: [totalsLine(totalsOf(rows))], rest: restLine };
+  const table = await openRunTable(context, {
+    ...manyRules(order),
+    columns: manyColumns(output.now),
+    rows: () => [...watched.values()],
+    foot: () => [totalsLine(totalsOf(watched.values()))],
+    rest: restLine,
+    leaving,
+    leave,
   });
-  const show = live ? () => live.refresh() : write;
-  // The elapsed times go on without asking anybody.
-  const ticking = live && setInterval(live.refresh, TICK_MS);
+  const show = table ? () => table.refresh() : write;
   try {
     for await (const event of events) {
       if (event.type !== "totals") watched.set(event.watched.run.id, event.watched);
@@ -100,10 +111,9 @@ export async function showMany(
       if (enough(event)) break;
     }
   } finally {
-    clearInterval(ticking);
-    live?.end();
+    await table?.end();
   }
-  return { all: inOrder(), gone: live !== undefined };
+  return { all: [...watched.values()].toSorted(order.compare), gone: table !== undefined };
 }
 
 /** One line per run, the failures first, and the totals, once it is over. */

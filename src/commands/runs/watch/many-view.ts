@@ -1,23 +1,50 @@
 /** What many watched runs look like: a row of the live table, a line. */
 import type { Context } from "../../../context.ts";
 import { runStatusWord, initiator } from "../../../runs/run.ts";
-import type { ManyEvent, Totals, Watched } from "../../../runs/watch/watched.ts";
+import { kindOf, type ManyEvent, type Totals, type Watched } from "../../../runs/watch/watched.ts";
 import type { Color } from "../../../terminal/paint.ts";
 import { isStructured } from "../../../terminal/rows.ts";
 import { withoutColors } from "../../../terminal/sanitize.ts";
+import type { ListRules, Ordering } from "../../../terminal/selectable-list.ts";
 import type { Column } from "../../../terminal/table.ts";
 import { formatAgo } from "../../../terminal/time.ts";
+import type { TableKeysOptions } from "../../shared/run-table/keys.ts";
 import { runColor, runCount, runTook } from "../shared/view.ts";
 import { eventWriter } from "./events.ts";
 
-export type Order = (a: Watched, b: Watched) => number;
+export type Order = Ordering<Watched>;
+
+const byStart: Order["compare"] = (a, b) => b.run.startedAt.getTime() - a.run.startedAt.getTime();
+const whose = ({ run }: Watched) => run.userEmail ?? run.userId;
 
 /** Those started last on top. */
-export const newestFirst: Order = (a, b) => b.run.startedAt.getTime() - a.run.startedAt.getTime();
+export const newestFirst: Order = { name: "newest first", compare: byStart };
 
 /** Running ones first, those started last on top. */
-export const runningFirst: Order = (a, b) =>
-  Number(a.state !== "running") - Number(b.state !== "running") || newestFirst(a, b);
+export const runningFirst: Order = {
+  name: "running first",
+  compare: (a, b) => Number(a.state !== "running") - Number(b.state !== "running") || byStart(a, b),
+};
+
+/** Or its outcome is unknown. */
+const hasFailed = (watched: Watched) => ["failed", "unknown"].includes(kindOf(watched));
+
+const oldestFirst: Order = { name: "oldest first", compare: (a, b) => byStart(b, a) };
+const byCustomer: Order = { name: "by customer", compare: (a, b) => whose(a).localeCompare(whose(b)) || byStart(a, b) };
+
+/** How many runs are looked at in a table. `order`: the one to begin with. */
+export function manyRules(order: Order): ListRules<Watched> & Pick<TableKeysOptions<Watched>, "run"> {
+  return {
+    id: ({ run }) => run.id,
+    text: (watched) => {
+      const { id, userId, instanceId } = watched.run;
+      return [watchedWord(watched), id, whose(watched), userId, instanceId ?? ""].join(" ");
+    },
+    isFailure: hasFailed,
+    orders: [order, ...[runningFirst, newestFirst, oldestFirst, byCustomer].filter((other) => other !== order)],
+    run: (watched) => ({ id: watched.run.id, customer: whose(watched), failed: hasFailed(watched) }),
+  };
+}
 
 /** A watched run's status in a word, or two where the row says less than is known. */
 function watchedWord({ state, run }: Watched): string {

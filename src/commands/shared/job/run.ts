@@ -108,7 +108,7 @@ export async function doJob(
   ]).catch(async (error: unknown) => {
     throw await stoppedError(context, id, tally, error);
   });
-  const screen = await openScreen(context, id, tally);
+  const screen = await openScreen(context, { id, tally, items });
   const unrecorded = new Set<string>();
   const letFollow = options.canaryPause
     ? async () => {

@@ -1,5 +1,5 @@
 import type { JobEvent } from "../../../bulk/execute/job-event.ts";
-import { totalsWords } from "../../../bulk/item-state.ts";
+import { ITEM_STATES, totalsWords } from "../../../bulk/item-state.ts";
 import type { Item } from "../../../bulk/item.ts";
 import { reportItem } from "../../../bulk/report/report.ts";
 import type { Context } from "../../../context.ts";
@@ -7,13 +7,11 @@ import { withoutColors } from "../../../terminal/sanitize.ts";
 import type { Column } from "../../../terminal/table.ts";
 import { formatDuration } from "../../../terminal/time.ts";
 import { command, hint, type Hint } from "../../../typed-command.ts";
-import type { JobTally } from "./tally.ts";
-import { type UnderWay } from "./tally.ts";
+import type { ActionContext } from "../run-table/actions.ts";
+import { openRunTable, type RunTable } from "../run-table/table.ts";
+import type { JobTally, UnderWay } from "./tally.ts";
 import { itemView, stateColor } from "./view.ts";
 
-const TICK_MS = 1_000;
-/** A screen has no room for more; they need not even be sorted. */
-const MAX_ROWS = 200;
 const MAX_GROUPS = 3;
 const MAX_LEFT = 20;
 
@@ -26,7 +24,7 @@ const columnsOf = (now: () => Date): readonly Column<UnderWay>[] => [
     rank: 2,
     shrinkTo: 14,
     tells: true,
-    value: ({ item: { target } }) => target.userEmail ?? target.named,
+    value: whose,
   },
   { header: "INSTANCE", rank: 5, id: true, spare: true, value: ({ item }) => item.target.instanceId ?? "-" },
   { header: "ELAPSED", rank: 4, value: (one) => formatDuration(elapsedMs(one, now())) },
@@ -34,8 +32,8 @@ const columnsOf = (now: () => Date): readonly Column<UnderWay>[] => [
 ];
 
 /** How long its run has been going on, whichever command started it; before there is one, how long its start has. */
-function elapsedMs({ item, since }: UnderWay, now: Date): number {
-  return item.startedAt ? now.getTime() - item.startedAt.getTime() : Date.now() - since;
+function elapsedMs({ item: { startedAt, completedAt }, since }: UnderWay, now: Date): number {
+  return startedAt ? (completedAt ?? now).getTime() - startedAt.getTime() : Date.now() - since;
 }
 
 /** What there is to say of a target right now. The colours of a run's output would be lost in a table. */
@@ -50,21 +48,35 @@ export interface JobScreen {
   end(items: readonly Item[]): Promise<void>;
 }
 
+/** A job that is shown. */
+interface ShownJob {
+  readonly id: string;
+  readonly tally: JobTally;
+  /** One for each target, as they are now. */
+  readonly items: readonly Item[];
+}
+
 /** The screen for the format that was asked for. */
 export async function openScreen(
-  { output, stop }: Pick<Context, "output" | "stop">,
-  id: string,
-  tally: JobTally,
+  context: ActionContext & Pick<Context, "output" | "stop">,
+  job: ShownJob,
 ): Promise<JobScreen> {
-  const leaving = () => output.typed(stop.aborted ? LEAVING : whatCtrlCDoes(id));
-  const live = await output.live(columnsOf(output.now), () => frame(id, tally, leaving()));
-  if (live) {
-    const ticking = setInterval(() => live.refresh(), TICK_MS);
+  const { output, stop } = context;
+  let left = false;
+  const table = await openJobTable(context, job, {
+    hint: () => output.typed(stop.aborted ? LEAVING : whatCtrlCDoes(job.id)),
+    leaving: "leave the table; the job goes on, a line per change",
+    leave: () => {
+      left = true;
+      void table?.end();
+      output.note(whatCtrlCDoes(job.id));
+    },
+  });
+  if (table) {
     return {
-      show: () => live.refresh(),
+      show: (event) => (left ? writeLine(output, event) : table.refresh()),
       end: async (items) => {
-        clearInterval(ticking);
-        live.end();
+        await table.end();
         await listOpen(output, items);
       },
     };
@@ -90,15 +102,62 @@ async function listOpen(output: Context["output"], items: readonly Item[]): Prom
   if (open.length > MAX_LEFT) output.note(`… and ${open.length - MAX_LEFT} more`);
 }
 
-/** Those that have been at it for longest on top. */
-function frame(id: string, tally: JobTally, leaving: string) {
-  const rows: UnderWay[] = [];
-  for (const one of tally.underWay.values()) if (rows.push(one) === MAX_ROWS) break;
-  return {
-    rows,
-    rest: (left: readonly UnderWay[]) => `… and ${tally.underWay.size - rows.length + left.length} more under way`,
-    foot: [...groupLines(tally), footLine(id, tally), leaving],
-  };
+/** What goes on with a job's table besides the job. */
+interface JobTableOptions {
+  /** Its last line: what Ctrl-C does. */
+  readonly hint: () => string;
+  /** What `q` does, in a few words. */
+  readonly leaving: string;
+  readonly leave: () => void;
+}
+
+/**
+ * A live table of a job: the targets that are under way, and of all those that are looked for.
+ *
+ * @returns `undefined` where nothing can be redrawn.
+ */
+function openJobTable(
+  context: ActionContext,
+  { id, tally, items }: ShownJob,
+  { hint, leaving, leave }: JobTableOptions,
+): Promise<RunTable | undefined> {
+  return openRunTable(context, {
+    columns: columnsOf(context.output.now),
+    rows: (narrowed) =>
+      narrowed
+        ? items.map((item) => tally.underWay.get(item.target.index) ?? { item, since: Date.now(), line: null })
+        : [...tally.underWay.values()],
+    foot: () => [...groupLines(tally), footLine(id, tally), hint()],
+    rest: (left) => `… and ${left.length} more${left.every(({ item }) => isUnderWay(item)) ? " under way" : ""}`,
+    id: ({ item }) => String(item.target.index),
+    text: (row) => {
+      const { state, runId, target } = row.item;
+      return [state, runId ?? "", whose(row), target.userId ?? "", target.instanceId ?? ""].join(" ");
+    },
+    isFailure: ({ item }) => hasFailed(item),
+    // Those that have been at it for longest on top.
+    orders: [
+      { name: "longest under way first", compare: () => 0 },
+      { name: "by state", compare: (a, b) => a.item.state.localeCompare(b.item.state) },
+      { name: "by customer", compare: (a, b) => whose(a).localeCompare(whose(b)) },
+    ],
+    run: (row) =>
+      row.item.runId === null ? undefined : { id: row.item.runId, customer: whose(row), failed: hasFailed(row.item) },
+    leaving,
+    leave,
+  });
+}
+
+function whose({ item: { target } }: UnderWay): string {
+  return target.userEmail ?? target.named;
+}
+
+function hasFailed({ state }: Item): boolean {
+  return ITEM_STATES[state].isError;
+}
+
+function isUnderWay({ state }: Item): boolean {
+  return state === "starting" || state === "running";
 }
 
 const LEAVING = "stopping: waiting for starts that are under way; the runs go on. Ctrl-C again: exit at once";

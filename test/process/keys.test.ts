@@ -1,0 +1,142 @@
+/** The keys of the live tables in a real terminal: how it is left, what is typed ahead, and the signals that keys make. */
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { openDesk, root, type Desk } from "../harness.ts";
+import { lacks } from "../support/lacks.ts";
+import { openTerminal } from "../support/terminal.ts";
+
+const BIN = join(root, "bin", "kiloclaw-admin.js");
+const [CTRL_C, CTRL_Z, CTRL_BACKSLASH] = ["\u0003", "\u001a", "\u001c"];
+const [ENTER_SCREEN, LEAVE_SCREEN] = ["\u001b[?1049h", "\u001b[?1049l"];
+const [SHOW_CURSOR, HIDE_CURSOR] = ["\u001b[?25h", "\u001b[?25l"];
+const LONG = "[rehearse lines=600 interval=0.2]";
+
+let desk: Desk;
+let env: NodeJS.ProcessEnv;
+beforeAll(async () => {
+  desk = await openDesk({ extraUsers: 30 });
+  env = {
+    PATH: process.env.PATH,
+    HOME: desk.configDir,
+    ...desk.env,
+    KILOCLAW_ADMIN_CONFIG_DIR: desk.configDir,
+    NO_COLOR: "1",
+  };
+});
+afterAll(() => desk.close());
+
+const running = (prompt = LONG) => desk.startRun(desk.customer(), prompt);
+const line = (argv: readonly string[]) => [process.execPath, BIN, ...argv].map((word) => `'${word}'`).join(" ");
+const isLast = (text: string, last: string, than: string) => text.lastIndexOf(last) > text.lastIndexOf(than);
+
+/** What the terminal is set to, as the shell's own line editor leaves it for a command. */
+async function settings(terminal: ReturnType<typeof openTerminal>): Promise<string> {
+  terminal.type("stty -a | tr '\\n' ' '; echo END''OF\n");
+  return /speed[^]*(?=ENDOF)/.exec(await terminal.waitFor(/ENDOF[^]*?shell> /))?.[0] ?? "";
+}
+
+/** A shell whose terminal is known, in which a table with keys stands. */
+async function atTable(argv: readonly string[]) {
+  const terminal = openTerminal(env);
+  const set = await settings(terminal);
+  terminal.type(`sh -c 'echo "pid $$"; exec "$@"' sh ${line(argv)}; echo "left with $?"\n`);
+  const begun = await terminal.waitFor(/\[\?1049h(?=[^]*running)(?=[^]*\? keys)[^]*\[\?2026l/);
+  expect(isLast(begun, HIDE_CURSOR, SHOW_CURSOR)).toBe(true);
+  /** What is not as it was before: the screen, the cursor, the settings. `text`: what was shown since the table. */
+  const changed = async (text: string) => [
+    ...(isLast(text, LEAVE_SCREEN, ENTER_SCREEN) ? [] : ["screen"]),
+    ...(isLast(text, SHOW_CURSOR, HIDE_CURSOR) ? [] : ["cursor"]),
+    ...((await settings(terminal)) === set ? [] : ["settings"]),
+  ];
+  return { terminal, changed, pid: Number(/pid (\d+)/.exec(begun)?.[1]) };
+}
+
+const two = async () => ["runs", "watch", await running(), await running(), "--interval", "200ms"];
+
+describe.skipIf(lacks("script"))("a table that answers keys", () => {
+  it.each([
+    ["q in a watch", two, "q", 8],
+    ["q in a list", async () => ["runs", "list", "--watch", "--limit", "5"], "q", 0],
+    ["Ctrl-C in a watch", two, CTRL_C, 130],
+    ["Ctrl-C in a list", async () => ["runs", "list", "--watch", "--limit", "5"], CTRL_C, 0],
+  ])("gives the terminal back as it was: %s", async (_name, argv, key, code) => {
+    await running();
+    const { terminal, changed } = await atTable(await argv());
+    terminal.type(key);
+    // Ctrl-C ends the line of commands, as the signal is the shell's, too.
+    expect(
+      await changed(await terminal.waitFor(key === CTRL_C ? /shell> / : new RegExp(`left with ${code}[^]*?shell> `))),
+    ).toEqual([]);
+  });
+
+  it.each(["SIGTERM", "SIGHUP", "SIGQUIT"])("gives the terminal back as it was after %s", async (signal) => {
+    const { terminal, changed, pid } = await atTable(await two());
+    process.kill(pid, signal);
+    expect(await changed(await terminal.waitFor(/1049l[^]*?left with \d+[^]*?shell> /))).toEqual([]);
+  });
+
+  it("ends as the signal does with Ctrl-\\", async () => {
+    const { terminal, changed } = await atTable(await two());
+    terminal.type(CTRL_BACKSLASH);
+    expect(await changed(await terminal.waitFor(/Quit[^]*?shell> /))).toEqual([]);
+  });
+
+  it("stops with Ctrl-Z, and has its keys again after `fg`", async () => {
+    const { terminal, changed } = await atTable(await two());
+    terminal.type("j");
+    await terminal.waitFor(/› running/);
+    terminal.type(CTRL_Z);
+    expect(await changed(await terminal.waitFor(/Stopped[^]*?shell> /))).toEqual([]);
+    terminal.type("fg\n");
+    // What was selected still is.
+    await terminal.waitFor(/\[\?1049h[^]*?› running[^]*?\[\?2026l/);
+    terminal.type("q");
+    expect(await changed(await terminal.waitFor(/left with 8[^]*?shell> |1049l[^]*?shell> /))).toEqual([]);
+  });
+
+  it("leaves to the shell what is typed behind q", async () => {
+    const { terminal, changed } = await atTable(await two());
+    terminal.type("jqecho typed''ahead\n");
+    const over = await terminal.waitFor(/typedahead[^]*?shell> /);
+    expect(await changed(over)).toEqual([]);
+  });
+
+  it("shows a run's output and comes back", async () => {
+    const { terminal, changed } = await atTable(await two());
+    terminal.type("j\r");
+    const followed = await terminal.waitFor(/1049l[^]*?step \d+\/600[^]*?step/);
+    expect(isLast(followed, LEAVE_SCREEN, ENTER_SCREEN)).toBe(true);
+    terminal.type("\u001b");
+    await terminal.waitFor(/\[\?1049h[^]*?› running[^]*?\[\?2026l/);
+    terminal.type("q");
+    expect(await changed(await terminal.waitFor(/left with 8[^]*?shell> /))).toEqual([]);
+  });
+
+  it("asks what the command asks, and comes back", async () => {
+    const { terminal, changed } = await atTable(await two());
+    terminal.type("jc");
+    await terminal.waitFor(/Cancel this run\?/);
+    await terminal.typeUntil("n\r", /\[\?1049h[^]*?not confirmed; nothing was changed[^]*?\[\?2026l/);
+    terminal.type("q");
+    expect(await changed(await terminal.waitFor(/left with 8[^]*?shell> /))).toEqual([]);
+  });
+
+  it("in a job leaves the table, and the job goes on", async () => {
+    const file = join(desk.configDir, "users.txt");
+    await writeFile(file, `${desk.customer()}\n${desk.customer()}\n`);
+    const short = "[rehearse lines=3 interval=3]";
+    const { terminal, changed } = await atTable([
+      "runs",
+      "start",
+      "--users-file",
+      file,
+      "-p",
+      short,
+      "--yes",
+      "--wait",
+    ]);
+    terminal.type("q");
+    expect(await changed(await terminal.waitFor(/1049l[^]*?completed[^]*?left with 0[^]*?shell> /))).toEqual([]);
+  });
+});
