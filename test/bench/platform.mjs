@@ -1,10 +1,12 @@
 // A stand-in for the platform that answers at once and keeps everything in memory, for what a sandbox is too slow for: instances
 // without end, each machine running, runs that complete when they are asked about. Counts the starts of each instance.
-//   node test/bench/platform.mjs INSTANCES     its address comes as a message to whoever forked it
+//   node test/bench/platform.mjs INSTANCES [RUNNING]     its address comes as a message to whoever forked it
+// The first so many instances have a run in progress, which never ends.
 import { randomUUID } from "node:crypto";
 import http from "node:http";
 
 const total = Number(process.argv[2]);
+const running = Number(process.argv[3] ?? 0);
 const uuid = (/** @type {string} */ prefix, /** @type {number} */ number) =>
   `${prefix}0000000-0000-4000-8000-${String(number).padStart(12, "0")}`;
 const ADMIN = { id: uuid("a", 1), email: "ada.admin@example.com", name: "Ada Admin" };
@@ -12,7 +14,7 @@ const CREATED = Date.UTC(2026, 3, 15);
 
 export const emailOf = (/** @type {number} */ number) => `customer${number}@example.com`;
 
-/** @typedef {Record<"id" | "status" | "prompt" | "started_at" | "completed_at", string> & Record<string, unknown>} Run */
+/** @typedef {Record<"id" | "status" | "prompt" | "started_at", string> & { completed_at: string | null } & Record<string, unknown>} Run */
 
 /**
  * By instance, in the order of their starts.
@@ -21,6 +23,22 @@ export const emailOf = (/** @type {number} */ number) => `customer${number}@exam
  */
 const runs = new Map();
 let starts = 0;
+
+/** @type {Run[]} */
+const going = Array.from({ length: running }, (_, number) => ({
+  id: randomUUID(),
+  user_id: uuid("c", number),
+  user_email: emailOf(number),
+  instance_id: uuid("d", number),
+  status: "running",
+  prompt: "repair",
+  initiated_by_admin_id: ADMIN.id,
+  initiated_by_admin_email: ADMIN.email,
+  exit_code: null,
+  started_at: new Date(Date.now() - number * 1_000).toISOString(),
+  completed_at: null,
+}));
+for (const run of going) runs.set(String(run.instance_id), [run]);
 
 const instance = (/** @type {number} */ number) => ({
   id: uuid("d", number),
@@ -67,8 +85,7 @@ const answers = {
     workerStatusError: null,
   }),
   listAllCliRuns: (input) => {
-    // Only those of one instance, or those in progress, of which there are none.
-    const found = runs.get(input.search) ?? [];
+    const found = input.search === undefined ? going : (runs.get(input.search) ?? []);
     const { rows, pagination } = page(input, found.length, (at) => found.at(-1 - at));
     return { runs: rows, pagination };
   },
@@ -76,8 +93,8 @@ const answers = {
     const run = runs.get(instanceId)?.find(({ id }) => id === runId);
     if (run === undefined) return { hasRun: false };
     const times = { startedAt: run.started_at, completedAt: run.completed_at };
-    const { status, prompt } = run;
-    return { hasRun: true, status, output: "repaired\n", exitCode: 0, ...times, prompt, initiatedBy: "admin" };
+    const { status, prompt, exit_code: exitCode } = run;
+    return { hasRun: true, status, output: "repaired\n", exitCode, ...times, prompt, initiatedBy: "admin" };
   },
   startKiloCliRun: ({ userId, instanceId, prompt }) => {
     const id = randomUUID();

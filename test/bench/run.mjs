@@ -35,4 +35,9 @@ runNamed("bench", {
     what: "watching 10, 100 and 1,000 runs, next to a process for each and to a plain loop; about 20 minutes",
     usesDist: true,
   },
+  keys: {
+    file: new URL("keys.mjs", import.meta.url),
+    what: "how soon a key is answered in a live table of 1,000 runs, and what its frame costs; needs `script`",
+    usesDist: true,
+  },
 });
