@@ -137,6 +137,30 @@ describe("keys in the table of many watched runs", () => {
     expect((await desk.row(ids[0] ?? "")).status).toBe("running");
   });
 
+  it("keep the selected run in sight while the terminal's size changes", async () => {
+    const ids = await Promise.all(Array.from({ length: 12 }, () => running()));
+    const { command, until } = table(["runs", "watch", ...ids, ...FAST], { ...PLAIN, columns: 80 });
+    await command.waitFor(/12 running/);
+    command.type("\u001b[F");
+    const [last = ""] = (await until((lines) => lines[12]?.startsWith("› ") === true)).slice(12);
+    const [id = ""] = /\w{8}/.exec(last.slice(10)) ?? [];
+    for (const [columns, rows] of [
+      [60, 8],
+      [40, 24],
+      [80, 5],
+      [200, 40],
+    ] as const) {
+      command.resize(columns, rows);
+      // A terminal that becomes smaller keeps no lines beyond its own.
+      const isRight = (lines: readonly string[]) =>
+        isSelected(lines, id) && hasLine("12 runs")(lines) && lines.every((line) => line.length < columns);
+      await until((lines) => isRight(lines.slice(0, rows)));
+      command.type("kj");
+    }
+    command.type("q");
+    expect((await command.done).code).toBe(8);
+  });
+
   it("copy a run's ID", async () => {
     const ids = [await running(), await running()];
     const { command, until } = table(["runs", "watch", ...ids, ...FAST]);

@@ -15,7 +15,7 @@ const LONG = "[rehearse lines=600 interval=0.2]";
 let desk: Desk;
 let env: NodeJS.ProcessEnv;
 beforeAll(async () => {
-  desk = await openDesk({ extraUsers: 30 });
+  desk = await openDesk({ extraUsers: 60 });
   env = {
     PATH: process.env.PATH,
     HOME: desk.configDir,
@@ -37,8 +37,8 @@ async function settings(terminal: ReturnType<typeof openTerminal>): Promise<stri
 }
 
 /** A shell whose terminal is known, in which a table with keys stands. */
-async function atTable(argv: readonly string[]) {
-  const terminal = openTerminal(env);
+async function atTable(argv: readonly string[], more: Readonly<Record<string, string>> = {}) {
+  const terminal = openTerminal({ ...env, ...more });
   const set = await settings(terminal);
   terminal.type(`sh -c 'echo "pid $$"; exec "$@"' sh ${line(argv)}; echo "left with $?"\n`);
   const begun = await terminal.waitFor(/\[\?1049h(?=[^]*running)(?=[^]*\? keys)[^]*\[\?2026l/);
@@ -76,6 +76,16 @@ describe.skipIf(lacks("script"))("a table that answers keys", () => {
     expect(await changed(await terminal.waitFor(/1049l[^]*?left with \d+[^]*?shell> /))).toEqual([]);
   });
 
+  it("gives the terminal back as it was after a crash", async () => {
+    const crash = join(desk.configDir, "crash.cjs");
+    await writeFile(crash, 'process.on("SIGUSR2", () => { throw new Error("a bug"); });');
+    const { terminal, changed, pid } = await atTable(await two(), { NODE_OPTIONS: `--require ${crash}` });
+    terminal.type("j");
+    await terminal.waitFor(/› running/);
+    process.kill(pid, "SIGUSR2");
+    expect(await changed(await terminal.waitFor(/a bug[^]*?left with \d+[^]*?shell> /))).toEqual([]);
+  });
+
   it("ends as the signal does with Ctrl-\\", async () => {
     const { terminal, changed } = await atTable(await two());
     terminal.type(CTRL_BACKSLASH);
@@ -111,6 +121,32 @@ describe.skipIf(lacks("script"))("a table that answers keys", () => {
     await terminal.waitFor(/\[\?1049h[^]*?› running[^]*?\[\?2026l/);
     terminal.type("q");
     expect(await changed(await terminal.waitFor(/left with 8[^]*?shell> /))).toEqual([]);
+  });
+
+  it.each([
+    ["Ctrl-C", CTRL_C, /1049l|shell> /],
+    ["kill", undefined, /left with 143[^]*?shell> /],
+  ])("gives the terminal back as it was while it shows a run's output: %s", async (_name, key, over) => {
+    const { terminal, changed, pid } = await atTable(await two());
+    terminal.type("j\r");
+    const followed = await terminal.waitFor(/1049l[^]*?step \d+\/600/);
+    if (key === undefined) process.kill(pid, "SIGTERM");
+    else terminal.type(key);
+    expect(await changed(followed + (await terminal.waitFor(over)))).toEqual([]);
+  });
+
+  it("stops with Ctrl-Z while it shows a run's output, and goes on after `fg`", async () => {
+    const { terminal, changed } = await atTable(await two());
+    terminal.type("j\r");
+    const followed = await terminal.waitFor(/1049l[^]*?step \d+\/600/);
+    terminal.type(CTRL_Z);
+    expect(await changed(followed + (await terminal.waitFor(/Stopped[^]*?shell> /)))).toEqual([]);
+    terminal.type("fg\n");
+    await terminal.waitFor(/step \d+\/600/);
+    terminal.type("\u001b");
+    await terminal.waitFor(/\[\?1049h[^]*?› running[^]*?\[\?2026l/);
+    terminal.type("q");
+    await terminal.waitFor(/1049l[^]*?shell> /);
   });
 
   it("asks what the command asks, and comes back", async () => {

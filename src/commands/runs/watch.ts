@@ -48,7 +48,8 @@ export function configure(command: Command, open: OpenContext): void {
         "kiloclaw-admin runs watch --running --initiated-by admin --since 1h",
         `kiloclaw-admin runs watch --mine --on-end 'notify-send "$KILOCLAW_RUN_BUCKET" "$KILOCLAW_RUN_USER_EMAIL"'`,
       ) +
-        "\n\nCtrl-C stops watching; it never cancels a run. The exit code is the run's result, the worst of several:" +
+        "\n\nCtrl-C stops watching; it never cancels a run. In the table of several runs, ? lists the keys." +
+        "\n\nThe exit code is the run's result, the worst of several:" +
         "\n  failed, outcome unknown, cancelled, still running, machine down, completed: help exit-codes",
     )
     .action(async (ids, options) => watch(await open(), ids, options));

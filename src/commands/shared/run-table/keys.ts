@@ -148,7 +148,7 @@ export class TableKeys<Row> {
     const row = this.#list.selected;
     const run = row && this.#options.run(row);
     if (!run) {
-      this.#message = row ? "no run yet" : "select a run first: ↓";
+      this.#message = row ? "no run to act on" : "select a run first: ↓";
       return;
     }
     this.#work = this.#do(() => act(this.#context, picture, run));
