@@ -31,6 +31,9 @@ await writeFile(`${dist}/THIRD-PARTY-NOTICES.txt`, await noticesOf(output));
 await cp(fileURLToPath(new URL("sandbox/database/migrations", import.meta.url)), `${dist}/migrations`, {
   recursive: true,
 });
+for (const file of ["sandbox.css", "sandbox.js"]) {
+  await cp(fileURLToPath(new URL(`sandbox/web/browser/${file}`, import.meta.url)), `${dist}/browser/${file}`);
+}
 await cp(fileURLToPath(new URL("completion/scripts", import.meta.url)), `${dist}/completion`, { recursive: true });
 const launcher = fileURLToPath(new URL("../bin/kiloclaw-admin.js", import.meta.url));
 const { stdout: schemas } = await promisify(execFile)(process.execPath, [launcher, "help", "json", "all"]);

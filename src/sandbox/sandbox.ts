@@ -43,6 +43,8 @@ export interface SandboxOptions {
     /** The built-in repair program. */
     readonly agentScript: string;
     readonly migrations: string;
+    /** A folder with what the pages' browsers load. */
+    readonly browser: string;
   };
   /** For the state file: the process that runs the sandbox. */
   readonly pid: number;
@@ -115,7 +117,7 @@ async function assemble(
   teardown.add(() => worker.close());
   const [controlToken, key] = [newSecret(), newSecret()];
   const sessions = new Sessions({ id: directory.id, key });
-  teardown.add(() => sessions.close());
+  teardown.add(() => sessions.endTickets());
   const startedAt = new Date().toISOString();
   const publish = () =>
     directory.publish({ id: directory.id, pid: options.pid, url: server.url, controlToken, key, startedAt });
@@ -137,6 +139,7 @@ async function assemble(
     requests,
     secret: directory.secret,
     sessions,
+    browserAssets: options.assets.browser,
     control: {
       controlToken,
       status: async (): Promise<SandboxStatus> => ({
@@ -151,7 +154,7 @@ async function assemble(
         instances: await database.$count(instances),
         runs: await database.$count(cliRuns),
       }),
-      openingFile: (next) => writeOpeningFile(directory.path, { sessions, origin: server.url, next }),
+      openingFile: (next) => writeOpeningFile(directory.path, { sessions, origin: server.url, next, userId: ADMIN.id }),
       stop: () => setImmediate(() => void teardown.run()),
       reset: () => reset(options.extraUsers ?? 0),
     },

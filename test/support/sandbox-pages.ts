@@ -42,6 +42,22 @@ export class Visitor {
     return new Visitor(sandbox, place, cookie.split(";")[0] ?? "");
   }
 
+  /** Somebody who has chosen an account as well. */
+  static async as(sandbox: TestSandbox, email: string): Promise<Visitor> {
+    const visitor = await Visitor.of(sandbox);
+    const page = await (await visitor.get("/")).text();
+    const [, account = ""] = new RegExp(`<option value="([^"]+)" *>${email}</option>`).exec(page) ?? [];
+    const response = await visitor.post("/account", { ...hiddenFields(page), account });
+    if (response.status !== 303) throw new Error(`${email} cannot be chosen`);
+    return visitor;
+  }
+
+  /** Sends a page's form, as it is there, with these fields filled in. */
+  async fillIn(path: string, filledIn: Record<string, string>): Promise<Response> {
+    const { token = "" } = hiddenFields(await (await this.get(path)).text());
+    return this.post(path, { token, ...filledIn });
+  }
+
   /** @param path of a page, such as `/device-auth`, or its whole address. */
   get(path: string): Promise<Response> {
     return fetch(this.#at(path), { headers: { cookie: this.cookie } });
@@ -53,6 +69,7 @@ export class Visitor {
       method: "POST",
       headers: { cookie: this.cookie, ...fromOwnPage(this.sandbox), ...headers },
       body: new URLSearchParams(fields),
+      redirect: "manual",
     });
   }
 

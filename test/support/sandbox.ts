@@ -15,6 +15,7 @@ export const ASSETS: SandboxOptions["assets"] = {
   nodePath: process.execPath,
   agentScript: at("../../dist/agent.cjs"),
   migrations: at("../../src/sandbox/database/migrations"),
+  browser: at("../../src/sandbox/web/browser"),
 };
 
 const CACHE = at("../../node_modules/.cache/kiloclaw-admin");

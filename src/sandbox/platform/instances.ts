@@ -5,6 +5,8 @@ import type { admin } from "../../contract/procedures.ts";
 import type { Database } from "../database/database.ts";
 import { type Instance, instances, type User, users } from "../database/schema.ts";
 import { escapeLike, page } from "../database/text-search.ts";
+import type { FaultTarget } from "../faults.ts";
+import { type Worker, WorkerError, WorkerUnreachable } from "../machines/worker.ts";
 
 /** The user's active instance that belongs to no organization; the oldest, if there were several. */
 export async function findPersonalInstance(database: Database, userId: string): Promise<Instance | undefined> {
@@ -47,6 +49,17 @@ export async function hasSubscription(database: Database, userId: string): Promi
     .where(and(eq(instances.user_id, userId), eq(instances.subscription_status, "active")))
     .limit(1);
   return instance !== undefined;
+}
+
+/** What the worker says of an instance's machine. Its trouble is told, and does not fail the call. */
+export async function machineOf(worker: Worker, instance: Instance, call: FaultTarget) {
+  return worker.describe(instance, call).then(
+    (workerStatus) => ({ workerStatus, workerStatusError: null }),
+    (error: unknown) => {
+      if (!(error instanceof WorkerError || error instanceof WorkerUnreachable)) throw error;
+      return { workerStatus: null, workerStatusError: error.message };
+    },
+  );
 }
 
 type ListInput = z.output<typeof admin.list.input>;

@@ -23,13 +23,33 @@ export async function listUserRuns(
 
 /** One page of all runs of all users, newest first, without outputs. */
 export async function listAllRuns(database: Database, input: z.output<typeof admin.listAllCliRuns.input>) {
-  const admins = alias(users, "initiating_admin_users");
   const where = and(
     matches(input.search),
     input.status === "all" ? undefined : eq(cliRuns.status, input.status),
     initiatedBy(input.initiatedBy),
   );
-  const runs = await database
+  const runs = await listedRuns(database)
+    .where(where)
+    .orderBy(desc(cliRuns.started_at))
+    .limit(input.limit)
+    .offset(input.offset);
+  const [counted] = await database
+    .select({ total: count() })
+    .from(cliRuns)
+    .leftJoin(users, eq(cliRuns.user_id, users.id))
+    .where(where);
+  return { runs, pagination: page(input, counted?.total ?? 0) };
+}
+
+/** A run as a row of that list, by its id. */
+export async function listedRun(database: Database, id: string) {
+  const [run] = await listedRuns(database).where(eq(cliRuns.id, id));
+  return run;
+}
+
+function listedRuns(database: Database) {
+  const admins = alias(users, "initiating_admin_users");
+  return database
     .select({
       id: cliRuns.id,
       user_id: cliRuns.user_id,
@@ -45,17 +65,7 @@ export async function listAllRuns(database: Database, input: z.output<typeof adm
     })
     .from(cliRuns)
     .leftJoin(users, eq(cliRuns.user_id, users.id))
-    .leftJoin(admins, eq(cliRuns.initiated_by_admin_id, admins.id))
-    .where(where)
-    .orderBy(desc(cliRuns.started_at))
-    .limit(input.limit)
-    .offset(input.offset);
-  const [counted] = await database
-    .select({ total: count() })
-    .from(cliRuns)
-    .leftJoin(users, eq(cliRuns.user_id, users.id))
-    .where(where);
-  return { runs, pagination: page(input, counted?.total ?? 0) };
+    .leftJoin(admins, eq(cliRuns.initiated_by_admin_id, admins.id));
 }
 
 /** The recorded output; null for a run that is unknown, another user's, or not recorded as ended with one. */

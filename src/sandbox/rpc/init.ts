@@ -39,6 +39,8 @@ const t = initTRPC.context<RpcContext>().create({
 
 export const router = t.router;
 
+export const { createCallerFactory } = t;
+
 /** For anybody with a valid token. */
 export const signedIn = t.procedure.use(({ ctx, next }) => {
   if (!ctx.user) {

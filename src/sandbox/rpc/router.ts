@@ -2,11 +2,10 @@
 import { TRPCError } from "@trpc/server";
 import { admin, organization, user } from "../../contract/procedures.ts";
 import type { Instance, User } from "../database/schema.ts";
-import { WorkerError, WorkerUnreachable } from "../machines/worker.ts";
-import { findMemberInstance, getInstance, listInstances } from "../platform/instances.ts";
+import { findMemberInstance, getInstance, listInstances, machineOf } from "../platform/instances.ts";
 import { listAllRuns, listUserRuns, runOutput } from "../platform/run-lists.ts";
 import type { Caller } from "../platform/run-records.ts";
-import { adminOnly, member, router, type Services, signedIn, subscriber } from "./init.ts";
+import { adminOnly, createCallerFactory, member, router, type Services, signedIn, subscriber } from "./init.ts";
 
 const kiloclawInstances = router({
   startKiloCliRun: adminOnly
@@ -44,15 +43,7 @@ const kiloclawInstances = router({
     if (!found) throw new TRPCError({ code: "NOT_FOUND", message: "Instance not found" });
     const { instance, listed } = found;
     const call = { procedure: path, userId: instance.user_id, instanceId: instance.id };
-    const worker = await ctx.worker.describe(instance, call).then(
-      (workerStatus) => ({ workerStatus, workerStatusError: null }),
-      (error: unknown) => {
-        // The worker's trouble is told, and does not fail the call.
-        if (!(error instanceof WorkerError || error instanceof WorkerUnreachable)) throw error;
-        return { workerStatus: null, workerStatusError: error.message };
-      },
-    );
-    return { ...listed, inbound_email_address: null, ...worker };
+    return { ...listed, inbound_email_address: null, ...(await machineOf(ctx.worker, instance, call)) };
   }),
 });
 
@@ -108,6 +99,12 @@ export const appRouter = router({
   organizations: router({ kiloclaw: organizationsKiloclaw }),
   user: router({ getMe: signedIn.query(({ ctx }) => ({ id: ctx.user.id, success: true })) }),
 });
+
+/** The procedures as a user may call them, with his rights, within this process. */
+export function callAs(services: Services, user: User) {
+  return createCallerFactory(appRouter)({ ...services, user });
+}
+export type Procedures = ReturnType<typeof callAs>;
 
 function asAdmin(procedure: string, actor: User, { userId }: { userId: string }): Caller {
   return { procedure, userId, admin: actor };

@@ -12,10 +12,10 @@ import type { Services } from "../rpc/init.ts";
 import { appRouter } from "../rpc/router.ts";
 import { type Call, callsOf, RPC_PREFIX, targetOf } from "./calls.ts";
 import { type ControlDependencies, controlRoutes } from "./control.ts";
-import { devicePage } from "./device-page.ts";
 import { EDGE_FAULTS, strike } from "./fault-answers.ts";
 import { limitBodies, localNamesOnly, ownPagesOnly } from "./guards.ts";
-import { pages, TICKET_PATH } from "./pages.ts";
+import { devicePage } from "./pages/device.ts";
+import { pages, TICKET_PATH } from "./pages/site.ts";
 import type { RequestLog } from "./request-log.ts";
 import { restRoutes } from "./rest.ts";
 import type { Sessions } from "./sessions.ts";
@@ -28,13 +28,14 @@ export interface AppDependencies {
   readonly requests: RequestLog;
   readonly secret: Uint8Array;
   readonly sessions: Sessions;
+  readonly browserAssets: string;
   readonly control: Omit<ControlDependencies, "authenticator" | "database" | "faults" | "requests" | "worker">;
 }
 
 export type App = Hono<{ Bindings: HttpBindings }>;
 
 export function createApp(dependencies: AppDependencies): App {
-  const { services, authenticator, deviceAuth, faults, requests, secret, sessions } = dependencies;
+  const { services, authenticator, deviceAuth, faults, requests, secret, sessions, browserAssets } = dependencies;
   const { database, worker } = services;
   const app: App = new Hono();
   // hono would print the error, into whatever the terminal shows.
@@ -46,7 +47,7 @@ export function createApp(dependencies: AppDependencies): App {
   app.all(`${RPC_PREFIX}*`, async (c) => rpc(await unread(c.req), services, authenticator));
   app.route("/", restRoutes({ database, authenticator, deviceAuth }));
   const device = devicePage({ database, deviceAuth, secret });
-  app.route("/", pages({ sessions, status: dependencies.control.status, device }));
+  app.route("/", pages({ services, sessions, status: dependencies.control.status, device, browserAssets }));
   return app;
 }
 

@@ -17,6 +17,8 @@ export interface Call {
 
 /** The calls of a request; what cannot be read is left out, as answering it is not this function's business. */
 export function callsOf(url: URL, body: string, caller: string | undefined): Call[] {
+  // The pages are looked at by people: they are no calls, and the place of a session belongs into no log.
+  if (url.pathname.startsWith("/s/")) return [];
   if (!url.pathname.startsWith(RPC_PREFIX)) return [{ procedure: routeName(url.pathname), input: {}, caller }];
   const path = decodeURIComponent(url.pathname.slice(RPC_PREFIX.length)).replace(/\/$/, "");
   const input = parseObject(body || (url.searchParams.get("input") ?? ""));

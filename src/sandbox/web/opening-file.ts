@@ -3,7 +3,7 @@ import { createHash, randomUUID } from "node:crypto";
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { html, raw } from "hono/html";
-import { TICKET_PATH } from "./pages.ts";
+import { TICKET_PATH } from "./pages/site.ts";
 import type { Sessions } from "./sessions.ts";
 
 const SCRIPT = "document.forms[0].submit()";
@@ -15,14 +15,15 @@ const SCRIPT_HASH = createHash("sha256").update(SCRIPT).digest("base64");
  *
  * @param folder a directory of the owner's own.
  * @param next path and query of the page.
+ * @param userId whom the browser is signed in as.
  * @returns where the file is.
  */
 export async function writeOpeningFile(
   folder: string,
-  { sessions, origin, next }: { sessions: Sessions; origin: string; next: string },
+  { sessions, origin, next, userId }: { sessions: Sessions; origin: string; next: string; userId: string },
 ): Promise<string> {
   const file = join(folder, `open-${randomUUID()}.html`);
-  const ticket = sessions.issueTicket(() => rm(file, { force: true }).catch(() => undefined));
+  const ticket = sessions.issueTicket(userId, () => rm(file, { force: true }).catch(() => undefined));
   const policy = `default-src 'none'; script-src 'sha256-${SCRIPT_HASH}'; form-action ${origin}`;
   const content = await html`<!doctype html>
     <html lang="en">

@@ -15,6 +15,10 @@ export interface Session {
   readonly cookie: string;
   /** Comes first in the path of every page. */
   readonly place: string;
+  /** Comes with every form of its pages. */
+  readonly formToken: string;
+  /** The account that its pages are seen as, once one is chosen. */
+  userId: string | undefined;
 }
 
 /** Who may see the sandbox's pages: browsers that sent its key, or a ticket that its owner's command line asked for. */
@@ -24,7 +28,7 @@ export class Sessions {
   readonly #key: string;
   readonly #byPlace = new Map<string, Session>();
   /** What to do when a ticket is used up or its time is over. */
-  readonly #tickets = new Map<string, () => Promise<void>>();
+  readonly #tickets = new Map<string, { readonly end: () => Promise<void>; readonly userId: string }>();
 
   constructor({ id, key }: { id: string; key: string }) {
     this.cookieName = `kiloclaw-sandbox-${id}`;
@@ -34,9 +38,10 @@ export class Sessions {
   /**
    * A ticket that opens one session, within {@link TICKET_MS}.
    *
+   * @param userId the account that is chosen already.
    * @param gone called once, when it opens no session any more; must not reject.
    */
-  issueTicket(gone: () => Promise<void>): string {
+  issueTicket(userId: string, gone: () => Promise<void>): string {
     const ticket = newSecret();
     const end = () => {
       timer.cancel();
@@ -44,19 +49,19 @@ export class Sessions {
       return gone();
     };
     const timer = callAfter(TICKET_MS, () => void end(), { ref: false });
-    this.#tickets.set(ticket, end);
+    this.#tickets.set(ticket, { end, userId });
     return ticket;
   }
 
   /** Ends every ticket. */
-  async close(): Promise<void> {
-    await Promise.all([...this.#tickets.values()].map((end) => end()));
+  async endTickets(): Promise<void> {
+    await Promise.all([...this.#tickets.values()].map(({ end }) => end()));
   }
 
   withTicket(ticket: string): Session | undefined {
-    const end = this.#tickets.get(ticket);
-    void end?.();
-    return end && this.#open();
+    const issued = this.#tickets.get(ticket);
+    void issued?.end();
+    return issued && this.#open(issued.userId);
   }
 
   withKey(key: string): Session | undefined {
@@ -70,8 +75,13 @@ export class Sessions {
     return session && given && same(given.slice(this.cookieName.length + 1), session.cookie) ? session : undefined;
   }
 
-  #open(): Session {
-    const session = { cookie: newSecret(), place: newSecret() };
+  /** Signs a browser out. */
+  close(session: Session): void {
+    this.#byPlace.delete(session.place);
+  }
+
+  #open(userId?: string): Session {
+    const session = { cookie: newSecret(), place: newSecret(), formToken: newSecret(), userId };
     this.#byPlace.set(session.place, session);
     for (const oldest of this.#byPlace.keys()) {
       if (this.#byPlace.size <= MAX_SESSIONS) break;

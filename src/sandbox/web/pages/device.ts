@@ -1,19 +1,16 @@
 /** The page where a device code is approved. Plain HTML: it works without JavaScript. */
 import { createHmac } from "node:crypto";
-import { asc, isNull } from "drizzle-orm";
 import { Hono } from "hono";
 import { html } from "hono/html";
-import type { Database } from "../database/database.ts";
-import { type DeviceAuthRequest, type User, users } from "../database/schema.ts";
-import { type DeviceAuth, DeviceAuthFailure } from "../platform/device-auth.ts";
-import { findUser } from "../platform/users.ts";
+import type { Database } from "../../database/database.ts";
+import type { DeviceAuthRequest, User } from "../../database/schema.ts";
+import { type DeviceAuth, DeviceAuthFailure } from "../../platform/device-auth.ts";
+import { findUser } from "../../platform/users.ts";
+import { same } from "../secrets.ts";
+import type { Session } from "../sessions.ts";
+import { accountField, choosableAccounts } from "./accounts.ts";
+import type { PageEnv } from "./env.ts";
 import { type Html, page } from "./page.ts";
-import type { PageEnv } from "./pages.ts";
-import { same } from "./secrets.ts";
-import type { Session } from "./sessions.ts";
-
-/** Enough for every seeded account; those added for load are not worth a choice. */
-const MAX_ACCOUNTS = 50;
 
 /** What a program says about itself is shown up to here: it must not push the decision off the screen. */
 const MAX_CLAIM_LENGTH = 160;
@@ -37,12 +34,7 @@ export function devicePage({
     if (!code) return c.html(page("Sign in a device", askForCode()));
     const request = await deviceAuth.find(code);
     if (request?.status !== "pending") return c.html(page(...unusable(request)), 410);
-    const accounts = await database
-      .select()
-      .from(users)
-      .where(isNull(users.blocked_reason))
-      .orderBy(asc(users.created_at), asc(users.stripe_customer_id))
-      .limit(MAX_ACCOUNTS);
+    const accounts = await choosableAccounts(database);
     return c.html(page("Sign in a device", askForDecision(request, accounts, sign(c.get("session"), code))));
   });
 
@@ -97,8 +89,6 @@ function askForCode(): Html {
   </form>`;
 }
 
-const option = (user: User) => html`<option value="${user.id}">${user.google_user_email}</option>`;
-
 function askForDecision(request: DeviceAuthRequest, accounts: readonly User[], token: string): Html {
   const claim = request.user_agent ?? "unknown";
   return html`<p id="ask">A device asks for a token. Approve only if you see this code on it:</p>
@@ -114,13 +104,7 @@ function askForDecision(request: DeviceAuthRequest, accounts: readonly User[], t
     <form method="post" action="device-auth" aria-describedby="ask">
       <input type="hidden" name="code" value="${request.code}" />
       <input type="hidden" name="token" value="${token}" />
-      <label for="account">Sign in as</label>
-      <select id="account" name="account">
-        <optgroup label="Admins">${accounts.filter((user) => user.is_admin).map(option)}</optgroup>
-        <optgroup label="No admins: kiloclaw-admin refuses them">
-          ${accounts.filter((user) => !user.is_admin).map(option)}
-        </optgroup>
-      </select>
+      ${accountField(accounts, "No admins: kiloclaw-admin refuses them")}
       <div class="decision">
         <button name="decision" value="approve" class="first">Approve</button>
         <button name="decision" value="deny">Deny</button>
