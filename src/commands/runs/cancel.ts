@@ -12,13 +12,13 @@ import type { Prints } from "../../terminal/rows.ts";
 import { command, hint, option } from "../../typed-command.ts";
 import { confirmMany, confirmOptions, type ConfirmOptions } from "../shared/confirm-many.ts";
 import { instanceOption } from "../shared/instance-option.ts";
+import { sayWhatIsOpen } from "../shared/open-operations.ts";
 import { examples, userOption } from "../shared/options.ts";
+import { runCount, runTook, runView, runLines, runLinesWithPrompts } from "../shared/run-view.ts";
 import { whyOf, whyOptions, type WhyOptions } from "../shared/ticket-and-reason.ts";
 import { sinceOption } from "../shared/when.ts";
 import { initiatedByOption, saySince, searchOption, type FilterOptions } from "./shared/filter.ts";
-import { sayWhatIsOpen } from "./shared/open-operations.ts";
 import { pickRuns } from "./shared/pick.ts";
-import { runCount, runTook, runView, runLines, runLinesWithPrompts } from "./shared/view.ts";
 
 interface CancelOptions extends FilterOptions, ConfirmOptions, WhyOptions {
   readonly running?: true | undefined;

@@ -17,7 +17,7 @@ import { command } from "../../typed-command.ts";
 import { findRuns, runLabel } from "../shared/find-runs.ts";
 import { instanceOption } from "../shared/instance-option.ts";
 import { duration, examples, RUN_ARGUMENT, userOption } from "../shared/options.ts";
-import { runColor } from "./shared/view.ts";
+import { runColor } from "../shared/run-view.ts";
 
 interface DiagnoseOptions {
   readonly user?: string | undefined;

@@ -9,9 +9,9 @@ import type { Prints } from "../../terminal/rows.ts";
 import { sayCut, type Cut } from "../shared/cut-list.ts";
 import { instanceOption } from "../shared/instance-option.ts";
 import { examples, intervalOption, limitOption, timeoutOption, userOption } from "../shared/options.ts";
+import { runCount, runView } from "../shared/run-view.ts";
 import { sinceOption } from "../shared/when.ts";
 import { initiatedByOption, resolveFilter, searchOption, type FilterOptions } from "./shared/filter.ts";
-import { runCount, runView } from "./shared/view.ts";
 
 interface ListOptions extends FilterOptions {
   readonly limit: number;

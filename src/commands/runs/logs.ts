@@ -19,7 +19,7 @@ import {
   userOption,
   wholeNumber,
 } from "../shared/options.ts";
-import { runView } from "./shared/view.ts";
+import { runView } from "../shared/run-view.ts";
 import { followRun, type FollowOptions } from "./watch/follow.ts";
 
 interface LogsOptions extends FollowOptions {

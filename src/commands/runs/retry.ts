@@ -13,8 +13,8 @@ import { command as typed, hint } from "../../typed-command.ts";
 import { findRuns } from "../shared/find-runs.ts";
 import { startOptions } from "../shared/job/options.ts";
 import { examples, intervalOption, once, userOption, yesOption } from "../shared/options.ts";
+import { runView } from "../shared/run-view.ts";
 import { whyOf, whyOptions } from "../shared/ticket-and-reason.ts";
-import { runView } from "./shared/view.ts";
 import { assertForOne, dryRun, prepare, sendStart, type ForOne, type SendOptions } from "./start/send.ts";
 
 interface RetryOptions extends SendOptions {

@@ -12,12 +12,12 @@ import type { Prints } from "../../terminal/rows.ts";
 import { command, type OptionsToType } from "../../typed-command.ts";
 import { confirmMany, confirmOptions, type ConfirmOptions } from "../shared/confirm-many.ts";
 import { instanceOption } from "../shared/instance-option.ts";
+import { sayWhatIsOpen } from "../shared/open-operations.ts";
 import { examples, userOption, wholeNumber } from "../shared/options.ts";
+import { runCount, runLines } from "../shared/run-view.ts";
 import { whyOf, whyOptions, type WhyOptions } from "../shared/ticket-and-reason.ts";
 import { settledView, SettleReport } from "./settle/report.ts";
 import { resolveFilter } from "./shared/filter.ts";
-import { sayWhatIsOpen } from "./shared/open-operations.ts";
-import { runCount, runLines } from "./shared/view.ts";
 
 interface SettleOptions extends ConfirmOptions, WhyOptions {
   readonly user?: string | undefined;

@@ -7,7 +7,7 @@ import type { Prints, View } from "../../terminal/rows.ts";
 import { command, hint } from "../../typed-command.ts";
 import { findRuns } from "../shared/find-runs.ts";
 import { examples, RUN_ARGUMENT, userOption } from "../shared/options.ts";
-import { runView } from "./shared/view.ts";
+import { runView } from "../shared/run-view.ts";
 
 interface ShowOptions {
   readonly user?: string | undefined;

@@ -5,10 +5,10 @@ import { expectCountOption } from "../shared/confirm-many.ts";
 import { instanceOption } from "../shared/instance-option.ts";
 import { canaryOptions, jobOptions, startOptions } from "../shared/job/options.ts";
 import { examples, intervalOption, once, yesOption } from "../shared/options.ts";
+import { runView } from "../shared/run-view.ts";
 import { whyOptions } from "../shared/ticket-and-reason.ts";
 import { sinceOption, unlessStartedSinceOption } from "../shared/when.ts";
 import { initiatedByOption } from "./shared/filter.ts";
-import { runView } from "./shared/view.ts";
 import {
   fromInstancesOption,
   fromRunsOption,

@@ -7,10 +7,10 @@ import type { Prints } from "../../terminal/rows.ts";
 import { instanceOption } from "../shared/instance-option.ts";
 import { onEndOption } from "../shared/on-end.ts";
 import { examples, intervalOption, RUNS_ARGUMENT, tailOption, timeoutOption, userOption } from "../shared/options.ts";
+import { runView } from "../shared/run-view.ts";
 import { sinceOption } from "../shared/when.ts";
 import { initiatedByOption, searchOption, type FilterOptions } from "./shared/filter.ts";
 import { pickRuns } from "./shared/pick.ts";
-import { runView } from "./shared/view.ts";
 import { exitWithResult, followRun, type FollowOptions } from "./watch/follow.ts";
 
 interface WatchOptions extends FollowOptions, Omit<FilterOptions, "status"> {

@@ -5,7 +5,7 @@ import type { Settlement } from "../../../runs/settle/settle.ts";
 import type { Color } from "../../../terminal/paint.ts";
 import type { View } from "../../../terminal/rows.ts";
 import { command, hint, type OptionsToType } from "../../../typed-command.ts";
-import { runCount } from "../shared/view.ts";
+import { runCount } from "../../shared/run-view.ts";
 
 /** A run as settling left it. The names are the JSON output's. */
 interface SettledRun extends Pick<

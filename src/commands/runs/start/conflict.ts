@@ -5,7 +5,7 @@ import { runStatusWord, initiator, type Run } from "../../../runs/run.ts";
 import { watchRun } from "../../../runs/watch/one.ts";
 import { formatAgo, formatDuration } from "../../../terminal/time.ts";
 import { command, hint } from "../../../typed-command.ts";
-import { promptLine, runTook } from "../shared/view.ts";
+import { promptLine, runTook } from "../../shared/run-view.ts";
 import type { FollowOptions } from "../watch/follow.ts";
 
 /** What to do when a run is already in progress on the instance. */

@@ -1,8 +1,8 @@
 import type { Context } from "../../../context.ts";
 import { resolveInstance, resolveUser } from "../../../customers/find.ts";
+import { runView } from "../../shared/run-view.ts";
 import { whyOf } from "../../shared/ticket-and-reason.ts";
 import { unlessStartedSinceOf, type GivenTime } from "../../shared/when.ts";
-import { runView } from "../shared/view.ts";
 import { askForPrompt, readPrompt, type PromptSources } from "./prompt.ts";
 import { assertForOne, dryRun, prepare, sendStart, type SendOptions } from "./send.ts";
 

@@ -11,8 +11,8 @@ import type { PrintedEvent } from "../../../runs/watch/watched.ts";
 import { formatDuration } from "../../../terminal/time.ts";
 import { command, hint } from "../../../typed-command.ts";
 import { keepUnstorable } from "../../shared/keep-unstorable.ts";
+import { runView } from "../../shared/run-view.ts";
 import type { WhyOptions } from "../../shared/ticket-and-reason.ts";
-import { runView } from "../shared/view.ts";
 import { exitWithResult, followRun, type FollowOptions } from "../watch/follow.ts";
 import { conflict, decide, waitForEnd, type OnConflict } from "./conflict.ts";
 

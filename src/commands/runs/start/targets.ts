@@ -13,8 +13,8 @@ import { planTargets, type AddressedEntry, type PlanProgress } from "../../../bu
 import type { Context } from "../../../context.ts";
 import { CliError, messageOf } from "../../../errors.ts";
 import { command, hint, plain } from "../../../typed-command.ts";
+import { runCount } from "../../shared/run-view.ts";
 import { resolveFilter, saySince } from "../shared/filter.ts";
-import { runCount } from "../shared/view.ts";
 import { askForPrompt, readPrompt, type PromptSources } from "./prompt.ts";
 import { checkTargetOptions, INSTANCE_STATES, RUN_STATUSES, type TargetOptions } from "./target-options.ts";
 

@@ -5,8 +5,8 @@ import { listRuns, type RunFilter } from "../../../runs/list.ts";
 import type { Run } from "../../../runs/run.ts";
 import { watchList } from "../../../runs/watch/list.ts";
 import { totalsOf } from "../../../runs/watch/watched.ts";
+import { runView } from "../../shared/run-view.ts";
 import { resolveFilter, type FilterOptions } from "../shared/filter.ts";
-import { runView } from "../shared/view.ts";
 import { showMany } from "./follow-many.ts";
 import { idWriter, newestFirst, totalsLine, writer } from "./many-view.ts";
 

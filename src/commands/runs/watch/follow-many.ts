@@ -6,7 +6,7 @@ import { totalsOf, type ManyEvent, type Watched } from "../../../runs/watch/watc
 import { isStructured } from "../../../terminal/rows.ts";
 import { OnEnd } from "../../shared/on-end.ts";
 import { openRunTable } from "../../shared/run-table/table.ts";
-import { runCount, runView } from "../shared/view.ts";
+import { runCount, runView } from "../../shared/run-view.ts";
 import type { FollowOptions } from "./follow.ts";
 import { manyColumns, manyRules, restLine, runningFirst, totalsLine, writer, type Order } from "./many-view.ts";
 import { byResult, worstResult } from "./worst-result.ts";

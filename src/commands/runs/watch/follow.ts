@@ -7,7 +7,7 @@ import { stateAfter, watchRun, type WatchEvent } from "../../../runs/watch/one.t
 import { formatDuration } from "../../../terminal/time.ts";
 import { command, hint, type Hint, plain } from "../../../typed-command.ts";
 import { OnEnd } from "../../shared/on-end.ts";
-import { promptLine, runColor, runTook, runLines } from "../shared/view.ts";
+import { promptLine, runColor, runTook, runLines } from "../../shared/run-view.ts";
 import { writeOneRun } from "./events.ts";
 
 export interface FollowOptions {

@@ -9,7 +9,7 @@ import type { ListRules, Ordering } from "../../../terminal/selectable-list.ts";
 import type { Column } from "../../../terminal/table.ts";
 import { formatAgo } from "../../../terminal/time.ts";
 import type { TableKeysOptions } from "../../shared/run-table/keys.ts";
-import { runColor, runCount, runTook } from "../shared/view.ts";
+import { runColor, runCount, runTook } from "../../shared/run-view.ts";
 import { eventWriter } from "./events.ts";
 
 export type Order = Ordering<Watched>;

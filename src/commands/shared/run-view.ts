@@ -1,7 +1,7 @@
-import { runStatusWord, initiator, RUN_FIELDS, type Run } from "../../../runs/run.ts";
-import type { Color } from "../../../terminal/paint.ts";
-import type { Detail, View, When } from "../../../terminal/rows.ts";
-import { formatAgo, formatDuration } from "../../../terminal/time.ts";
+import { runStatusWord, initiator, RUN_FIELDS, type Run } from "../../runs/run.ts";
+import type { Color } from "../../terminal/paint.ts";
+import type { Detail, View, When } from "../../terminal/rows.ts";
+import { formatAgo, formatDuration } from "../../terminal/time.ts";
 
 const COLORS = {
   pending: "cyan",

@@ -1,8 +1,8 @@
-import type { Context } from "../../../context.ts";
-import { CliError } from "../../../errors.ts";
-import type { Ledger } from "../../../journal/ledger.ts";
-import type { Run } from "../../../runs/run.ts";
-import { command, hint, plain } from "../../../typed-command.ts";
+import type { Context } from "../../context.ts";
+import { CliError } from "../../errors.ts";
+import type { Ledger } from "../../journal/ledger.ts";
+import type { Run } from "../../runs/run.ts";
+import { command, hint, plain } from "../../typed-command.ts";
 
 /**
  * Says which operations on the runs' instances nobody knows the end of, before more is changed there. A journal that cannot be
