@@ -73,11 +73,19 @@ export const NOUNS: Readonly<Record<string, Noun>> = {
     },
   },
   jobs: {
-    summary: "bulk jobs of this machine: list, show, resume, report",
+    summary: "bulk jobs of this machine: list, watch, cancel, resume, report",
     alias: "job",
     verbs: {
       list: { summary: "list this machine's bulk jobs, newest first", load: () => import("./commands/jobs/list.ts") },
       show: { summary: "show a bulk job's state and counts", load: () => import("./commands/jobs/show.ts") },
+      watch: {
+        summary: "watch a bulk job that another process works on",
+        load: () => import("./commands/jobs/watch.ts"),
+      },
+      cancel: {
+        summary: "start nothing more of a bulk job, and cancel its runs in progress",
+        load: () => import("./commands/jobs/cancel.ts"),
+      },
       resume: {
         summary: "resume an interrupted bulk job",
         load: () => import("./commands/jobs/resume.ts"),

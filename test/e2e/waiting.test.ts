@@ -39,6 +39,7 @@ const ASKING: readonly (readonly string[])[] = [
   ["jobs", "show", "JOB"],
   ["jobs", "resume", "JOB"],
   ["jobs", "report", "JOB"],
+  ["jobs", "cancel", "JOB", "--yes"],
   ["instances", "list"],
   ["instances", "show", JANE],
   ["instances", "open", JANE, "--print"],
@@ -56,6 +57,7 @@ const OTHERS = new Set(
     [
       "runs reconcile",
       "jobs list",
+      "jobs watch",
       "jobs retry-failed",
       "audit log",
       "auth login",

@@ -130,6 +130,11 @@ const CALLS: Readonly<Record<string, (id: string, user: string) => readonly (rea
   "runs retry": (id) => [[id, "--dry-run"]],
   "jobs list": () => [[], ["--json"]],
   "jobs show": () => [["@latest"]],
+  "jobs watch": () => [["@latest"]],
+  "jobs cancel": () => [
+    ["@latest", "--dry-run"],
+    ["@latest", "--yes"],
+  ],
   "jobs resume": () => [["@latest", "--detach"]],
   "jobs retry-failed": () => [["@latest", "--dry-run"]],
   "jobs report": () => [["@latest"], ["@latest", "--json"]],

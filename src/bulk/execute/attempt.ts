@@ -22,6 +22,8 @@ export interface AttemptOptions {
   readonly prompt: (target: Sendable) => string;
   /** Aborted: nothing more is started; starts under way are brought to a known end, runs are left to themselves. */
   readonly stop: AbortSignal;
+  /** Asked before each start is written down: whether nothing more is to be started. */
+  readonly isCalledOff?: (() => Promise<boolean>) | undefined;
   /** A person has decided to send starts where an earlier one may have happened. */
   readonly resendUnknown: boolean;
   /** A run of a target's prompt that an admin has started since then, by the platform's clock, is taken for its start. */
@@ -68,6 +70,7 @@ export class Attempts {
     try {
       return judge(await unlessAborted(grace.signal, this.#start(target, attempt.signal)));
     } catch (error) {
+      if (error instanceof CalledOff) return { verdict: { is: "over" }, pressure: "answered", sent: false };
       // It can send nothing any more, but what it has sent is open.
       if (grace.signal.aborted) return judgeLeftBehind(await this.#isOpen(target));
       const late = attempt.expired && (!(error instanceof ApiError) || error.kind === "interrupted");
@@ -79,7 +82,7 @@ export class Attempts {
   }
 
   #start(target: Sendable, stop: AbortSignal): Promise<RecordedOutcome> {
-    const { admin: me, prompt: promptOf, resendUnknown, unlessStartedSince, onUnstorable } = this.#options;
+    const { admin: me, prompt: promptOf, resendUnknown, unlessStartedSince, isCalledOff, onUnstorable } = this.#options;
     const { lookAfterMs = this.#api.timing.lookAfterMs } = this.#options;
     const { userId, userEmail, instanceId } = target;
     const prompt = promptOf(target);
@@ -91,6 +94,9 @@ export class Attempts {
       insist: false,
       adopt: (rows) => this.#adopter.find(rows, target, prompt),
       unlessStartedSince,
+      mayBegin: async () => {
+        if (await isCalledOff?.()) throw new CalledOff();
+      },
       onUnstorable,
       onUnrecorded: this.#onUnrecorded,
     });
@@ -102,6 +108,9 @@ export class Attempts {
     return journal?.open.some((intent) => intent.instanceId === instanceId) === true;
   }
 }
+
+/** Nothing more is to be started, and nothing was sent. */
+class CalledOff extends Error {}
 
 /** An attempt has taken too long, and nothing was sent. */
 function tooLate(afterMs: number): ApiError {

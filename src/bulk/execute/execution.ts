@@ -13,6 +13,7 @@ import type { Watched } from "../../runs/watch/watched.ts";
 import type { JobTiming } from "../../timing.ts";
 import { afterRun, runOf } from "../item-run.ts";
 import { isSendable, type Item } from "../item.ts";
+import { CALLED_OFF } from "../job/called-off.ts";
 import type { JobSettings } from "../job/settings.ts";
 import { Attempts, type AttemptOptions } from "./attempt.ts";
 import { Backlog } from "./backlog.ts";
@@ -231,6 +232,7 @@ class Execution {
         // The target is as it was.
         this.#set(slot, { state: "waiting", problem: verdict.error === undefined ? null : messageOf(verdict.error) });
         if (verdict.error !== undefined) this.#fail(verdict.error);
+        else if (!this.#options.stop.aborted) this.#callOff();
     }
   }
 
@@ -311,12 +313,28 @@ class Execution {
   #tick(): void {
     const { runTimeoutMs } = this.#options.settings;
     if (runTimeoutMs !== null) this.#following.leaveAfter(runTimeoutMs);
+    void this.#lookIfCalledOff();
     this.#bell.ring();
   }
 
   #callTime(): void {
     this.#timeIsUp = true;
     this.close("the job's timeout was reached");
+    this.#bell.ring();
+  }
+
+  /** Also where nothing is to be started any more, and runs are only followed. */
+  async #lookIfCalledOff(): Promise<void> {
+    try {
+      if (await this.#options.isCalledOff?.()) this.#callOff();
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  #callOff(): void {
+    this.#timeIsUp = true;
+    this.close(CALLED_OFF);
     this.#bell.ring();
   }
 

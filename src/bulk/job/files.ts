@@ -53,7 +53,8 @@ const result = z.object({
 /** What became of the target with this number in the plan, from 1. */
 export type StoredResult = z.output<typeof result>;
 
-function folderOf(stateDirectory: string, jobId: string): string {
+/** The folder of a job. */
+export function folderOf(stateDirectory: string, jobId: string): string {
   return join(stateDirectory, "jobs", jobId);
 }
 
@@ -228,7 +229,8 @@ async function sizeOf(file: string): Promise<number | undefined> {
   }
 }
 
-async function orLocalState<T>(path: string, work: () => Promise<T>): Promise<T> {
+/** Does something with a job's file. @throws CliError `local-state` where the file cannot be used. */
+export async function orLocalState<T>(path: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {

@@ -4,6 +4,7 @@ import type { Command } from "@commander-js/extra-typings";
 import { Adopter } from "../../bulk/execute/adoption.ts";
 import { PromptTemplate } from "../../bulk/input/prompt-template.ts";
 import type { Sendable } from "../../bulk/item.ts";
+import { isCalledOff, takeUpAgain } from "../../bulk/job/called-off.ts";
 import { assemble, findJob, jobRecord, type Job } from "../../bulk/job/job.ts";
 import { JobRecords } from "../../bulk/job/records.ts";
 import { reconcileItems } from "../../bulk/job/resume.ts";
@@ -79,6 +80,12 @@ async function resume(context: Context, id: string, options: ResumeOptions): Pro
   const journal = await ledger.journal();
   if (journal.torn)
     output.note(`the end of its journal was torn by a crash; what was cut off is kept in ${journal.torn.keptIn}`);
+  if (await isCalledOff(paths.state, file.id)) {
+    const about = { op: journal.id, userId: "", instanceId: null, runId: null };
+    await journal.append({ kind: "override", ...about, decision: "resume-cancelled" });
+    await takeUpAgain(paths.state, file.id);
+    output.note(`job ${file.id} was cancelled; it goes on now`);
+  }
   const job = await assemble(paths.state, file, records, true);
   if (!options.asPlanned) await refuseIfChanged(context, job);
   const template = new PromptTemplate(job.plan.prompt);

@@ -26,6 +26,8 @@ export interface RecordedStartOptions extends Pick<
 > {
   /** A person has decided to send a start although an earlier one may have happened. */
   readonly resendUnknown: boolean;
+  /** Called last, before the start is written down. What it throws keeps the start from being sent. */
+  readonly mayBegin?: (() => Promise<void>) | undefined;
   /** Told when it takes more than a second to find out what became of earlier starts on the instance. */
   readonly onEarlier?: () => void;
   /** Told when what became of the start cannot be written down. Its intent stays open, to be reconciled. */
@@ -61,7 +63,7 @@ export async function startOnRecord(
   api: Api,
   request: StartRequest,
   ledger: Ledger,
-  { resendUnknown, onEarlier, onUnrecorded, ...options }: RecordedStartOptions,
+  { resendUnknown, mayBegin, onEarlier, onUnrecorded, ...options }: RecordedStartOptions,
 ): Promise<RecordedOutcome> {
   const op = randomUUID();
   const claim = await ledger.claim(request.instance.id, op, options.stop);
@@ -78,6 +80,7 @@ export async function startOnRecord(
       // Who sends nothing leaves no journal behind.
       prepare: async () => void (await ledger.journal()),
       beforeSending: async ({ known }) => {
+        await mayBegin?.();
         const journal = await ledger.journal();
         if (earlier.unsettled.length > 0) {
           await journal.append({ kind: "override", op, ...about, decision: "resend-unknown" });

@@ -1,6 +1,7 @@
 import { execute } from "../../../bulk/execute/execution.ts";
 import type { PromptTemplate } from "../../../bulk/input/prompt-template.ts";
 import { isSendable, planned, type Item, type Sendable, type Target } from "../../../bulk/item.ts";
+import { isCalledOff } from "../../../bulk/job/called-off.ts";
 import { Results, writePlan, type PlanHeader } from "../../../bulk/job/files.ts";
 import { markOf, type JobMark } from "../../../bulk/job/records.ts";
 import { toRecorded, type JobSettings } from "../../../bulk/job/settings.ts";
@@ -125,6 +126,7 @@ export async function doJob(
       // Who does not read any more what is started wants no more of it.
       stop: AbortSignal.any([stop, closed]),
       timeoutMs: options.jobTimeout ?? null,
+      isCalledOff: () => isCalledOff(paths.state, id),
       resendUnknown: options.resendUnknown ?? false,
       unlessStartedSince: settings.unlessStartedSince === null ? undefined : new Date(settings.unlessStartedSince),
       letFollow,
@@ -189,7 +191,8 @@ function isKept({ state }: Item): boolean {
   return state !== "waiting" && state !== "starting";
 }
 
-function sayOutcome({ output }: Pick<Context, "output">, id: string, tally: JobTally): void {
+/** Says what a job came to, and what to do next. */
+export function sayOutcome({ output }: Pick<Context, "output">, id: string, tally: JobTally): void {
   const waiting = tally.count("waiting");
   const running = tally.count("running");
   const ok = tally.decided === tally.total && tally.count("completed") + tally.count("skipped") === tally.total;
@@ -218,7 +221,7 @@ function leftWords(tally: JobTally): string {
 }
 
 /** Ends the command with what the job came to. A run that was skipped as it was in progress already is as it was asked for. */
-function throwIfOpen(output: Context["output"], id: string, tally: JobTally, { wait }: JobSettings): void {
+export function throwIfOpen(output: Context["output"], id: string, tally: JobTally, { wait }: JobSettings): void {
   const running = tally.count("running");
   const open = tally.total - tally.count("completed") - tally.count("skipped") - running;
   const kind = open > 0 ? "partial" : running > 0 && wait ? "still-running" : undefined;

@@ -56,22 +56,34 @@ interface ShownJob {
   readonly items: readonly Item[];
 }
 
-/** The screen for the format that was asked for. */
+/** Somebody who looks at a job that another process works on. */
+interface Onlooker {
+  /** Called when the table is left. */
+  readonly leave: () => void;
+}
+
+/** The screen for the format that was asked for. @param onlooker absent: this process works on the job. */
 export async function openScreen(
   context: ActionContext & Pick<Context, "output" | "stop">,
   job: ShownJob,
+  onlooker?: Onlooker,
 ): Promise<JobScreen> {
   const { output, stop } = context;
   let left = false;
-  const table = await openJobTable(context, job, {
-    hint: () => output.typed(stop.aborted ? LEAVING : whatCtrlCDoes(job.id)),
-    leaving: "leave the table; the job goes on, a line per change",
-    leave: () => {
-      left = true;
-      void table?.end();
-      output.note(whatCtrlCDoes(job.id));
+  const looking = onlooker && { hint: () => LOOKING, leaving: "leave; the job goes on", leave: onlooker.leave };
+  const table = await openJobTable(
+    context,
+    job,
+    looking ?? {
+      hint: () => output.typed(stop.aborted ? LEAVING : whatCtrlCDoes(job.id)),
+      leaving: "leave the table; the job goes on, a line per change",
+      leave: () => {
+        left = true;
+        void table?.end();
+        output.note(whatCtrlCDoes(job.id));
+      },
     },
-  });
+  );
   if (table) {
     return {
       show: (event) => (left ? writeLine(output, event) : table.refresh()),
@@ -159,6 +171,8 @@ function hasFailed({ state }: Item): boolean {
 function isUnderWay({ state }: Item): boolean {
   return state === "starting" || state === "running";
 }
+
+const LOOKING = "Ctrl-C or q: leave; the job goes on";
 
 const LEAVING = "stopping: waiting for starts that are under way; the runs go on. Ctrl-C again: exit at once";
 

@@ -51,7 +51,7 @@ export const summaryView: View<JobSummary> = {
   fields: SUMMARY_FIELDS,
   id: ({ id }) => id,
   columns: (when) => [
-    { header: "STATE", rank: 1, value: ({ state }) => state, color: ({ state }) => STATE_COLORS[state] },
+    { header: "STATE", rank: 1, value: stateWords, color: ({ state }) => STATE_COLORS[state] },
     { header: "JOB", rank: 0, id: true, value: ({ id }) => id },
     { header: "BEGAN", rank: 3, value: ({ createdAt }) => when(createdAt) },
     { header: "TARGETS", rank: 2, value: ({ total }) => String(total) },
@@ -60,6 +60,11 @@ export const summaryView: View<JobSummary> = {
     { header: "PROFILE", rank: 5, value: ({ profile }) => profile },
   ],
 };
+
+/** How a job is doing. One that nobody works on, and that did not end in order, lost its process. */
+function stateWords({ state, endedAt }: Pick<JobFacts, "state" | "endedAt">): string {
+  return endedAt === null && (state === "stopped" || state === "open") ? `${state}: its process died` : state;
+}
 
 /** What a person has to see of a job whose targets have become different things. */
 function outcomeColor({ totals }: JobSummary): Color | undefined {
@@ -70,7 +75,7 @@ function outcomeColor({ totals }: JobSummary): Color | undefined {
 
 /** What a job is, whatever became of its targets. */
 export function jobLines(job: JobFacts, when: When): Detail[] {
-  const continued = job.invocations > 1 ? `${job.state}, after ${job.invocations} commands` : job.state;
+  const continued = job.invocations > 1 ? `${stateWords(job)}, after ${job.invocations} commands` : stateWords(job);
   return [
     { label: "job", value: job.id },
     { label: "state", value: continued },
