@@ -176,6 +176,11 @@ describe("a job", () => {
     expect((JSON.parse(again.stdout) as typeof items).map(({ runId }) => runId)).toEqual(
       items.map(({ runId }) => runId),
     );
+    const left = await elsewhere([...job.slice(0, -1), "--detach", "--json"]);
+    expect(left.code).toBe(0);
+    const attached = (JSON.parse(left.stdout) as typeof items).filter((item) => item.attached);
+    expect(attached.length).toBeGreaterThanOrEqual(2);
+    for (const { state } of attached) expect(state).toBe("completed");
     for (const user of users) expect(await desk.rows(user)).toHaveLength(1);
   });
 

@@ -273,12 +273,11 @@ class Execution {
     { attached, problem, follow }: { attached: boolean; problem: string | null; follow: boolean },
   ): void {
     this.#set(slot, { state: "running", runId: run.id, attached, startedAt: run.startedAt, problem });
-    // One that is taken for this start may have ended long ago.
-    if (run.status !== "running") {
-      const end = afterRun(run, null);
-      return this.#set(slot, { ...end, problem: end.problem ?? problem });
-    }
-    if (follow || !this.#gate.passed) this.#following.follow(slot, run);
+    if (follow || !this.#gate.passed) return this.#following.follow(slot, run);
+    if (!attached || run.status === "running") return;
+    // One that was taken for this start may have ended long ago.
+    const end = afterRun(run, null);
+    this.#set(slot, { ...end, problem: end.problem ?? problem });
   }
 
   async #follow(stop: AbortSignal): Promise<void> {
