@@ -364,7 +364,7 @@ export class Output {
    * not say whether it has.
    */
   copy(text: string): void {
-    this.#host.stdout.write(`\u001b]52;c;${Buffer.from(text).toString("base64")}\u0007`);
+    this.#host.stdout.write(`\u001b]52;c;${Buffer.from(sanitizeLine(text)).toString("base64")}\u0007`);
   }
 
   /** Lets something else have the terminal for a while. */

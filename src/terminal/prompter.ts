@@ -55,8 +55,9 @@ export class Prompter {
     const mark = platform ? this.#output.mark(platform) : "";
     const name = word ?? (platform?.production && !plain ? hostOf(platform.origin) : undefined);
     const confirmed = await this.#ask(async (context) => {
-      if (name === undefined) return confirm({ message: `${mark}${question}`, default: false }, context);
-      const typed = await input({ message: `${mark}${question} Type ${name} to continue:` }, context);
+      const message = `${mark}${sanitizeLine(question)}`;
+      if (name === undefined) return confirm({ message, default: false }, context);
+      const typed = await input({ message: `${message} Type ${name} to continue:` }, context);
       return typed.trim() === name;
     });
     if (!confirmed) throw new CliError("interrupted", "not confirmed; nothing was changed");
@@ -78,7 +79,7 @@ export class Prompter {
     try {
       return await this.#ask((context) => {
         const signal = withdrawn ? AbortSignal.any([context.signal, withdrawn]) : context.signal;
-        const message = `${platform ? this.#output.mark(platform) : ""}${question}`;
+        const message = `${platform ? this.#output.mark(platform) : ""}${sanitizeLine(question)}`;
         return confirm({ message, default: true }, { ...context, signal });
       });
     } catch (error) {

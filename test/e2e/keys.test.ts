@@ -292,4 +292,26 @@ describe("keys in a job's table", () => {
     // A line for the change that came after.
     expect(stdout.slice(stdout.lastIndexOf("\u001b[?1049l"))).toMatch(new RegExp(`${other}  completed`));
   });
+
+  it("wait while the job asks something, also where a run's output is shown, and then go on", async () => {
+    const file = join(desk.configDir, "canary.txt");
+    const [first, second] = [desk.customer(), desk.customer()];
+    await writeFile(file, `${first}\n${second}\n`);
+    const prompt = "[rehearse lines=4 interval=1]";
+    const job = ["runs", "start", "--users-file", file, "-p", prompt, "--yes", "--wait", "--canary", "1"];
+    const { command, until } = table([...job, "--canary-pause"]);
+    await until(hasLine("1 running, 1 waiting"));
+    command.type("j\r");
+    await command.waitFor(/1049l[^]*step 2\/4/);
+    await command.waitFor(/Start the others\?/);
+    command.type("y\r");
+    await command.waitFor(/Start the others\? Yes[^]*(?:running for|back to the table)/);
+    command.type(ESC);
+    await command.waitFor(TABLE_AGAIN);
+    await until(hasLine("1 completed, 1 running"));
+    command.type("q");
+    const { code } = await command.done;
+    expect(code).toBe(0);
+    expect(await desk.rows(second)).toHaveLength(1);
+  });
 });
