@@ -52,6 +52,8 @@ describe("users find", () => {
   });
 });
 
+const ORGANIZATION = "e0000000-0000-4000-8000-00000000000e";
+
 const list = async (...argv: string[]) => {
   const { code, stdout } = await desk.run(["instances", "list", "--json", ...argv]);
   expect(code).toBe(0);
@@ -80,7 +82,20 @@ describe("instances list", () => {
     [["--search", "fleet.example.com"], 12],
     [["--search", "under_score"], 1],
     [["--limit", "4"], 4],
+    [["--organization", ORGANIZATION], 2],
+    [["--organization", ORGANIZATION.toUpperCase(), "--user", "gina.multi@example.com"], 1],
+    [["--organization", ORGANIZATION, "--search", "erin"], 1],
+    [["--organization", ORGANIZATION, "--status", "destroyed"], 0],
+    [["--organization", ORGANIZATION, "--limit", "1"], 1],
+    [["--organization", "e0000000-0000-4000-8000-0000000000ff"], 0],
   ])("%j finds %i", async (argv, count) => expect(await list(...argv)).toHaveLength(count));
+
+  it("shows the organization by its ID, and says how many there are of it", async () => {
+    const { stdout, stderr } = await desk.run(["instances", "list", "--organization", ORGANIZATION, "--limit", "1"]);
+    expect(stdout).toContain(ORGANIZATION);
+    expect(stderr).toContain("1 of 2: --limit 0 for all");
+    expect((await desk.run(["instances", "list", "--organization", "acme"])).code).toBe(2);
+  });
 
   it("asks no machine with --no-refresh", async () => {
     const before = (await desk.requests("get")).length;
@@ -94,6 +109,24 @@ describe("instances list", () => {
     const instances = await list("--user", "jane@example.com");
     await desk.sandbox.remote.clearFaults();
     expect(instances).toMatchObject([{ userEmail: "jane@example.com", machineStatus: null }]);
+  });
+});
+
+const dryStart = (user: string) => desk.run(["runs", "start", "-u", user, "-p", "x", "--dry-run"]);
+
+describe("runs start for a member of an organization", () => {
+  it("is for the instance there, where it is the only one, and names the organization", async () => {
+    const { code, stderr } = await dryStart("erin.org@example.com");
+    expect(code).toBe(0);
+    expect(stderr).toContain("d0000000-0000-4000-8000-000000000005");
+    expect(stderr).toMatch(new RegExp(`organization +${ORGANIZATION}`));
+  });
+
+  it("lists the candidates where there is a personal one, too", async () => {
+    const { code, stderr } = await dryStart("gina.multi@example.com");
+    expect(code).toBe(5);
+    expect(stderr).toMatch(/personal: .*d0000000-0000-4000-8000-000000000006/);
+    expect(stderr).toMatch(new RegExp(`organization ${ORGANIZATION}: .*d0000000-0000-4000-8000-000000000007`));
   });
 });
 

@@ -44,7 +44,8 @@ export async function startOne(context: Context, options: StartOneOptions): Prom
   const platform = await context.platform();
   const always = platform.confirm === "always";
   if (always || given === undefined) {
-    const question = `Start a recovery run on instance ${instance.id} of ${who}?`;
+    const within = instance.organizationId === null ? "" : ` in organization ${instance.organizationId}`;
+    const question = `Start a recovery run on instance ${instance.id} of ${who}${within}?`;
     await prompter.confirm(question, { yes: options.yes ?? false, platform, plain: !always });
   }
   const request = { userId: subject.userId, userEmail: subject.email, instance, prompt, admin: me };

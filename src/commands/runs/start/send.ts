@@ -204,6 +204,7 @@ export async function dryRun(
   output.notes([
     { label: "would start on", value: instance.id },
     { label: "of", value: who },
+    ...(instance.organizationId === null ? [] : [{ label: "organization", value: instance.organizationId }]),
     { label: "machine", value: machineStatus ?? "unknown", color: machineStatus === "running" ? "green" : "red" },
     { label: "prompt", value: `${prompt.length} characters: ${prompt.replaceAll(/\s+/g, " ").slice(0, 200)}` },
   ]);
