@@ -120,13 +120,9 @@ export class Screen {
   ): Promise<Picture | undefined> {
     const { stdout } = this.#host;
     if (!this.#redraws(stdout)) return undefined;
-    const [{ Live }, draw, keys] = await Promise.all([
-      import("./live.ts"),
-      drawer(),
-      pressed && import("./keyboard.ts").then(({ Keyboard }) => new Keyboard(this.#host, pressed)),
-    ]);
+    const [{ Live }, { Keyboard }, draw] = await Promise.all([import("./live.ts"), import("./keyboard.ts"), drawer()]);
     const live = new Live(stdout, draw);
-    const parts = keys ? [live, keys] : [live];
+    const parts = pressed ? [live, new Keyboard(this.#host, pressed)] : [live];
     const over = this.#hold(parts);
     this.#host.onResize(() => live.refresh(), over.signal);
     this.#live = live;

@@ -210,18 +210,26 @@ function keyTaking(): Host["takeKeys"] {
   const options: object = { onread: { buffer: new Uint8Array(1), callback: read } };
   // A terminal that is gone says so with a signal.
   const open = () => new ReadStream(0, options).on("error", () => undefined);
+  const stream = () => (keyboard ??= open());
   return (take) => {
-    const taken = (keyboard ??= open());
-    typed = take;
-    // After a SIGSTOP the shell has made the terminal its own: it is changed anew, and given back as it is now.
-    taken.setRawMode(false).setRawMode(true);
-    taken.resume();
+    let looking: Timer | undefined;
+    const begin = () => {
+      // From the background, it would stop the process.
+      if (!isInForeground()) {
+        looking = callAfter(LOOK_EVERY_MS, begin, { ref: false });
+        return;
+      }
+      typed = take;
+      // After a SIGSTOP the shell has made the terminal its own: it is changed anew, and given back as it is now.
+      stream().setRawMode(false).setRawMode(true).resume();
+    };
+    begin();
     return () => {
+      looking?.cancel();
       if (typed !== take) return;
       typed = undefined;
-      taken.pause();
-      // From the background, it would stop the process.
-      if (isInForeground()) taken.setRawMode(false);
+      stream().pause();
+      if (isInForeground()) stream().setRawMode(false);
     };
   };
 }
@@ -238,7 +246,8 @@ function isInForeground(): boolean {
     // https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html: after the name, state ppid pgrp session tty_nr tpgid.
     const stat = readFileSync("/proc/self/stat", "utf8");
     const [, , group, , , foreground] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    return group === foreground;
+    // Where the process has no terminal of its own, nobody else has it either.
+    return group === foreground || foreground === "-1";
   } catch {
     return true;
   }

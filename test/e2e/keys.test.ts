@@ -305,13 +305,44 @@ describe("keys in a job's table", () => {
     await command.waitFor(/1049l[^]*step 2\/4/);
     await command.waitFor(/Start the others\?/);
     command.type("y\r");
-    await command.waitFor(/Start the others\? Yes[^]*(?:running for|back to the table)/);
-    command.type(ESC);
-    await command.waitFor(TABLE_AGAIN);
-    await until(hasLine("1 completed, 1 running"));
-    command.type("q");
+    await command.waitFor(/Start the others\? Yes/);
+    // The question is over a moment after its answer is shown.
+    await eventually(async () => {
+      command.type(ESC);
+      expect(await shown(command)).toMatch(TABLE_AGAIN);
+    });
     const { code } = await command.done;
     expect(code).toBe(0);
     expect(await desk.rows(second)).toHaveLength(1);
+  });
+
+  it("act from another terminal on the runs of a job that is watched there, but on no other platform", async () => {
+    const file = join(desk.configDir, "watched.txt");
+    const [first, second] = [desk.customer(), desk.customer()];
+    await writeFile(file, `${first}\n${second}\n`);
+    const job = desk.begin(["runs", "start", "--users-file", file, "-p", LONG, "--yes", "--wait"]);
+    const [, id = ""] = await job.waitFor(/^job (\S+)$/m);
+    const elsewhere = { ...PLAIN.env, KILOCLAW_ADMIN_HOST: "http://127.0.0.1:9" };
+    const other = table(["jobs", "watch", id], { ...PLAIN, env: elsewhere });
+    await other.until(hasLine("2 running"));
+    other.command.type("jc");
+    await other.until(hasLine(`job ${id} belongs to ${desk.sandbox.url}`));
+    other.command.type("q");
+    expect((await other.command.done).code).toBe(8);
+
+    const { command, until } = table(["jobs", "watch", id]);
+    await until(hasLine("2 running"));
+    command.type("jc");
+    await command.waitFor(/Cancel this run\?/);
+    command.type("y\r");
+    await command.waitFor(/its output is kept[^]*back to the table/);
+    command.type(ESC);
+    await until(hasLine("1 cancelled"));
+    command.type("q");
+    expect((await command.done).code).toBe(8);
+    job.stop();
+    await job.done;
+    expect((await desk.rows(first))[0]?.status).toBe("cancelled");
+    expect((await desk.rows(second))[0]?.status).toBe("running");
   });
 });

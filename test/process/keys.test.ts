@@ -105,6 +105,21 @@ describe.skipIf(lacks("script"))("a table that answers keys", () => {
     expect(await changed(await terminal.waitFor(/left with 8[^]*?shell> |1049l[^]*?shell> /))).toEqual([]);
   });
 
+  it("reads no keys in the background, and does once it has the terminal", async () => {
+    const terminal = openTerminal(env);
+    const set = await settings(terminal);
+    terminal.type(`${line(await two())} &\n`);
+    await terminal.waitFor(/\[\?1049h(?=[^]*running)(?=[^]*\? keys)[^]*\[\?2026l/);
+    terminal.type("jobs\n");
+    expect(await terminal.waitFor(/Running|Stopped/)).not.toContain("Stopped");
+    terminal.type("fg\n");
+    await terminal.typeUntil("j", /› running/);
+    terminal.type("q");
+    const over = await terminal.waitFor(/1049l[^]*?shell> /);
+    expect(isLast(over, SHOW_CURSOR, HIDE_CURSOR)).toBe(true);
+    expect(await settings(terminal)).toBe(set);
+  });
+
   it("leaves to the shell what is typed behind q", async () => {
     const { terminal, changed } = await atTable(await two());
     terminal.type("jqecho typed''ahead\n");

@@ -12,6 +12,7 @@ import { countsWords, openScreen } from "../shared/job/screen.ts";
 import { JobTally } from "../shared/job/tally.ts";
 import { itemView, jobArgument } from "../shared/job/view.ts";
 import { examples } from "../shared/options.ts";
+import { assertSamePlatform } from "./shared/same-platform.ts";
 
 export function configure(command: Command, open: OpenContext): void {
   command
@@ -40,7 +41,14 @@ async function watch(context: Context, id: string): Promise<void> {
   const tally = new JobTally(items, { sent: job.sent });
   await output.prepare();
   const left = ownSignal(stop);
-  const screen = await openScreen(context, { id: file.id, tally, items }, { leave: () => left.abort() });
+  const screen = await openScreen(
+    context,
+    { id: file.id, tally, items },
+    {
+      leave: () => left.abort(),
+      check: async () => assertSamePlatform("jobs watch", { ...job.facts, id: file.id }, await context.platform()),
+    },
+  );
   try {
     let version: string | undefined;
     while (job.facts.state === "running") {

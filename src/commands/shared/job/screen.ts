@@ -8,6 +8,7 @@ import type { Column } from "../../../terminal/table.ts";
 import { formatDuration } from "../../../terminal/time.ts";
 import { command, hint, type Hint } from "../../../typed-command.ts";
 import type { ActionContext } from "../run-table/actions.ts";
+import type { TableKeysOptions } from "../run-table/keys.ts";
 import { openRunTable, type RunTable } from "../run-table/table.ts";
 import type { JobTally, UnderWay } from "./tally.ts";
 import { itemView, stateColor } from "./view.ts";
@@ -60,17 +61,15 @@ interface ShownJob {
 interface Onlooker {
   /** Called when the table is left. */
   readonly leave: () => void;
+  /** Throws where nothing can be done with the job's runs from here. */
+  readonly check: () => Promise<void>;
 }
 
 /** The screen for the format that was asked for. @param onlooker absent: this process works on the job. */
-export async function openScreen(
-  context: ActionContext & Pick<Context, "output" | "stop">,
-  job: ShownJob,
-  onlooker?: Onlooker,
-): Promise<JobScreen> {
+export async function openScreen(context: ActionContext, job: ShownJob, onlooker?: Onlooker): Promise<JobScreen> {
   const { output, stop } = context;
   let left = false;
-  const looking = onlooker && { hint: () => LOOKING, leaving: "leave; the job goes on", leave: onlooker.leave };
+  const looking = onlooker && { hint: () => LOOKING, leaving: "leave; the job goes on", ...onlooker };
   const table = await openJobTable(
     context,
     job,
@@ -115,12 +114,9 @@ async function listOpen(output: Context["output"], items: readonly Item[]): Prom
 }
 
 /** What goes on with a job's table besides the job. */
-interface JobTableOptions {
+interface JobTableOptions extends Pick<TableKeysOptions<UnderWay>, "leaving" | "leave" | "check"> {
   /** Its last line: what Ctrl-C does. */
   readonly hint: () => string;
-  /** What `q` does, in a few words. */
-  readonly leaving: string;
-  readonly leave: () => void;
 }
 
 /**
@@ -131,7 +127,7 @@ interface JobTableOptions {
 function openJobTable(
   context: ActionContext,
   { id, tally, items }: ShownJob,
-  { hint, leaving, leave }: JobTableOptions,
+  { hint, ...keys }: JobTableOptions,
 ): Promise<RunTable | undefined> {
   return openRunTable(context, {
     columns: columnsOf(context.output.now),
@@ -155,8 +151,7 @@ function openJobTable(
     ],
     run: (row) =>
       row.item.runId === null ? undefined : { id: row.item.runId, customer: whose(row), failed: hasFailed(row.item) },
-    leaving,
-    leave,
+    ...keys,
   });
 }
 

@@ -12,6 +12,8 @@ export interface TableKeysOptions<Row> {
   /** What `q` does, in a few words. */
   readonly leaving: string;
   readonly leave: () => void;
+  /** Throws where nothing can be done with the runs from here. */
+  readonly check?: (() => Promise<void>) | undefined;
 }
 
 const KEYS: readonly (readonly [keys: string, what: string])[] = [
@@ -84,13 +86,11 @@ export class TableKeys<Row> {
     // What is pressed while a browser is opened has nothing to be about.
     if (this.#work) return;
     this.#message = "";
-    const list = this.#list;
-    const looks = `${list.filter} ${list.failuresOnly} ${list.order}`;
     if (this.#typesFilter) this.#typeFilter(key);
     else if (this.#showsKeys) this.#showsKeys = false;
     else this.#act(key.name);
     // The next key may come before the next frame, and is about what this one leads to.
-    if (looks !== `${list.filter} ${list.failuresOnly} ${list.order}`) list.see(this.#options.rows(list.isNarrowed));
+    this.#list.see(this.#options.rows(this.#list.isNarrowed));
     this.#picture?.refresh({ answers: true });
   }
 
@@ -156,6 +156,7 @@ export class TableKeys<Row> {
 
   async #do(action: () => Promise<string>): Promise<void> {
     try {
+      await this.#options.check?.();
       this.#message = await action();
     } catch (error) {
       this.#message = messageOf(error);
