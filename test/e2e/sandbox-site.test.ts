@@ -230,7 +230,7 @@ describe("an admin", () => {
     expect(met).toContain("typed for nothing");
     expect(await runsOf(JANE)).toHaveLength(before + 1);
     const page = await text(ada.get(path));
-    expect(page).toMatch(/<details id="output-fold" open/);
+    expect(page).toMatch(/<details id="output-of-[\da-f-]+" open/);
     expect(page).toContain("data-poll");
     expect(page).toContain("CLI run started on instance");
     expect((await ada.fillIn(path, { cancel: run?.id ?? "" })).status).toBe(303);

@@ -40,19 +40,19 @@ function stale(text, { once = false } = {}) {
   place.hidden = text === "";
 }
 
-/** Puts a part in place of the one with its name; what was open stays open, and what was at its end follows it. @param {Element} fresh */
+/** Puts a part in place of the one with its name; a fold stays as it was left, and what was at its end follows it. @param {Element} fresh */
 function show(fresh) {
   const old = document.getElementById(fresh.id);
   const html = fresh.innerHTML;
   if (!old || shown.get(fresh.id) === html) return;
   shown.set(fresh.id, html);
-  const open = new Set([...old.querySelectorAll("details[open]")].map(({ id }) => id));
+  const folds = new Map([...old.querySelectorAll("details")].map(({ id, open }) => [id, open]));
   const places = new Map(
     [...old.querySelectorAll("pre")].map((box) => [box.id, isAtEnd(box) ? Infinity : box.scrollTop]),
   );
   const focused = old.contains(document.activeElement) ? document.activeElement?.id : undefined;
   old.replaceChildren(...fresh.childNodes);
-  for (const fold of old.querySelectorAll("details")) if (open.has(fold.id)) fold.open = true;
+  for (const fold of old.querySelectorAll("details")) fold.open = folds.get(fold.id) ?? fold.open;
   for (const box of old.querySelectorAll("pre"))
     box.scrollTop = Math.min(places.get(box.id) ?? Infinity, box.scrollHeight);
   if (focused) document.getElementById(focused)?.focus();

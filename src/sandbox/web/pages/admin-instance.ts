@@ -153,7 +153,7 @@ function newest(run: ShownRun, all: string): Html {
     ${facts(run, run.initiatedBy === "admin" ? "an admin" : "the user")} ${ending(run)}
     <h4>Prompt</h4>
     ${quoted(run.prompt)}
-    <details id="output-fold" ${run.status === "running" ? "open" : ""}>
+    <details id="output-of-${run.id}" ${run.status === "running" ? "open" : ""}>
       <summary>Output</summary>
       ${outputOf(run, all)}
     </details>`;
