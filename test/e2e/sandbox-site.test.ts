@@ -290,6 +290,15 @@ describe("an admin", () => {
     for (const id of ["x", instance(99)]) expect((await ada.get(`/admin/kiloclaw/${id}`)).status).toBe(404);
   });
 
+  test("starts the longest prompt, in a script whose characters take nine bytes each in a form", async () => {
+    const command = "[rehearse lines=1 interval=0]";
+    const prompt = `${"界".repeat(10_000 - command.length)}${command}`;
+    expect((await ada.fillIn(`/admin/kiloclaw/${instance(27)}`, { prompt })).status).toBe(303);
+    const [run] = await runsOf(JANE);
+    expect(run?.prompt).toBe(prompt);
+    await calls.statusWhen(JANE, run?.id ?? "", ({ status }) => status !== "running");
+  });
+
   test("gets the last 256 KiB of an output, and all of it by a link", async () => {
     const { id } = await calls.started(CAROL, "[rehearse lines=1 interval=0 bytes=400000]");
     const { output } = await calls.statusWhen(CAROL, id, ({ status }) => status !== "running");
@@ -359,6 +368,16 @@ describe("a customer", () => {
     const response = await frank.fillIn("/claw/recover", { prompt: "x" });
     expect(response.status).toBe(403);
     expect(await response.text()).toContain("requires an active subscription");
+  });
+
+  test("without an instance in his organization is told so, and that nothing was started", async () => {
+    const path = `/organizations/${ORGANIZATION}/claw`;
+    expect(await text(ada.get(path))).toContain("You have no instance here.");
+    const response = await ada.fillIn(`${path}/recover`, { prompt: "x" });
+    expect(response.status).toBe(403);
+    expect(await response.text()).toContain(
+      "No active KiloClaw instance found for this organization. Nothing was started.",
+    );
   });
 
   test("of an organization has the same pages there", async () => {

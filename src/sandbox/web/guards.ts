@@ -9,8 +9,8 @@ const SAFE_METHODS: readonly string[] = ["GET", "HEAD", "OPTIONS"];
 
 /** What the platform is known to take (5 MB), and a batch of the longest prompts. */
 const MAX_BODY = 16 * 1024 * 1024;
-/** What a caller without a token may send: forms, and the bodies of the device login. */
-const MAX_ANONYMOUS_BODY = 64 * 1024;
+/** What a caller without a token may send: forms (a prompt of 10,000 characters has up to 90 kB in one), the device login. */
+const MAX_ANONYMOUS_BODY = 128 * 1024;
 
 /** A website whose name was made to point here must not act as this machine's user. */
 export const localNamesOnly: MiddlewareHandler = async (c, next) => {

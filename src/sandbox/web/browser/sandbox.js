@@ -11,22 +11,29 @@ let announced = document.querySelector("[data-announce]")?.textContent?.trim() ?
 
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let timer;
+/** Counts the looks: an answer that comes after a newer look began is not shown. */
+let looks = 0;
 
 /** Looks at the page again and goes on to do so while it asks for it. @param {string} address */
 async function lookAgain(address) {
   clearTimeout(timer);
+  const look = ++looks;
   let goOn = document.querySelector("[data-poll]") !== null;
   try {
     const response = await fetch(address, { headers: { accept: "text/html" } });
     if (response.status === 401) return stale("You are signed out. Open the page again.");
     if (!response.ok) throw new Error(`HTTP ${response.status}`);
     const fresh = new DOMParser().parseFromString(await response.text(), "text/html");
+    if (look !== looks) return;
+    const [field, was] = [fresh, document].map((page) => page.querySelector("textarea"));
+    if (field && was) was.disabled = field.disabled;
     for (const part of fresh.querySelectorAll("[data-live]")) show(part);
     announce();
     goOn = fresh.querySelector("[data-poll]") !== null;
     document.querySelector("main")?.toggleAttribute("data-poll", goOn);
     stale("");
   } catch {
+    if (look !== looks) return;
     stale(`Not refreshed since ${new Date().toLocaleTimeString()}: the sandbox does not answer.`, { once: true });
   }
   if (goOn) timer = setTimeout(() => void lookAgain(location.href), POLL_MS);
@@ -86,7 +93,8 @@ document.addEventListener("click", (event) => {
   const link = event.target instanceof Element ? event.target.closest("a[data-refresh]") : null;
   if (!(link instanceof HTMLAnchorElement)) return;
   event.preventDefault();
-  void lookAgain(link.href);
+  // Not the link's own address: filters have changed the page's since.
+  void lookAgain(location.href);
 });
 
 const prompt = document.getElementById("prompt");

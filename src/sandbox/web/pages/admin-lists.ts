@@ -260,7 +260,7 @@ function filterForm(
         </div>`,
     )}
     <button>Search</button>
-    <a class="button" href="${root}${address({ ...hidden, ...asked })}">Refresh</a>
+    <a class="button" href="${root}${address({ ...hidden, ...asked })}" data-refresh>Refresh</a>
   </form>`;
 }
 

@@ -207,10 +207,16 @@ export function startProblem(error: unknown): { readonly text: string; readonly 
     };
   if (code === "BAD_REQUEST" && upstreamCode === undefined && error instanceof TRPCError && error.cause)
     return { status: 400, text: "A prompt has 1 to 10,000 characters. Nothing was started." };
-  if (code === "FORBIDDEN" || code === "UNAUTHORIZED" || upstreamCode === UPSTREAM_CODES.instanceNotFound)
-    return { status: 403, text: `${messageOf(error)} Nothing was started.` };
+  // Without the worker's word it was the platform that found none, before it asked any worker.
+  const isMissing = upstreamCode === UPSTREAM_CODES.instanceNotFound || isOfPlatform(error, "NOT_FOUND");
+  if (code === "FORBIDDEN" || code === "UNAUTHORIZED" || isMissing)
+    return { status: 403, text: `${messageOf(error).replace(/\.?$/, ".")} Nothing was started.` };
   const text = `It is not known whether a run was started (${messageOf(error)}). Look at the runs before you start again.`;
   return { status: 502, text };
+}
+
+function isOfPlatform(error: unknown, code: TRPCError["code"]): boolean {
+  return error instanceof TRPCError && !(error instanceof PlatformError) && error.code === code;
 }
 
 /** What a cancel came to, where it did not simply cancel; it may be tried again. */
