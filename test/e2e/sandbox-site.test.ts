@@ -204,6 +204,13 @@ describe("an admin", () => {
     expect(page).toContain("by otto.oncall@kilocode.ai");
   });
 
+  test("is shown which list it is, whatever of it is seen", async () => {
+    const page = await text(ada.get("/admin/kiloclaw?tab=cli-runs&search=orphan&page=1"));
+    expect(page.match(/<a href="[^"]*" aria-current="page">[^<]*/g)).toEqual([
+      expect.stringMatching(/\?tab=cli-runs" aria-current="page">Runs$/),
+    ]);
+  });
+
   test("takes an address with nonsense in it for one without", async () => {
     const page = await ada.get("/admin/kiloclaw?tab=cli-runs&page=-1&status=x&run=1");
     expect(page.status).toBe(200);

@@ -88,7 +88,7 @@ function shell(title: string, body: Html, head: Html): Html {
 function bar(frame: Frame): Html {
   const { user, root, path, organizations } = frame;
   const link = (to: string, text: string) =>
-    html`<li><a href="${root}${to}" ${path === to ? raw('aria-current="page"') : ""}>${text}</a></li>`;
+    html`<li><a href="${root}${to}" ${listOf(path) === listOf(to) ? raw('aria-current="page"') : ""}>${text}</a></li>`;
   return html`<a class="skip" href="#main">Skip to the content</a>
     <header class="bar">
       <nav aria-label="Main">
@@ -114,4 +114,10 @@ function bar(frame: Frame): Html {
         </form>
       </div>
     </header>`;
+}
+
+/** What of an address makes it another page: filters, a page's number and a selected run do not. */
+function listOf(path: string): string {
+  const { pathname, searchParams } = new URL(path, "http://localhost");
+  return `${pathname} ${searchParams.get("tab") ?? ""}`;
 }
