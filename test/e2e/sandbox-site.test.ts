@@ -126,6 +126,21 @@ describe("what is refused", () => {
     expect(await runsOf(ALICE)).toEqual(before);
   });
 
+  test.each([
+    ["https://evil.example/x", "/"],
+    ["//evil.example/x", "/"],
+    [String.raw`/\evil.example`, "/"],
+    ["javascript:alert(1)", "/"],
+    ["http://[", "/"],
+    ["/claw\r\nset-cookie: x=1", "/clawset-cookie:%20x=1"],
+    ["/../../claw", "/claw"],
+  ])("another site to go on to: %j leads to %s", async (next, page) => {
+    const form = hiddenFields(await text(jane.get("/account")));
+    const response = await jane.post("/account", { ...form, next, account: JANE });
+    expect(response.status).toBe(303);
+    expect(response.headers.get("location")).toBe(`${jane.place}${page}`);
+  });
+
   test("a name that was made to point here", async () => {
     const status = await new Promise((resolve, reject) => {
       const options = { headers: { host: "evil.example", cookie: ada.cookie } };

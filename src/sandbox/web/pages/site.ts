@@ -172,9 +172,11 @@ async function organizationsOf({ database }: Services, { id }: User): Promise<st
   return rows.flatMap((row) => row.id ?? []);
 }
 
-/** A path of this server, whatever was sent in its place. */
+/** Path and query of a page of this server, whatever was sent in its place. */
 function ownPath(next: string): string {
-  return next.startsWith("/") ? next : "/";
+  const here = "http://localhost";
+  const { origin, pathname, search } = new URL(URL.canParse(next, here) ? next : "/", here);
+  return origin === here ? `${pathname}${search}` : "/";
 }
 
 function pathOf(c: Context): string {
