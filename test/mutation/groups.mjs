@@ -10,7 +10,7 @@ export const GROUPS = {
   },
   journal: {
     mutate: ["src/journal/{journal,chain,recovery,record,read,open-index,ledger}.ts"],
-    tests: ["unit/journal*", "unit/ledger"],
+    tests: ["unit/journal*", "unit/ledger", "unit/start", "unit/reconcile", "unit/bulk-adoption"],
   },
   cancel: {
     mutate: ["src/runs/cancel/*.ts", "src/runs/settle/settle.ts", "src/runs/output/kept.ts"],
