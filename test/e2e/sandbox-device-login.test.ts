@@ -38,6 +38,14 @@ function decide(
   return by.post("/device-auth", { ...hiddenFields(page), account: ADA, decision, ...changes });
 }
 
+test("what a program says of itself hides nothing", async () => {
+  const headers = { "user-agent": "good\u00adcli \u009b2J", "x-forwarded-for": "10.9.8.7\u0085" };
+  const { verificationUrl } = (await (await createCode(headers)).json()) as { verificationUrl: string };
+  const page = await (await visitor.get(verificationUrl)).text();
+  expect(page).toContain(String.raw`good\u{ad}cli \u{9b}2J`);
+  expect(page).toContain(String.raw`10.9.8.7\u{85}`);
+});
+
 test("a code is approved on the sandbox's own page, and its token is handed out once", async () => {
   const { code, verificationUrl } = await newCode();
   expect(verificationUrl).toBe(`${sandbox.url}/device-auth?code=${code}`);

@@ -11,6 +11,7 @@ import type { Session } from "../sessions.ts";
 import { accountField, choosableAccounts } from "./accounts.ts";
 import type { PageEnv } from "./env.ts";
 import { type Html, page } from "./page.ts";
+import { visible } from "./untrusted.ts";
 
 /** What a program says about itself is shown up to here: it must not push the decision off the screen. */
 const MAX_CLAIM_LENGTH = 160;
@@ -90,14 +91,14 @@ function askForCode(): Html {
 }
 
 function askForDecision(request: DeviceAuthRequest, accounts: readonly User[], token: string): Html {
-  const claim = request.user_agent ?? "unknown";
+  const claim = visible(request.user_agent ?? "unknown");
   return html`<p id="ask">A device asks for a token. Approve only if you see this code on it:</p>
     <p class="code">${request.code}</p>
     <dl>
       <dt>Program</dt>
       <dd>${claim.length > MAX_CLAIM_LENGTH ? `${claim.slice(0, MAX_CLAIM_LENGTH)}…` : claim}</dd>
       <dt>Address</dt>
-      <dd>${request.ip_address.slice(0, MAX_CLAIM_LENGTH)}</dd>
+      <dd>${visible(request.ip_address.slice(0, MAX_CLAIM_LENGTH))}</dd>
       <dt>Asked</dt>
       <dd>${clock(request.created_at)}, good until ${clock(request.expires_at)}</dd>
     </dl>
