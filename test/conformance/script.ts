@@ -11,7 +11,6 @@ import type { Replay } from "./replay.ts";
 
 /** Why a recording cannot be staged. */
 export const NOT_STAGED: Readonly<Record<string, string>> = {
-  "whoami-trpc-user-getme": "user.getMe: a procedure that the tool does not use and the sandbox does not serve",
   "device-30-db-rows": "no exchange: rows of the platform's database, noted beside the device login",
   "status-32-facts": "no exchange: a note on status-32-output-over-1MiB, which is replayed",
   "extra-01b-facts": "no exchange: a note on extra-01 and extra-02, which are replayed",
@@ -50,7 +49,7 @@ export class Script {
   }
 
   async play(): Promise<void> {
-    await this.#replay.playAll(/^(auth|whoami-(profile|users))-/);
+    await this.#replay.playAll(/^(auth|whoami)-/);
     await this.#starts();
     await this.#statuses();
     await this.#cancels();
