@@ -238,6 +238,7 @@ async function doJob(
   return { items, events, failure };
 }
 
+const pacesOf = ({ events }: Done) => events.flatMap((event) => (event.type === "pace" ? [event] : []));
 const states = ({ items }: Done) => items.map(({ state: one }) => one);
 const problem = ({ items }: Done, index: number) => items[index - 1]?.problem;
 const tooMany = (retryAfterMs?: number) =>
@@ -292,6 +293,43 @@ describe("a job", () => {
     const gaps = at.slice(1).map((time, index) => time - (at[index] ?? 0));
     expect(Math.max(...gaps)).toBeGreaterThan(950);
     expect(done.events.some((event) => event.type === "pace" && event.pausedMs > 0 && event.limit === 2)).toBe(true);
+  });
+
+  it("says how many starts go at a time only where that changes, and not that it is as it was asked for", async () => {
+    expect(pacesOf(await doJob(new Platform(), 20))).toEqual([]);
+    const platform = new Platform((index, tries) => (index === 3 && tries === 1 ? tooMany(50) : undefined));
+    const paces = pacesOf(await doJob(platform, 60)).map(({ limit, pausedMs }) => ({ limit, paused: pausedMs > 0 }));
+    // Slowed down and paused, then neither.
+    expect(paces[0]?.paused).toBe(true);
+    expect(paces[0]?.limit).toBeLessThan(SETTINGS.concurrency);
+    expect(paces.some(({ paused }) => !paused)).toBe(true);
+    for (const [at, pace] of paces.slice(1).entries()) expect(pace).not.toEqual(paces[at]);
+  });
+
+  it("starts nothing more once it is called off, asks each time, and leaves what runs to itself", async () => {
+    const platform = new Platform();
+    let asked = 0;
+    const isCalledOff = async () => {
+      asked += 1;
+      return platform.sent.length >= 4;
+    };
+    const settings = { concurrency: 1, wait: true };
+    const done = await doJob(platform, 10, { isCalledOff, settings });
+    expect(done.failure).toBeUndefined();
+    expect(platform.sent).toEqual([1, 2, 3, 4]);
+    expect(states(done)).toEqual([...Array<string>(4).fill("running"), ...Array<string>(6).fill("waiting")]);
+    expect(asked).toBeGreaterThanOrEqual(5);
+    expect(done.events).toContainEqual({ type: "stopping", why: "it was cancelled with jobs cancel" });
+    // What was kept from being sent is not open.
+    expect((await ledger.open()).length).toBe(0);
+  });
+
+  it("starts nothing where it cannot be found out whether it was called off", async () => {
+    const platform = new Platform();
+    const gone = new CliError("local-state", "the disk is gone");
+    const done = await doJob(platform, 3, { isCalledOff: () => Promise.reject(gone) });
+    expect(done.failure).toMatchObject({ kind: "local-state" });
+    expect(platform.sent).toEqual([]);
   });
 
   it("sends no start a fourth time that is refused with 429 each time, and ends", async () => {
