@@ -46,6 +46,7 @@ export const jobShape = z
     endedAt: z.date().nullable(),
     totals,
     asOf: z.date().meta({ description: "what is said of runs in progress is as of then" }),
+    ticket: z.string().nullable(),
   })
   .meta({ description: "a bulk job in numbers" });
 

@@ -130,6 +130,11 @@ describe("audit log", () => {
     });
     expect((await audit(["log", "--records", "--open"])).code).toBe(2);
   });
+  it("refuses a time that ends before it begins", async () => {
+    const { code, stdout, stderr } = await audit(["log", "--since", "2026-11-03", "--until", "2026-11-02"]);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
+    expect(stderr).toContain("is not before --until");
+  });
 
   it("gives the raw records, every one, in the order of their times", async () => {
     const [a, b] = [randomUUID(), randomUUID()];

@@ -66,7 +66,16 @@ describe("a job", () => {
 
     const id = jobOf(result);
     const [listed] = json(await desk.run(["jobs", "list", "--json"]));
-    expect(listed).toMatchObject({ id, state: "done", total: 6, started: 6, succeeded: 6, failed: 0, skipped: 0 });
+    expect(listed).toMatchObject({
+      id,
+      ticket: "INC-7",
+      state: "done",
+      total: 6,
+      started: 6,
+      succeeded: 6,
+      failed: 0,
+      skipped: 0,
+    });
     const report = JSON.parse((await desk.run(["jobs", "report", id.slice(0, 8), "--json"])).stdout) as object;
     expect(report).toMatchObject({ job: { id, ticket: "INC-7", total: 6 }, totals: { completed: 6 } });
     const verified = await desk.run(["audit", "verify", "--since", "1h"]);

@@ -22,6 +22,7 @@ const summarySchema = z.object({
   endedAt: date.nullable(),
   asOf: date,
   totals: z.record(z.enum(STATES_IN_ORDER), z.number()),
+  ticket: z.string().nullable(),
 });
 
 /**
@@ -45,11 +46,12 @@ export const SUMMARY_FIELDS = [
   "endedAt",
   "totals",
   "asOf",
+  "ticket",
 ] as const satisfies readonly (keyof JobSummary)[];
 
 /** Adds a job up. */
 export function summarize({ facts, items }: Pick<Job, "facts" | "items">): JobSummary {
-  const { id, state, profile, total, createdAt, endedAt, asOf } = facts;
+  const { id, state, profile, total, createdAt, endedAt, asOf, ticket } = facts;
   return {
     id,
     state,
@@ -60,6 +62,7 @@ export function summarize({ facts, items }: Pick<Job, "facts" | "items">): JobSu
     endedAt,
     totals: totalsOf(items.map((item) => item.state)),
     asOf,
+    ticket,
   };
 }
 

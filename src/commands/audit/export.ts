@@ -7,7 +7,7 @@ import { CliError } from "../../errors.ts";
 import type { Prints, View } from "../../terminal/rows.ts";
 import { command, hint } from "../../typed-command.ts";
 import { examples } from "../shared/options.ts";
-import { momentOf, sinceOf, sinceOption, untilOption, type GivenTime } from "../shared/when.ts";
+import { assertInOrder, momentOf, sinceOf, sinceOption, untilOption, type GivenTime } from "../shared/when.ts";
 import { Damages } from "./shared/damages.ts";
 
 interface ExportOptions {
@@ -47,6 +47,7 @@ async function exportAccounts(context: Context, options: ExportOptions): Promise
   const [platform, { userId: adminId }] = await Promise.all([context.platform(), context.me()]);
   const since = sinceOf(context, options.since, api.clock)?.();
   const until = options.until && momentOf(options.until, api.clock);
+  assertInOrder(since, until);
   const damages = new Damages(output);
   const read = () => loggedOperations(paths.state, { platform }, damages);
   const progress = await output.busy("asking the platform");

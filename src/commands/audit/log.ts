@@ -4,7 +4,7 @@ import type { Context, OpenContext } from "../../context.ts";
 import { resolveUser } from "../../customers/find.ts";
 import type { Prints, View } from "../../terminal/rows.ts";
 import { examples, once } from "../shared/options.ts";
-import { momentOf, sinceOf, sinceOption, untilOption, type GivenTime } from "../shared/when.ts";
+import { assertInOrder, momentOf, sinceOf, sinceOption, untilOption, type GivenTime } from "../shared/when.ts";
 import { rawRecords, recordView } from "./log/raw-records.ts";
 import { Damages } from "./shared/damages.ts";
 
@@ -64,6 +64,7 @@ async function log(context: Context, options: LogOptions): Promise<void> {
   // The journal's times are this machine's.
   const since = sinceOf(context, options.since)?.();
   const until = options.until && momentOf(options.until);
+  assertInOrder(since, until);
   if (records) output.expect(recordView);
   else output.expect(operationView);
   const userId = await userIdOf(context, user);

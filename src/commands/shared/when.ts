@@ -94,6 +94,18 @@ export async function unlessStartedSinceOf(
   );
 }
 
+/**
+ * Refuses a time that ends before it begins: nothing could be found, which would look like nothing having happened.
+ *
+ * @throws CliError `usage`
+ */
+export function assertInOrder(since: Date | undefined, until: Date | undefined): void {
+  if (since === undefined || until === undefined || since < until) return;
+  throw new CliError("usage", `--since ${since.toISOString()} is not before --until ${until.toISOString()}`, {
+    hint: "both are times: --since 3h --until 1h is from three hours ago to one hour ago",
+  });
+}
+
 const DATE = /^(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?(?:(Z)|([+-])(\d\d):?(\d\d))?)?$/i;
 
 const ACCEPTED =

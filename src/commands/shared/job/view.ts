@@ -57,6 +57,7 @@ export const summaryView: View<JobSummary> = {
     { header: "TARGETS", rank: 2, value: ({ total }) => String(total) },
     // The words of the report and of the summary, and as many targets.
     { header: "OUTCOME", rank: 4, shrinkTo: 20, value: ({ totals }) => totalsWords(totals), color: outcomeColor },
+    { header: "TICKET", rank: 6, spare: true, value: ({ ticket }) => ticket ?? "-" },
     { header: "PROFILE", rank: 5, value: ({ profile }) => profile },
   ],
 };
