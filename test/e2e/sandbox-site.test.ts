@@ -232,6 +232,14 @@ describe("an admin", () => {
     expect(await page.text()).toContain("Page 1 of");
   });
 
+  test("gets a page, not a statement of the database, where the platform cannot answer", async () => {
+    const response = await ada.get("/admin/kiloclaw?search=%00");
+    expect(response.status).toBe(502);
+    const page = await response.text();
+    expect(page).toContain("The platform cannot answer");
+    expect(page).not.toMatch(/select/i);
+  });
+
   test("is told why there is no output", async () => {
     expect(await historic(3)).toContain("appears here when the run completes");
     expect(await historic(4)).toContain("No output recorded");
@@ -357,6 +365,21 @@ describe("a customer", () => {
     expect(leadsTo(await jane.fillIn(path, { cancel: runId }))).toBe(path);
     expect(await text(jane.get(path))).toContain("The run was cancelled");
     expect(await text(jane.get("/claw"))).toContain("started by you");
+  });
+
+  test("sees what is on record of a run whose status cannot be read", async () => {
+    await during(JANE, async (runId) => {
+      await sandbox.remote.setFault({ name: "worker", value: "500", user: JANE });
+      for (const path of [`/claw/kilo-cli-run/${runId}`, "/claw"]) {
+        const page = await jane.get(path);
+        expect(page.status).toBe(200);
+        expect(await page.text()).toContain("Running");
+      }
+      expect(await text(jane.get(`/claw/kilo-cli-run/${runId}`))).toContain("cannot be read just now");
+      const failed = await jane.fillIn(`/claw/kilo-cli-run/${runId}`, { cancel: runId });
+      expect(await failed.text()).toContain("It is not known whether the run was cancelled");
+      await sandbox.remote.clearFaults();
+    });
   });
 
   test("is told how a run ended", async () => {

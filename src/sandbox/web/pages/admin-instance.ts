@@ -20,6 +20,7 @@ import {
   type ShownRun,
   shownRun,
   startProblem,
+  trouble,
   typedPrompt,
 } from "./runs.ts";
 import { clock } from "./time.ts";
@@ -145,12 +146,7 @@ async function instancePage(
 
 function newest(run: ShownRun, all: string): Html {
   return html`<h3>Latest run</h3>
-    ${
-      run.trouble === undefined
-        ? ""
-        : html`<p class="notice">Its status cannot be read just now (${run.trouble}). This is what is on record.</p>`
-    }
-    ${facts(run, run.initiatedBy === "admin" ? "an admin" : "the user")} ${ending(run)}
+    ${trouble(run)} ${facts(run, run.initiatedBy === "admin" ? "an admin" : "the user")} ${ending(run)}
     <h4>Prompt</h4>
     ${quoted(run.prompt)}
     <details id="output-of-${run.id}" ${run.status === "running" ? "open" : ""}>

@@ -3,6 +3,7 @@ import { TRPCError } from "@trpc/server";
 import { html, raw } from "hono/html";
 import { MAX_PROMPT_LENGTH, UNKNOWN_OUTCOME_OUTPUTS, UPSTREAM_CODES } from "../../../contract/procedures.ts";
 import { PlatformError } from "../../platform/platform-error.ts";
+import type { RunRecords } from "../../platform/run-records.ts";
 import { type Frame, type Html, tokenField } from "./page.ts";
 import { clock, duration } from "./time.ts";
 import { colored, visible } from "./untrusted.ts";
@@ -24,7 +25,7 @@ export interface ShownRun {
 }
 
 /** A row of one of the platform's lists. */
-interface Row {
+export interface Row {
   readonly id: string;
   readonly status: Status;
   readonly prompt: string;
@@ -36,15 +37,10 @@ interface Row {
 }
 
 /** What `getKiloCliRunStatus` answers, by whichever way. */
-interface Answer {
-  readonly status: Status | null;
-  readonly output: string | null;
-  readonly exitCode: number | null;
-  readonly completedAt: string | null;
-}
+export type RunAnswer = Awaited<ReturnType<RunRecords["status"]>>;
 
 /** The run of a row; one in progress is asked about first, which also brings the record up to date. */
-export async function shownRun(row: Row, ask: () => Promise<Answer>): Promise<ShownRun> {
+export async function shownRun(row: Row, ask: () => Promise<RunAnswer>): Promise<ShownRun> {
   const recorded: ShownRun = {
     id: row.id,
     status: row.status,
@@ -133,6 +129,12 @@ export function facts(run: ShownRun, by: string): Html {
     <dt>Duration</dt>
     <dd>${run.status !== "running" && run.completedAt === null ? "–" : duration(run.startedAt, run.completedAt)}</dd>
   </dl>`;
+}
+
+/** That what is shown of a run is only what is on record, and why. */
+export function trouble({ trouble: why }: Pick<ShownRun, "trouble">): Html {
+  if (why === undefined) return html``;
+  return html`<p class="notice">Its status cannot be read just now (${why}). This is what is on record.</p>`;
 }
 
 /** What a page says first: a refusal, or what came of a form. */

@@ -1,6 +1,7 @@
 /** The sandbox's pages: signing in to them, and where each hangs. They work without JavaScript. */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { TRPCError } from "@trpc/server";
 import { eq } from "drizzle-orm";
 import { type Context, Hono } from "hono";
 import { deleteCookie, setCookie } from "hono/cookie";
@@ -20,6 +21,7 @@ import { customer } from "./customer.ts";
 import { type AccountEnv, fields, type PageEnv } from "./env.ts";
 import { overview } from "./overview.ts";
 import { framed, type Html, page, POLICY, SCRIPT_PATH, STYLE_PATH } from "./page.ts";
+import { messageOf } from "./runs.ts";
 
 export const TICKET_PATH = "/ticket";
 const KEY_PATH = "/key";
@@ -131,6 +133,13 @@ export function pages({ services, sessions, status, device, browserAssets }: Pag
   });
 
   const accountPages = new Hono<AccountEnv>();
+  accountPages.onError((error, c) => {
+    const title = "The platform cannot answer";
+    const body = html`<h1>${title}</h1>
+      <p class="notice" role="alert">${messageOf(error)}</p>`;
+    const forbidden = error instanceof TRPCError && error.code === "FORBIDDEN";
+    return c.html(framed(c.get("frame"), { title }, body), forbidden ? 403 : 502);
+  });
   accountPages.use(async (c, next) => {
     const session = c.get("session");
     const user = session.userId === undefined ? undefined : await activeUser(services, session.userId);

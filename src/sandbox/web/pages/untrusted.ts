@@ -43,9 +43,11 @@ export function colored(output: string): Html[] {
     parts.push(style.length === 0 ? html`${text}` : html`<span class="${style.join(" ")}">${text}</span>`);
   };
   for (const match of output.matchAll(COLORS)) {
+    const next = restyled(style, (match[1] ?? "").split(";").map(Number));
+    if (!next) continue;
     add(match.index);
     from = match.index + match[0].length;
-    style = restyled(style, (match[1] ?? "").split(";").map(Number));
+    style = next;
   }
   add(output.length);
   return parts;
@@ -71,7 +73,13 @@ const ENDS: ReadonlyMap<number, readonly string[]> = new Map([
   [39, COLOR_CLASSES],
 ]);
 
-function restyled(before: readonly string[], codes: readonly number[]): readonly string[] {
+/** Colours, bold, faint, italic, underline and what ends them; not blinking, inverse, concealed or other fonts. */
+function isHarmless(code: number): boolean {
+  return code <= 4 || (code >= 21 && code <= 49 && code !== 26) || (code >= 90 && code <= 107);
+}
+
+/** The style after a sequence; nothing where the sequence is to be shown. */
+function restyled(before: readonly string[], codes: readonly number[]): readonly string[] | undefined {
   let style = before;
   for (let index = 0; index < codes.length; index++) {
     const code = codes[index] ?? 0;
@@ -80,6 +88,7 @@ function restyled(before: readonly string[], codes: readonly number[]): readonly
       index += codes[index + 1] === 2 ? 4 : 2;
       continue;
     }
+    if (!isHarmless(code)) return undefined;
     if (code === 0) style = [];
     const ended = ENDS.get(code);
     if (ended) style = style.filter((name) => !ended.includes(name));
