@@ -376,6 +376,7 @@ describe("a customer", () => {
         expect(await page.text()).toContain("Running");
       }
       expect(await text(jane.get(`/claw/kilo-cli-run/${runId}`))).toContain("cannot be read just now");
+      expect(await text(jane.get("/claw"))).toContain("Whether the machine runs is not known just now");
       const failed = await jane.fillIn(`/claw/kilo-cli-run/${runId}`, { cancel: runId });
       expect(await failed.text()).toContain("It is not known whether the run was cancelled");
       await sandbox.remote.clearFaults();

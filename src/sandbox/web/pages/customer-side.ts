@@ -112,6 +112,7 @@ export function isComing(machine: string): boolean {
 
 /** Why there can be no recovery now. */
 export function waiting(machine: string): string {
+  if (machine === "unknown") return "Whether the machine runs is not known just now. A recovery needs it to run.";
   return isComing(machine)
     ? "The machine is restarting. Wait until it runs."
     : "The machine does not run. A recovery needs it to run.";
