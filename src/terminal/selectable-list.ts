@@ -29,9 +29,8 @@ export class SelectableList<Row> {
   #top = 0;
   #room = 1;
   #order = 0;
-  /** Only rows with this in them, whatever the case, are shown. */
-  filter = "";
-  failuresOnly = false;
+  #filter = "";
+  #failuresOnly = false;
 
   constructor(rules: ListRules<Row>) {
     this.#rules = rules;
@@ -45,6 +44,25 @@ export class SelectableList<Row> {
   /** Those that are shown, in their order. */
   get rows(): readonly Row[] {
     return this.#rows;
+  }
+
+  /** Only rows with this in them, whatever the case, are shown. */
+  get filter(): string {
+    return this.#filter;
+  }
+
+  set filter(text: string) {
+    this.#filter = text;
+    this.#fromTop();
+  }
+
+  get failuresOnly(): boolean {
+    return this.#failuresOnly;
+  }
+
+  set failuresOnly(only: boolean) {
+    this.#failuresOnly = only;
+    this.#fromTop();
   }
 
   get isNarrowed(): boolean {
@@ -104,6 +122,12 @@ export class SelectableList<Row> {
 
   nextOrder(): void {
     this.#order = (this.#order + 1) % this.#rules.orders.length;
+  }
+
+  /** Other rows are shown: unless the selected one is among them, it begins with the first. */
+  #fromTop(): void {
+    this.#at = 0;
+    this.#top = 0;
   }
 
   #select(at: number): void {

@@ -1,12 +1,16 @@
 /** The keys of the live tables in a real terminal: how it is left, what is typed ahead, and the signals that keys make. */
+import { fork, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { openDesk, root, type Desk } from "../harness.ts";
 import { lacks } from "../support/lacks.ts";
 import { openTerminal } from "../support/terminal.ts";
 
 const BIN = join(root, "bin", "kiloclaw-admin.js");
+/** Answers at once, and has runs that never end. */
+const PLATFORM = join(root, "test", "bench", "platform.mjs");
 const [CTRL_C, CTRL_Z, CTRL_BACKSLASH] = ["\u0003", "\u001a", "\u001c"];
 const [ENTER_SCREEN, LEAVE_SCREEN] = ["\u001b[?1049h", "\u001b[?1049l"];
 const [SHOW_CURSOR, HIDE_CURSOR] = ["\u001b[?25h", "\u001b[?25l"];
@@ -37,11 +41,13 @@ async function settings(terminal: ReturnType<typeof openTerminal>): Promise<stri
 }
 
 /** A shell whose terminal is known, in which a table with keys stands. */
-async function atTable(argv: readonly string[], more: Readonly<Record<string, string>> = {}) {
+async function atTable(argv: readonly string[], { more = {}, size = "cols 100 rows 30", shows = "running" } = {}) {
   const terminal = openTerminal({ ...env, ...more });
+  terminal.type(`stty ${size}; tty\n`);
+  const [tty = ""] = /\/dev\/\S+/.exec(await terminal.waitFor(/\/dev\/\S+\s[^]*?shell> /)) ?? [];
   const set = await settings(terminal);
   terminal.type(`sh -c 'echo "pid $$"; exec "$@"' sh ${line(argv)}; echo "left with $?"\n`);
-  const begun = await terminal.waitFor(/\[\?1049h(?=[^]*running)(?=[^]*\? keys)[^]*\[\?2026l/);
+  const begun = await terminal.waitFor(new RegExp(`\\[\\?1049h(?=[^]*${shows})(?=[^]*\\? keys)[^]*\\[\\?2026l`));
   expect(isLast(begun, HIDE_CURSOR, SHOW_CURSOR)).toBe(true);
   /** What is not as it was before: the screen, the cursor, the settings. `text`: what was shown since the table. */
   const changed = async (text: string) => [
@@ -49,7 +55,7 @@ async function atTable(argv: readonly string[], more: Readonly<Record<string, st
     ...(isLast(text, SHOW_CURSOR, HIDE_CURSOR) ? [] : ["cursor"]),
     ...((await settings(terminal)) === set ? [] : ["settings"]),
   ];
-  return { terminal, changed, pid: Number(/pid (\d+)/.exec(begun)?.[1]) };
+  return { terminal, changed, tty, pid: Number(/pid (\d+)/.exec(begun)?.[1]) };
 }
 
 const two = async () => ["runs", "watch", await running(), await running(), "--interval", "200ms"];
@@ -79,7 +85,7 @@ describe.skipIf(lacks("script"))("a table that answers keys", () => {
   it("gives the terminal back as it was after a crash", async () => {
     const crash = join(desk.configDir, "crash.cjs");
     await writeFile(crash, 'process.on("SIGUSR2", () => { throw new Error("a bug"); });');
-    const { terminal, changed, pid } = await atTable(await two(), { NODE_OPTIONS: `--require ${crash}` });
+    const { terminal, changed, pid } = await atTable(await two(), { more: { NODE_OPTIONS: `--require ${crash}` } });
     terminal.type("j");
     await terminal.waitFor(/› running/);
     process.kill(pid, "SIGUSR2");
@@ -189,5 +195,91 @@ describe.skipIf(lacks("script"))("a table that answers keys", () => {
     ]);
     terminal.type("q");
     expect(await changed(await terminal.waitFor(/1049l[^]*?completed[^]*?left with 0[^]*?shell> /))).toEqual([]);
+  });
+
+  it("does with a run what each key says, at 80 columns and 24 lines", async () => {
+    const [failing, long] = [await running("[rehearse lines=1 interval=0 exit=2]"), await running()];
+    const argv = ["runs", "watch", long, failing, "--interval", "200ms"];
+    const { terminal, changed } = await atTable(argv, { size: "cols 80 rows 24", shows: "1 running, 1 failed" });
+    const back = /\[\?1049h[^]*?\[\?2026l/;
+    terminal.type("j");
+    await terminal.waitFor(/› running/);
+    terminal.type("y");
+    const copied = await terminal.waitFor(/sent to the clipboard: [0-9a-f-]{36}/);
+    expect(copied).toContain(`\u001b]52;c;${Buffer.from(long).toString("base64")}\u0007`);
+    terminal.type("o");
+    await terminal.waitFor(/no browser here/);
+    terminal.type("\r");
+    await terminal.waitFor(/1049l[^]*?step \d+\/600/);
+    await terminal.typeUntil("\u001b", back);
+    terminal.type("d");
+    await terminal.waitFor(/1049l[^]*?verdict[^]*?back to the table/);
+    await terminal.typeUntil("\u001b", back);
+    terminal.type("r");
+    await terminal.waitFor(/not failed: /);
+    terminal.type("\u001b[F");
+    await terminal.waitFor(/› failed/);
+    terminal.type("r");
+    await terminal.waitFor(/1049l[^]*?Retry run/);
+    await terminal.typeUntil("y\r", /started a recovery run[^]*?back to the table/);
+    await terminal.typeUntil("\u001b", back);
+    terminal.type("\u001b[H");
+    await terminal.waitFor(/› running/);
+    terminal.type("c");
+    await terminal.waitFor(/1049l[^]*?Cancel this run\?/);
+    await terminal.typeUntil("y\r", /its output is kept[^]*?back to the table/);
+    await terminal.typeUntil("\u001b", /shell> /);
+    // Both have ended, and so has the watch.
+    expect(await changed(LEAVE_SCREEN + SHOW_CURSOR)).toEqual([]);
+    expect((await desk.row(long)).status).toBe("cancelled");
+  });
+
+  it("finds its way among 1,000 runs while the terminal's size changes", async () => {
+    const platform = fork(PLATFORM, ["1000", "1000"]);
+    onTestFinished(() => void platform.kill());
+    const [origin] = (await once(platform, "message")) as [string];
+    const { terminal, changed, tty } = await atTable(["runs", "list", "--watch", "--limit", "1000"], {
+      more: { KILOCLAW_ADMIN_HOST: origin },
+      size: "cols 80 rows 24",
+      shows: "1000 running",
+    });
+    const resize = (columns: number, rows: number) => {
+      const { status } = spawnSync("stty", ["-F", tty, "cols", String(columns), "rows", String(rows)]);
+      expect(status).toBe(0);
+    };
+    const selects = (customer: string) => terminal.waitFor(new RegExp(`› running[^\u001b]*${customer}@[^]*?2026l`));
+    terminal.type("j");
+    await selects("customer0");
+    terminal.type("\u001b[B");
+    await selects("customer1");
+    terminal.type("\u001b[6~");
+    await selects("customer21");
+    resize(100, 12);
+    await terminal.waitFor(/\[12;1H\? keys/);
+    terminal.type("\u001b[6~");
+    await selects("customer29");
+    terminal.type("\u001b[5~");
+    await selects("customer21");
+    terminal.type("\u001b[F");
+    await selects("customer999");
+    resize(80, 30);
+    await terminal.waitFor(/\[30;1H\? keys/);
+    terminal.type("k");
+    await selects("customer998");
+    terminal.type("s");
+    await terminal.waitFor(/running first/);
+    terminal.type("f");
+    await terminal.waitFor(/failures only · 0 of 1000/);
+    terminal.type("f/customer77\r");
+    await terminal.waitFor(/filter "customer77" · 11 of 1000/);
+    terminal.type("j");
+    await selects("customer77");
+    terminal.type("?");
+    await terminal.waitFor(/PgUp PgDn/);
+    terminal.type("x");
+    await selects("customer77");
+    resize(80, 24);
+    terminal.type("q");
+    expect(await changed(await terminal.waitFor(/left with 0[^]*?shell> /))).toEqual([]);
   });
 });

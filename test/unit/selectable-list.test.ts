@@ -116,6 +116,24 @@ describe("a list to select from", () => {
     expect(list.selected?.id).toBe(4);
   });
 
+  it("begins with the first of other rows, unless the selected one is among them", () => {
+    const list = newList();
+    const rows = Array.from({ length: 20 }, (_, id) => ({ id, name: id % 2 ? "odd" : "even", failed: false }));
+    list.see(rows);
+    list.window(3);
+    list.last();
+    list.filter = "even";
+    list.see(rows);
+    expect(list.window(3).map(({ id }) => id)).toEqual([0, 2, 4]);
+    list.move(1);
+    expect(list.selected?.id).toBe(0);
+    list.last();
+    list.filter = "";
+    list.see(rows);
+    expect(list.window(3).map(({ id }) => id)).toContain(18);
+    expect(list.selected?.id).toBe(18);
+  });
+
   it("moves by as many rows as stand on the screen, and not beyond its ends", () => {
     const list = newList();
     list.see(Array.from({ length: 10 }, (_, id) => ({ id, name: "", failed: false })));
