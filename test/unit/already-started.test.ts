@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import type { Api } from "../../src/api/api.ts";
 import { admin } from "../../src/contract/procedures.ts";
 import { startedRun, type Run } from "../../src/runs/run.ts";
-import { findAlreadyStarted, isAlreadyStarted } from "../../src/runs/start/already-started.ts";
+import { AlreadyStarted, isAlreadyStarted } from "../../src/runs/start/already-started.ts";
 
 const INSTANCE = "d0000000-0000-4000-8000-000000000001";
 const CUSTOMER = "c0000000-0000-4000-8000-000000000001";
@@ -91,7 +91,7 @@ describe("rows are paged back", () => {
           const { api, newest, all } = platformWith(count, new Set(places));
           const since = at((count - sincePlace) * 60_000);
           const expected = all.find((one) => isAlreadyStarted(one, START, since));
-          expect((await findAlreadyStarted(api, START, newest, since))?.id).toBe(expected?.id);
+          expect((await new AlreadyStarted(api, START, since).find(newest))?.id).toBe(expected?.id);
         },
       ),
       { numRuns: 60 },
@@ -100,10 +100,17 @@ describe("rows are paged back", () => {
 
   it("only where the newest do not go back that far", async () => {
     const short = platformWith(250, new Set());
-    expect(await findAlreadyStarted(short.api, START, short.newest, at(200 * 60_000))).toBeUndefined();
+    expect(await new AlreadyStarted(short.api, START, at(200 * 60_000)).find(short.newest)).toBeUndefined();
     expect(short.pages()).toBe(0);
+    const few = platformWith(99, new Set());
+    expect(await new AlreadyStarted(few.api, START, SINCE).find(few.newest)).toBeUndefined();
+    expect(few.pages()).toBe(0);
     const long = platformWith(250, new Set());
-    expect(await findAlreadyStarted(long.api, START, long.newest, SINCE)).toBeUndefined();
+    const looked = new AlreadyStarted(long.api, START, SINCE);
+    expect(await looked.find(long.newest)).toBeUndefined();
+    expect(long.pages()).toBe(3);
+    // However long that took, the next look needs the newest alone: nothing comes to be older.
+    expect(await looked.find(long.newest)).toBeUndefined();
     expect(long.pages()).toBe(3);
   });
 });

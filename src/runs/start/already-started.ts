@@ -3,7 +3,7 @@ import type { Api } from "../../api/api.ts";
 import { promptFacts } from "../../journal/record.ts";
 import { listRuns } from "../list.ts";
 import type { Run } from "../run.ts";
-import { fits } from "./row-search.ts";
+import { fits, NEWEST } from "./row-search.ts";
 
 /** What a start is to become. */
 interface Same {
@@ -24,24 +24,41 @@ export function isAlreadyStarted(run: Run, { userId, instance, prompt }: Same, s
   );
 }
 
-/**
- * The newest run that is what this start would become, whatever its status; nobody's status is asked.
- *
- * @param rows the instance's newest runs, newest first; older ones are read only where these do not go back to `since`.
- * @throws ApiError
- */
-export async function findAlreadyStarted(
-  api: Api,
-  request: Same,
-  rows: readonly Run[],
-  since: Date,
-): Promise<Run | undefined> {
-  const found = rows.find((run) => isAlreadyStarted(run, request, since));
-  const oldest = rows.at(-1);
-  const from = new Date(since.getTime() - SLACK_MS);
-  if (found || !oldest || oldest.startedAt < from) return found;
-  for await (const run of listRuns(api, { instanceId: request.instance.id, since: () => from }, Infinity)) {
-    if (isAlreadyStarted(run, request, since)) return run;
+/** Looks for runs that are there already, as often as the instance's newest rows are read anew. */
+export class AlreadyStarted {
+  readonly #api: Api;
+  readonly #request: Same;
+  readonly #since: Date;
+  #readOlder = false;
+
+  constructor(api: Api, request: Same, since: Date) {
+    this.#api = api;
+    this.#request = request;
+    this.#since = since;
   }
-  return undefined;
+
+  /**
+   * The newest run that is what this start would become, whatever its status; nobody's status is asked.
+   *
+   * @param rows the instance's newest runs, newest first. Older ones are read where these do not go back far enough, and once:
+   *   what is added later is among the newest.
+   * @throws ApiError
+   */
+  async find(rows: readonly Run[]): Promise<Run | undefined> {
+    const found = rows.find((run) => this.is(run));
+    const from = new Date(this.#since.getTime() - SLACK_MS);
+    const oldest = rows.length < NEWEST ? undefined : rows.at(-1);
+    if (found || !oldest || oldest.startedAt < from || this.#readOlder) return found;
+    this.#readOlder = true;
+    const { id: instanceId } = this.#request.instance;
+    for await (const run of listRuns(this.#api, { instanceId, since: () => from }, Infinity)) {
+      if (this.is(run)) return run;
+    }
+    return undefined;
+  }
+
+  /** Whether a run is what this start would become. */
+  is(run: Run): boolean {
+    return isAlreadyStarted(run, this.#request, this.#since);
+  }
 }

@@ -26,7 +26,7 @@ export interface Trace {
 }
 
 /** The runs of the instance that a start's row could be mistaken for are the newest hundred. */
-const NEWEST = 100;
+export const NEWEST = 100;
 
 /** Whether a run's row is what this start would have written. */
 export function fits(run: Run, { userId, instanceId, adminId, promptSha256 }: Omit<StartMark, "known">): boolean {

@@ -8,7 +8,7 @@ import { messageOf } from "../../errors.ts";
 import { promptFacts } from "../../journal/record.ts";
 import { startedRun, type Run } from "../run.ts";
 import { pollRun, withoutStatus, type Polled } from "../settle/settle.ts";
-import { findAlreadyStarted, isAlreadyStarted } from "./already-started.ts";
+import { AlreadyStarted } from "./already-started.ts";
 import { newestRuns, searchFor, type StartMark, type Trace } from "./row-search.ts";
 
 export interface StartRequest {
@@ -110,13 +110,14 @@ export interface StartOptions {
 export async function startRun(api: Api, request: StartRequest, options: StartOptions): Promise<StartOutcome> {
   const { userId, instance, prompt } = request;
   const { stop, adopt, prepare, beforeSending, unlessStartedSince } = options;
+  const taken = unlessStartedSince && new AlreadyStarted(api, request, unlessStartedSince);
   const ended = new Set<string>();
   let seen = await lookBefore(api, instance.id);
   for (;;) {
     const { machineStatus, machineIsDown, rows } = seen;
     const adoption = await adopt?.(rows);
     if (adoption) return adoption;
-    const already = unlessStartedSince && (await findAlreadyStarted(api, request, rows, unlessStartedSince));
+    const already = await taken?.find(rows);
     if (already) return { state: "already-started", run: already, sent: false };
     if (machineIsDown) return { state: "machine-down", machineStatus, sent: false };
     const inTheWay = await settleRunning(api, rows, ended, options.onUnstorable);
@@ -137,13 +138,9 @@ export async function startRun(api: Api, request: StartRequest, options: StartOp
   stop.throwIfAborted();
   await beforeSending(mark);
   const outcome = await send(api, request, mark, options);
-  return (unlessStartedSince && elsewhere(outcome, request, unlessStartedSince)) ?? outcome;
-}
-
-/** The run that was started meanwhile from elsewhere, where that kept the machine from taking this start. */
-function elsewhere(outcome: StartOutcome, request: StartRequest, since: Date): StartOutcome | undefined {
-  const run = outcome.state === "alike" ? outcome.run : outcome.state === "conflict" ? outcome.inTheWay : undefined;
-  return run && isAlreadyStarted(run, request, since) ? { state: "already-started", run, sent: true } : undefined;
+  // Started meanwhile from elsewhere, where that kept the machine from taking this start.
+  const met = outcome.state === "alike" ? outcome.run : outcome.state === "conflict" ? outcome.inTheWay : undefined;
+  return met && taken?.is(met) ? { state: "already-started", run: met, sent: true } : outcome;
 }
 
 interface Before {
