@@ -10,6 +10,15 @@ async function exists(database: Database, organizationId: string, memberId?: str
   return (await database.$count(instances, and(eq(instances.organization_id, organizationId), isMember))) > 0;
 }
 
+/** The organizations of which this user is a member, by their IDs. */
+export async function organizationsOf(database: Database, memberId: string): Promise<string[]> {
+  const rows = await database
+    .selectDistinct({ id: instances.organization_id })
+    .from(instances)
+    .where(eq(instances.user_id, memberId));
+  return rows.flatMap(({ id }) => id ?? []);
+}
+
 /**
  * Lets pass who may act in the organization: its members, and admins.
  *

@@ -2,12 +2,12 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { TRPCError } from "@trpc/server";
-import { eq } from "drizzle-orm";
 import { type Context, Hono } from "hono";
 import { deleteCookie, setCookie } from "hono/cookie";
 import { html } from "hono/html";
 import type { SandboxStatus } from "../../control-api.ts";
-import { instances, type User } from "../../database/schema.ts";
+import type { User } from "../../database/schema.ts";
+import { organizationsOf } from "../../platform/organizations.ts";
 import { findUser } from "../../platform/users.ts";
 import type { Services } from "../../rpc/init.ts";
 import { callAs } from "../../rpc/router.ts";
@@ -146,7 +146,7 @@ export function pages({ services, sessions, status, device, browserAssets }: Pag
     if (!user) return c.html(await chooser(c, withoutPlace(c)), c.req.method === "GET" ? 200 : 403);
     const path = withoutPlace(c);
     const root = `${SESSION_PREFIX}/${session.place}`;
-    const organizations = user.is_admin ? [] : await organizationsOf(services, user);
+    const organizations = user.is_admin ? [] : await organizationsOf(database, user.id);
     c.set("frame", { user, organizations, root, token: session.formToken, path });
     c.set("api", callAs(services, user));
     return next();
@@ -171,14 +171,6 @@ export function pages({ services, sessions, status, device, browserAssets }: Pag
 async function activeUser({ database }: Services, id: string): Promise<User | undefined> {
   const user = await findUser(database, id);
   return user?.blocked_reason === null ? user : undefined;
-}
-
-async function organizationsOf({ database }: Services, { id }: User): Promise<string[]> {
-  const rows = await database
-    .selectDistinct({ id: instances.organization_id })
-    .from(instances)
-    .where(eq(instances.user_id, id));
-  return rows.flatMap((row) => row.id ?? []);
 }
 
 /** Path and query of a page of this server, whatever was sent in its place. */
