@@ -220,7 +220,7 @@ describe("keys in the table of many watched runs", () => {
     const { command, until } = table(["runs", "watch", long, failing, ...FAST]);
     await until(hasLine("1 running, 1 failed"));
     command.type("jr");
-    await until(hasLine(`not failed: ${long}`));
+    await until(hasLine(`it has not failed: ${long}`));
     command.type("jr");
     await command.waitFor(/Retry run [^]*\?/);
     command.type("y\r");

@@ -216,7 +216,7 @@ describe.skipIf(lacks("script"))("a table that answers keys", () => {
     await terminal.waitFor(/1049l[^]*?verdict[^]*?back to the table/);
     await terminal.typeUntil("\u001b", back);
     terminal.type("r");
-    await terminal.waitFor(/not failed: /);
+    await terminal.waitFor(/it has not failed: /);
     terminal.type("\u001b[F");
     await terminal.waitFor(/› failed/);
     terminal.type("r");

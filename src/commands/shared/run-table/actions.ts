@@ -39,7 +39,7 @@ export const RUN_ACTIONS: Readonly<Record<string, RunAction>> = {
 
 /** The command asks nobody where one run is named. A key is pressed by mistake more easily than a command is typed. */
 async function retry(context: ActionContext, picture: Picture, { id, customer, failed }: TableRun): Promise<string> {
-  if (!failed) return `not failed: ${id}`;
+  if (!failed) return `it has not failed: ${id}`;
   return change(context, picture, ["runs", "retry", "--", id], async () => {
     const platform = await context.platform();
     if (platform.confirm === "always") return;
