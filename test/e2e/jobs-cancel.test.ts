@@ -70,7 +70,7 @@ describe("jobs cancel", () => {
     const dry = await desk.run(["jobs", "cancel", id, "--dry-run"]);
     expect(dry.stderr).toContain("dry run: 1 waiting would not be started, 1 run in progress would be cancelled");
     const asking = begin(["jobs", "cancel", id], { configDir: desk.configDir, env: desk.env, tty: true });
-    await asking.waitFor(/Cancel this job/);
+    await asking.waitFor(/Cancel this job: start none of 1 waiting, and cancel 1 run in progress\?/);
     asking.type("n\r");
     expect((await asking.done).code).not.toBe(0);
     const unasked = await desk.run(["jobs", "cancel", id]);
@@ -79,6 +79,22 @@ describe("jobs cancel", () => {
     expect((await rowsOf(users)).map(({ status }) => status)).toEqual(["running"]);
     await desk.run(["jobs", "cancel", id, "--yes"]);
     await job.done;
+  });
+
+  it("changes nothing without the ticket that the profile requires", async () => {
+    const { job, id } = await working(customers(1).concat(desk.customer()), LONG, "--max-running", "1", "--wait");
+    expect((await desk.run(["config", "set", "requireTicket", "true"])).code).toBe(0);
+    const refused = await desk.run(["jobs", "cancel", id, "--yes"]);
+    expect((await desk.run(["config", "unset", "requireTicket"])).code).toBe(0);
+    expect(refused.code).toBe(2);
+    expect(refused.stderr).toContain("requires a ticket; nothing was sent");
+    expect(await isCalledOff(join(desk.configDir, "state"), id)).toBe(false);
+    expect((await desk.run(["jobs", "cancel", id, "--yes"])).code).toBe(0);
+    await job.done;
+    // Of a job that was cancelled the record says so, and nothing is left open.
+    const log = await desk.run(["audit", "log", "--op", id, "--json"]);
+    expect(json(log)).toMatchObject([{ decision: "cancel-job" }]);
+    expect(json(await desk.run(["audit", "log", "--open", "--json"]))).toEqual([]);
   });
 
   it("changes nothing where the job is over", async () => {

@@ -55,10 +55,8 @@ async function cancel(context: Context, id: string, options: CancelOptions): Pro
   const ledger = await context.ledger("cancel", await whyOf(context, options));
   // Without a login it could be called off, but nothing cancelled.
   await context.api();
-  await prompter.confirm(`Cancel this job: start nothing more of it, and cancel its runs in progress?`, {
-    yes: options.yes ?? false,
-    platform,
-  });
+  const question = `Cancel this job: start none of ${waiting} waiting, and cancel ${runCount(running)} in progress?`;
+  await prompter.confirm(question, { yes: options.yes ?? false, platform });
   const journal = await ledger.journal();
   const about = { op: jobId, userId: "", instanceId: null, runId: null };
   await journal.append({ kind: "override", ...about, decision: "cancel-job" });
@@ -91,7 +89,12 @@ async function untilLetGo({ output, paths, stop }: Context, { file }: Job): Prom
         throw new CliError(
           "conflict",
           `job ${file.id} starts nothing more; whether its process ${holder.pid} on ${holder.host} has ended cannot be seen from here`,
-          { hint: [hint`cancel again once it has ended`, hint`or take the job over: ${takeOverCommand(file.id)}`] },
+          {
+            hint: [
+              hint`once it has ended: ${command("jobs cancel", file.id)}`,
+              hint`or take the job over: ${takeOverCommand(file.id)}`,
+            ],
+          },
         );
       }
       progress ??= await output.busy(`waiting for process ${holder.pid}, which works on the job, to end`);
