@@ -10,7 +10,7 @@ let desk: Desk;
 let id: string;
 let proxy: Awaited<ReturnType<typeof openRewritingProxy>> | undefined;
 beforeAll(async () => {
-  desk = await openDesk();
+  desk = await openDesk({ extraUsers: 1 });
   id = await desk.startRun("fleet01@fleet.example.com", "[rehearse lines=2 interval=600]");
 });
 afterEach(async () => {
@@ -70,6 +70,14 @@ it("a platform that does not say what time it is cannot be asked for what was so
   expect(ago.code).toBe(11);
   expect(ago.stderr).toContain("does not say what time it is");
   expect((await desk.row(id)).status).toBe("running");
+  const user = desk.customer();
+  const start = ["runs", "start", "-u", user, "-p", "[rehearse lines=1]", "--unless-started-since"];
+  const relative = await desk.run([...start, "1h"], { env });
+  expect(relative.code).toBe(11);
+  expect(relative.stderr).toContain("does not say what time it is");
+  expect(await desk.rows(user)).toEqual([]);
+  expect((await desk.run([...start, "2026-01-01T09:30Z", "-q"], { env })).code).toBe(0);
+  expect(await desk.rows(user)).toHaveLength(1);
   expect((await desk.run(["runs", "list", "--since", "2026-01-01", "-q", "--no-refresh"], { env })).stdout).toContain(
     id,
   );

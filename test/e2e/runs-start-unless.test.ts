@@ -141,6 +141,15 @@ describe("a single start", () => {
     expect(JSON.parse(log.stdout)).toMatchObject([{ action: "start", decision: "unless-started-since" }]);
   });
 
+  it("sends nothing where it cannot be looked: 11, or 4 where the token is refused", async () => {
+    const user = desk.customer();
+    await desk.sandbox.remote.setFault({ name: "500", procedure: "listAllCliRuns" });
+    const { code, stdout } = await elsewhere(start(user, BRIEF)).finally(() => desk.sandbox.remote.clearFaults());
+    expect({ code, stdout }).toEqual({ code: 11, stdout: "" });
+    expect((await elsewhere(start(user, BRIEF), "no-token")).code).toBe(4);
+    expect(await desk.rows(user)).toEqual([]);
+  });
+
   it.each(["2099-01-01T00:00Z", "yesterday", "1790000000"])("refuses %s, and sends nothing", async (since) => {
     const user = desk.customer();
     const { code, stderr } = await elsewhere(start(user, BRIEF, since));

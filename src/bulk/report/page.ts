@@ -225,7 +225,7 @@ function targetRow({ html, words }: Markup, item: ReportedItem): Html {
   const customer = userEmail ?? named;
   const notes = [
     ...(exitCode === null || exitCode === 0 ? [] : [`exit code ${exitCode}`]),
-    ...(attached ? ["was in progress before"] : []),
+    ...(attached ? ["not started by this job"] : []),
   ];
   return html`<tr id="t${index}">
     <td class="number">${index}</td>

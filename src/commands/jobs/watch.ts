@@ -20,8 +20,8 @@ export function configure(command: Command, open: OpenContext): void {
     .addHelpText(
       "after",
       examples("kiloclaw-admin jobs watch @latest", "kiloclaw-admin jobs watch 7c1e9a52 -o jsonl") +
-        "\n\nLooks at a job while another process of this machine works on it, and exits with its result. Ctrl-C leaves the job alone." +
-        "\nNeeds no token and no network: it reads what that process writes down.",
+        "\n\nFollows a job that another process on this machine is working on, and exits with its result. Ctrl-C leaves the job alone." +
+        "\nNeeds no token and no network: it reads what that process writes to disk.",
     )
     .action(async (id) => watch(await open(), id));
 }
