@@ -506,7 +506,8 @@ describe.concurrent("on a terminal", () => {
     again.stop();
     const table = new Screen((await again.done).stdout).frames.find((lines) => lines.join(" ").includes(" running, "));
     const row = table?.find((line) => line.trimStart().startsWith("running"));
-    expect([row, table]).toEqual([expect.stringMatching(/ (?:[3-9]|\d\d+)s\b/), expect.anything()]);
+    // The platform's clock is known to the second, each time anew.
+    expect([row, table]).toEqual([expect.stringMatching(/ (?:[2-9]|\d\d+)s\b/), expect.anything()]);
   });
 });
 
