@@ -281,6 +281,12 @@ export class Context {
     return this.#me;
   };
 
+  /** Who we are by the token alone, where there is one: for what needs neither login nor network. */
+  readonly meByToken = async (): Promise<{ userId: string | undefined }> => {
+    const [{ credential }, { readClaims }] = await Promise.all([this.connection(), import("./api/token.ts")]);
+    return { userId: credential && readClaims(credential.token)?.userId };
+  };
+
   async #askWhoIAm(): Promise<{ userId: string | undefined; email: string | null }> {
     const [api, { readClaims }, { profile }] = await Promise.all([
       this.api(),
@@ -297,12 +303,21 @@ export class Context {
     }
   }
 
-  /** Where what this command changes is written down: a journal of its own, or the one that it goes on with. */
-  readonly ledger = async (action: string, why: Why, resumed?: ResumedJournal): Promise<Ledger> => {
+  /**
+   * Where what this command changes is written down: a journal of its own, or the one that it goes on with.
+   *
+   * @param who asks, if it is known without a login.
+   */
+  readonly ledger = async (
+    action: string,
+    why: Why,
+    resumed?: ResumedJournal,
+    who?: { readonly userId: string | undefined },
+  ): Promise<Ledger> => {
     const [{ Ledger }, { origin, profile, sandbox }, me] = await Promise.all([
       import("./journal/ledger.ts"),
       this.platform(),
-      this.me(),
+      who ?? this.me(),
     ]);
     const { version: tool, pid, timing } = this.host;
     const adminId = me.userId ?? null;

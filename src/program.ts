@@ -98,6 +98,14 @@ export const NOUNS: Readonly<Record<string, Noun>> = {
         summary: "report the outcome of a bulk job's targets",
         load: () => import("./commands/jobs/report.ts"),
       },
+      export: {
+        summary: "write a bulk job to one file, for another machine",
+        load: () => import("./commands/jobs/export.ts"),
+      },
+      import: {
+        summary: "take over a bulk job from another machine's file",
+        load: () => import("./commands/jobs/import.ts"),
+      },
     },
   },
   instances: {

@@ -23,15 +23,17 @@ export interface Entry {
  * - `no-instance`, `ambiguous`, `unknown`: there is no such instance, or not one only, or no such user.
  * - `duplicate`: the same instance as an earlier target.
  */
-export type PlannedState =
-  | "startable"
-  | "running"
-  | "machine-down"
-  | "machine-unknown"
-  | "no-instance"
-  | "ambiguous"
-  | "unknown"
-  | "duplicate";
+export const PLANNED_STATES = [
+  "startable",
+  "running",
+  "machine-down",
+  "machine-unknown",
+  "no-instance",
+  "ambiguous",
+  "unknown",
+  "duplicate",
+] as const;
+export type PlannedState = (typeof PLANNED_STATES)[number];
 
 export interface Target extends Entry {
   /** Its number in the plan, from 1. */

@@ -7,12 +7,12 @@ import { CliError, messageOf } from "../errors.ts";
  *
  * @throws CliError `local-state`
  */
-export async function writeWholeFile(path: string, text: string): Promise<void> {
+export async function writeWholeFile(path: string, content: string | Buffer): Promise<void> {
   const mode = 0o600;
   try {
-    if (await isNoPlainFile(path)) return await writeFile(path, text, { mode });
+    if (await isNoPlainFile(path)) return await writeFile(path, content, { mode });
     const { default: writeFileAtomic } = await import("write-file-atomic");
-    await writeFileAtomic(path, text, { mode });
+    await writeFileAtomic(path, content, { mode });
   } catch (error) {
     throw new CliError("local-state", `cannot write ${path}: ${messageOf(error)}`, { cause: error });
   }

@@ -101,6 +101,24 @@ async function readInPieces(
   return { path: first.path, bytes: { size: first.size, read } };
 }
 
+/**
+ * The records in a journal's bytes; see {@link readJournal}.
+ *
+ * @param name what the journal is called where it cannot be read.
+ */
+export function recordsInBytes(
+  name: string,
+  bytes: Uint8Array,
+  options: ReadRecordsOptions = {},
+): AsyncGenerator<JournalRecord, void, undefined> {
+  const copy = (into: Uint8Array, position: number) => {
+    const piece = bytes.subarray(position, position + into.length);
+    into.set(piece);
+    return Promise.resolve(piece.length);
+  };
+  return recordsIn(name, { size: bytes.length, read: copy }, options);
+}
+
 /** The records of an open file; see {@link readJournal}. */
 export async function* readRecords(
   path: string,

@@ -59,6 +59,8 @@ const OTHERS = new Set(
       "jobs list",
       "jobs watch",
       "jobs retry-failed",
+      "jobs export",
+      "jobs import",
       "audit log",
       "auth login",
       "auth logout",

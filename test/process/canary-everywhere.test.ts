@@ -138,6 +138,8 @@ const CALLS: Readonly<Record<string, (id: string, user: string) => readonly (rea
   "jobs resume": () => [["@latest", "--detach"]],
   "jobs retry-failed": () => [["@latest", "--dry-run"]],
   "jobs report": () => [["@latest"], ["@latest", "--json"]],
+  "jobs export": () => [["@latest", "--save", join(folder, "exported.job")]],
+  "jobs import": () => [[join(folder, "exported.job")]],
   "instances list": () => [
     ["-L", "5"],
     ["--json", "-L", "5"],

@@ -18,7 +18,7 @@ import { itemOf } from "../support/bulk-job.ts";
 
 const ME = "a0000000-0000-4000-8000-000000000001";
 const BEGAN = new Date("2026-11-30T08:00:00Z");
-const MARK: JobMark = { journal: "forgotten", since: BEGAN, adminIds: new Set(["colleague"]) };
+const MARK: JobMark = { journal: "forgotten", since: BEGAN, adminIds: new Set(["colleague"]), handedOver: false };
 const PROMPT = "fix it";
 const instanceOf = (index: number) => `20000000-0000-4000-8000-${String(index).padStart(12, "0")}`;
 const waiting = (index: number, given: Partial<Item> = {}): Item =>

@@ -186,7 +186,7 @@ const SETTINGS: ExecuteOptions["settings"] = {
   unlessStartedSince: null,
 };
 
-const MARK: ExecuteOptions["mark"] = { journal: "job", since: new Date(0), adminIds: new Set() };
+const MARK: ExecuteOptions["mark"] = { journal: "job", since: new Date(0), adminIds: new Set(), handedOver: false };
 
 interface Done {
   readonly items: Item[];
@@ -840,6 +840,7 @@ const FORGOTTEN = {
   journal: "none of this machine's",
   since: new Date("2026-11-30T08:00:00Z"),
   adminIds: new Set(["colleague"]),
+  handedOver: false,
 };
 const started = async () => (await ledger.knownRuns()).map(({ runId }) => runId);
 /** One that waits, one that has a run, and another that waits. */

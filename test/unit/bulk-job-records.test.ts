@@ -119,10 +119,10 @@ describe("a job's journal", () => {
 describe("the mark of a job", () => {
   it("begins five seconds before the platform's time, and ten minutes before the machine's where that is not known", () => {
     const wall = "2026-11-30T09:00:00.000Z";
-    const since = (platformAt?: string) => markOf("j", { at: wall, ...(platformAt && { platformAt }) }, ["ann"]).since;
+    const since = (platformAt?: string) => markOf("j", { at: wall, ...(platformAt && { platformAt }) }).since;
     expect(since("2026-11-30T08:30:00.000Z")).toEqual(new Date("2026-11-30T08:29:55.000Z"));
     expect(since()).toEqual(new Date("2026-11-30T08:50:00.000Z"));
-    expect(markOf("j", { at: wall }, ["ann", "bea"])).toMatchObject({
+    expect(markOf("j", { at: wall }, { adminIds: ["ann", "bea"] })).toMatchObject({
       journal: "j",
       adminIds: new Set(["ann", "bea"]),
     });

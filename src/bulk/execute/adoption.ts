@@ -20,7 +20,8 @@ import type { JobMark } from "../job/records.ts";
 function strangeness(run: Run, { userId, instanceId }: Sendable, prompt: string, mark: JobMark): string | undefined {
   const { promptSha256 } = promptFacts(prompt);
   const { initiatedByAdminId: adminId } = run;
-  if (adminId === null || !mark.adminIds.has(adminId)) return `it was started by ${initiator(run)}`;
+  if (adminId === null || !(mark.handedOver || mark.adminIds.has(adminId)))
+    return `it was started by ${initiator(run)}`;
   if (run.startedAt < mark.since) return `it was started at ${run.startedAt.toISOString()}, before the job began`;
   if (!fits(run, { userId, instanceId, adminId, promptSha256 })) return "it has another prompt";
   return undefined;

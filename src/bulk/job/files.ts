@@ -11,10 +11,11 @@ import * as z from "zod";
 import { CliError, messageOf } from "../../errors.ts";
 import { systemFiles } from "../../files/file-layer.ts";
 import { isMissing } from "../../files/missing.ts";
+import { writeWholeFile } from "../../files/whole-file.ts";
 import { secureFolder, type JournalFile } from "../../journal/folder.ts";
 import { tryJson } from "../../json.ts";
 import { STATES_IN_ORDER } from "../item-state.ts";
-import type { Item, Target } from "../item.ts";
+import { PLANNED_STATES, type Item, type Target } from "../item.ts";
 
 const FORMAT = 1;
 /** As much as is written at once. */
@@ -52,6 +53,20 @@ const result = z.object({
 
 /** What became of the target with this number in the plan, from 1. */
 export type StoredResult = z.output<typeof result>;
+
+/** A target as a file says that comes from elsewhere. */
+const foreignTarget = z.strictObject({
+  index: z.int().positive(),
+  named: z.string(),
+  instance: z.string().nullable(),
+  line: z.int().nullable(),
+  fields: z.record(z.string(), z.string()),
+  userId: z.string().nullable(),
+  userEmail: z.string().nullable(),
+  instanceId: z.guid().nullable(),
+  planned: z.enum(PLANNED_STATES),
+  detail: z.string().nullable(),
+});
 
 /** The folder of a job. */
 export function folderOf(stateDirectory: string, jobId: string): string {
@@ -108,11 +123,58 @@ export async function readPlan(stateDirectory: string, jobId: string, sha256: st
         hint: "restore it from a backup, or start a new job",
       });
     }
-    const [first = "", ...lines] = bytes.toString("utf8").trimEnd().split("\n");
-    const { prompt, source } = header.parse(JSON.parse(first));
     // The journal vouches for every byte of it.
-    return { prompt, source, targets: lines.map((line) => JSON.parse(line) as Target) };
+    return planIn(bytes, (target) => target as Target);
   });
+}
+
+function planIn(bytes: Buffer, targetIn: (json: unknown) => Target): StoredPlan {
+  const [first = "", ...lines] = bytes.toString("utf8").trimEnd().split("\n");
+  const { prompt, source } = header.parse(JSON.parse(first));
+  return { prompt, source, targets: lines.map((line) => targetIn(JSON.parse(line))) };
+}
+
+/**
+ * Reads a plan that comes from elsewhere. It is nobody's word for what may be in it.
+ *
+ * @throws Error where it is none.
+ */
+export function foreignPlan(bytes: Buffer): StoredPlan {
+  const plan = planIn(bytes, (json) => foreignTarget.parse(json));
+  if (plan.targets.every(({ index }, at) => index === at + 1)) return plan;
+  throw new Error("its targets are not numbered one by one");
+}
+
+/** The bytes of a job's plan and results, as they are on the disk. @throws CliError `local-state` */
+export async function readJobFiles(
+  stateDirectory: string,
+  jobId: string,
+): Promise<{ readonly plan: Buffer; readonly results: Buffer }> {
+  const read = async (name: string, missing?: Buffer) => {
+    const path = join(folderOf(stateDirectory, jobId), name);
+    return orLocalState(path, async () => {
+      try {
+        return await readFile(path);
+      } catch (error) {
+        if (missing && isMissing(error)) return missing;
+        throw error;
+      }
+    });
+  };
+  return { plan: await read("plan.jsonl"), results: await read("results.jsonl", Buffer.alloc(0)) };
+}
+
+/** Writes the plan and the results of a job that comes from elsewhere. @throws CliError `local-state` */
+export async function writeJobFiles(
+  stateDirectory: string,
+  jobId: string,
+  { plan, results }: { readonly plan: Buffer; readonly results: Buffer },
+): Promise<void> {
+  const folder = folderOf(stateDirectory, jobId);
+  await orLocalState(folder, () => secureFolder(stateDirectory, folder));
+  await writeWholeFile(join(folder, "plan.jsonl"), plan);
+  await writeWholeFile(join(folder, "results.jsonl"), results);
+  await orLocalState(folder, () => systemFiles.syncDirectory(folder));
 }
 
 /** What became of a job's targets, line by line, as it becomes known. What is lost of it in a crash, the platform still knows. */

@@ -149,7 +149,7 @@ export async function assemble(
     asOf: working ? new Date() : (records.lastAt ?? new Date(at)),
     total: items.length,
   };
-  const mark = markOf(file.id, job, records.adminIds);
+  const mark = markOf(file.id, job, records);
   return { file, facts, settings: fromRecorded(job.settings), plan, mark, items, sent: records.sent };
 }
 

@@ -20,7 +20,13 @@ export interface JobMark {
   readonly since: Date;
   /** The admins who work on it, or have worked on it. */
   readonly adminIds: ReadonlySet<string>;
+  /** It has gone to another machine, or come from one: any admin may be working on it there. */
+  readonly handedOver: boolean;
 }
+
+/** How a journal tells that its job goes to another machine, or has come from one: by what it was done, and decided. */
+export const EXPORT = "export";
+export const IMPORT = "import";
 
 /** The platform's times and the `Date` of its answers are cut to the second, and come from several machines. */
 const PLATFORM_SLACK_MS = 5_000;
@@ -31,11 +37,11 @@ const OWN_CLOCK_SLACK_MS = 10 * 60_000;
 export function markOf(
   journal: string,
   { platformAt, at }: Pick<JobRecord, "platformAt" | "at">,
-  adminIds: Iterable<string>,
+  { adminIds = [], handedOver = false }: { adminIds?: Iterable<string>; handedOver?: boolean } = {},
 ): JobMark {
   const since =
     platformAt === undefined ? Date.parse(at) - OWN_CLOCK_SLACK_MS : Date.parse(platformAt) - PLATFORM_SLACK_MS;
-  return { journal, since: new Date(since), adminIds: new Set(adminIds) };
+  return { journal, since: new Date(since), adminIds: new Set(adminIds), handedOver };
 }
 
 /** What a journal says of a job: told record by record, it keeps what matters. */
@@ -44,6 +50,7 @@ export class JobRecords {
   #last: JournalRecord | undefined;
   #invocations = 0;
   #sent = false;
+  #handedOver = false;
   readonly #adminIds = new Set<string>();
   /** The instance that an operation is about, until nothing is left to find out. */
   readonly #instances = new Map<string, string>();
@@ -53,6 +60,11 @@ export class JobRecords {
 
   readonly note = (record: JournalRecord): void => {
     if (record.kind === "job") this.#job ??= record;
+    // Nothing of the job is done by that.
+    if (record.action === EXPORT || record.action === IMPORT) {
+      this.#handedOver = true;
+      return;
+    }
     // A clock that begins anew is another process.
     if (!this.#last || record.monotonicMs < this.#last.monotonicMs) this.#invocations += 1;
     this.#last = record;
@@ -94,6 +106,11 @@ export class JobRecords {
   /** A start came to something else than a refusal, if only to somebody else's run. Those whose end is open are not counted. */
   get sent(): boolean {
     return this.#sent;
+  }
+
+  /** See {@link JobMark.handedOver}. */
+  get handedOver(): boolean {
+    return this.#handedOver;
   }
 
   /** When something was written down last. */

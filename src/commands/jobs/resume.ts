@@ -87,7 +87,11 @@ async function resume(context: Context, id: string, options: ResumeOptions): Pro
     output.note(`job ${file.id} was cancelled; it goes on now`);
   }
   const job = await assemble(paths.state, file, records, true);
-  if (!options.asPlanned) await refuseIfChanged(context, job);
+  if (job.mark.handedOver) {
+    output.note(
+      "the job was exported or imported: whichever admin has started a target since it began, that run is taken",
+    );
+  } else if (!options.asPlanned) await refuseIfChanged(context, job);
   const template = new PromptTemplate(job.plan.prompt);
   const before = new JobTally(job.items, { sent: job.sent });
   try {
@@ -97,7 +101,7 @@ async function resume(context: Context, id: string, options: ResumeOptions): Pro
     throw await stoppedError(context, file.id, before, error);
   }
   const usual = jobSettings(options, host.stdout.isTTY === true, job.settings);
-  const settings = since === undefined ? usual : { ...usual, unlessStartedSince: since.toISOString() };
+  const settings = { ...usual, unlessStartedSince: startedSince(job, since ?? usual.unlessStartedSince) };
   const left = job.items.filter(({ state }) => state === "waiting" || state === "running").length;
   output.note(
     left === 0 ? `nothing is left to do in job ${file.id}` : `job ${file.id}: ${left} of ${job.items.length} left`,
@@ -105,6 +109,14 @@ async function resume(context: Context, id: string, options: ResumeOptions): Pro
   output.note(settingsWords(settings));
   const { items, mark } = job;
   await doJob(context, ledger, { id: file.id, items, template, settings, mark, sent: before.sent }, options);
+}
+
+/** Since when a run of a target's prompt is taken for its start, if it was not to be started anew. */
+function startedSince({ mark }: Job, asked: Date | string | null): string | null {
+  const since = asked === null ? null : new Date(asked);
+  // Whoever has the job as well may be at it in this moment.
+  if (mark.handedOver && (since === null || mark.since < since)) return mark.since.toISOString();
+  return since?.toISOString() ?? null;
 }
 
 /** The targets are those of the plan, whatever the file says: somebody who changed it may think otherwise. */

@@ -1,21 +1,13 @@
 import type { Command } from "@commander-js/extra-typings";
-import { PromptTemplate } from "../../bulk/input/prompt-template.ts";
-import { loadJob, type Job } from "../../bulk/job/job.ts";
-import { summarize, SUMMARY_FIELDS, type JobSummary } from "../../bulk/job/summary.ts";
-import { shownPrompt, type JobFacts, type Report } from "../../bulk/report/report.ts";
+import { loadJob } from "../../bulk/job/job.ts";
 import type { Context, OpenContext } from "../../context.ts";
-import type { Prints, View } from "../../terminal/rows.ts";
+import type { Prints } from "../../terminal/rows.ts";
 import { command, hint } from "../../typed-command.ts";
+import { jobView, shownJob } from "../shared/job/details.ts";
 import { settingsWords } from "../shared/job/options.ts";
-import { promptDetails } from "../shared/job/prompt-view.ts";
-import { jobArgument, jobLines, totalLines } from "../shared/job/view.ts";
+import { jobArgument } from "../shared/job/view.ts";
 import { examples } from "../shared/options.ts";
 import { noRefresh, refreshed } from "./shared/refresh.ts";
-
-/** A job with its prompt. The names are the JSON output's: a public interface. */
-interface ShownJob extends JobSummary, Pick<Report, "prompt" | "example"> {
-  readonly facts: JobFacts;
-}
 
 export function configure(command: Command, open: OpenContext): void {
   command
@@ -54,15 +46,3 @@ async function show(context: Context, id: string, refresh: boolean): Promise<voi
     output.note(hint`resume it: ${command("jobs resume", facts.id)}`);
   output.note(hint`full report: ${command("jobs report", facts.id)}`);
 }
-
-function shownJob(job: Job): ShownJob {
-  const { facts, items, plan } = job;
-  return { ...summarize(job), ...shownPrompt(new PromptTemplate(plan.prompt), items), facts };
-}
-
-const jobView: View<ShownJob> = {
-  shape: "job-details",
-  fields: [...SUMMARY_FIELDS, "prompt", "example"] as const satisfies readonly (keyof ShownJob)[],
-  id: ({ id }) => id,
-  details: (job, when) => [...jobLines(job.facts, when), ...totalLines(job.totals), ...promptDetails(job)],
-};

@@ -68,7 +68,7 @@ export async function beginJob(
     platformAt,
   });
   output.note(`job ${journal.id}`);
-  const mark = markOf(journal.id, { at, platformAt }, []);
+  const mark = markOf(journal.id, { at, platformAt });
   await doJob(context, ledger, { id: journal.id, items: own.map(planned), template, settings, mark }, options);
 }
 
