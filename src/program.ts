@@ -189,6 +189,10 @@ export const NOUNS: Readonly<Record<string, Noun>> = {
 
 /** Commands that are about everything, and so belong to no noun. */
 export const PLAIN_COMMANDS: Readonly<Record<string, Verb>> = {
+  handoff: {
+    summary: "one page of what is open, for the next shift",
+    load: () => import("./commands/handoff.ts"),
+  },
   doctor: {
     summary: "check the setup from this machine to the platform, with a fix for each failure",
     load: () => import("./commands/doctor.ts"),
@@ -401,7 +405,7 @@ const MAIN_JOB: readonly (readonly [noun: string, verb: string])[] = [
 
 /** The commands below that, by what they are about; those that stand in none are the last group. */
 const GROUPS: Readonly<Record<string, readonly string[]>> = {
-  "Customers, runs, records:": ["runs", "jobs", "instances", "users", "audit", "api"],
+  "Customers, runs, records:": ["runs", "jobs", "handoff", "instances", "users", "audit", "api"],
   "This machine:": ["auth", "config", "doctor", "completion", "sandbox"],
 };
 

@@ -118,6 +118,23 @@ export const accountShape = z
   })
   .meta({ description: "an operation for an auditor, joined with the platform's record" });
 
+export const openPointShape = z
+  .object({
+    kind: z.enum(["open-start", "unknown", "running", "failed", "job"]),
+    at: z.date().meta({ description: "when it was started, sent or begun" }),
+    userId: text,
+    userEmail: text,
+    instanceId: text,
+    runId: text,
+    jobId: text,
+    op: text.meta({ description: "the operation, of a start with unknown outcome" }),
+    by: text.meta({ description: "the admin's e-mail address, or ID" }),
+    ticket: text.meta({ description: "as this machine has it on record" }),
+    detail: z.string(),
+    next: z.string().meta({ description: "the next command" }),
+  })
+  .meta({ description: "what one shift leaves to the next" });
+
 export const verificationShape = z
   .object({
     subject: z.enum(["journal", "operation"]),

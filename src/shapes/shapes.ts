@@ -11,7 +11,14 @@ import {
 } from "./job.ts";
 import { journalRecordShape } from "./journal-record.ts";
 import { auditRecordShape, instanceShape, pageShape, userShape } from "./platform.ts";
-import { accountShape, operationShape, reconciledShape, settledRunShape, verificationShape } from "./record.ts";
+import {
+  accountShape,
+  openPointShape,
+  operationShape,
+  reconciledShape,
+  settledRunShape,
+  verificationShape,
+} from "./record.ts";
 import { runDetailsShape, runOutputShape, runShape } from "./run.ts";
 import {
   authStatusShape,
@@ -49,6 +56,7 @@ export const SHAPES = {
   "journal-record": journalRecordShape,
   verification: verificationShape,
   account: accountShape,
+  "open-point": openPointShape,
   login: loginShape,
   "auth-status": authStatusShape,
   setting: settingShape,

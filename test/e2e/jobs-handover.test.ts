@@ -40,7 +40,12 @@ type Machine = Awaited<ReturnType<typeof machine>>;
 
 const customers = (count: number) => Array.from({ length: count }, () => desk.customer());
 const startAll = (users: readonly string[], prompt: string, ...more: string[]) => [
-  ...["runs", "start", ...users.flatMap((user) => ["--user", user]), "-p", prompt, "--yes"],
+  "runs",
+  "start",
+  ...users.flatMap((user) => ["--user", user]),
+  "-p",
+  prompt,
+  "--yes",
   ...more,
 ];
 const rowsOf = async (users: readonly string[]) => (await Promise.all(users.map((user) => desk.rows(user)))).flat();
@@ -182,13 +187,13 @@ describe("a job that was exported", () => {
   });
 });
 
-describe("jobs export and import refuse", () => {
-  const refusals = (result: Result, code: number, words: string) => {
-    expect(result.stderr).toContain(words);
-    expect(result.code).toBe(code);
-    expect(result.stdout).toBe("");
-  };
+const refusals = (result: Result, code: number, words: string) => {
+  expect(result.stderr).toContain(words);
+  expect(result.code).toBe(code);
+  expect(result.stdout).toBe("");
+};
 
+describe("jobs export and import refuse", () => {
   it("a job that a process is working on, a terminal, and what is no job", async () => {
     const first = await machine();
     const users = customers(2);

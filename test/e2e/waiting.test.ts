@@ -48,6 +48,7 @@ const ASKING: readonly (readonly string[])[] = [
   ["audit", "verify"],
   ["audit", "export", "--since", "1d", "-o", "csv"],
   ["auth", "status"],
+  ["handoff"],
   ["api", "admin.kiloclawInstances.list", "--input", '{"limit":1}'],
 ];
 

@@ -161,6 +161,7 @@ const CALLS: Readonly<Record<string, (id: string, user: string) => readonly (rea
   "config set": () => [["utc", "true", "--profile", "default"]],
   "config unset": () => [["utc", "--profile", "default"]],
   "config path": () => [[]],
+  handoff: () => [[], ["--markdown"], ["--html", join(folder, "handoff.html")]],
   doctor: () => [[], ["--json"]],
   completion: () => [["bash"]],
   api: () => [["admin.kiloclawInstances.list", "--input", '{"limit":5}']],

@@ -54,7 +54,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ["chooser", "common-options", "help-screen", "login-offer"],
   ["doctor", "runs"],
   ["audit", "bulk"],
-  ["completion"],
+  ["completion", "handoff"],
   ["context", "diagnose"],
   ["sandbox"],
   ["commands"],

@@ -1,6 +1,7 @@
 /** Writing HTML with texts that come from elsewhere. */
 import { html as escaping, raw } from "hono/html";
 import type { HtmlEscapedString } from "hono/utils/html";
+import { STYLE } from "./style.ts";
 
 export type Html = HtmlEscapedString;
 
@@ -43,6 +44,29 @@ export function markup(words: Words): Markup {
     html: (strings, ...values) => escaping(withoutIndent(strings), ...values.map(cleaned)) as Html,
     words,
   };
+}
+
+const POLICY = "default-src 'none'; style-src 'unsafe-inline'";
+
+/** A whole page around what is in its body: one file that loads and runs nothing. */
+export function documentOf({ html }: Markup, title: string, body: Html): Html {
+  return html`<!doctype html>
+    <html lang="en">
+      <head>
+        <meta charset="utf-8" />
+        <meta http-equiv="Content-Security-Policy" content="${raw(POLICY)}" />
+        <meta name="viewport" content="width=device-width, initial-scale=1" />
+        <meta name="referrer" content="no-referrer" />
+        <title>${title}</title>
+        ${raw(`<style>${STYLE}</style>`)}
+      </head>
+      <body>
+        <main>
+          ${body}
+          <footer>All times are UTC. A click on an ID selects the whole of it.</footer>
+        </main>
+      </body>
+    </html>`;
 }
 
 /** Stands in a template for what is written piece by piece. No text can hold it: it would come escaped. */

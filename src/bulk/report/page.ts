@@ -2,11 +2,20 @@
 import { raw } from "hono/html";
 import { ITEM_STATES } from "../item-state.ts";
 import { histogramFigure, stateList, timelineFigure, totalsBar } from "./charts.ts";
-import { aroundGap, COUNT, GAP, markup, moment, percent, type Html, type Markup, type Words } from "./markup.ts";
+import {
+  aroundGap,
+  COUNT,
+  documentOf,
+  GAP,
+  markup,
+  moment,
+  percent,
+  type Html,
+  type Markup,
+  type Words,
+} from "./markup.ts";
 import type { JobFacts, Report, ReportedItem } from "./report.ts";
-import { STYLE } from "./style.ts";
 
-const POLICY = "default-src 'none'; style-src 'unsafe-inline'";
 /** Rows are written so many at a time. */
 const PIECE = 500;
 /** So many of a group are named; all of them are below. */
@@ -31,26 +40,10 @@ export function* reportPage(report: Report, words: Words): Generator<string> {
   yield after;
 }
 
-function frame({ html }: Markup, job: JobFacts): Html {
+function frame(page: Markup, job: JobFacts): Html {
   const times = [job.createdAt, ...(job.endedAt ? [job.endedAt] : [])].map(moment).join(" – ");
   const title = [`Job ${job.id}`, job.ticket, `${job.profile} (${job.origin})`, `${times} UTC`];
-  return html`<!doctype html>
-    <html lang="en">
-      <head>
-        <meta charset="utf-8" />
-        <meta http-equiv="Content-Security-Policy" content="${raw(POLICY)}" />
-        <meta name="viewport" content="width=device-width, initial-scale=1" />
-        <meta name="referrer" content="no-referrer" />
-        <title>${title.filter((part) => part !== null).join(" · ")}</title>
-        ${raw(`<style>${STYLE}</style>`)}
-      </head>
-      <body>
-        <main>
-          ${GAP}
-          <footer>All times are UTC. A click on an ID selects the whole of it.</footer>
-        </main>
-      </body>
-    </html>`;
+  return documentOf(page, title.filter((part) => part !== null).join(" · "), GAP);
 }
 
 function summary(page: Markup, report: Report, open: number): Html {

@@ -23,7 +23,7 @@ export function configure(command: Command, open: OpenContext): void {
         "ssh ops1 kiloclaw-admin jobs export @latest | kiloclaw-admin jobs import -",
       ) +
         "\n\nThe job can then be reported, resumed and retried here. Sends nothing; needs no token and no network. What was started is" +
-        "\ndecided by the platform's records: a file that is old, or imported on two machines, starts nobody twice.",
+        "\ndecided by the platform's records: a file that is old, or imported on two machines, never leads to a second start.",
     )
     .action(async (file) => importFromFile(await open(), file));
 }
@@ -49,7 +49,7 @@ async function importFromFile(context: Context, from: string): Promise<void> {
   if (known) output.note(`job ${file.id} was here already, with all that the file has; nothing was changed`);
   else output.success(`imported job ${file.id}; nothing was sent`);
   output.note(hint`see each target's outcome: ${command("jobs report", file.id)}`);
-  if (job.facts.state !== "done") output.note(hint`go on with it: ${command("jobs resume", file.id)}`);
+  if (job.facts.state !== "done") output.note(hint`resume it: ${command("jobs resume", file.id)}`);
 }
 
 async function bytesOf({ host }: Context, from: string): Promise<Buffer> {

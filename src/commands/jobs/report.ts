@@ -1,24 +1,19 @@
-import { access } from "node:fs/promises";
-import { resolve } from "node:path";
 import type { Command } from "@commander-js/extra-typings";
 import { PromptTemplate } from "../../bulk/input/prompt-template.ts";
 import { loadJob } from "../../bulk/job/job.ts";
 import { makeReport, type Report } from "../../bulk/report/report.ts";
 import type { Context, OpenContext } from "../../context.ts";
-import { CliError } from "../../errors.ts";
-import { writeWholeFile } from "../../files/whole-file.ts";
 import type { Prints } from "../../terminal/rows.ts";
 import { sanitizeLine } from "../../terminal/sanitize.ts";
 import { formatDuration } from "../../terminal/time.ts";
 import { command, hint } from "../../typed-command.ts";
+import { htmlTarget, writeHtml, type HtmlOptions, type HtmlTarget } from "../shared/html-file.ts";
 import { itemView, jobArgument } from "../shared/job/view.ts";
 import { examples } from "../shared/options.ts";
 import { groupView, reportView } from "./report/view.ts";
 import { noRefresh, refreshed } from "./shared/refresh.ts";
 
-interface ReportOptions {
-  readonly html?: string | undefined;
-  readonly force?: true | undefined;
+interface ReportOptions extends HtmlOptions {
   readonly refresh: boolean;
 }
 
@@ -49,19 +44,18 @@ export function configure(command: Command, open: OpenContext): void {
 
 export const prints = (): Prints => [{ view: reportView }, { when: "-o jsonl, csv", view: itemView }];
 
-async function report(context: Context, id: string, { html, force, refresh }: ReportOptions): Promise<void> {
+async function report(context: Context, id: string, { refresh, ...options }: ReportOptions): Promise<void> {
   const { output, paths } = context;
   const reportOf = async () => {
     const { facts, items, plan } = await refreshed(context, await loadJob(paths.state, id), refresh);
     return makeReport(facts, items, new PromptTemplate(plan.prompt));
   };
-  if (html === undefined) {
-    if (force) throw new CliError("usage", "--force needs --html FILE");
+  const target = await htmlTarget(context, options);
+  if (target === undefined) {
     if (output.format === "json" || output.format === "yaml") output.expect(reportView);
     else output.expect(itemView);
     return show(output, await reportOf());
   }
-  const target = await targetOf(context, html, force ?? false);
   await writePage(context, target, await reportOf());
 }
 
@@ -101,39 +95,8 @@ async function summary(output: Context["output"], report: Report): Promise<void>
     );
 }
 
-type Target = { readonly path: string } | "standard output";
-
-/** Where the page goes; looked at before anything is read, so that nobody waits for a refusal. */
-async function targetOf({ host }: Pick<Context, "host">, html: string, force: boolean): Promise<Target> {
-  if (html === "-") {
-    if (!host.stdout.isTTY) return "standard output";
-    throw new CliError("usage", "an HTML page is not printed to a terminal", {
-      hint: "redirect it, or name a file: --html FILE",
-    });
-  }
-  const path = resolve(host.cwd, html);
-  const exists = await access(path).then(
-    () => true,
-    () => false,
-  );
-  if (!exists || force) return { path };
-  throw new CliError("usage", `${path} exists already, and was left as it is`, {
-    hint: "name another file, or replace it: --force",
-  });
-}
-
-async function writePage({ output, closed }: Context, target: Target, report: Report): Promise<void> {
+async function writePage(context: Context, target: HtmlTarget, report: Report): Promise<void> {
   const { reportPage } = await import("../../bulk/report/page.ts");
   const pieces = reportPage(report, { clean: sanitizeLine, duration: formatDuration });
-  if (target === "standard output") {
-    for (const piece of pieces) {
-      if (closed.aborted) return;
-      output.raw(piece);
-    }
-    return;
-  }
-  const { path } = target;
-  // Customers' addresses are in it: whoever may read it gets it from its owner.
-  await writeWholeFile(path, [...pieces].join(""));
-  output.success(`wrote the report of job ${report.job.id} to ${path}`);
+  await writeHtml(context, target, pieces, `the report of job ${report.job.id}`);
 }
