@@ -131,7 +131,7 @@ async function assertSame({ id, path }: JournalFile, journal: Buffer): Promise<v
   if (here.subarray(0, journal.length).equals(journal)) return;
   const resume: Hint = command("jobs resume", id);
   throw new CliError("conflict", `job ${id} is here already, with other content; nothing was imported`, {
-    hint: hint`go on with the one that is here, which finds what was started elsewhere: ${resume}`,
+    hint: hint`resume the one that is here, which finds what was started elsewhere: ${resume}`,
     sent: false,
   });
 }
