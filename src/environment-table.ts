@@ -31,6 +31,36 @@ export const VARIABLES = [
     meaning: "the sandbox's Postgres server, as --database-url has it, where the address has a password",
   },
   {
+    names: ["KILOCLAW_ADMIN_SHARD"],
+    read: "text",
+    meaning: "with --shard auto/N: the number of this machine's slice, from 0; takes precedence over a scheduler's",
+  },
+  {
+    names: ["JOB_COMPLETION_INDEX"],
+    read: "text",
+    meaning: "with --shard auto/N: the same, in an Indexed Job of Kubernetes",
+  },
+  {
+    names: ["CI_NODE_INDEX", "CI_NODE_TOTAL"],
+    read: "text",
+    meaning: "with --shard auto/N: the same in GitLab, from 1, and a total that has to be N",
+  },
+  {
+    names: ["BUILDKITE_PARALLEL_JOB", "BUILDKITE_PARALLEL_JOB_COUNT"],
+    read: "text",
+    meaning: "with --shard auto/N: the same in Buildkite",
+  },
+  {
+    names: ["SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_COUNT", "SLURM_ARRAY_TASK_MIN"],
+    read: "text",
+    meaning: "with --shard auto/N: the same in a job array of Slurm; the third is where it begins",
+  },
+  {
+    names: ["AWS_BATCH_JOB_ARRAY_INDEX", "AWS_BATCH_JOB_ARRAY_SIZE"],
+    read: "text",
+    meaning: "with --shard auto/N: the same in an array job of AWS Batch",
+  },
+  {
     names: ["KILOCLAW_ADMIN_CONFIG_DIR"],
     read: "text",
     meaning: "where settings, credentials, records and the sandbox are kept",

@@ -215,6 +215,16 @@ describe("a slice of a plan", () => {
     );
   });
 
+  it("has an instance in two slices where it was named in two ways that fall apart", async () => {
+    const [address, id] = [entry("jane@example.com"), entry(instanceId(27))];
+    const slices = await Promise.all([1, 2, 3].map((number) => plan([address, id], { shard: { number, of: 3 } })));
+    expect(slices.map((slice) => slice.map(({ named, planned }) => [named, planned]))).toEqual([
+      [[instanceId(27), "startable"]],
+      [],
+      [["jane@example.com", "startable"]],
+    ]);
+  });
+
   it("looks at its own machines only", async () => {
     const people = Array.from({ length: 40 }, (_, index) => entry(loadCustomer(index + 1).person.email));
     const before = (await desk.requests("get")).length;

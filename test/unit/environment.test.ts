@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { PROXY_VARIABLES } from "../../src/api/wire/proxy.ts";
+import { SHARD_VARIABLES } from "../../src/bulk/plan/schedulers.ts";
 import { KEYS, settingOf } from "../../src/config/settings-table.ts";
 import { VARIABLES } from "../../src/environment-table.ts";
 import { isOn } from "../../src/environment.ts";
@@ -40,6 +41,7 @@ describe("the table of variables", () => {
     const read = new Set<string>([
       ...SOURCES.flatMap(({ code }) => readIn(code)),
       ...PROXY_VARIABLES,
+      ...SHARD_VARIABLES,
       ...KEYS.flatMap((key) => Object.keys(settingOf(key).env ?? {})),
     ]);
     // Taken out of what a program that is started gets.

@@ -32,9 +32,21 @@ const header = z.object({
     sha256: z.string().nullable(),
   }),
   total: z.number(),
+  /** Which slice it is of what was asked. Without: all of it. */
+  shard: z
+    .object({
+      number: z.int().positive(),
+      of: z.int().positive(),
+      /** How many entries all slices have together. */
+      entries: z.int(),
+      /** See `askedHash`: the same for every slice. */
+      asked: z.string(),
+    })
+    .optional(),
 });
 
 export type PlanHeader = Omit<z.output<typeof header>, "format" | "total">;
+export type StoredShard = NonNullable<PlanHeader["shard"]>;
 
 export interface StoredPlan extends PlanHeader {
   readonly targets: readonly Target[];
@@ -86,9 +98,9 @@ export async function writePlan(stateDirectory: string, jobId: string, plan: Sto
     await secureFolder(stateDirectory, folder);
     const file = await open(path, "wx", 0o600);
     try {
-      const { prompt, source, targets } = plan;
+      const { prompt, source, shard, targets } = plan;
       const hash = createHash("sha256");
-      let chunk = `${JSON.stringify({ format: FORMAT, prompt, source, total: targets.length })}\n`;
+      let chunk = `${JSON.stringify({ format: FORMAT, prompt, source, total: targets.length, shard })}\n`;
       const flush = async () => {
         hash.update(chunk);
         await file.writeFile(chunk);
@@ -130,8 +142,8 @@ export async function readPlan(stateDirectory: string, jobId: string, sha256: st
 
 function planIn(bytes: Buffer, targetIn: (json: unknown) => Target): StoredPlan {
   const [first = "", ...lines] = bytes.toString("utf8").trimEnd().split("\n");
-  const { prompt, source } = header.parse(JSON.parse(first));
-  return { prompt, source, targets: lines.map((line) => targetIn(JSON.parse(line))) };
+  const { prompt, source, shard } = header.parse(JSON.parse(first));
+  return { prompt, source, shard, targets: lines.map((line) => targetIn(JSON.parse(line))) };
 }
 
 /**

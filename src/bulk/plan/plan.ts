@@ -7,7 +7,7 @@ import { scanRuns } from "../../runs/list.ts";
 import { initiator, type Run } from "../../runs/run.ts";
 import type { Entry, PlannedState, Target } from "../item.ts";
 import { destroyedWords, resolveEntries, type Destination } from "./destinations.ts";
-import { isInShard, type Shard } from "./shard.ts";
+import { isInShard, shardKey, type Shard } from "./shard.ts";
 
 /** An entry whose destination is known from where it comes. */
 export interface AddressedEntry extends Entry {
@@ -22,7 +22,7 @@ export interface PlanProgress {
 }
 
 export interface PlanOptions {
-  /** Only the targets of this slice. */
+  /** Only the entries of this slice. */
   readonly shard?: Shard | undefined;
   readonly onProgress?: ((progress: PlanProgress) => void) | undefined;
 }
@@ -36,8 +36,8 @@ type Draft = { -readonly [Key in keyof Omit<Target, keyof Entry | "index">]: Tar
  * Plans what would be sent for the entries, in their order: whose instance each is, whether its machine runs, and whether a run
  * is in progress there. Sends nothing that changes anything. The number of requests grows with a fiftieth of the entries.
  *
- * A slice has the targets whose instance falls into it; what cannot be sent to anyway is told by how it was named, so that of
- * all slices one reports it.
+ * A slice has the entries that fall into it as they were named: each is in one slice, whenever and wherever it is planned. An
+ * instance that two entries lead to may be in two.
  *
  * @throws ApiError where the platform does not say enough to plan anything. A machine that it has trouble with is `machine-unknown`.
  */
@@ -46,11 +46,11 @@ export async function planTargets(
   entries: readonly (Entry | AddressedEntry)[],
   { shard, onProgress = () => undefined }: PlanOptions = {},
 ): Promise<Target[]> {
-  const drafts = await draft(api, entries, (done, total) => onProgress({ stage: "users", done, total }));
+  const mine = shard ? entries.filter((entry) => isInShard(shardKey(entry), shard)) : entries;
+  const drafts = await draft(api, mine, (done, total) => onProgress({ stage: "users", done, total }));
   markDuplicates(drafts);
-  const mine = shard ? drafts.filter((draft) => isInShard(shardKey(draft), shard)) : drafts;
   const open = new Map<string, Draft>();
-  for (const draft of mine)
+  for (const draft of drafts)
     if (draft.planned === "startable" && draft.instanceId !== null) open.set(draft.instanceId, draft);
   if (open.size > 0) {
     const [running] = await Promise.all([
@@ -60,7 +60,7 @@ export async function planTargets(
     for (const [instanceId, run] of running) markRunning(open.get(instanceId), run);
   }
   // Each field by its name: an object that takes the same ones over as a whole is almost a third larger.
-  return mine.map(({ entry, userId, userEmail, instanceId, planned, detail }, at) => ({
+  return drafts.map(({ entry, userId, userEmail, instanceId, planned, detail }, at) => ({
     index: at + 1,
     named: entry.named,
     instance: entry.instance,
@@ -102,10 +102,6 @@ function markDuplicates(drafts: readonly Draft[]): void {
       first.set(draft.instanceId, draft);
     }
   }
-}
-
-function shardKey({ instanceId, entry }: Draft): string {
-  return instanceId ?? `${entry.named.toLowerCase()}\n${entry.instance ?? ""}`;
 }
 
 async function lookAtMachines(

@@ -1,7 +1,7 @@
 /** The options that say on whom many runs are to be started. */
 import { InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import { USERS_FORMATS, type UsersFormat } from "../../../bulk/input/formats.ts";
-import { parseShard, type Shard } from "../../../bulk/plan/shard.ts";
+import { parseShard, type AskedShard } from "../../../bulk/plan/shard.ts";
 import type { RunStatus } from "../../../contract/procedures.ts";
 import { CliError } from "../../../errors.ts";
 import { once } from "../../shared/options.ts";
@@ -26,7 +26,7 @@ export interface TargetOptions {
   readonly imageTag?: string | undefined;
   readonly since?: GivenTime | undefined;
   readonly initiatedBy?: "admin" | "user" | "me" | undefined;
-  readonly shard?: Shard | undefined;
+  readonly shard?: AskedShard | undefined;
 }
 
 /** Whether the options mean a job, rather than one start. */
@@ -81,10 +81,13 @@ export const imageTagOption = () =>
   new Option("--image-tag <tag>", "with --from-instances: only those on this version of the image").argParser(once);
 
 export const shardOption = () =>
-  new Option("--shard <k/n>", "only slice k of n, always the same instances").argParser((text: string): Shard => {
+  new Option(
+    "--shard <k/n>",
+    "only slice k of n, always the same entries; auto/n: this machine's, as the scheduler's environment says",
+  ).argParser((text: string): AskedShard => {
     const shard = parseShard(text);
     if (shard) return shard;
-    throw new InvalidArgumentError("Give the slice's number and how many there are, such as 1/4.");
+    throw new InvalidArgumentError("Give the slice's number and how many there are, such as 1/4, or auto/4.");
   });
 
 /**

@@ -9,7 +9,10 @@ import { problemWithName, readUsers } from "../../../bulk/input/input.ts";
 import { PromptTemplate } from "../../../bulk/input/prompt-template.ts";
 import { COLUMNS, countRunning, entriesFromInstances, entriesFromRuns } from "../../../bulk/input/select.ts";
 import type { Entry, Target } from "../../../bulk/item.ts";
+import type { StoredShard } from "../../../bulk/job/files.ts";
 import { planTargets, type AddressedEntry, type PlanProgress } from "../../../bulk/plan/plan.ts";
+import { resolveShard } from "../../../bulk/plan/schedulers.ts";
+import { askedHash, type Shard } from "../../../bulk/plan/shard.ts";
 import type { Context } from "../../../context.ts";
 import { CliError, messageOf } from "../../../errors.ts";
 import { command, hint, plain } from "../../../typed-command.ts";
@@ -29,6 +32,7 @@ export interface PlannedTargets {
   readonly targets: readonly Target[];
   readonly template: PromptTemplate;
   readonly source: TargetSource;
+  readonly shard?: StoredShard | undefined;
 }
 
 interface Chosen {
@@ -52,14 +56,17 @@ export async function resolveTargets(
   options: TargetOptions & PromptSources,
 ): Promise<PlannedTargets> {
   checkTargetOptions(options);
+  const shard = options.shard && resolveShard(options.shard, context.host.env);
   const given = await readPrompt(context, options);
   const early = given === undefined ? undefined : new PromptTemplate(given);
   const { entries, columns, source } = await chooseEntries(context, options, early?.fields);
   early?.check(entries, columns);
-  const targets = await plan(context, entries, options);
+  const targets = await plan(context, entries, shard);
   const template = early ?? new PromptTemplate(await askForPrompt(context, options));
   if (!early) template.check(entries, columns);
-  return { targets, template, source };
+  if (!shard) return { targets, template, source };
+  const asked = askedHash(entries, template.text, shard.of);
+  return { targets, template, source, shard: { ...shard, entries: entries.length, asked } };
 }
 
 async function chooseEntries(
@@ -139,7 +146,7 @@ function orNotFound(entries: readonly (Entry | AddressedEntry)[], what: "instanc
   });
 }
 
-async function plan(context: Context, entries: Chosen["entries"], { shard }: TargetOptions): Promise<Target[]> {
+async function plan(context: Context, entries: Chosen["entries"], shard: Shard | undefined): Promise<Target[]> {
   const progress = await context.output.busy(`finding ${entries.length} targets`);
   try {
     const onProgress = (made: PlanProgress) => progress.show(progressWords(made));

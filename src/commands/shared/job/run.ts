@@ -2,7 +2,7 @@ import { execute } from "../../../bulk/execute/execution.ts";
 import type { PromptTemplate } from "../../../bulk/input/prompt-template.ts";
 import { isSendable, planned, type Item, type Sendable, type Target } from "../../../bulk/item.ts";
 import { isCalledOff } from "../../../bulk/job/called-off.ts";
-import { Results, writePlan, type PlanHeader } from "../../../bulk/job/files.ts";
+import { Results, writePlan, type PlanHeader, type StoredShard } from "../../../bulk/job/files.ts";
 import { markOf, type JobMark } from "../../../bulk/job/records.ts";
 import { toRecorded, type JobSettings } from "../../../bulk/job/settings.ts";
 import type { Context } from "../../../context.ts";
@@ -25,6 +25,7 @@ export interface NewJob {
   readonly targets: readonly Target[];
   readonly template: PromptTemplate;
   readonly source: PlanHeader["source"];
+  readonly shard?: StoredShard | undefined;
 }
 
 /**
@@ -34,23 +35,28 @@ export interface NewJob {
  */
 export async function beginJob(
   context: Context,
-  { targets, template, source }: NewJob,
+  { targets, template, source, shard }: NewJob,
   settings: JobSettings,
   options: BeginOptions,
 ): Promise<void> {
   const { output, paths, prompter } = context;
   const sendable = targets.filter(isSendable).length;
   summarizePlan(output, targets, template, { needed: prompter.canAsk && options.yes !== true });
-  if (sendable === 0) {
+  // A slice is on record all the same: what joins the slices would miss it.
+  if (sendable === 0 && !shard) {
     throw new CliError("partial", `none of ${targets.length} targets can be started; nothing was sent`, {
       hint: "see why, one by one: the same command with --dry-run",
     });
   }
   output.note(settingsWords(settings));
-  await confirmMany(context, `Start ${sendable === 1 ? "1 run" : `${sendable} runs`}?`, sendable, {
-    ...options,
-    what: "target",
-  });
+  if (shard) output.note(`slice ${shard.number} of ${shard.of}: ${targets.length} of ${shard.entries} entries`);
+  if (sendable > 0) {
+    await confirmMany(context, `Start ${sendable === 1 ? "1 run" : `${sendable} runs`}?`, sendable, {
+      ...options,
+      what: "target",
+      inAll: shard?.entries,
+    });
+  }
 
   const ledger = await context.ledger("start", await whyOf(context, options));
   const journal = await ledger.journal();
@@ -58,7 +64,7 @@ export async function beginJob(
   const own = targets
     .filter((target) => target.planned !== "duplicate")
     .map((target, at) => (target.index === at + 1 ? target : { ...target, index: at + 1 }));
-  const plan = await writePlan(paths.state, journal.id, { prompt: template.text, source, targets: own });
+  const plan = await writePlan(paths.state, journal.id, { prompt: template.text, source, shard, targets: own });
   // Planning has asked the platform already.
   const platformAt = (await context.api()).clock.now()?.toISOString();
   const { at } = await journal.append({
