@@ -136,8 +136,27 @@ export const reportShape = z
     groups: z.array(failureGroupShape).readonly(),
     items: z.array(targetShape).readonly(),
     ...prompted,
+    shards: z
+      .object({
+        of: count,
+        jobs: z.array(z.object({ shard: count, id: z.string(), state: z.string() })).readonly(),
+        missing: z.array(count).readonly().meta({ description: "the slices of which there is no job" }),
+        doubled: z
+          .array(
+            z.object({
+              instanceId: z.string(),
+              targets: z
+                .array(z.object({ shard: count, jobId: z.string(), index: count, runId: z.string().nullable() }))
+                .readonly(),
+            }),
+          )
+          .readonly()
+          .meta({ description: "instances that more than one target of the slices led to" }),
+      })
+      .nullable()
+      .meta({ description: "the slices that were joined; null: the job is no slice" }),
   })
-  .meta({ description: "the report of a bulk job" });
+  .meta({ description: "the report of a bulk job, or of the slices of a list" });
 
 const at = z.date();
 

@@ -134,6 +134,7 @@ describe("jobs report", () => {
       "items",
       "prompt",
       "example",
+      "shards",
     ]);
     expect(made).toMatchObject({
       job: { id: jobId, ticket: "INC-4711", createdAt: "2026-11-25T03:12:40.000Z", invocations: 1 },

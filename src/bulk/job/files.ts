@@ -256,6 +256,14 @@ export async function* readResults(stateDirectory: string, jobId: string): Async
   }
 }
 
+/** The same in a file's bytes. */
+export function* resultsIn(bytes: Buffer): Generator<StoredResult> {
+  for (const line of bytes.toString("utf8").split("\n")) {
+    const parsed = line === "" ? undefined : result.safeParse(tryJson(line)).data;
+    if (parsed) yield parsed;
+  }
+}
+
 const SUMMARY = z.object({ version: z.string(), summary: z.unknown() });
 
 /**

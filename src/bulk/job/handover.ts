@@ -22,7 +22,7 @@ import type { Journal } from "../../journal/journal.ts";
 import { recordsInBytes } from "../../journal/read.ts";
 import { command, hint, type Hint } from "../../typed-command.ts";
 import { readExchange, writeExchange, type ExportedJob } from "./exchange.ts";
-import { foreignPlan, readJobFiles, writeJobFiles } from "./files.ts";
+import { foreignPlan, readJobFiles, writeJobFiles, type StoredPlan } from "./files.ts";
 import { EXPORT, JobRecords, type IMPORT, type JobRecord } from "./records.ts";
 
 /** Notes in a job's journal that it is handed over. @throws CliError `local-state` */
@@ -70,9 +70,8 @@ export async function importJob(
   bytes: Buffer,
   { platform, pid }: { readonly platform: PlatformIdentity; readonly pid: number },
 ): Promise<ImportedJob> {
-  const exported = readExchange(bytes);
-  const { id, journal } = exported;
-  const record = await checked(exported);
+  const exported = await readExport(bytes);
+  const { id, journal, record } = exported;
   if (!isSamePlatform(record, platform)) throw otherPlatform(record, platform);
   const name = journalName(new Date(record.at), record.action, id);
   const path = openPath(stateDirectory, name);
@@ -94,24 +93,44 @@ export async function importJob(
   }
 }
 
-/** Looks whether what came is sound: the chain of its journal, and the plan that this vouches for. */
-async function checked({ id, journal, plan }: ExportedJob): Promise<JobRecord> {
+/** A job as such a file has it. */
+export interface Exported extends ExportedJob {
+  readonly records: JobRecords;
+  /** The record with which it begins. */
+  readonly record: JobRecord;
+  readonly stored: StoredPlan;
+}
+
+/**
+ * Reads such a file, and looks whether what came is sound: the chain of its journal, and the plan that this vouches for.
+ *
+ * @throws CliError `usage` when it is none, damaged or changed.
+ */
+export async function readExport(bytes: Buffer): Promise<Exported> {
+  const exported = readExchange(bytes);
+  const { id, journal, plan } = exported;
   const records = new JobRecords();
   try {
     for await (const record of recordsInBytes("in the file", journal, { onTorn: refuseTorn })) records.note(record);
     const { job, handedOver } = records;
     if (job?.op !== id || !handedOver) throw new Error("its journal is not that of an exported job");
-    if (job.settings["plan"] !== createHash("sha256").update(plan).digest("hex")) {
-      throw new Error("its plan is not the one that its journal tells of");
-    }
-    if (foreignPlan(plan).targets.length !== job.total) throw new Error("its plan is not complete");
-    return job;
+    return { ...exported, records, record: job, stored: vouchedPlan(plan, job) };
   } catch (error) {
     throw new CliError("usage", `the file is refused: ${messageOf(error)}; nothing was imported`, {
       hint: "have the job exported again",
       cause: error,
     });
   }
+}
+
+/** A plan that comes from elsewhere, if the job's record vouches for it. @throws Error */
+export function vouchedPlan(plan: Buffer, { settings, total }: JobRecord): StoredPlan {
+  if (settings["plan"] !== createHash("sha256").update(plan).digest("hex")) {
+    throw new Error("its plan is not the one that its journal tells of");
+  }
+  const stored = foreignPlan(plan);
+  if (stored.targets.length !== total) throw new Error("its plan is not complete");
+  return stored;
 }
 
 function refuseTorn(): never {

@@ -9,7 +9,7 @@ import { isSeen } from "../../journal/record.ts";
 import { command, hint } from "../../typed-command.ts";
 import { isSendable, planned, type Item } from "../item.ts";
 import type { JobFacts } from "../report/report.ts";
-import { readPlan, readResults, type PlanHeader } from "./files.ts";
+import { readPlan, readResults, type PlanHeader, type StoredPlan, type StoredResult } from "./files.ts";
 import { JobRecords, markOf, type Ending, type JobMark, type JobRecord } from "./records.ts";
 import { fromRecorded, type JobSettings } from "./settings.ts";
 
@@ -28,6 +28,11 @@ export interface Job {
 
 /** The shortest beginning of a job's ID that is taken as one. */
 const MIN_PREFIX_LENGTH = 8;
+
+/** Whether the text can name a job of this machine. */
+export function isJobName(text: string): boolean {
+  return text.toLowerCase() === "@latest" || (text.length >= MIN_PREFIX_LENGTH && /^[0-9a-f-]{8,36}$/i.test(text));
+}
 
 /** The journals of this machine's jobs, oldest first. */
 export async function jobJournals(stateDirectory: string): Promise<JournalFile[]> {
@@ -50,7 +55,7 @@ export async function jobJournals(stateDirectory: string): Promise<JournalFile[]
  */
 export async function findJob(stateDirectory: string, text: string): Promise<JournalFile> {
   const wanted = text.toLowerCase();
-  if (wanted !== "@latest" && (wanted.length < MIN_PREFIX_LENGTH || !/^[0-9a-f-]{8,36}$/.test(wanted))) {
+  if (!isJobName(text)) {
     throw new CliError("usage", `"${text}" is not a job ID`, {
       hint: hint`give the ID, its first ${MIN_PREFIX_LENGTH} or more characters, or @latest; see: ${command("jobs list")}`,
     });
@@ -118,12 +123,29 @@ export async function assemble(
   records: JobRecords,
   working: boolean,
 ): Promise<Job> {
-  const { job } = records;
-  const sha256 = job?.settings["plan"];
-  if (!job || typeof sha256 !== "string") throw neverBegan(file);
-  const { targets, ...plan } = await readPlan(stateDirectory, file.id, sha256);
+  const sha256 = records.job?.settings["plan"];
+  if (!records.job || typeof sha256 !== "string") throw neverBegan(file);
+  const plan = await readPlan(stateDirectory, file.id, sha256);
+  return jobOf(file, records.job, records, { plan, results: readResults(stateDirectory, file.id), working });
+}
+
+interface Contents {
+  readonly plan: StoredPlan;
+  /** Oldest first. */
+  readonly results: AsyncIterable<StoredResult> | Iterable<StoredResult>;
+  /** A process is at it. */
+  readonly working: boolean;
+}
+
+/** Puts a job together from what was read of it. */
+export async function jobOf(
+  file: JournalFile,
+  job: JobRecord,
+  records: JobRecords,
+  { plan: { targets, ...plan }, results, working }: Contents,
+): Promise<Job> {
   const items = targets.map(planned);
-  for await (const { index, ...result } of readResults(stateDirectory, file.id)) {
+  for await (const { index, ...result } of results) {
     const item = items[index - 1];
     if (item) items[index - 1] = { ...item, ...result };
   }

@@ -14,7 +14,8 @@ import {
   type Markup,
   type Words,
 } from "./markup.ts";
-import type { JobFacts, Report, ReportedItem } from "./report.ts";
+import type { JobFacts, JoinedShards, Report, ReportedItem } from "./report.ts";
+import { doubledWords, slicesWords } from "./shards.ts";
 
 /** Rows are written so many at a time. */
 const PIECE = 500;
@@ -35,6 +36,7 @@ export function* reportPage(report: Report, words: Words): Generator<string> {
   yield promptSection(page, report).toString();
   yield figures(page, report).toString();
   if (report.groups.length > 0) yield groupSection(page, report).toString();
+  if (report.shards && report.shards.doubled.length > 0) yield doubledSection(page, report.shards).toString();
   yield* targetSection(page, "Targets that need attention", open);
   yield* targetSection(page, open.length > 0 ? "All other targets" : "All targets", others);
   yield after;
@@ -48,7 +50,7 @@ function frame(page: Markup, job: JobFacts): Html {
 
 function summary(page: Markup, report: Report, open: number): Html {
   const { html, words } = page;
-  const { job, totals, items } = report;
+  const { job, totals, items, shards } = report;
   const { createdAt, endedAt, asOf, ticket, reason, invocations } = job;
   const facts: readonly (readonly [label: string, value: string | null])[] = [
     ["ticket", ticket],
@@ -58,6 +60,7 @@ function summary(page: Markup, report: Report, open: number): Html {
     ["from", `${moment(createdAt)} UTC`],
     ["to", endedAt && `${moment(endedAt)} UTC, after ${words.duration(endedAt.getTime() - createdAt.getTime())}`],
     ["as of", job.state === "done" ? null : `${moment(asOf)} UTC`],
+    ["slices", shards && slicesWords(shards)],
     ["state", invocations > 1 ? `${job.state}; ${invocations} commands worked on it` : job.state],
   ];
   const going = totals.waiting + totals.starting + totals.running;
@@ -65,6 +68,7 @@ function summary(page: Markup, report: Report, open: number): Html {
     `${COUNT.format(totals.completed)} of ${COUNT.format(items.length)} completed`,
     open > 0 ? `${COUNT.format(open)} ${open === 1 ? "needs" : "need"} attention` : "nothing needs attention",
     going > 0 ? `${COUNT.format(going)} not over` : "",
+    shards && shards.missing.length > 0 ? "slices are missing" : "",
   ];
   return html`<div class="kicker"><span>KiloClaw bulk recovery</span><span>${ticket ?? "no ticket"}</span></div>
     <h1>Job ${job.id}</h1>
@@ -171,6 +175,15 @@ function groupSection({ html }: Markup, { groups }: Report): Html {
       </table>
     </div>
     ${more > 0 ? html`<p class="dim">And ${COUNT.format(more)} more kinds, each less frequent.</p>` : ""}
+  </section> `;
+}
+
+function doubledSection({ html }: Markup, { doubled }: JoinedShards): Html {
+  return html`<section>
+    <h2>Instances that several targets led to (${COUNT.format(doubled.length)})</h2>
+    <ul>
+      ${doubled.map((one) => html`<li>${doubledWords(one)}</li> `)}
+    </ul>
   </section> `;
 }
 

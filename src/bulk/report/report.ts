@@ -1,7 +1,7 @@
 import type * as z from "zod";
 /** What became of a job, added up. */
 import { withoutTokens } from "../../secrets.ts";
-import type { failureGroupShape, targetShape } from "../../shapes/job.ts";
+import type { failureGroupShape, reportShape, targetShape } from "../../shapes/job.ts";
 import type { ExamplePrompt, PromptTemplate } from "../input/prompt-template.ts";
 import { totalsOf, type ItemState, type Totals } from "../item-state.ts";
 import type { Item } from "../item.ts";
@@ -55,6 +55,9 @@ export const ITEM_FIELDS = [
 /** Failures that have their signature in common. */
 export type FailureGroup = Readonly<z.output<typeof failureGroupShape>>;
 
+/** The slices of a list that are reported together. */
+export type JoinedShards = Readonly<NonNullable<z.output<typeof reportShape>["shards"]>>;
+
 export interface Report {
   readonly job: JobFacts;
   readonly totals: Totals;
@@ -70,6 +73,8 @@ export interface Report {
   readonly prompt: string;
   /** The same for one target; `null` where it is the same for all. */
   readonly example: ExamplePrompt | null;
+  /** `null`: the job is no slice. */
+  readonly shards: JoinedShards | null;
 }
 
 export const REPORT_FIELDS = [
@@ -82,12 +87,18 @@ export const REPORT_FIELDS = [
   "items",
   "prompt",
   "example",
+  "shards",
 ] as const satisfies readonly (keyof Report)[];
 
 const MAX_SAMPLES = 5;
 
 /** Adds a job up. Takes memory in proportion to its items, and looks at each a fixed number of times, sorting aside. */
-export function makeReport(job: JobFacts, items: readonly Item[], template: PromptTemplate): Report {
+export function makeReport(
+  job: JobFacts,
+  items: readonly Item[],
+  template: PromptTemplate,
+  shards: JoinedShards | null = null,
+): Report {
   const groups = new Map<string, { state: ItemState; count: number; samples: FailureGroup["samples"][number][] }>();
   const reported: ReportedItem[] = [];
   for (const each of items) {
@@ -113,6 +124,7 @@ export function makeReport(job: JobFacts, items: readonly Item[], template: Prom
       .toSorted((a, b) => b.count - a.count || (a.signature < b.signature ? -1 : 1)),
     items: reported.toSorted((a, b) => a.index - b.index),
     ...shownPrompt(template, items),
+    shards,
   };
 }
 

@@ -1,4 +1,5 @@
-import { REPORT_FIELDS, type FailureGroup, type Report } from "../../../bulk/report/report.ts";
+import { REPORT_FIELDS, type FailureGroup, type JoinedShards, type Report } from "../../../bulk/report/report.ts";
+import { slicesWords } from "../../../bulk/report/shards.ts";
 import type { Detail, View } from "../../../terminal/rows.ts";
 import { formatDuration } from "../../../terminal/time.ts";
 import { promptDetails } from "../../shared/job/prompt-view.ts";
@@ -27,6 +28,7 @@ export const reportView: View<Report> = {
   id: ({ job }) => job.id,
   details: (report, when) => [
     ...jobLines(report.job, when),
+    ...shardLines(report.shards),
     ...totalLines(report.totals),
     ...durationLines(report),
     ...promptDetails(report),
@@ -37,4 +39,8 @@ function durationLines({ durations: { count, p50Ms, p90Ms, maxMs } }: Report): D
   if (p50Ms === null || p90Ms === null || maxMs === null) return [];
   const [half, most, longest] = [p50Ms, p90Ms, maxMs].map((ms) => formatDuration(ms, ms < 10_000 ? 100 : undefined));
   return [{ label: "took", value: `median ${half}, p90 ${most}, max ${longest} (${count} ended)` }];
+}
+
+function shardLines(shards: JoinedShards | null): Detail[] {
+  return shards ? [{ label: "slices", value: slicesWords(shards) }] : [];
 }

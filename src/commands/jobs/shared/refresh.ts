@@ -13,7 +13,11 @@ export const noRefresh = ["--no-refresh", "show what is recorded, without pollin
  * The job as it is now: where there is a login and a network, runs in progress are asked about. Says as of when it is otherwise. Shown
  * only: nothing of it is written into the job, which somebody may be working on.
  */
-export async function refreshed(context: Context, job: Job, refresh: boolean): Promise<Job> {
+export async function refreshed<J extends Pick<Job, "facts" | "items">>(
+  context: Context,
+  job: J,
+  refresh: boolean,
+): Promise<J> {
   const { output, host } = context;
   const running = inProgress(job.items).size;
   if (running === 0) return job;
@@ -38,11 +42,16 @@ export async function refreshed(context: Context, job: Job, refresh: boolean): P
     const runs = left === 1 ? "1 run in progress" : `${left} runs in progress`;
     output.note(`as of ${localTime(asOf, began)}: ${runs} not polled (${why ?? "machine stopped, or no answer"})`);
   }
-  const state = job.facts.state === "running" ? job.facts.state : stateOfItems(items);
+  const state = ["running", "incomplete"].includes(job.facts.state) ? job.facts.state : stateOfItems(items);
   return { ...job, items, facts: { ...job.facts, state, asOf } };
 }
 
-async function ask(context: Context, { facts }: Job, found: Refreshed, stop: AbortSignal): Promise<void> {
+async function ask(
+  context: Context,
+  { facts }: Pick<Job, "facts">,
+  found: Refreshed,
+  stop: AbortSignal,
+): Promise<void> {
   const platform = await context.platform();
   if (!isSamePlatform(platform, facts)) throw new Error(`the job belongs to ${facts.origin}`);
   // Nobody is asked to log in for this.
