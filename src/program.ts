@@ -108,6 +108,18 @@ export const NOUNS: Readonly<Record<string, Noun>> = {
       },
     },
   },
+  playbooks: {
+    summary: "the team's vetted prompts: list, show, check",
+    alias: "playbook",
+    verbs: {
+      list: { summary: "list the playbooks of the profile", load: () => import("./commands/playbooks/list.ts") },
+      show: { summary: "show a playbook and its prompt", load: () => import("./commands/playbooks/show.ts") },
+      check: {
+        summary: "check every playbook of a folder, with file and line of each problem",
+        load: () => import("./commands/playbooks/check.ts"),
+      },
+    },
+  },
   instances: {
     summary: "customers' instances",
     alias: "instance",
@@ -405,7 +417,7 @@ const MAIN_JOB: readonly (readonly [noun: string, verb: string])[] = [
 
 /** The commands below that, by what they are about; those that stand in none are the last group. */
 const GROUPS: Readonly<Record<string, readonly string[]>> = {
-  "Customers, runs, records:": ["runs", "jobs", "handoff", "instances", "users", "audit", "api"],
+  "Customers, runs, records:": ["runs", "jobs", "handoff", "playbooks", "instances", "users", "audit", "api"],
   "This machine:": ["auth", "config", "doctor", "completion", "sandbox"],
 };
 

@@ -1,5 +1,5 @@
 import type { Command } from "@commander-js/extra-typings";
-import { commonOptions, type GivenOptions } from "../common-options.ts";
+import { commonOptions, type CommonOptions, type GivenOptions } from "../common-options.ts";
 import {
   candidatesAt,
   commandsOf,
@@ -76,6 +76,10 @@ class Sources {
         return (await import("./api/procedure.ts")).knownQueries().map((value) => ({ value, description: "" }));
       case "job":
         return (await import("../completion/local.ts")).jobs(state);
+      case "playbook": {
+        const { env } = this.#host;
+        return (await import("../completion/local.ts")).playbooks(config, { env, flags: this.#flags(cursor) });
+      }
       case "run":
       case "user":
       case "instance": {
@@ -97,9 +101,8 @@ class Sources {
     return [...topics.map((value) => ({ value, description: "topic" })), ...commandsOf(meant.command)];
   }
 
-  async #openLookup({ options, command }: Cursor): Promise<Lookup> {
-    const { env, version, timing, ranForMs } = this.#host;
-    const { Lookup } = await import("../completion/lookup.ts");
+  /** The flags on the line that say which platform is meant. */
+  #flags({ options, command }: Cursor): CommonOptions["flags"] {
     const text = (name: string) => {
       const value = options.get(name);
       return typeof value === "string" ? value : undefined;
@@ -110,10 +113,16 @@ class Sources {
       ...(profile === undefined ? {} : { profile }),
       ...(text("--host") === undefined ? {} : { host: text("--host") ?? "" }),
     };
+    return commonOptions(given, this.#host.env).flags;
+  }
+
+  async #openLookup(cursor: Cursor): Promise<Lookup> {
+    const { env, version, timing, ranForMs } = this.#host;
+    const { Lookup } = await import("../completion/lookup.ts");
     return new Lookup({
       paths: resolvePaths(env),
       env,
-      flags: commonOptions(given, env).flags,
+      flags: this.#flags(cursor),
       timing,
       userAgent: `kiloclaw-admin/${version}`,
       leftMs: () => timing.completionMs - ranForMs(),

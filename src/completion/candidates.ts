@@ -7,6 +7,7 @@ export type ValueKind =
   | "user"
   | "instance"
   | "job"
+  | "playbook"
   | "profile"
   | "setting"
   | "setting-value"

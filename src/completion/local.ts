@@ -1,7 +1,11 @@
-/** What this machine itself knows: profiles, settings and its jobs. */
+/** What this machine itself knows: profiles, settings, playbooks and its jobs. */
 import { jobJournals, jobRecord } from "../bulk/job/job.ts";
-import { readConfig } from "../config/config-file.ts";
+import { configPath, readConfig } from "../config/config-file.ts";
 import { DEFAULT_PROFILE, isKey, KEYS, settingOf } from "../config/settings-table.ts";
+import type { Sources } from "../config/settings.ts";
+import { PLAYBOOK_NAME } from "../journal/record.ts";
+import { settingsInForce } from "../meant-platform.ts";
+import { playbookFiles } from "../playbooks/folder.ts";
 import type { Candidate } from "./candidates.ts";
 
 const MAX_JOBS = 30;
@@ -21,6 +25,14 @@ export async function settingValues(setting: string | undefined, configDirectory
   if (setting === "profile") return profiles(configDirectory);
   const values = setting !== undefined && isKey(setting) ? (settingOf(setting).values ?? []) : [];
   return values.map((value) => ({ value, description: "" }));
+}
+
+/** The playbooks of the profile, by their files' names alone. */
+export async function playbooks(configDirectory: string, given: Pick<Sources, "env" | "flags">): Promise<Candidate[]> {
+  const config = await readConfig(configDirectory);
+  const folder = settingsInForce({ ...given, config, path: configPath(configDirectory) }).get("playbooks").value;
+  const files = folder === undefined ? [] : await playbookFiles(folder);
+  return files.flatMap(({ name }) => (PLAYBOOK_NAME.test(name) ? [{ value: name, description: "" }] : []));
 }
 
 /** This machine's jobs, newest first. */

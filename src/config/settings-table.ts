@@ -1,3 +1,4 @@
+import { isAbsolute } from "node:path";
 import * as z from "zod";
 import { CliError } from "../errors.ts";
 
@@ -99,6 +100,11 @@ export const SETTINGS = {
     ...yesOrNo(),
     preset: false,
     summary: "nothing is changed without --reason",
+  },
+  playbooks: {
+    scope: "profile",
+    schema: z.string().refine(isAbsolute, "it is not the absolute path of a folder"),
+    summary: "the folder with the team's playbooks, such as a git checkout; see help playbooks",
   },
   statusPage: {
     scope: "profile",

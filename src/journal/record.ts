@@ -17,6 +17,13 @@ const line = z.string().max(2_000);
 /** A code of an answer or of the system: `CONFLICT`, `kiloclaw_cli_run_already_active`, `ECONNRESET`. */
 const code = z.string().regex(/^[\w.-]{1,100}$/);
 
+/** What a playbook can be called: its file's name without `.md`. */
+export const PLAYBOOK_NAME = /^[a-z0-9][a-z0-9-]{0,63}$/;
+
+/** The playbook that a prompt comes from: its name, and the SHA-256 of its file. */
+export const playbookMark = z.object({ name: z.string().regex(PLAYBOOK_NAME), sha256 });
+export type PlaybookMark = Readonly<z.output<typeof playbookMark>>;
+
 const common = {
   format: z.literal(FORMAT),
   /** The version of kiloclaw-admin that wrote it. */

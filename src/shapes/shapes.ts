@@ -11,6 +11,7 @@ import {
 } from "./job.ts";
 import { journalRecordShape } from "./journal-record.ts";
 import { auditRecordShape, instanceShape, pageShape, userShape } from "./platform.ts";
+import { playbookCheckShape, playbookDetailsShape, playbookShape } from "./playbook.ts";
 import {
   accountShape,
   openPointShape,
@@ -48,6 +49,9 @@ export const SHAPES = {
   "job-event": jobEventShape,
   report: reportShape,
   "failure-group": failureGroupShape,
+  playbook: playbookShape,
+  "playbook-details": playbookDetailsShape,
+  "playbook-check": playbookCheckShape,
   instance: instanceShape,
   user: userShape,
   page: pageShape,

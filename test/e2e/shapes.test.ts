@@ -1,4 +1,6 @@
 /** What is really printed, held against the JSON Schemas that are published of it. */
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import * as z from "zod";
 import { jsonSchemaOf } from "../../src/shapes/json-schema.ts";
@@ -21,6 +23,11 @@ beforeAll(async () => {
   const failing = "[rehearse lines=1 interval=0 exit=7]";
   const job = await desk.run(["runs", "start", ...targets, "-p", failing, "--yes", "--wait", "-o", "jsonl"]);
   jobEvents = job.stdout;
+  const playbooks = join(desk.configDir, "playbooks");
+  await mkdir(playbooks);
+  await writeFile(join(playbooks, "good.md"), "---\ntitle: x\nfields: {f: {}}\n---\nRepair {{f}}.\n");
+  await writeFile(join(playbooks, "bad.md"), "");
+  await desk.run(["config", "set", "playbooks", playbooks]);
   // A start whose end nobody knows.
   await desk.sandbox.remote.setFault({ name: "insert-failure", procedure: "startKiloCliRun", count: 1 });
   const lost = desk.customer();
@@ -67,6 +74,9 @@ const PRINTED: readonly (readonly [ShapeName, () => readonly string[]])[] = [
   ["report", () => ["jobs", "report", "@latest"]],
   ["planned-target", () => ["jobs", "retry-failed", "@latest", "--dry-run"]],
   ["planned-target", () => ["runs", "start", "-u", user, "-u", "nobody@example.com", "-p", "x", "--dry-run"]],
+  ["playbook", () => ["playbooks", "list"]],
+  ["playbook-details", () => ["playbooks", "show", "good"]],
+  ["playbook-check", () => ["playbooks", "check", join(desk.configDir, "playbooks")]],
   ["instance", () => ["instances", "list"]],
   ["instance", () => ["instances", "show", user]],
   ["page", () => ["instances", "open", user, "--print"]],

@@ -2,7 +2,7 @@
  * A token that must be nowhere: it is got by a login, used for every command, on good days and on every bad day that the
  * sandbox can stage, with `--debug`, and then looked for in everything that was said and written.
  */
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
@@ -46,6 +46,9 @@ beforeAll(async () => {
   // The wait between two tries is random from nothing up: nothing will do.
   vi.spyOn(Math, "random").mockReturnValue(0);
   await logIn();
+  await mkdir(join(folder, "playbooks"));
+  await writeFile(join(folder, "playbooks", "canary.md"), "---\ntitle: A canary\n---\nSing.\n");
+  await use(["config", "set", "playbooks", join(folder, "playbooks"), "--profile", "default"]);
   // A job, for the commands that are about one; of one of its targets the machine is down.
   const targets = [customer(), "ivan.stopped@example.com"].flatMap((user) => ["-u", user]);
   await use(["runs", "start", ...targets, "-p", LONG, "--yes"]);
@@ -140,6 +143,9 @@ const CALLS: Readonly<Record<string, (id: string, user: string) => readonly (rea
   "jobs report": () => [["@latest"], ["@latest", "--json"]],
   "jobs export": () => [["@latest", "--save", join(folder, "exported.job")]],
   "jobs import": () => [[join(folder, "exported.job")]],
+  "playbooks list": () => [[], ["--json"]],
+  "playbooks show": () => [["canary"], ["canary", "--json"]],
+  "playbooks check": () => [[], [join(folder, "playbooks")]],
   "instances list": () => [
     ["-L", "5"],
     ["--json", "-L", "5"],

@@ -54,6 +54,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ["chooser", "common-options", "help-screen", "login-offer"],
   ["doctor", "runs"],
   ["audit", "bulk"],
+  ["playbooks"],
   ["completion", "handoff"],
   ["context", "diagnose"],
   ["sandbox"],

@@ -24,10 +24,13 @@ export class PromptTemplate {
   /** Text and field in turns, a text at both ends. */
   readonly #parts: readonly string[];
 
-  /** @throws CliError `usage` when a `{{` is not that of a field. */
-  constructor(text: string) {
+  /**
+   * @param onBadBraces ends it where a `{{` is not that of a field, which line of the text it stands in.
+   * @throws CliError `usage` in that case, unless `onBadBraces` throws something else.
+   */
+  constructor(text: string, onBadBraces: (line: number) => never = refuseBraces) {
     this.text = text;
-    this.#parts = partsOf(text);
+    this.#parts = partsOf(text, onBadBraces);
     this.fields = [...new Set(this.#parts.filter((_, at) => at % 2 === 1))];
   }
 
@@ -89,7 +92,15 @@ function valueOf(entry: Entry, field: string): string | undefined {
   return field === "line" ? entry.line?.toString() : undefined;
 }
 
-function partsOf(text: string): string[] {
+function refuseBraces(line: number): never {
+  const message = `the prompt's {{ at line ${line} is not followed by a field's name and }}; nothing was sent`;
+  throw new CliError("usage", message, { hint: BRACES_HINT });
+}
+
+/** What to write instead of braces that are not understood. */
+export const BRACES_HINT = "a field is written {{name}}; where the braces are meant, write \\{{";
+
+function partsOf(text: string, onBadBraces: (line: number) => never): string[] {
   const parts: string[] = [];
   let before = "";
   for (let at = 0; at < text.length;) {
@@ -102,16 +113,7 @@ function partsOf(text: string): string[] {
     }
     const end = text.indexOf("}}", next);
     const field = end === -1 ? "" : text.slice(next + 2, end).trim();
-    if (field === "" || /[{}\r\n]/.test(field)) {
-      const where = `line ${text.slice(0, next).split("\n").length}`;
-      throw new CliError(
-        "usage",
-        `the prompt's {{ at ${where} is not followed by a field's name and }}; nothing was sent`,
-        {
-          hint: "a field is written {{name}}; where the braces are meant, write \\{{",
-        },
-      );
-    }
+    if (field === "" || /[{}\r\n]/.test(field)) return onBadBraces(text.slice(0, next).split("\n").length);
     parts.push(before + text.slice(at, next), field);
     before = "";
     at = end + 2;

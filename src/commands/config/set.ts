@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import type { Command } from "@commander-js/extra-typings";
 import { parseOrigin } from "../../api/origin.ts";
 import { changeConfig, withProfile } from "../../config/config-file.ts";
@@ -46,12 +47,14 @@ export function configure(command: Command, open: OpenContext): void {
 export const prints = (): Prints => [];
 
 async function set(
-  context: Pick<Context, "configFolder" | "output" | "paths" | "settings">,
+  context: Pick<Context, "configFolder" | "host" | "output" | "paths" | "settings">,
   keyText: string,
-  text: string,
+  given: string,
 ) {
-  const { configFolder, output } = context;
+  const { configFolder, host, output } = context;
   const key = readKey(keyText);
+  // The settings file is used from every folder.
+  const text = key === "playbooks" && given !== "" ? resolve(host.cwd, given) : given;
   const value = checkedValue(key, text);
   const settings = await context.settings();
   if (isGlobal(key)) {

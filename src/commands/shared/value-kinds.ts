@@ -15,6 +15,7 @@ export const VALUE_KINDS: KindTable = {
   "--run": ["run"],
   "--profile": ["profile"],
   job: ["job"],
+  playbook: ["playbook"],
   key: ["setting"],
   value: ["setting-value"],
   words: ["topic"],
