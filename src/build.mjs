@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { rolldown } from "rolldown";
 import { BUNDLE } from "./bundle.mjs";
+import { emptyDatabase, PGLITE } from "./empty-database.mjs";
 import { noticesOf } from "./notices.mjs";
 
 const dist = fileURLToPath(new URL("../dist", import.meta.url));
@@ -27,10 +28,11 @@ const { output } = await bundle.write({
   },
 });
 await bundle.close();
-await writeFile(`${dist}/THIRD-PARTY-NOTICES.txt`, await noticesOf(output));
+await writeFile(`${dist}/THIRD-PARTY-NOTICES.txt`, await noticesOf(output, [PGLITE]));
 await cp(fileURLToPath(new URL("sandbox/database/migrations", import.meta.url)), `${dist}/migrations`, {
   recursive: true,
 });
+await writeFile(`${dist}/database.tar.br`, await emptyDatabase());
 for (const file of ["sandbox.css", "sandbox.js"]) {
   await cp(fileURLToPath(new URL(`sandbox/web/browser/${file}`, import.meta.url)), `${dist}/browser/${file}`);
 }

@@ -8,14 +8,15 @@ const require = createRequire(import.meta.url);
 const SAME_TEXT = new Map([["drizzle-orm", join(folderOf("typescript"), "LICENSE")]]);
 
 /**
- * What the licences of bundled packages ask for: each package with code in the bundle, by name and version, with its licence's
+ * What the licences of bundled packages ask for: each package with something in the bundle, by name and version, with its licence's
  * text. Throws where a package has none: what may not be passed on is not built.
  *
  * @param {import("rolldown").RolldownOutput["output"]} output
+ * @param {readonly string[]} also folders of packages that have made something else that is passed on
  */
-export async function noticesOf(output) {
+export async function noticesOf(output, also) {
   const modules = output.flatMap((file) => (file.type === "chunk" ? Object.keys(file.modules) : []));
-  const folders = [...new Set(modules.flatMap((id) => packageFolderOf(id) ?? []))];
+  const folders = [...new Set([...modules.flatMap((id) => packageFolderOf(id) ?? []), ...also])];
   const notices = await Promise.all(folders.map(noticeOf));
   return [
     "The files in this folder contain code of the following packages.\n",

@@ -3,7 +3,7 @@ import { mkdir, rm } from "node:fs/promises";
 import { eq } from "drizzle-orm";
 import type { SandboxStatus } from "./control-api.ts";
 import { type DataDirectory, takeDataDirectory } from "./data-directory.ts";
-import { type OpenDatabase, openEmbedded, openServer } from "./database/database.ts";
+import { emptyDatabase, type OpenDatabase, openEmbedded, openServer } from "./database/database.ts";
 import { migrate } from "./database/migrate.ts";
 import { cliRuns, instances, users } from "./database/schema.ts";
 import { Faults } from "./faults.ts";
@@ -43,6 +43,8 @@ export interface SandboxOptions {
     /** The built-in repair program. */
     readonly agentScript: string;
     readonly migrations: string;
+    /** An empty database. */
+    readonly database: string;
     /** A folder with what the pages' browsers load. */
     readonly browser: string;
   };
@@ -50,8 +52,8 @@ export interface SandboxOptions {
   readonly pid: number;
   /** For the runs' processes. */
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** A PGlite dump to make a new embedded database from. */
-  readonly template?: Blob | undefined;
+  /** A PGlite dump to make a new embedded database from; that of an empty one unless told. */
+  readonly template?: (() => Promise<Blob>) | undefined;
 }
 
 export interface Sandbox {
@@ -180,7 +182,7 @@ async function assemble(
 }
 
 function openDatabase(
-  { databaseUrl, template }: SandboxOptions,
+  { databaseUrl, assets, template = () => emptyDatabase(assets.database) }: SandboxOptions,
   directory: DataDirectory,
   onLost: () => void,
 ): Promise<OpenDatabase> {

@@ -15,6 +15,7 @@ export const ASSETS: SandboxOptions["assets"] = {
   nodePath: process.execPath,
   agentScript: at("../../dist/agent.cjs"),
   migrations: at("../../src/sandbox/database/migrations"),
+  database: at("../../dist/database.tar.br"),
   browser: at("../../src/sandbox/web/browser"),
 };
 
@@ -75,7 +76,7 @@ export async function openSandbox(options: Partial<SandboxOptions> = {}): Promis
 export async function sandboxOptions(dataDir: string): Promise<SandboxOptions> {
   // Newer Node warns on standard error, which is part of a run's output, when both of these are set.
   const env = { ...process.env, NO_COLOR: undefined, FORCE_COLOR: undefined };
-  return { dataDir, assets: ASSETS, pid: process.pid, env, template: await template() };
+  return { dataDir, assets: ASSETS, pid: process.pid, env, template };
 }
 
 let cached: Promise<Blob> | undefined;

@@ -94,6 +94,7 @@ async function start(context: Context, options: StartOptions): Promise<void> {
         nodePath: host.nodePath,
         agentScript: join(host.root, "dist", "agent.cjs"),
         migrations: join(host.root, "dist", "migrations"),
+        database: join(host.root, "dist", "database.tar.br"),
         browser: join(host.root, "dist", "browser"),
       },
       pid: host.pid,

@@ -1,5 +1,6 @@
 /** Opens the platform's PostgreSQL: embedded (PGlite) in a directory, or a real server. */
-import { mkdir, readdir } from "node:fs/promises";
+import { mkdir, readdir, readFile } from "node:fs/promises";
+import { brotliDecompressSync } from "node:zlib";
 import { PGlite } from "@electric-sql/pglite";
 import { sql } from "drizzle-orm";
 import { drizzle as drizzleNodePostgres } from "drizzle-orm/node-postgres";
@@ -18,21 +19,33 @@ export interface OpenDatabase {
   close(): Promise<void>;
 }
 
+/** Its timer of how far a start has got would go on for ever, and keep a process that cannot close the database from ending. */
+const START_PARAMS = [...PGlite.defaultStartParams, "-c", "log_startup_progress_interval=0"];
+
 /**
- * The embedded database in `directory`, created on first use (from `template`, a dump, when one is given).
+ * The embedded database in `directory`, created on first use (from `template`, a dump, when one is given: to initialize one anew
+ * takes seconds, and keeps half a gigabyte of memory as long as the process lives).
  * PGlite takes no lock: the caller must hold one on the directory.
  *
  * @param holds whether the caller still does. Once it does not, every query is refused and nothing is written any more.
  * @throws {SandboxError} when what is in the directory is no database, or a broken one.
  */
-export async function openEmbedded(directory: string, holds: () => boolean, template?: Blob): Promise<OpenDatabase> {
+export async function openEmbedded(
+  directory: string,
+  holds: () => boolean,
+  template?: () => Promise<Blob>,
+): Promise<OpenDatabase> {
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const isNew = (await readdir(directory)).length === 0;
-  const client = await PGlite.create({ dataDir: directory, ...(isNew && template && { loadDataDir: template }) }).catch(
-    (error: unknown) => {
-      throw new SandboxError(`The database in ${directory} cannot be opened: ${reason(error)}`, { cause: error });
-    },
-  );
+  const create = async () =>
+    PGlite.create({
+      dataDir: directory,
+      startParams: START_PARAMS,
+      ...(isNew && template && { loadDataDir: await template() }),
+    });
+  const client = await create().catch((error: unknown) => {
+    throw new SandboxError(`The database in ${directory} cannot be opened: ${reason(error)}`, { cause: error });
+  });
   // Every message to the database goes this way.
   const execute = client.execProtocolRawSync.bind(client);
   client.execProtocolRawSync = (message) => {
@@ -42,6 +55,11 @@ export async function openEmbedded(directory: string, holds: () => boolean, temp
   const database = drizzlePglite(client, { schema });
   await database.execute(sql`set timezone to 'UTC'`);
   return { database, description: "embedded", close: async () => (holds() ? client.close() : undefined) };
+}
+
+/** The empty database that comes with the tool, as {@link openEmbedded} takes it. */
+export async function emptyDatabase(path: string): Promise<Blob> {
+  return new Blob([brotliDecompressSync(await readFile(path))]);
 }
 
 /** What a sandbox holds on its database: any number that is the same for all of them. */
