@@ -2,10 +2,12 @@
  * Jobs over a way that fails one answer in ten, killed meanwhile or not; and jobs that meet: of two operators, and of one. The
  * whole of it: `npm run campaign -- faults --jobs`.
  */
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { loadCustomer } from "../../src/sandbox/seed/people.ts";
 import { openDesk, type Desk } from "../harness.ts";
 import { Dice } from "./dice.ts";
+import { EXCHANGE_FAULTS } from "./faults.ts";
 import { figures, playJob, type Played } from "./job-campaign.ts";
 import { figuresTable } from "./job-judge.ts";
 import { Operator, type Reported } from "./operator.ts";
@@ -14,6 +16,7 @@ const whole = process.env.KILOCLAW_FAULTS !== undefined;
 const FAULTY_TARGETS = 300;
 const MEETING_TARGETS = whole ? 100 : 16;
 const MEETINGS = 3;
+const HANDOVERS = 4;
 
 const ADA = "ada.admin@kilocode.ai";
 const OTTO = "otto.oncall@kilocode.ai";
@@ -21,7 +24,9 @@ const OTTO = "otto.oncall@kilocode.ai";
 let desk: Desk;
 let taken = 0;
 beforeAll(async () => {
-  desk = await openDesk({ extraUsers: (whole ? 4 * FAULTY_TARGETS : 0) + MEETINGS * 2 * MEETING_TARGETS });
+  desk = await openDesk({
+    extraUsers: (whole ? 4 * FAULTY_TARGETS : 0) + (MEETINGS * 2 + (whole ? HANDOVERS : 0)) * MEETING_TARGETS,
+  });
 }, 300_000);
 afterAll(() => desk.close());
 
@@ -147,4 +152,73 @@ describe("two jobs on the same instances at once", { timeout: whole ? 600_000 : 
     // Two machines know nothing of each other until the platform says so; of one machine's, the second is never sent.
     expect(found["sent twice"]).toBeLessThanOrEqual(first === second ? 0 : found.instances);
   });
+});
+
+async function resume(operator: Operator): Promise<void> {
+  await operator.begin("jobs", "resume", "@latest", "--detach", "-o", "jsonl").end();
+}
+
+/** Ways to fail after which the job can be gone on with. */
+const LOSSES = ["reset", "502", "500", "eof", "truncated"] as const;
+
+describe.skipIf(!whole)("a job that is handed over while it is under way", { timeout: 900_000 }, () => {
+  const table: Record<string, string | number>[] = [];
+  it.each(Array.from({ length: HANDOVERS }, (_, at) => ({ seed: at + 1 })))(
+    "seed $seed: resumed at once where it began and on two machines, over a way that fails: each is started once",
+    async ({ seed }) => {
+      const dice = new Dice("handover", seed);
+      const from = customers(MEETING_TARGETS);
+      const first = await Operator.open(desk);
+      const otto = await desk.sandbox.remote.token(OTTO);
+      const operators = [
+        first,
+        await Operator.open(desk, otto, first.proxy),
+        await Operator.open(desk, undefined, first.proxy),
+      ];
+      let struck = 0;
+      const fail = () => {
+        first.proxy.decide = () => {
+          if (!dice.hits(0.05)) return undefined;
+          struck += 1;
+          return EXCHANGE_FAULTS[dice.pick(...LOSSES)](dice).deal;
+        };
+      };
+      const mark = `handover ${seed}`;
+      const targets = Array.from({ length: MEETING_TARGETS }, (_, at) => ({ number: from + at, exit: 0 }));
+      fail();
+      const job = await first.beginJob(targets, longRun(mark), "--detach", "-o", "jsonl", "--concurrency", "4");
+      while (first.starts.length < MEETING_TARGETS / 4 && !job.isOver) await new Promise((done) => setTimeout(done, 5));
+      job.kill(dice.pick("SIGKILL", "SIGINT"));
+      await job.end();
+      const file = join(first.configDir, "exported.job");
+      const { code, stderr } = await first.do("jobs", "export", "@latest", "--save", file);
+      expect({ code, stderr }).toMatchObject({ code: 0 });
+      for (const other of operators.slice(1)) expect((await other.do("jobs", "import", file)).code).toBe(0);
+      await Promise.all(operators.map(resume));
+      await first.proxy.heal();
+      // What a failing way has stopped goes on.
+      for (const operator of operators) await resume(operator);
+      const rows = await desk.rows(mark);
+      const reports = await Promise.all(operators.map(async (operator) => (await operator.report())?.items ?? []));
+      const wrong = targets.flatMap(({ number }) => {
+        const { instanceId } = loadCustomer(number);
+        const [row, ...more] = rows.filter(({ instance_id: id }) => id === instanceId);
+        if (more.length > 0) return [`${instanceId} was started ${more.length + 1} times`];
+        const said = reports.map((items) => items.find((item) => item.instanceId === instanceId));
+        // A start whose answer was lost is nobody's to deny; whoever has met its run knows its ID.
+        return said.flatMap((item) => {
+          if (item?.state === "unknown") return [];
+          return row && item?.runId === row.id ? [] : [`${instanceId}: ${row?.id} and ${JSON.stringify(item)}`];
+        });
+      });
+      const unknown = reports.flat().filter(({ state }) => state === "unknown").length;
+      const requests = first.starts.length;
+      await Promise.all(operators.toReversed().map((operator) => operator.close()));
+      table.push({ seed, targets: MEETING_TARGETS, struck, requests, rows: rows.length, unknown, wrong: wrong.length });
+      console.log(figuresTable(table));
+      expect(wrong).toEqual([]);
+      expect(rows.length).toBeLessThanOrEqual(MEETING_TARGETS);
+      expect(struck).toBeGreaterThan(0);
+    },
+  );
 });

@@ -69,9 +69,10 @@ export class Operator {
     this.#token = token;
   }
 
-  static async open(desk: Desk, token = desk.sandbox.adminToken): Promise<Operator> {
+  /** @param proxy the way to the platform, shared with whoever has to know it by the same address; one of its own unless told. */
+  static async open(desk: Desk, token = desk.sandbox.adminToken, proxy?: FaultProxy): Promise<Operator> {
     const configDir = await mkdtemp(join(tmpdir(), "kiloclaw-operator-"));
-    return new Operator(await FaultProxy.open(desk.sandbox.url), configDir, token);
+    return new Operator(proxy ?? (await FaultProxy.open(desk.sandbox.url)), configDir, token);
   }
 
   get #env(): Record<string, string> {
