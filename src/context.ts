@@ -321,10 +321,11 @@ export class Context {
     ]);
     const { version: tool, pid, timing } = this.host;
     const adminId = me.userId ?? null;
+    const adminEmail = "email" in me ? me.email : null;
     return this.#closing(
       new Ledger(
         this.paths.state,
-        { action, profile, origin, sandbox, adminId, ...why, tool, pid },
+        { action, profile, origin, sandbox, adminId, adminEmail, ...why, tool, pid },
         { timing, resumed, onSlow: () => this.output.busy("reading this machine's journal") },
       ),
     );

@@ -1,6 +1,5 @@
 import type { Api } from "../api/api.ts";
-import { CONCURRENCY, pooled } from "../async/pool.ts";
-import { searchUsers } from "../customers/users.ts";
+import { addressesOf } from "../customers/addresses.ts";
 import type { Check } from "./check.ts";
 import type { LoggedOperation } from "./operation.ts";
 
@@ -81,12 +80,8 @@ export const ACCOUNT_FIELDS = [
  */
 export async function accountsOf(api: Api, checks: readonly Check[], origin: string): Promise<Account[]> {
   const accounts = checks.map((check) => accountOf(check, origin));
-  const ids = new Set(accounts.flatMap(({ userId, adminId }) => (adminId === null ? [userId] : [userId, adminId])));
-  ids.delete("");
-  const emails = new Map<string, string | null>();
-  for await (const [id, email] of pooled(ids, CONCURRENCY, async (id) => [id, await emailOf(api, id)] as const)) {
-    emails.set(id, email);
-  }
+  const ids = accounts.flatMap(({ userId, adminId }) => (adminId === null ? [userId] : [userId, adminId]));
+  const emails = await addressesOf(api, ids);
   const order = ({ at, op, auditId, runId }: Account) => `${at.toISOString()} ${op ?? auditId ?? runId}`;
   return accounts
     .map((account) => ({
@@ -95,12 +90,6 @@ export async function accountsOf(api: Api, checks: readonly Check[], origin: str
       adminEmail: emails.get(account.adminId ?? "") ?? null,
     }))
     .toSorted((a, b) => (order(a) < order(b) ? -1 : 1));
-}
-
-/** The search finds parts of names and addresses too. */
-async function emailOf(api: Api, userId: string): Promise<string | null> {
-  const users = await searchUsers(api, userId, Number.MAX_SAFE_INTEGER);
-  return users.find(({ id }) => id === userId)?.email ?? null;
 }
 
 function accountOf({ operation, record, ...check }: Check, origin: string): Account {

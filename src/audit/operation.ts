@@ -13,6 +13,8 @@ export interface LoggedOperation {
   readonly userId: string;
   readonly instanceId: string | null;
   readonly adminId: string | null;
+  /** As it is on record; `null` in what older versions wrote. */
+  readonly adminEmail: string | null;
   readonly ticket: string | null;
   readonly reason: string | null;
   /** What a person had to decide, such as `resend-unknown` or `close`. */
@@ -72,6 +74,7 @@ export const OPERATION_FIELDS = [
   "endHash",
   "sandbox",
   "procedure",
+  "adminEmail",
 ] as const satisfies readonly (keyof LoggedOperation)[];
 
 function loggedOperation({ journal, op, first, decisions, ending, state }: Operation): LoggedOperation {
@@ -87,6 +90,7 @@ function loggedOperation({ journal, op, first, decisions, ending, state }: Opera
     userId: about.userId,
     instanceId: about.instanceId,
     adminId: later?.adopted ? later.adopted.adminId : first.adminId,
+    adminEmail: later?.adopted ? null : (first.adminEmail ?? null),
     ticket: first.ticket,
     reason: first.reason,
     decision: decisions.at(-1)?.decision ?? null,

@@ -104,11 +104,9 @@ async function gather(
     ...(await openStarts(api, ledger)),
     ...(await openJobs(paths.state, platform, (why) => output.warn(why))),
   ];
-  const { userId, email } = await context.me();
-  const points = [
-    ...runs.map((run) => ({ ...run, ticket: tickets.get(run.runId ?? "") ?? null })),
-    ...here.map((point) => (point.by === userId ? { ...point, by: email ?? point.by } : point)),
-  ].filter((point) => ticket === undefined || point.ticket === ticket);
+  const points = [...runs.map((run) => ({ ...run, ticket: tickets.get(run.runId ?? "") ?? null })), ...here].filter(
+    (point) => ticket === undefined || point.ticket === ticket,
+  );
   return { points, failure };
 }
 

@@ -123,7 +123,7 @@ function failed(run: Run): OpenPoint {
 /** The starts that this machine has sent to this platform without their end being known. @throws CliError `local-state` */
 export async function openStarts(api: Api, ledger: Ledger): Promise<OpenPoint[]> {
   return (await ledger.open()).flatMap(({ intent, writer }): OpenPoint[] => {
-    const { op, userId, instanceId, adminId: by, ticket } = intent;
+    const { op, userId, instanceId, adminId, adminEmail, ticket } = intent;
     if (intent.action !== "start") return [];
     return [
       {
@@ -133,7 +133,7 @@ export async function openStarts(api: Api, ledger: Ledger): Promise<OpenPoint[]>
         userId,
         instanceId,
         op,
-        by,
+        by: adminEmail ?? adminId,
         ticket,
         detail: writer ? `process ${writer.pid} is at it` : "its answer was lost; it may have started a run",
         next: command("runs reconcile", op),
@@ -155,13 +155,22 @@ export async function openJobs(
   const points: OpenPoint[] = [];
   for (const file of await jobJournals(stateDirectory)) {
     try {
-      const { state, totals, ticket, createdAt: at } = await summaryOf(file);
+      const { state, totals, ticket, adminEmail, createdAt: at } = await summaryOf(file);
       if (state === "done") continue;
       const record = await jobRecord(file);
       if (!isSamePlatform(record, platform)) continue;
       const next = command(state === "running" ? "jobs watch" : "jobs resume", file.id);
       const detail = `${state}: ${totalsWords(totals)}`;
-      points.push({ ...NOTHING, kind: "job", at, jobId: file.id, by: record.adminId, ticket, detail, next });
+      points.push({
+        ...NOTHING,
+        kind: "job",
+        at,
+        jobId: file.id,
+        by: adminEmail ?? record.adminId,
+        ticket,
+        detail,
+        next,
+      });
     } catch (error) {
       if (!(error instanceof CliError)) throw error;
       onUnreadable(error.message);

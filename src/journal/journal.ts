@@ -28,6 +28,7 @@ export interface Invocation {
   readonly origin: string;
   readonly sandbox?: string | undefined;
   readonly adminId: string | null;
+  readonly adminEmail?: string | null | undefined;
   readonly ticket: string | null;
   readonly reason: string | null;
   /** This program's version. */

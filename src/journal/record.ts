@@ -48,6 +48,8 @@ const common = {
   sandbox: line.optional(),
   /** The platform's user ID of the admin, if the token tells it. */
   adminId: line.nullable(),
+  /** The admin's e-mail address, where the platform has told it. */
+  adminEmail: line.nullable().optional(),
   ticket: line.nullable(),
   reason: line.nullable(),
   /** SHA-256 over all bytes of the line before it, closed with `}`. Always the last field. */

@@ -47,6 +47,7 @@ export const jobShape = z
     totals,
     asOf: z.date().meta({ description: "what is said of runs in progress is as of then" }),
     ticket: z.string().nullable(),
+    adminEmail: z.string().nullable().meta({ description: "who began it; null where it is not on record" }),
   })
   .meta({ description: "a bulk job in numbers" });
 
@@ -118,6 +119,7 @@ export const reportShape = z
       ticket: z.string().nullable(),
       reason: z.string().nullable(),
       adminId: z.string().nullable(),
+      adminEmail: z.string().nullable(),
       state: z.string(),
       createdAt: z.date(),
       endedAt: z.date().nullable(),

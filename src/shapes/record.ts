@@ -67,6 +67,7 @@ export const operationShape = z
     endHash: text,
     sandbox: text,
     procedure: text.meta({ description: "what `api` called" }),
+    adminEmail: text,
   })
   .meta({ description: "an operation of this machine's journal" });
 
@@ -149,5 +150,6 @@ export const verificationShape = z
     auditId: text,
     journal: text,
     detail: text,
+    userEmail: text,
   })
   .meta({ description: "a journal or an operation, verified" });

@@ -23,6 +23,7 @@ export const facts = (given: Partial<JobFacts> = {}): JobFacts => ({
   sandbox: null,
   ticket: "INC-4711",
   reason: "gateway crash-loops since the 2026.11 config migration",
+  adminEmail: null,
   adminId: "5a0f3c1e-1111-4222-8333-444455556666",
   state: "ended",
   createdAt: new Date(BEGAN),

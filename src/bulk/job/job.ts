@@ -153,7 +153,7 @@ export async function jobOf(
     const { instanceId } = item.target;
     if (instanceId !== null && isSendable(item.target)) items[index] = onRecord(item, records.ending(instanceId));
   }
-  const { profile, origin, ticket, reason, adminId, at } = job;
+  const { profile, origin, ticket, reason, adminId, adminEmail = null, at } = job;
   const { invocations } = records;
   const state = working ? "running" : stateOfItems(items);
   const facts = {
@@ -164,6 +164,7 @@ export async function jobOf(
     ticket,
     reason,
     adminId,
+    adminEmail,
     state,
     invocations,
     createdAt: new Date(at),

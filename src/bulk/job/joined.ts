@@ -156,6 +156,7 @@ function factsOf(slices: readonly Slice[], tries: readonly (readonly Slice[])[])
     ticket: said(facts.map(({ ticket }) => ticket)),
     reason: said(facts.map(({ reason }) => reason)),
     adminId: said(facts.map(({ adminId }) => adminId)),
+    adminEmail: said(facts.map(({ adminEmail }) => adminEmail)),
     invocations: facts.reduce((sum, { invocations }) => sum + invocations, 0),
     createdAt: new Date(Math.min(...facts.map(({ createdAt }) => +createdAt))),
     endedAt: ends.length < last.length ? null : new Date(Math.max(...ends.map(Number))),

@@ -23,6 +23,7 @@ const summarySchema = z.object({
   asOf: date,
   totals: z.record(z.enum(STATES_IN_ORDER), z.number()),
   ticket: z.string().nullable(),
+  adminEmail: z.string().nullable(),
 });
 
 /**
@@ -47,11 +48,12 @@ export const SUMMARY_FIELDS = [
   "totals",
   "asOf",
   "ticket",
+  "adminEmail",
 ] as const satisfies readonly (keyof JobSummary)[];
 
 /** Adds a job up. */
 export function summarize({ facts, items }: Pick<Job, "facts" | "items">): JobSummary {
-  const { id, state, profile, total, createdAt, endedAt, asOf, ticket } = facts;
+  const { id, state, profile, total, createdAt, endedAt, asOf, ticket, adminEmail } = facts;
   return {
     id,
     state,
@@ -63,6 +65,7 @@ export function summarize({ facts, items }: Pick<Job, "facts" | "items">): JobSu
     totals: totalsOf(items.map((item) => item.state)),
     asOf,
     ticket,
+    adminEmail,
   };
 }
 

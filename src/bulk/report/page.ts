@@ -56,7 +56,7 @@ function summary(page: Markup, report: Report, open: number): Html {
     ["ticket", ticket],
     ["reason", reason],
     ["platform", `${job.profile} (${job.origin})`],
-    ["started by", job.adminId],
+    ["started by", job.adminEmail ?? job.adminId],
     ["from", `${moment(createdAt)} UTC`],
     ["to", endedAt && `${moment(endedAt)} UTC, after ${words.duration(endedAt.getTime() - createdAt.getTime())}`],
     ["as of", job.state === "done" ? null : `${moment(asOf)} UTC`],

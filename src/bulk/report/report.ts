@@ -19,6 +19,8 @@ export interface JobFacts {
   readonly ticket: string | null;
   readonly reason: string | null;
   readonly adminId: string | null;
+  /** The admin's e-mail address; `null` where it is not on record. */
+  readonly adminEmail: string | null;
   /** In a word, such as `running`. */
   readonly state: string;
   readonly createdAt: Date;

@@ -1,8 +1,12 @@
 import { Option, type Command } from "@commander-js/extra-typings";
+import { limit } from "../../async/limit.ts";
+import { unlessAborted } from "../../async/on-abort.ts";
 import { loggedOperations, OPERATION_FIELDS, type LoggedOperation } from "../../audit/operation.ts";
 import type { Context, OpenContext } from "../../context.ts";
+import { addressesOf } from "../../customers/addresses.ts";
 import { resolveUser } from "../../customers/find.ts";
-import type { Prints, View } from "../../terminal/rows.ts";
+import type { Prints, View, When } from "../../terminal/rows.ts";
+import type { Column } from "../../terminal/table.ts";
 import { examples, once } from "../shared/options.ts";
 import { assertInOrder, momentOf, sinceOf, sinceOption, untilOption, type GivenTime } from "../shared/when.ts";
 import { rawRecords, recordView } from "./log/raw-records.ts";
@@ -72,6 +76,7 @@ async function log(context: Context, options: LogOptions): Promise<void> {
   const damages = new Damages(output);
   const { state } = context.paths;
   if (records) await show(context, rawRecords(state, filter, damages), recordView);
+  else if (output.format === "table") await showToPeople(context, loggedOperations(state, filter, damages));
   else await show(context, loggedOperations(state, filter, damages), operationView);
   damages.throwIfAny();
 }
@@ -102,30 +107,62 @@ async function show<Row extends object>(
   await output.list(waiting, view, "nothing is on record");
 }
 
+/** So many customers are asked about at most: a page that somebody reads has no more. */
+const MAX_ASKED = 50;
+
+/** Shows operations with customers' e-mail addresses, as far as they can be asked within a moment, without a login. */
+async function showToPeople(context: Context, operations: AsyncIterable<LoggedOperation>): Promise<void> {
+  const { output, host, stop } = context;
+  const rows: LoggedOperation[] = [];
+  for await (const operation of operations) rows.push(operation);
+  const late = limit(stop, host.timing.refreshMs);
+  let addresses: ReadonlyMap<string, string> = new Map();
+  try {
+    const { credential, origin } = await context.connection();
+    const users = new Set(rows.flatMap((row) => (row.origin === origin ? [row.userId] : [])));
+    if (credential && users.size > 0 && users.size <= MAX_ASKED) {
+      const api = await context.apiAs(credential.token, origin, late.signal);
+      addresses = await unlessAborted(
+        late.signal,
+        addressesOf(api, users, () => undefined),
+      );
+    }
+  } catch {
+    // IDs do.
+    stop.throwIfAborted();
+  } finally {
+    late.release();
+  }
+  const user = ({ userId }: LoggedOperation) => addresses.get(userId) ?? userId;
+  await output.list(rows, { ...operationView, columns: (when) => columnsOf(when, user) }, "nothing is on record");
+}
+
 /** What became of an operation, in a word or two. */
 function resultWord({ state, result }: LoggedOperation): string {
   if (state === "settled") return result ?? "-";
   return result === null ? state : `${result} (${state})`;
 }
 
+const columnsOf = (when: When, user: (operation: LoggedOperation) => string): Column<LoggedOperation>[] => [
+  { header: "WHEN", rank: 2, value: ({ at }) => when(at) },
+  { header: "ACTION", rank: 3, value: ({ action }) => action },
+  {
+    header: "RESULT",
+    rank: 1,
+    value: resultWord,
+    color: ({ state }) => (state === "settled" ? undefined : "magenta"),
+  },
+  { header: "RUN", rank: 0, id: true, value: ({ runId }) => runId ?? "-" },
+  { header: "USER", rank: 4, shrinkTo: 14, tells: true, value: user },
+  { header: "BY", rank: 5, shrinkTo: 10, value: ({ adminEmail, adminId }) => adminEmail ?? adminId ?? "-" },
+  { header: "TICKET", rank: 5, shrinkTo: 8, value: ({ ticket }) => ticket ?? "-" },
+  { header: "REASON", rank: 6, shrinkTo: 12, enough: 40, value: ({ reason }) => reason ?? "-" },
+  { header: "ORIGIN", rank: 7, shrinkTo: 16, spare: true, value: ({ origin }) => origin },
+  { header: "OPERATION", rank: 8, id: true, spare: true, value: ({ op }) => op },
+];
+
 const operationView: View<LoggedOperation> = {
   shape: "operation",
   fields: OPERATION_FIELDS,
   id: ({ op }) => op,
-  columns: (when) => [
-    { header: "WHEN", rank: 2, value: ({ at }) => when(at) },
-    { header: "ACTION", rank: 3, value: ({ action }) => action },
-    {
-      header: "RESULT",
-      rank: 1,
-      value: resultWord,
-      color: ({ state }) => (state === "settled" ? undefined : "magenta"),
-    },
-    { header: "RUN", rank: 0, id: true, value: ({ runId }) => runId ?? "-" },
-    { header: "USER", rank: 4, shrinkTo: 14, tells: true, value: ({ userId }) => userId },
-    { header: "TICKET", rank: 5, shrinkTo: 8, value: ({ ticket }) => ticket ?? "-" },
-    { header: "REASON", rank: 6, shrinkTo: 12, enough: 40, value: ({ reason }) => reason ?? "-" },
-    { header: "ORIGIN", rank: 7, shrinkTo: 16, spare: true, value: ({ origin }) => origin },
-    { header: "OPERATION", rank: 8, id: true, spare: true, value: ({ op }) => op },
-  ],
 };

@@ -5,6 +5,7 @@ import { compareWithPlatform } from "../../audit/check.ts";
 import { loggedOperations } from "../../audit/operation.ts";
 import { MAX_AUDIT_RECORDS } from "../../audit/records.ts";
 import type { Context, OpenContext } from "../../context.ts";
+import { addressesOf } from "../../customers/addresses.ts";
 import { CliError } from "../../errors.ts";
 import { allJournals } from "../../journal/folder.ts";
 import { verifyJournal } from "../../journal/scan.ts";
@@ -105,5 +106,9 @@ async function compare(
       else if (from === undefined || operation.at >= from) elsewhere.add(operation.op);
     }
   }
-  return (await compareWithPlatform(api, { read, adminId, since: from })).map((check) => verifiedOperation(check));
+  const checks = await compareWithPlatform(api, { read, adminId, since: from });
+  const users = checks.map(({ userId }) => userId);
+  // IDs do where it does not answer.
+  const addresses = await addressesOf(api, users, () => undefined);
+  return checks.map((check) => verifiedOperation(check, addresses));
 }

@@ -22,7 +22,8 @@ export function verifiedJournal({ journal, state, records, intents, open, torn, 
   };
 }
 
-export function verifiedOperation(check: Check): Verified {
+/** @param addresses e-mail addresses by user ID. */
+export function verifiedOperation(check: Check, addresses: ReadonlyMap<string, string>): Verified {
   const { at, action, runId, userId, instanceId, verdict, finding, detail, operation, record } = check;
   return {
     subject: "operation",
@@ -37,6 +38,7 @@ export function verifiedOperation(check: Check): Verified {
     op: operation?.op ?? null,
     auditId: record?.id ?? null,
     journal: operation?.journal ?? null,
+    userEmail: addresses.get(userId) ?? null,
   };
 }
 
@@ -48,6 +50,7 @@ const NOTHING = {
   instanceId: null,
   op: null,
   auditId: null,
+  userEmail: null,
 } as const;
 
 /** Shows what was found: in a table only what is not in order, as IDs only findings. */
@@ -110,6 +113,7 @@ export const verifiedView: View<Verified> = {
     "auditId",
     "journal",
     "detail",
+    "userEmail",
   ] as const satisfies readonly (keyof Verified)[],
   id: ({ op, auditId, runId, journal }) => op ?? auditId ?? runId ?? journal ?? "-",
   columns: (when) => [
@@ -122,7 +126,7 @@ export const verifiedView: View<Verified> = {
     { header: "WHAT", rank: 2, value: ({ action }) => action ?? "journal" },
     { header: "RUN", rank: 0, id: true, value: ({ runId }) => runId ?? "-" },
     { header: "WHEN", rank: 4, value: ({ at }) => when(at) },
-    { header: "USER", rank: 5, shrinkTo: 14, value: ({ userId }) => userId ?? "-" },
+    { header: "USER", rank: 5, shrinkTo: 14, value: ({ userEmail, userId }) => userEmail ?? userId ?? "-" },
     {
       header: "DETAIL",
       rank: 3,

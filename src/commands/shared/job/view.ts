@@ -58,6 +58,7 @@ export const summaryView: View<JobSummary> = {
     // The words of the report and of the summary, and as many targets.
     { header: "OUTCOME", rank: 4, shrinkTo: 20, value: ({ totals }) => totalsWords(totals), color: outcomeColor },
     { header: "TICKET", rank: 6, spare: true, value: ({ ticket }) => ticket ?? "-" },
+    { header: "BY", rank: 7, spare: true, shrinkTo: 14, value: ({ adminEmail }) => adminEmail ?? "-" },
     { header: "PROFILE", rank: 5, value: ({ profile }) => profile },
   ],
 };
@@ -81,7 +82,7 @@ export function jobLines(job: JobFacts, when: When): Detail[] {
     { label: "job", value: job.id },
     { label: "state", value: continued },
     { label: "platform", value: `${job.profile} (${job.origin})` },
-    { label: "started by", value: job.adminId ?? "-" },
+    { label: "started by", value: job.adminEmail ?? job.adminId ?? "-" },
     { label: "ticket", value: job.ticket ?? "-" },
     { label: "reason", value: job.reason ?? "-" },
     { label: "began", value: when(job.createdAt) },
