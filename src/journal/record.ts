@@ -107,6 +107,8 @@ const record = z.discriminatedUnion("kind", [
     call: z.object({ procedure: code, inputSha256: sha256 }).optional(),
     /** The run that this start is a retry of. */
     retryOf: z.guid().optional(),
+    /** Of one start: where its prompt comes from. That of a job stands in the job's settings. */
+    playbook: playbookMark.optional(),
   }),
   /** What the invocation that sent it found out. */
   z.object({ kind: z.literal("outcome"), ...common, ...ending }),

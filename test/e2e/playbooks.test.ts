@@ -1,9 +1,9 @@
 /** Playbooks, from the file to the run: listed, checked, filled in, started, required, and kept on record. */
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { run } from "../harness.ts";
+import { openDesk, run, type Desk, type Result } from "../harness.ts";
 
 const RESTART = `---
 title: Restart the gateway
@@ -96,5 +96,158 @@ describe("the commands", () => {
     expect((await complete("playbooks", "show", "")).stdout).toBe("bad\nrestart\n:none\n");
     expect((await complete("playbooks", "show", "r")).stdout).toBe("restart\n:none\n");
     expect((await complete("--profile", "other", "playbooks", "show", "")).stdout).toBe(":none\n");
+  });
+});
+
+const jobOf = ({ stderr }: Result): string => /^job ([0-9a-f-]{36})$/m.exec(stderr)?.[1] ?? "";
+
+describe("a start", () => {
+  let desk: Desk;
+  beforeAll(async () => {
+    desk = await openDesk({ extraUsers: 40 });
+    await desk.run(["config", "set", "playbooks", folder]);
+    const strict = RESTART.replace("requiresTicket: false", "requiresTicket: true").replace(
+      "concurrency: 4",
+      "canary: 2",
+    );
+    await writeFile(join(folder, "strict.md"), strict);
+    await writeFile(join(folder, "plain.md"), "---\ntitle: Plain\n---\n[rehearse lines=1 interval=0] For {{user}}.\n");
+  });
+  afterAll(() => desk.close());
+
+  const start = (...argv: string[]) => desk.run(["runs", "start", ...argv]);
+  const restart = (...argv: string[]) => start("--playbook", "restart", ...argv);
+  const usersFile = async (name: string, ...lines: string[]) => {
+    await writeFile(join(desk.configDir, name), lines.map((line) => `${line}\n`).join(""));
+    return join(desk.configDir, name);
+  };
+
+  it("of one has the playbook's prompt, with what was set and the defaults", async () => {
+    const { code, stdout, stderr } = await restart("-u", desk.customer(), "--set", "fault=no answer");
+    expect(code).toBe(0);
+    expect(stderr).toContain("playbook restart: Restart the gateway");
+    expect(await desk.row(stdout.trim())).toMatchObject({
+      prompt: "[rehearse lines=1 interval=0] The gateway: no answer.",
+    });
+    const user = desk.customer();
+    const plain = await start("--playbook", "plain", "-u", user);
+    expect(await desk.row(plain.stdout.trim())).toMatchObject({ prompt: `[rehearse lines=1 interval=0] For ${user}.` });
+  });
+
+  it("of many takes values from the columns of the file, too", async () => {
+    const users = [desk.customer(), desk.customer()];
+    const file = await usersFile("ok.csv", "email,fault,prompt", `${users[0]},slow,a`, `${users[1]},no answer,b`);
+    const { code, stderr } = await restart("--users-file", file, "--set", "service=browser", "--yes", "--wait");
+    expect({ code, stderr }).toMatchObject({ code: 0, stderr: expect.stringContaining("4 at a time") as unknown });
+    const rows = await Promise.all(users.map((user) => desk.rows(user)));
+    expect(rows.flat().map(({ prompt }) => prompt)).toEqual([
+      "[rehearse lines=1 interval=0] The browser: slow.",
+      "[rehearse lines=1 interval=0] The browser: no answer.",
+    ]);
+  });
+
+  it.each<[what: string, argv: () => readonly string[] | Promise<readonly string[]>, code: number, ...words: string[]]>(
+    [
+      ["an unknown playbook", () => ["--playbook", "nobody"], 5, 'there is no playbook "nobody"'],
+      ["a path for a name", () => ["--playbook", "../restart"], 2, "is not the name of a playbook"],
+      ["a bad playbook", () => ["--playbook", "bad"], 2, 'playbook "bad" cannot be used', "line 2"],
+      ["another prompt", () => ["--playbook", "restart", "-p", "x"], 2, "--playbook has a prompt of its own"],
+      ["a prompt of standard input", () => ["--playbook", "restart", "-"], 2, "--playbook has a prompt of its own"],
+      ["an editor", () => ["--playbook", "restart", "-e"], 2, "--playbook has a prompt of its own"],
+      ["a field without a playbook", () => ["-p", "x", "--set", "a=b"], 2, "--set needs --playbook"],
+      [
+        "no value",
+        () => ["--playbook", "restart"],
+        2,
+        'playbook "restart" needs a value for: fault',
+        "--set fault=VALUE",
+      ],
+      ["an empty value", () => ["--playbook", "restart", "--set", "fault="], 2, "is a variable not set?"],
+      ["no equals sign", () => ["--playbook", "restart", "--set", "fault"], 2, "Give the field and its value"],
+      ["a field twice", () => ["--playbook", "restart", "--set", "fault=abc", "--set", "fault=abd"], 2, "given twice"],
+      ["an unknown field", () => ["--playbook", "restart", "--set", "x=y"], 2, 'has no field "x"', "fault, service"],
+      ["another form", () => ["--playbook", "restart", "--set", "fault=no!"], 2, '--set fault: "no!" does not match'],
+      ["a line break", () => ["--playbook", "restart", "--set", "fault=a\nb c"], 2, "a control or invisible character"],
+    ],
+  )("sends nothing for %s", async (_what, argv, code, ...words) => {
+    const before = (await desk.requests("startKiloCliRun")).length;
+    const users = ["jane@example.com", "alice@example.com"].flatMap((user) => ["-u", user]);
+    for (const targets of [users, users.slice(0, 2)]) {
+      const result = await start(...targets, ...(await argv()), "--yes");
+      expect(result.code).toBe(code);
+      for (const word of words) expect(result.stderr).toContain(word);
+    }
+    expect(await desk.requests("startKiloCliRun")).toHaveLength(before);
+  });
+
+  it("of many names the lines whose values do not do, and who gives a value twice", async () => {
+    const file = await usersFile(
+      "bad.csv",
+      "email,fault",
+      "jane@example.com,",
+      "alice@example.com,no!",
+      "bob@example.com,abc",
+    );
+    const lines = await restart("--users-file", file, "--yes");
+    expect(lines.code).toBe(2);
+    expect(lines.stderr).toContain('2 values are not what playbook "restart" takes; nothing was sent');
+    expect(lines.stderr).toContain("line 2: fault: it has no value");
+    expect(lines.stderr).toContain('line 3: fault: "no!" does not match');
+    const twice = await restart("--users-file", file, "--yes", "--set", "fault=abc");
+    expect(twice.code).toBe(2);
+    expect(twice.stderr).toContain('"fault" is given by --set and by a column of the targets');
+  });
+
+  it("needs a ticket where the playbook requires one, as it does where the profile does", async () => {
+    const user = desk.customer();
+    const argv = ["--playbook", "strict", "--set", "fault=abc", "-u", user];
+    const { code, stderr } = await start(...argv);
+    expect({ code, stderr }).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('playbook "strict" requires a ticket; nothing was sent') as unknown,
+    });
+    expect(await desk.rows(user)).toEqual([]);
+    const asked = desk.begin(["runs", "start", ...argv], { tty: true });
+    await asked.waitFor(/Which ticket is this for\?/);
+    asked.type("INC-7\r");
+    const { stdout } = await asked.done;
+    expect(JSON.parse((await desk.run(["audit", "log", "--run", stdout.trim(), "--json"])).stdout)).toMatchObject([
+      { ticket: "INC-7" },
+    ]);
+  });
+
+  it("keeps to the playbook's limits, whatever is asked for, also when it is resumed or retried", async () => {
+    const targets = () => [desk.customer(), desk.customer(), desk.customer()].flatMap((user) => ["-u", user]);
+    const more = await restart(...targets(), "--set", "fault=abc", "--yes", "--concurrency", "5");
+    expect(more.code).toBe(2);
+    expect(more.stderr).toContain(
+      '--concurrency 5 is more than playbook "restart" allows: at most 4; nothing was sent',
+    );
+    const strict = ["--playbook", "strict", "--set", "fault=abc", "--yes", "--ticket", "INC-7"];
+    const less = await start(...targets(), ...strict, "--canary", "1");
+    expect(less.code).toBe(2);
+    expect(less.stderr).toContain('--canary 1 is less than playbook "strict" requires: at least 2; nothing was sent');
+    const first = await start(...targets(), ...strict, "--wait");
+    expect(first.stderr).toContain("a canary of 2 first");
+    const job = jobOf(await restart(...targets(), "--set", "fault=abc", "--yes", "--concurrency", "2"));
+    const resumed = await desk.run(["jobs", "resume", job, "--concurrency", "5"]);
+    expect(resumed.code).toBe(2);
+    expect(resumed.stderr).toContain("at most 4");
+    expect((await desk.run(["jobs", "resume", job, "--wait"])).code).toBe(0);
+  });
+
+  it("is refused where others can change the playbook", async () => {
+    await chmod(join(folder, "plain.md"), 0o606);
+    const user = desk.customer();
+    const { code, stderr } = await start("--playbook", "plain", "-u", user);
+    await chmod(join(folder, "plain.md"), 0o600);
+    expect(code).toBe(12);
+    expect(stderr).toContain(`plain.md cannot be trusted: everybody may change it`);
+    expect(await desk.rows(user)).toEqual([]);
+  });
+
+  it("completes the playbook's name", async () => {
+    const { stdout } = await desk.run(["__complete", "--", "fish", "runs", "start", "--playbook", "re"]);
+    expect(stdout).toBe("restart\n:none\n");
   });
 });

@@ -38,6 +38,7 @@ const SETTINGS: JobSettings = {
   wait: false,
   runTimeoutMs: null,
   unlessStartedSince: null,
+  playbook: null,
 };
 export const instanceOf = (index: number) => `d0000000-0000-4000-8000-${String(index).padStart(12, "0")}`;
 const userOf = (index: number) => `c0000000-0000-4000-8000-${String(index).padStart(12, "0")}`;

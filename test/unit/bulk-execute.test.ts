@@ -184,6 +184,7 @@ const SETTINGS: ExecuteOptions["settings"] = {
   wait: false,
   runTimeoutMs: null,
   unlessStartedSince: null,
+  playbook: null,
 };
 
 const MARK: ExecuteOptions["mark"] = { journal: "job", since: new Date(0), adminIds: new Set(), handedOver: false };

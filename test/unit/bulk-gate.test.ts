@@ -138,14 +138,23 @@ describe("a job's settings", () => {
     wait: true,
     runTimeoutMs: 1_800_000,
     unlessStartedSince: "2026-11-30T08:00:00.000Z",
+    playbook: { name: "restart", sha256: "a".repeat(64), requiresTicket: true, concurrency: 12, canary: null },
   };
 
-  it.each([settings, { ...settings, rate: null, maxErrors: null, canary: null, wait: false }])(
+  it.each([settings, { ...settings, rate: null, maxErrors: null, canary: null, wait: false, playbook: null }])(
     "come back from the record as they were: %j",
     (given) => {
       expect(fromRecorded(toRecorded(given))).toEqual(given);
     },
   );
+
+  it("take no playbook from a record that has another form", () => {
+    const recorded = toRecorded(settings);
+    for (const playbook of ["../x", "A", "", 5, null]) {
+      expect(fromRecorded({ ...recorded, playbook }).playbook).toBeNull();
+    }
+    expect(fromRecorded({ ...recorded, playbookSha256: "x" }).playbook).toBeNull();
+  });
 
   it.each(["5", "0", "2%", "2.5%", "100%"])("limit %s reads as it is written", (text) => {
     const limit = parseLimit(text);

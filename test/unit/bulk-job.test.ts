@@ -32,6 +32,7 @@ const settings = {
   wait: true,
   runTimeoutMs: null,
   unlessStartedSince: null,
+  playbook: null,
 } as const;
 const RUN = "33333333-3333-4333-8333-333333333333";
 const instanceOf = (index: number) => `20000000-0000-4000-8000-${String(index).padStart(12, "0")}`;

@@ -1,4 +1,4 @@
-import type { JournalRecord } from "../../journal/record.ts";
+import { playbookMark, type JournalRecord, type PlaybookMark } from "../../journal/record.ts";
 
 /** What to do about a target on which a run is already in progress. */
 export const ON_CONFLICT = ["skip", "attach", "wait", "fail"] as const;
@@ -6,6 +6,15 @@ export type OnConflict = (typeof ON_CONFLICT)[number];
 
 /** How many targets may go wrong: so many, or so many in a hundred. */
 export type ErrorLimit = { readonly count: number } | { readonly percent: number };
+
+/** The playbook that a job's prompt comes from, with what holds for the job whoever goes on with it. */
+export interface JobPlaybook extends PlaybookMark {
+  readonly requiresTicket: boolean;
+  /** Starts under way at a time, whatever is asked for. */
+  readonly concurrency: number | null;
+  /** A canary has at least so many runs. */
+  readonly canary: number | null;
+}
 
 /** How a job is to be done. */
 export interface JobSettings {
@@ -26,19 +35,33 @@ export interface JobSettings {
   readonly runTimeoutMs: number | null;
   /** A run of a target's prompt that has started since then is taken for its start. ISO-8601, by the platform's clock. */
   readonly unlessStartedSince: string | null;
+  readonly playbook: JobPlaybook | null;
 }
 
 type Recorded = Extract<JournalRecord, { kind: "job" }>["settings"];
 
 /** The settings as a journal holds them. */
-export function toRecorded({ maxErrors, ...settings }: JobSettings): Recorded {
-  return { ...settings, maxErrors: maxErrors && formatLimit(maxErrors) };
+export function toRecorded({ maxErrors, playbook, ...settings }: JobSettings): Recorded {
+  const ofPlaybook = playbook && {
+    playbook: playbook.name,
+    playbookSha256: playbook.sha256,
+    playbookTicket: playbook.requiresTicket,
+    playbookConcurrency: playbook.concurrency,
+    playbookCanary: playbook.canary,
+  };
+  return { ...settings, maxErrors: maxErrors && formatLimit(maxErrors), ...ofPlaybook };
+}
+
+/** The playbook that a journal's job is on record with. What another machine wrote is taken only where it has the form. */
+export function playbookOf(recorded: Recorded): PlaybookMark | undefined {
+  return playbookMark.safeParse({ name: recorded["playbook"], sha256: recorded["playbookSha256"] }).data;
 }
 
 /** The settings that a journal holds; what an older version did not know is as if it had not been asked for. */
 export function fromRecorded(recorded: Recorded): JobSettings {
   const number = (key: string) => (typeof recorded[key] === "number" ? recorded[key] : null);
   const { maxErrors: limit, unlessStartedSince: since } = recorded;
+  const playbook = playbookOf(recorded);
   return {
     concurrency: number("concurrency") ?? 1,
     rate: number("rate"),
@@ -49,6 +72,14 @@ export function fromRecorded(recorded: Recorded): JobSettings {
     wait: recorded["wait"] === true,
     runTimeoutMs: number("runTimeoutMs"),
     unlessStartedSince: typeof since === "string" ? since : null,
+    playbook: playbook
+      ? {
+          ...playbook,
+          requiresTicket: recorded["playbookTicket"] === true,
+          concurrency: number("playbookConcurrency"),
+          canary: number("playbookCanary"),
+        }
+      : null,
   };
 }
 

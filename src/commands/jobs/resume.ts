@@ -101,7 +101,12 @@ async function resume(context: Context, id: string, options: ResumeOptions): Pro
     throw await stoppedError(context, file.id, before, error);
   }
   const usual = jobSettings(options, host.stdout.isTTY === true, job.settings);
-  const settings = { ...usual, unlessStartedSince: startedSince(job, since ?? usual.unlessStartedSince) };
+  const settings = {
+    ...usual,
+    // Whoever goes on with a job has seen what its canary came to.
+    canary: null,
+    unlessStartedSince: startedSince(job, since ?? usual.unlessStartedSince),
+  };
   const left = job.items.filter(({ state }) => state === "waiting" || state === "running").length;
   output.note(
     left === 0 ? `nothing is left to do in job ${file.id}` : `job ${file.id}: ${left} of ${job.items.length} left`,

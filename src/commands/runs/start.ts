@@ -9,6 +9,7 @@ import { runView } from "../shared/run-view.ts";
 import { whyOptions } from "../shared/ticket-and-reason.ts";
 import { sinceOption, unlessStartedSinceOption } from "../shared/when.ts";
 import { initiatedByOption } from "./shared/filter.ts";
+import { playbookOption, setOption } from "./start/playbook.ts";
 import {
   fromInstancesOption,
   fromRunsOption,
@@ -31,6 +32,8 @@ export function configure(command: Command, open: OpenContext): void {
     .addOption(instanceOption())
     .addOption(new Option("-p, --prompt <text>", "what to repair, up to 10,000 characters").argParser(once))
     .addOption(new Option("--prompt-file <file>", "read the prompt from a file").argParser(once))
+    .addOption(playbookOption())
+    .addOption(setOption())
     .option("-e, --edit", "write the prompt in your editor ($VISUAL, $EDITOR)")
     .option("-w, --watch", "follow the run to its end, and exit with its result")
     .addOption(intervalOption());
@@ -61,6 +64,7 @@ export function configure(command: Command, open: OpenContext): void {
         'for u in $(cat stuck.txt); do kiloclaw-admin runs start --user "$u" -p "$PROMPT" -q; done',
         'kiloclaw-admin runs start --users-file stuck.txt -p "$PROMPT" --dry-run',
         "kiloclaw-admin runs start --users-file stuck.csv -p 'fix {{fault}}' --canary 5 --max-errors 2% --ticket INC-42",
+        'kiloclaw-admin runs start --users-file stuck.csv --playbook restart-gateway --set "fault=no answer"',
         'kiloclaw-admin runs start --from-runs --status failed --since 2h -p "$PROMPT"',
       ) +
         "\n\nPrints the run's ID. A start is sent at most once; see: kiloclaw-admin help safety\nResume an interrupted job: kiloclaw-admin jobs resume",

@@ -1,4 +1,5 @@
 import { InvalidArgumentError, Option, type Command, type OptionValues } from "@commander-js/extra-typings";
+import type { JobPlaybook } from "../../bulk/job/settings.ts";
 import type { Context, Why } from "../../context.ts";
 import { CliError } from "../../errors.ts";
 import { command, hint } from "../../typed-command.ts";
@@ -30,19 +31,24 @@ function oneLine(text: string, previous: string | undefined): string {
  * Why something is changed, for the record: as given, and as the profile wants it. On a terminal the user is asked for what is
  * missing.
  *
+ * @param playbook what is started, where it comes from one: that may require a ticket, too.
  * @throws CliError `usage` when the profile requires more than was given, or another form of ticket; `local-state` when its
  *   settings have a key that may require more than this version knows.
  */
 export async function whyOf(
   context: Pick<Context, "prompter" | "settings" | "platform">,
   { ticket, reason }: WhyOptions,
+  playbook: Pick<JobPlaybook, "name" | "requiresTicket"> | null = null,
 ): Promise<Why> {
   const settings = await context.settings();
   settings.assertUnderstood();
   const pattern = settings.get("ticketPattern").value;
+  const profile = `profile "${settings.get("profile").value}"`;
+  const requiredBy = (key: "requireTicket" | "requireReason") => (settings.get(key).value ? profile : undefined);
+  const ofPlaybook = playbook?.requiresTicket ? `playbook "${playbook.name}"` : undefined;
   return {
-    ticket: await fill(context, "ticket", ticket, { required: settings.get("requireTicket").value, pattern }),
-    reason: await fill(context, "reason", reason, { required: settings.get("requireReason").value }),
+    ticket: await fill(context, "ticket", ticket, { requiredBy: requiredBy("requireTicket") ?? ofPlaybook, pattern }),
+    reason: await fill(context, "reason", reason, { requiredBy: requiredBy("requireReason") }),
   };
 }
 
@@ -50,14 +56,13 @@ async function fill(
   { prompter, platform }: Pick<Context, "prompter" | "platform">,
   what: keyof WhyOptions,
   given: string | undefined,
-  { required, pattern }: { readonly required: boolean; readonly pattern?: string | undefined },
+  { requiredBy, pattern }: { readonly requiredBy: string | undefined; readonly pattern?: string | undefined },
 ): Promise<string | null> {
   const problemWith = (text: string) => problem(text, what, pattern);
   if (given === undefined) {
-    if (!required) return null;
-    const { profile } = await platform();
+    if (requiredBy === undefined) return null;
     if (!prompter.canAsk) {
-      throw new CliError("usage", `profile "${profile}" requires a ${what}; nothing was sent`, {
+      throw new CliError("usage", `${requiredBy} requires a ${what}; nothing was sent`, {
         hint: `add --${what} ${what === "ticket" ? "ID" : "TEXT"}`,
       });
     }

@@ -16,6 +16,7 @@ export const VALUE_KINDS: KindTable = {
   "--profile": ["profile"],
   job: ["job"],
   playbook: ["playbook"],
+  "--playbook": ["playbook"],
   key: ["setting"],
   value: ["setting-value"],
   words: ["topic"],

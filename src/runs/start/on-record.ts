@@ -90,8 +90,11 @@ export async function startOnRecord(
           await journal.append({ kind: "override", op, ...about, decision: "unless-started-since" });
         }
         const prompt = promptFacts(request.prompt);
-        const { retryOf } = request;
-        const link = retryOf === undefined ? {} : { retryOf };
+        const { retryOf, playbook } = request;
+        const link = {
+          ...(retryOf === undefined ? {} : { retryOf }),
+          ...(playbook === undefined ? {} : { playbook }),
+        };
         await journal.append({ kind: "intent", op, ...about, ...prompt, ...link, knownRunIds: [...known] });
         onRecord = true;
       },

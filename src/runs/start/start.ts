@@ -5,7 +5,7 @@ import { wait } from "../../async/wait.ts";
 import { admin, UPSTREAM_CODES } from "../../contract/procedures.ts";
 import { getInstance, type Instance } from "../../customers/instances.ts";
 import { messageOf } from "../../errors.ts";
-import { promptFacts } from "../../journal/record.ts";
+import { promptFacts, type PlaybookMark } from "../../journal/record.ts";
 import { startedRun, type Run } from "../run.ts";
 import { pollRun, withoutStatus, type Polled } from "../settle/settle.ts";
 import { AlreadyStarted } from "./already-started.ts";
@@ -18,6 +18,8 @@ export interface StartRequest {
   readonly prompt: string;
   /** The run that this one is a retry of, for the record. */
   readonly retryOf?: string | undefined;
+  /** The playbook that the prompt comes from, for the record. */
+  readonly playbook?: PlaybookMark | undefined;
   /** Who asks: tells its rows from those of others. */
   readonly admin: { readonly userId: string | undefined; readonly email: string | null };
 }

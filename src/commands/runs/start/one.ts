@@ -3,10 +3,11 @@ import { resolveInstance, resolveUser } from "../../../customers/find.ts";
 import { runView } from "../../shared/run-view.ts";
 import { whyOf } from "../../shared/ticket-and-reason.ts";
 import { unlessStartedSinceOf, type GivenTime } from "../../shared/when.ts";
+import { chosenPlaybook, type ChosenPlaybook, type PlaybookOptions } from "./playbook.ts";
 import { askForPrompt, readPrompt, type PromptSources } from "./prompt.ts";
 import { assertForOne, dryRun, prepare, sendStart, type SendOptions } from "./send.ts";
 
-export interface StartOneOptions extends SendOptions, PromptSources {
+export interface StartOneOptions extends SendOptions, PromptSources, PlaybookOptions {
   readonly user: string;
   readonly instance?: string | undefined;
   readonly dryRun?: true | undefined;
@@ -22,7 +23,8 @@ export async function startOne(context: Context, options: StartOneOptions): Prom
   const { output, prompter } = context;
   output.expect(runView);
   assertForOne(context, options);
-  const given = await readPrompt(context, options);
+  const playbook = await chosenPlaybook(context, options);
+  const given = playbook ? promptFor(playbook, options.user) : await readPrompt(context, options);
   const api = await context.api();
   const [subject, me] = await Promise.all([
     resolveUser(api, options.user, context.choose),
@@ -36,7 +38,7 @@ export async function startOne(context: Context, options: StartOneOptions): Prom
   });
   const who = subject.email ?? subject.userId;
   const prompt = given ?? (await askForPrompt(context, options));
-  const [field] = /\{\{\s*[\w.-]+\s*\}\}/.exec(prompt) ?? [];
+  const [field] = playbook ? [] : (/\{\{\s*[\w.-]+\s*\}\}/.exec(prompt) ?? []);
   if (field !== undefined) {
     output.warn(`${field} is sent as it stands: fields are filled in for several targets, from --users-file`);
   }
@@ -48,7 +50,16 @@ export async function startOne(context: Context, options: StartOneOptions): Prom
     const question = `Start a recovery run on instance ${instance.id} of ${who}${within}?`;
     await prompter.confirm(question, { yes: options.yes ?? false, platform, plain: !always });
   }
-  const request = { userId: subject.userId, userEmail: subject.email, instance, prompt, admin: me };
-  const ledger = await context.ledger("start", await whyOf(context, options));
+  const facts = playbook?.facts;
+  const request = { userId: subject.userId, userEmail: subject.email, instance, prompt, admin: me, playbook: facts };
+  const ledger = await context.ledger("start", await whyOf(context, options, facts));
   await sendStart(context, request, ledger, { ...options, unlessStartedSince });
+}
+
+/** The playbook's prompt for one customer. @throws CliError `usage` */
+function promptFor({ template, fillIn }: ChosenPlaybook, user: string): string {
+  const [entry] = fillIn([{ named: user, instance: null, line: null, fields: {} }], []);
+  if (!entry) throw new Error("an entry was lost");
+  template.check([entry], []);
+  return template.render(entry);
 }

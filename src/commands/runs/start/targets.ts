@@ -18,6 +18,7 @@ import { CliError, messageOf } from "../../../errors.ts";
 import { command, hint, plain } from "../../../typed-command.ts";
 import { runCount } from "../../shared/run-view.ts";
 import { resolveFilter, saySince } from "../shared/filter.ts";
+import type { ChosenPlaybook } from "./playbook.ts";
 import { askForPrompt, readPrompt, type PromptSources } from "./prompt.ts";
 import { checkTargetOptions, INSTANCE_STATES, RUN_STATUSES, type TargetOptions } from "./target-options.ts";
 
@@ -46,7 +47,7 @@ interface Chosen {
 const MAX_BYTES = 128 * 2 ** 20;
 
 /**
- * The targets that the options mean, and the prompt for them. Everything is checked before anything is sent; a user who can be
+ * The targets that the options mean, and the prompt for them: the playbook's, where there is one. Everything is checked before anything is sent; a user who can be
  * asked for the prompt is asked last.
  *
  * @throws CliError `usage`, `not-found`; ApiError
@@ -54,12 +55,14 @@ const MAX_BYTES = 128 * 2 ** 20;
 export async function resolveTargets(
   context: Context,
   options: TargetOptions & PromptSources,
+  playbook?: ChosenPlaybook,
 ): Promise<PlannedTargets> {
   checkTargetOptions(options);
   const shard = options.shard && resolveShard(options.shard, context.host.env);
-  const given = await readPrompt(context, options);
-  const early = given === undefined ? undefined : new PromptTemplate(given);
-  const { entries, columns, source } = await chooseEntries(context, options, early?.fields);
+  const given = playbook ? undefined : await readPrompt(context, options);
+  const early = playbook?.template ?? (given === undefined ? undefined : new PromptTemplate(given));
+  const { entries: chosen, columns, source } = await chooseEntries(context, options, playbook?.fields ?? early?.fields);
+  const entries = playbook?.fillIn(chosen, columns) ?? chosen;
   early?.check(entries, columns);
   const targets = await plan(context, entries, shard);
   const template = early ?? new PromptTemplate(await askForPrompt(context, options));

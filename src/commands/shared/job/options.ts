@@ -5,6 +5,7 @@ import {
   ON_CONFLICT,
   parseLimit,
   type ErrorLimit,
+  type JobPlaybook,
   type JobSettings,
   type OnConflict,
 } from "../../../bulk/job/settings.ts";
@@ -102,13 +103,21 @@ export function startOptions<Args extends unknown[], Options extends OptionValue
 /**
  * How a job is to be done, by its options.
  *
- * @param before how it was done before, where it is gone on with.
  * @param isTerminal a person looks at it.
+ * @param before how it was done before, where it is gone on with.
+ * @param playbook what its prompt comes from: its limits hold.
  * @throws CliError `usage`
  */
-export function jobSettings(options: JobOptions, isTerminal: boolean, before?: JobSettings): JobSettings {
-  const { concurrency, rate: perSecond, maxRunning, canary, canaryPause, maxErrors, onConflict, timeout } = options;
-  if (canaryPause && canary === undefined) {
+export function jobSettings(
+  options: JobOptions,
+  isTerminal: boolean,
+  before?: JobSettings,
+  playbook: JobPlaybook | null = before?.playbook ?? null,
+): JobSettings {
+  const { rate: perSecond, maxRunning, canaryPause, maxErrors, onConflict, timeout } = options;
+  if (playbook) assertWithin(playbook, options);
+  const canary = options.canary ?? playbook?.canary ?? null;
+  if (canaryPause && canary === null) {
     throw new CliError("usage", "--canary-pause needs --canary N");
   }
   const wait = options.wait ? true : options.detach ? false : (before?.wait ?? isTerminal);
@@ -116,17 +125,36 @@ export function jobSettings(options: JobOptions, isTerminal: boolean, before?: J
     throw new CliError("usage", "--on-end needs --wait: a run's end is seen only while it is watched");
   }
   return {
-    concurrency: concurrency ?? before?.concurrency ?? CONCURRENCY,
+    concurrency:
+      options.concurrency ?? before?.concurrency ?? Math.min(CONCURRENCY, playbook?.concurrency ?? CONCURRENCY),
     rate: perSecond ?? before?.rate ?? null,
     maxRunning: maxRunning ?? before?.maxRunning ?? null,
-    // Whoever goes on with a job has seen what its canary came to.
-    canary: canary ?? null,
+    canary,
     maxErrors: maxErrors ?? before?.maxErrors ?? null,
     onConflict: onConflict ?? before?.onConflict ?? "skip",
     wait,
     runTimeoutMs: timeout ?? before?.runTimeoutMs ?? null,
     unlessStartedSince: before?.unlessStartedSince ?? null,
+    playbook,
   };
+}
+
+/** @throws CliError `usage` where an option goes beyond what the playbook allows. */
+function assertWithin({ name, ...limits }: JobPlaybook, { concurrency, canary }: JobOptions): void {
+  if (concurrency !== undefined && limits.concurrency !== null && concurrency > limits.concurrency) {
+    const most = `at most ${limits.concurrency}`;
+    throw new CliError(
+      "usage",
+      `--concurrency ${concurrency} is more than playbook "${name}" allows: ${most}; nothing was sent`,
+    );
+  }
+  if (canary !== undefined && limits.canary !== null && canary < limits.canary) {
+    const least = `at least ${limits.canary}`;
+    throw new CliError(
+      "usage",
+      `--canary ${canary} is less than playbook "${name}" requires: ${least}; nothing was sent`,
+    );
+  }
 }
 
 /** The settings that are not as they usually are, as they are typed. */

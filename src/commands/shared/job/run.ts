@@ -58,7 +58,7 @@ export async function beginJob(
     });
   }
 
-  const ledger = await context.ledger("start", await whyOf(context, options));
+  const ledger = await context.ledger("start", await whyOf(context, options, settings.playbook));
   const journal = await ledger.journal();
   // Another line of the same instance is not another target.
   const own = targets
