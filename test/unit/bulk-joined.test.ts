@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import type { Item } from "../../src/bulk/item.ts";
 import type { Job } from "../../src/bulk/job/job.ts";
 import { joinJobs } from "../../src/bulk/job/joined.ts";
+import type { JobSettings } from "../../src/bulk/job/settings.ts";
 import type { JobFacts } from "../../src/bulk/report/report.ts";
 import { facts, itemOf } from "../support/bulk-job.ts";
 
@@ -10,7 +11,12 @@ const NOON = Date.parse("2026-11-25T12:00:00Z");
 let jobs = 0;
 
 /** A job that had a slice, each a minute after the one before. */
-function slice(number: number, items: readonly Item[], given: Partial<JobFacts> = {}): Job {
+function slice(
+  number: number,
+  items: readonly Item[],
+  given: Partial<JobFacts> = {},
+  unlessStartedSince: string | null = null,
+): Job {
   jobs += 1;
   const at = new Date(NOON + jobs * 60_000);
   const id = `7c1e9a52-4d0b-4f7e-9a55-${String(jobs).padStart(12, "0")}`;
@@ -18,12 +24,13 @@ function slice(number: number, items: readonly Item[], given: Partial<JobFacts> 
     file: { id, name: id, path: `/state/${id}`, stateDirectory: "/state" },
     facts: facts({ id, state: "done", createdAt: at, endedAt: at, asOf: at, total: items.length, ...given }),
     items: [...items],
+    settings: { unlessStartedSince },
     plan: {
       prompt: "repair it",
       source: { kind: "file", path: "/stuck.txt", sha256: null },
       shard: { number, of: 2, entries: 9, asked: "a".repeat(64) },
     },
-  } as Pick<Job, "file" | "facts" | "items" | "plan"> as Job;
+  } as Pick<Job, "file" | "facts" | "items" | "plan"> & { settings: Partial<JobSettings> } as Job;
 }
 
 const NOTHING = { runId: null, startedAt: null, completedAt: null, exitCode: null };
@@ -31,6 +38,8 @@ const waiting = (index: number) => itemOf(index, { ...NOTHING, state: "waiting" 
 const unknown = (index: number) => itemOf(index, { ...NOTHING, state: "unknown" });
 const run = (index: number, runId: string, attached = false) => itemOf(index, { runId, attached });
 const skipped = (index: number) => itemOf(index, { ...NOTHING, state: "skipped" });
+
+const since = (hours: number) => new Date(NOON + hours * 3_600_000).toISOString();
 
 const rowsOf = (...given: [Job, ...Job[]]) =>
   joinJobs(given).items.map(({ state, runId, attached }) => [state, runId, attached]);
@@ -83,6 +92,13 @@ describe("a slice that was begun again", () => {
     expect(rowsOf(again, first)).toEqual(rows);
     const { doubled } = joinJobs([first, again]).shards ?? { doubled: [] };
     expect(doubled).toHaveLength(rows.length - 1);
+  });
+
+  it("has one run where the second has looked for what the first may have started", () => {
+    const [first, started] = [slice(1, [unknown(1)]), run(1, "b")];
+    expect(rowsOf(first, slice(1, [started], {}, since(0)))).toEqual([["completed", "b", false]]);
+    // It did not look so far back.
+    expect(rowsOf(first, slice(1, [started], {}, since(24)))).toHaveLength(2);
   });
 
   it("has no more what was not started, and is not planned any more", () => {

@@ -4,6 +4,7 @@ import { resolveShard, SHARD_VARIABLES } from "../../src/bulk/plan/schedulers.ts
 import { askedHash, isInShard, parseShard, shardKey } from "../../src/bulk/plan/shard.ts";
 import type { Environment } from "../../src/environment.ts";
 import { CliError } from "../../src/errors.ts";
+import { ENVIRONMENTS } from "../support/schedulers.ts";
 
 it("puts every key into exactly one slice", () => {
   fc.assert(
@@ -71,19 +72,6 @@ it("knows what was asked by its entries in their order, the prompt and the numbe
   expect(new Set([asked, ...others]).size).toBe(1 + others.length);
 });
 
-/** What each scheduler gives the machine with this number, from 0, of so many. */
-const ENVIRONMENTS: Readonly<Record<string, (slot: number, of: number) => Environment>> = {
-  kubernetes: (slot) => ({ JOB_COMPLETION_INDEX: `${slot}` }),
-  gitlab: (slot, of) => ({ CI_NODE_INDEX: `${slot + 1}`, CI_NODE_TOTAL: `${of}` }),
-  buildkite: (slot, of) => ({ BUILDKITE_PARALLEL_JOB: `${slot}`, BUILDKITE_PARALLEL_JOB_COUNT: `${of}` }),
-  slurm: (slot, of) => ({
-    SLURM_ARRAY_TASK_ID: `${slot + 5}`,
-    SLURM_ARRAY_TASK_MIN: "5",
-    SLURM_ARRAY_TASK_COUNT: `${of}`,
-  }),
-  batch: (slot, of) => ({ AWS_BATCH_JOB_ARRAY_INDEX: `${slot}`, AWS_BATCH_JOB_ARRAY_SIZE: `${of}` }),
-  own: (slot) => ({ KILOCLAW_ADMIN_SHARD: `${slot}` }),
-};
 const auto = (of: number, env: Environment) => resolveShard({ number: "auto", of }, env);
 
 function outcome<T>(work: () => T): T | CliError {

@@ -21,7 +21,7 @@ interface Slice {
 interface Row {
   readonly item: Item;
   readonly shard: number;
-  readonly jobId: string;
+  readonly job: Job;
 }
 
 /** As much of the hash over what was asked as tells plans apart. */
@@ -111,7 +111,7 @@ function rowsOf(tries: readonly Slice[]): Row[] {
       const nth = (seen.get(name) ?? 0) + 1;
       seen.set(name, nth);
       const key = `${name}\n${nth}`;
-      rows.set(key, after(before.get(key) ?? [], { item, shard: shard.number, jobId: job.facts.id }));
+      rows.set(key, after(before.get(key) ?? [], { item, shard: shard.number, job }));
       before.delete(key);
     }
     for (const [key, left] of before) rows.set(key, left.filter(mayHaveRun));
@@ -122,7 +122,7 @@ function rowsOf(tries: readonly Slice[]): Row[] {
 /** What a later job says of an entry, with what that leaves of the earlier ones. */
 function after(before: readonly Row[], now: Row): readonly Row[] {
   const { runId, attached } = now.item;
-  const left = before.filter((row) => mayHaveRun(row) && !(runId !== null && isExplained(row.item, now.item)));
+  const left = before.filter((row) => mayHaveRun(row) && !(runId !== null && isExplained(row, now)));
   if (!mayHaveRun(now)) return left.length > 0 ? left : [now];
   const isOwn = before.some(({ item }) => item.runId === runId && !item.attached);
   return [...left, { ...now, item: { ...now.item, attached: attached && !isOwn } }];
@@ -132,17 +132,25 @@ function mayHaveRun({ item: { runId, state } }: Row): boolean {
   return runId !== null || state === "unknown";
 }
 
-/** Whether the run that was found later is that of an earlier start. */
-function isExplained(earlier: Item, later: Item): boolean {
-  return earlier.runId === later.runId || (earlier.runId === null && later.attached);
+/**
+ * Whether the run that a later job has is that of the earlier start. Where its outcome is not known: the later job took that run, or
+ * would have taken it if the platform had it (see `unlessStartedSince`).
+ */
+function isExplained(earlier: Row, later: Row): boolean {
+  if (earlier.item.runId !== null) return earlier.item.runId === later.item.runId;
+  const since = later.job.settings.unlessStartedSince;
+  return later.item.attached || (since !== null && Date.parse(since) <= +earlier.job.facts.createdAt);
 }
 
 function doubledIn(rows: readonly Row[]): JoinedShards["doubled"] {
   const targets = new Map<string, JoinedShards["doubled"][number]["targets"][number][]>();
-  for (const { item, shard, jobId } of rows) {
+  for (const { item, shard, job } of rows) {
     const { index, instanceId } = item.target;
     if (instanceId === null) continue;
-    targets.set(instanceId, [...(targets.get(instanceId) ?? []), { shard, jobId, index, runId: item.runId }]);
+    targets.set(instanceId, [
+      ...(targets.get(instanceId) ?? []),
+      { shard, jobId: job.facts.id, index, runId: item.runId },
+    ]);
   }
   return [...targets].flatMap(([instanceId, all]) => (all.length > 1 ? [{ instanceId, targets: all }] : []));
 }
