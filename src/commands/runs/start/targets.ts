@@ -68,6 +68,7 @@ export async function resolveTargets(
   const template = early ?? new PromptTemplate(await askForPrompt(context, options));
   if (!early) template.check(entries, columns);
   if (!shard) return { targets, template, source };
+  context.output.note(`slice ${shard.number} of ${shard.of}: ${targets.length} of ${entries.length} entries`);
   const asked = askedHash(entries, template.text, shard.of);
   return { targets, template, source, shard: { ...shard, entries: entries.length, asked } };
 }

@@ -49,7 +49,6 @@ export async function beginJob(
     });
   }
   output.note(settingsWords(settings));
-  if (shard) output.note(`slice ${shard.number} of ${shard.of}: ${targets.length} of ${shard.entries} entries`);
   if (sendable > 0) {
     await confirmMany(context, `Start ${sendable === 1 ? "1 run" : `${sendable} runs`}?`, sendable, {
       ...options,
