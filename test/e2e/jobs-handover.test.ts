@@ -87,6 +87,10 @@ describe("a job that was exported", () => {
     expect(imported.stderr).toContain(`jobs resume ${id}`);
     expect(await items(second, id)).toEqual(await items(first, id));
 
+    for (const on of [first, second]) {
+      const { stderr } = await on.run(["jobs", "show", id, "--no-refresh"]);
+      expect(stderr).toContain("it was exported or imported: somebody may be working on it elsewhere");
+    }
     const resumed = await second.run(["jobs", "resume", id, "--detach", "--max-running", "10"]);
     expect(resumed.code).toBe(0);
     const rows = await rowsOf(users);

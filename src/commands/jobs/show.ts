@@ -42,6 +42,7 @@ async function show(context: Context, id: string, refresh: boolean): Promise<voi
       job: "an earlier job",
     }[plan.source.kind];
   output.note(`its targets came from ${from}`);
+  if (job.mark.handedOver) output.note("it was exported or imported: somebody may be working on it elsewhere");
   if (facts.state === "stopped" || facts.state === "open")
     output.note(hint`resume it: ${command("jobs resume", facts.id)}`);
   output.note(hint`full report: ${command("jobs report", facts.id)}`);
