@@ -28,9 +28,9 @@ export async function jobsAt(path: string): Promise<Job[]> {
     },
   );
   if (!isFolder) return [await jobInExport(path)];
-  const isJob = basename(dirname(path)) === "jobs";
-  for (const state of isJob ? [dirname(dirname(path))] : [path, join(path, "state")]) {
-    const files = (await jobJournals(state)).filter(({ id }) => !isJob || id === basename(path));
+  const above = basename(dirname(path)) === "jobs" ? [dirname(dirname(path))] : [];
+  for (const state of [path, join(path, "state"), ...above]) {
+    const files = (await jobJournals(state)).filter(({ id }) => !above.includes(state) || folderOf(state, id) === path);
     const jobs = (await Promise.all(files.map(jobInState))).filter((job) => job !== undefined);
     if (jobs.length > 0) return jobs;
   }

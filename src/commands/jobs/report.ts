@@ -25,7 +25,7 @@ const MAX_DOUBLED = 10;
 
 export function configure(command: Command, open: OpenContext): void {
   command
-    .argument("<job...>", `${jobArgument}; several, or paths of other machines' jobs: the slices of a list`)
+    .argument("<jobs...>", `${jobArgument}; several, or paths of other machines' jobs: the slices of a list`)
     .option("--html <file>", "write the report as one page for a browser; - is standard output")
     .option("--force", "replace the file, if there is one")
     .option(...noRefresh)

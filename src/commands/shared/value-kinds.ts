@@ -15,6 +15,8 @@ export const VALUE_KINDS: KindTable = {
   "--run": ["run"],
   "--profile": ["profile"],
   job: ["job"],
+  // Other machines' are named by their files.
+  jobs: ["job", "file"],
   playbook: ["playbook"],
   "--playbook": ["playbook"],
   key: ["setting"],
