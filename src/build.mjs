@@ -16,6 +16,8 @@ const bundle = await rolldown(BUNDLE);
 const { output } = await bundle.write({
   dir: dist,
   format: "cjs",
+  // Node's ES-module loader costs more than most modules, and the chunks are loaded without it.
+  dynamicImportInCjs: false,
   minify: { mangle: true, compress: true, codegen: true },
   comments: { legal: false },
   entryFileNames: "[name].cjs",

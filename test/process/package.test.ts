@@ -28,7 +28,15 @@ it("is the launcher, the bundle, its notices, the manual and the pages for peopl
   const pages = (await readdir(join(root, "src", "help"))).map((page) => `src/help/${page}`);
   expect(pages.length).toBeGreaterThan(10);
   expect(files.filter((path) => !path.startsWith("dist/")).toSorted()).toEqual(
-    ["CHANGELOG.md", "LICENSE", "README.md", "bin/kiloclaw-admin.js", "package.json", ...pages].toSorted(),
+    [
+      "CHANGELOG.md",
+      "LICENSE",
+      "README.md",
+      "bin/chunks.js",
+      "bin/kiloclaw-admin.js",
+      "package.json",
+      ...pages,
+    ].toSorted(),
   );
   const dist = await readdir(join(root, "dist"), { recursive: true, withFileTypes: true });
   expect(files.filter((path) => path.startsWith("dist/"))).toHaveLength(dist.filter((entry) => entry.isFile()).length);

@@ -19,7 +19,7 @@ const codeOf = (file: string) =>
     .replaceAll(/^\s*\/\/.*$/gm, "");
 
 const SOURCES = [
-  "bin/kiloclaw-admin.js",
+  "bin/chunks.js",
   ...readdirSync(join(root, "src"), { recursive: true, encoding: "utf8" })
     .filter((name) => name.endsWith(".ts") && name !== "environment-table.ts")
     .map((name) => `src/${name.replaceAll("\\", "/")}`),
