@@ -12,6 +12,11 @@ runNamed("campaign", {
     what: "watching over a way that fails one answer in five: --minutes 30",
     usesDist: true,
   },
+  incident: {
+    file: new URL("process/incident.mjs", import.meta.url),
+    what: "an incident of 300 customers, run by four people in real terminals",
+    usesDist: true,
+  },
   fuzz: {
     file: new URL("fuzz/run.mjs", import.meta.url),
     what: "a million hostile texts through the one way to a screen, and what a megabyte of each kind costs",

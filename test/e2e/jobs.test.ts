@@ -336,6 +336,28 @@ describe.concurrent("a job that was left to itself", () => {
 });
 
 describe.concurrent("a canary", () => {
+  it("whose runs had not ended when the job was interrupted is waited for by whoever goes on with it", async () => {
+    const users = take(4);
+    const argv = [
+      "runs",
+      "start",
+      ...users.flatMap((user) => ["--user", user]),
+      "-p",
+      "drill [rehearse lines=3 interval=1]",
+    ];
+    const interrupted = desk.begin([...argv, "--yes", "--canary", "2", "--wait"]);
+    const [, id = ""] = await interrupted.waitFor(/^job ([\da-f-]{36})$/m);
+    await eventually(async () => expect(await rowsOf(users)).toHaveLength(2));
+    interrupted.stop();
+    await interrupted.done;
+    const resumed = await desk.run(["jobs", "resume", id, "--detach"]);
+    expect(resumed.code).toBe(0);
+    const rows = (await rowsOf(users)).toSorted((a, b) => a.started_at.getTime() - b.started_at.getTime());
+    expect(rows).toHaveLength(4);
+    const ended = Math.max(...rows.slice(0, 2).map(({ completed_at: at }) => at?.getTime() ?? Infinity));
+    for (const { started_at: at } of rows.slice(2)) expect(at.getTime()).toBeGreaterThanOrEqual(ended);
+  });
+
   it("that fails keeps everything else from being started; the job can be gone on with", async () => {
     const users = take(5);
     const result = await start(users, FAILING, "--canary", "2", "--wait", "--json");

@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { ApiError } from "../../src/api/api-error.ts";
 import type { Api } from "../../src/api/api.ts";
 import type { Item } from "../../src/bulk/item.ts";
-import { reconcileItems } from "../../src/bulk/job/resume.ts";
+import { canaryLeft, reconcileItems } from "../../src/bulk/job/resume.ts";
 import { Ledger } from "../../src/journal/ledger.ts";
 import { promptFacts } from "../../src/journal/record.ts";
 import { SYSTEM_TIMING } from "../../src/timing.ts";
@@ -200,4 +200,20 @@ describe("a job that is gone on with", () => {
     expect(items).toEqual(before);
     expect(await openOps()).toEqual([op]);
   });
+});
+
+it.each([
+  ["there was to be none", null, [], null],
+  ["nothing has ended", 2, ["running", "running", "waiting"], 2],
+  ["one has completed", 2, ["completed", "running", "waiting"], 1],
+  ["all have completed", 2, ["completed", "completed", "waiting"], null],
+  ["more have completed", 2, ["completed", "completed", "completed", "waiting"], null],
+  ["one has failed, which somebody has seen", 2, ["completed", "failed", "waiting"], null],
+  ["nothing was started", 1, ["skipped", "machine-down", "waiting"], 1],
+] as const)("of a canary where %s", (_, canary, states, left) => {
+  const hasRun = (one: string) => ["running", "completed", "failed"].includes(one);
+  const items = states.map((one, at) => waiting(at, { state: one, runId: hasRun(one) ? `run-${at}` : null }));
+  expect(canaryLeft(items, canary)).toBe(left);
+  const others = items.map((item) => ({ ...item, attached: true }));
+  expect(canaryLeft(others, canary)).toBe(canary);
 });

@@ -281,8 +281,10 @@ class Execution {
   }
 
   async #follow(stop: AbortSignal): Promise<void> {
+    // Those of a canary are waited for in any case.
+    const follows = this.#options.settings.wait || !this.#gate.passed;
     const known = this.#items.flatMap((item, slot): (readonly [number, Run])[] => {
-      const run = item.state === "running" && this.#options.settings.wait ? runOf(item) : undefined;
+      const run = item.state === "running" && follows ? runOf(item) : undefined;
       if (run) this.#gate.note(item);
       return run ? [[slot, run]] : [];
     });

@@ -5,6 +5,7 @@ import type { Ledger } from "../../journal/ledger.ts";
 import type { IntentRecord } from "../../journal/record.ts";
 import { findStart, type StartIntent } from "../../runs/start/reconcile.ts";
 import { type SearchOptions } from "../../runs/start/row-search.ts";
+import { isDecided } from "../item-state.ts";
 import type { Item } from "../item.ts";
 
 /** Most of a search is waiting, and the looks of one moment share a request. */
@@ -70,4 +71,17 @@ export async function* reconcileItems(
 
 function isStartIntent(intent: IntentRecord): intent is StartIntent {
   return intent.instanceId !== null;
+}
+
+/**
+ * How many runs still have to complete before the others are started: a job may have been interrupted before its canary's runs had
+ * ended. `null`: they have completed, or one of them has not, which whoever goes on with the job has seen.
+ *
+ * @param canary how many there were to be.
+ */
+export function canaryLeft(items: readonly Item[], canary: number | null): number | null {
+  const ended = items.filter(({ state, runId, attached }) => runId !== null && !attached && isDecided(state));
+  if (canary === null || ended.some(({ state }) => state !== "completed")) return null;
+  const left = canary - ended.length;
+  return left > 0 ? left : null;
 }

@@ -7,7 +7,7 @@ import type { Sendable } from "../../bulk/item.ts";
 import { isCalledOff, takeUpAgain } from "../../bulk/job/called-off.ts";
 import { assemble, findJob, jobRecord, type Job } from "../../bulk/job/job.ts";
 import { JobRecords } from "../../bulk/job/records.ts";
-import { reconcileItems } from "../../bulk/job/resume.ts";
+import { canaryLeft, reconcileItems } from "../../bulk/job/resume.ts";
 import type { Context, OpenContext } from "../../context.ts";
 import { CliError } from "../../errors.ts";
 import { writerOf } from "../../journal/claim.ts";
@@ -103,8 +103,7 @@ async function resume(context: Context, id: string, options: ResumeOptions): Pro
   const usual = jobSettings(options, host.stdout.isTTY === true, job.settings);
   const settings = {
     ...usual,
-    // Whoever goes on with a job has seen what its canary came to.
-    canary: null,
+    canary: canaryLeft(job.items, job.settings.canary),
     unlessStartedSince: startedSince(job, since ?? usual.unlessStartedSince),
   };
   const left = job.items.filter(({ state }) => state === "waiting" || state === "running").length;
