@@ -23,6 +23,8 @@ const FROM_JOURNAL = [
   "recordHash",
   "endHash",
   "procedure",
+  "playbook",
+  "playbookSha256",
 ] as const satisfies readonly (keyof LoggedOperation)[];
 type FromJournal = { readonly [Field in (typeof FROM_JOURNAL)[number]]: LoggedOperation[Field] | null };
 
@@ -71,6 +73,8 @@ export const ACCOUNT_FIELDS = [
   "recordHash",
   "endHash",
   "procedure",
+  "playbook",
+  "playbookSha256",
 ] as const satisfies readonly (keyof Account)[];
 
 /**

@@ -43,6 +43,9 @@ export interface LoggedOperation {
   readonly sandbox: string | null;
   /** Of a call by name (`api`): what was called. */
   readonly procedure: string | null;
+  /** Of a start: the playbook that its prompt comes from, and the hash of its file. */
+  readonly playbook: string | null;
+  readonly playbookSha256: string | null;
 }
 
 export const OPERATION_FIELDS = [
@@ -75,9 +78,11 @@ export const OPERATION_FIELDS = [
   "sandbox",
   "procedure",
   "adminEmail",
+  "playbook",
+  "playbookSha256",
 ] as const satisfies readonly (keyof LoggedOperation)[];
 
-function loggedOperation({ journal, op, first, decisions, ending, state }: Operation): LoggedOperation {
+function loggedOperation({ journal, op, first, decisions, ending, playbook, state }: Operation): LoggedOperation {
   const later = ending?.kind === "reconcile" ? ending : null;
   const about = first.kind === "reconcile" ? first.adopted : first;
   const prompt = "promptSha256" in about ? about : later?.adopted;
@@ -111,6 +116,8 @@ function loggedOperation({ journal, op, first, decisions, ending, state }: Opera
     endHash: ending?.hash ?? null,
     sandbox: first.sandbox ?? null,
     procedure: (first.kind === "intent" && first.call?.procedure) || null,
+    playbook: playbook?.name ?? null,
+    playbookSha256: playbook?.sha256 ?? null,
   };
 }
 

@@ -3,7 +3,7 @@ import { systemFiles } from "../files/file-layer.ts";
 import { writerOf } from "./claim.ts";
 import { allJournals, type JournalFile } from "./folder.ts";
 import { readJournal } from "./read.ts";
-import type { IntentRecord, JournalRecord } from "./record.ts";
+import { jobPlaybook, type IntentRecord, type JournalRecord, type PlaybookMark } from "./record.ts";
 import { inTimeOrder, untilDamaged, type ScanOptions } from "./scan.ts";
 
 type EndingRecord = Extract<JournalRecord, { kind: "outcome" | "reconcile" }>;
@@ -23,6 +23,8 @@ export interface Operation {
   readonly decisions: readonly OverrideRecord[];
   /** The last that was found out, as far as it goes. */
   readonly ending: EndingRecord | null;
+  /** Of a start: what its prompt comes from. */
+  readonly playbook: PlaybookMark | null;
   /**
    * - `settled`: nothing is left to find out.
    * - `open`: nobody knows, and nobody is at it.
@@ -65,20 +67,27 @@ async function* operationsOf(
   // Asked first: what a process finished before it let go is then read, not taken for abandoned.
   const writer = await writerOf(journal.path, files);
   const failure: { error?: CliError } = {};
+  let ofJob: PlaybookMark | undefined;
+  const playbookOf = ({ first }: Draft): PlaybookMark | null => {
+    const own = first.kind === "intent" ? first.playbook : undefined;
+    return own ?? (first.action === "start" ? ofJob : undefined) ?? null;
+  };
   const records = readJournal(journal, { files, onTorn: (torn) => onTorn?.(journal, torn) });
   const readable = untilDamaged(journal, records, (_, error) => (failure.error = error));
   for await (const record of readable) {
+    if (record.kind === "job") ofJob = jobPlaybook(record.settings);
     note(drafts, record);
     for (const [op, draft] of drafts) {
       if (draft.ending?.settled !== true) break;
       drafts.delete(op);
-      yield { journal, op, ...draft, state: "settled" };
+      yield { journal, op, ...draft, playbook: playbookOf(draft), state: "settled" };
     }
   }
   for (const [op, draft] of drafts) {
     const { first, ending } = draft;
     const left = failure.error ? "unreadable" : writer ? "under-way" : first.kind === "intent" ? "open" : "not-sent";
-    yield { journal, op, ...draft, state: ending?.settled === true ? "settled" : left };
+    const state = ending?.settled === true ? "settled" : left;
+    yield { journal, op, ...draft, playbook: playbookOf(draft), state };
   }
   if (failure.error && !onDamaged) throw failure.error;
   if (failure.error) onDamaged?.(journal, failure.error);

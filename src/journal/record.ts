@@ -21,7 +21,7 @@ const code = z.string().regex(/^[\w.-]{1,100}$/);
 export const PLAYBOOK_NAME = /^[a-z0-9][a-z0-9-]{0,63}$/;
 
 /** The playbook that a prompt comes from: its name, and the SHA-256 of its file. */
-export const playbookMark = z.object({ name: z.string().regex(PLAYBOOK_NAME), sha256 });
+const playbookMark = z.object({ name: z.string().regex(PLAYBOOK_NAME), sha256 });
 export type PlaybookMark = Readonly<z.output<typeof playbookMark>>;
 
 const common = {
@@ -143,6 +143,11 @@ export type Entry = EntryOf<Exclude<JournalRecord, { kind: "end" }>>;
 /** The facts of a prompt that may be kept: never its text. */
 export function promptFacts(prompt: string): { readonly promptSha256: string; readonly promptLength: number } {
   return { promptSha256: createHash("sha256").update(prompt, "utf8").digest("hex"), promptLength: prompt.length };
+}
+
+/** The playbook that a job's settings name. What another machine has written counts only where it has the form. */
+export function jobPlaybook(settings: Extract<JournalRecord, { kind: "job" }>["settings"]): PlaybookMark | undefined {
+  return playbookMark.safeParse({ name: settings["playbook"], sha256: settings["playbookSha256"] }).data;
 }
 
 /** Whether what became of a start is a run that was only seen: just like its own, and perhaps somebody else's. */

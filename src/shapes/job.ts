@@ -30,6 +30,11 @@ const prompted = {
     .meta({ description: "the prompt of one target; null where it is the same for all" }),
 };
 
+const ofPlaybook = {
+  playbook: z.string().nullable().meta({ description: "what its prompt comes from" }),
+  playbookSha256: z.string().nullable(),
+};
+
 export const jobShape = z
   .object({
     id: z.string(),
@@ -52,7 +57,7 @@ export const jobShape = z
   .meta({ description: "a bulk job in numbers" });
 
 export const jobDetailsShape = jobShape
-  .extend(prompted)
+  .extend({ ...prompted, ...ofPlaybook })
   .meta({ description: "a bulk job in numbers, with its prompt" });
 
 export const targetShape = z
@@ -126,6 +131,7 @@ export const reportShape = z
       total: count,
       invocations: count.meta({ description: "one more than it was resumed" }),
       asOf: z.date(),
+      ...ofPlaybook,
     }),
     totals,
     durations: z

@@ -37,5 +37,6 @@ export const journalRecordShape = z
     hash: text,
     sandbox: text,
     call: z.object({ procedure: z.string(), inputSha256: z.string() }).nullable(),
+    playbook: z.object({ name: z.string(), sha256: z.string() }).nullable(),
   })
   .meta({ description: "a record of this machine's journal; what its kind does not have is null" });

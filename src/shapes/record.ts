@@ -68,6 +68,8 @@ export const operationShape = z
     sandbox: text,
     procedure: text.meta({ description: "what `api` called" }),
     adminEmail: text,
+    playbook: text.meta({ description: "of a start: what its prompt comes from" }),
+    playbookSha256: text,
   })
   .meta({ description: "an operation of this machine's journal" });
 
@@ -116,6 +118,8 @@ export const accountShape = z
     recordHash: text,
     endHash: text,
     procedure: text,
+    playbook: text,
+    playbookSha256: text,
   })
   .meta({ description: "an operation for an auditor, joined with the platform's record" });
 

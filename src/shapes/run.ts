@@ -28,8 +28,13 @@ export const runDetailsShape = runShape
   .extend({
     retryOf: z.string().nullable().meta({ description: "the run that it repeats" }),
     retriedAs: z.array(z.string()).readonly().meta({ description: "the runs that repeat it" }),
+    playbook: z
+      .string()
+      .nullable()
+      .meta({ description: "what its prompt comes from, as this machine has it on record" }),
+    playbookSha256: z.string().nullable(),
   })
-  .meta({ description: "a recovery run, with what it repeats and what repeats it" });
+  .meta({ description: "a recovery run, with its playbook, what it repeats and what repeats it" });
 
 export const runOutputShape = runShape
   .extend({ output: z.string() })

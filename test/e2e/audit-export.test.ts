@@ -30,7 +30,7 @@ const exported = (...more: string[]) => cli("audit", "export", "--since", begun,
 const HEADER =
   "at,action,state,result,runId,instanceId,userId,userEmail,adminId,adminEmail,ticket,reason,decision,endedAt,settledBy," +
   "settledTicket,settledReason,code,promptLength,promptSha256,verified,verdict,detail,auditId,auditAt,origin,op,journal," +
-  "record,recordHash,endHash,procedure";
+  "record,recordHash,endHash,procedure,playbook,playbookSha256";
 
 describe("audit export", () => {
   it("joins what the journal says with the platform's own record, and what the journal has not", async () => {

@@ -1,5 +1,6 @@
 /** Playbooks, from the file to the run: listed, checked, filled in, started, required, and kept on record. */
-import { chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createHash } from "node:crypto";
+import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -99,6 +100,7 @@ describe("the commands", () => {
   });
 });
 
+const sha256 = (text: string) => createHash("sha256").update(text).digest("hex");
 const jobOf = ({ stderr }: Result): string => /^job ([0-9a-f-]{36})$/m.exec(stderr)?.[1] ?? "";
 
 describe("a start", () => {
@@ -234,6 +236,57 @@ describe("a start", () => {
     expect(resumed.code).toBe(2);
     expect(resumed.stderr).toContain("at most 4");
     expect((await desk.run(["jobs", "resume", job, "--wait"])).code).toBe(0);
+  });
+
+  it("of one, and its retry, is on record with the playbook's name and the hash of its file", async () => {
+    const { stdout } = await restart(
+      "-u",
+      desk.customer(),
+      "--set",
+      "fault=abc",
+      "--watch",
+      "-q",
+      "--interval",
+      "50ms",
+    );
+    const id = stdout.trim().split("\n")[0] ?? "";
+    const retried = (await desk.run(["runs", "retry", id, "-q"])).stdout.trim();
+    const other = (
+      await desk.run(["runs", "retry", id, "-p", "[rehearse lines=1]", "-q", "--on-conflict", "wait"])
+    ).stdout.trim();
+    const mark = { playbook: "restart", playbookSha256: sha256(RESTART) };
+    for (const [run, expected] of [
+      [id, mark],
+      [retried, mark],
+      [other, { playbook: null, playbookSha256: null }],
+    ] as const) {
+      expect(JSON.parse((await desk.run(["runs", "show", run, "--json"])).stdout)).toMatchObject(expected);
+      expect(JSON.parse((await desk.run(["audit", "log", "--run", run, "--json"])).stdout)).toMatchObject([expected]);
+    }
+    expect((await desk.run(["runs", "show", id])).stderr).toContain(`playbook: restart (SHA-256 ${sha256(RESTART)})`);
+    expect((await desk.run(["audit", "log", "--run", id])).stdout).toMatch(/PLAYBOOK[^]*restart/);
+    const records = await desk.run(["audit", "log", "--run", id, "--records", "--json"]);
+    expect(JSON.parse(records.stdout)).toMatchObject([{ playbook: { name: "restart" } }, { playbook: null }]);
+  });
+
+  it("of many is on record with it, in the job, its runs, its report", async () => {
+    const users = [desk.customer(), "ivan.stopped@example.com"];
+    const targets = users.flatMap((user) => ["-u", user]);
+    const job = jobOf(await restart(...targets, "--set", "fault=abc", "--yes", "--wait"));
+    const mark = { playbook: "restart", playbookSha256: sha256(RESTART) };
+    const words = `restart (SHA-256 ${sha256(RESTART)})`;
+    expect(JSON.parse((await desk.run(["jobs", "show", job, "--json"])).stdout)).toMatchObject(mark);
+    expect((await desk.run(["jobs", "show", job])).stdout).toContain(words);
+    const report = JSON.parse((await desk.run(["jobs", "report", job, "--json"])).stdout) as {
+      items: { runId: string | null }[];
+    };
+    expect(report).toMatchObject({ job: mark });
+    const page = join(desk.configDir, "report.html");
+    await desk.run(["jobs", "report", job, "--html", page]);
+    expect(await readFile(page, "utf8")).toContain(words);
+    const [{ runId } = { runId: null }] = report.items;
+    expect(JSON.parse((await desk.run(["runs", "show", runId ?? "", "--json"])).stdout)).toMatchObject(mark);
+    expect(JSON.parse((await desk.run(["audit", "log", "--run", runId ?? "", "--json"])).stdout)).toMatchObject([mark]);
   });
 
   it("is refused where others can change the playbook", async () => {

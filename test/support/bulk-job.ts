@@ -31,6 +31,8 @@ export const facts = (given: Partial<JobFacts> = {}): JobFacts => ({
   total: 0,
   invocations: 2,
   asOf: new Date(BEGAN + 34 * 60_000),
+  playbook: null,
+  playbookSha256: null,
   ...given,
 });
 

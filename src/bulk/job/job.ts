@@ -155,6 +155,7 @@ export async function jobOf(
   }
   const { profile, origin, ticket, reason, adminId, adminEmail = null, at } = job;
   const { invocations } = records;
+  const settings = fromRecorded(job.settings);
   const state = working ? "running" : stateOfItems(items);
   const facts = {
     id: file.id,
@@ -171,9 +172,11 @@ export async function jobOf(
     endedAt: working ? null : records.endedAt,
     asOf: working ? new Date() : (records.lastAt ?? new Date(at)),
     total: items.length,
+    playbook: settings.playbook?.name ?? null,
+    playbookSha256: settings.playbook?.sha256 ?? null,
   };
   const mark = markOf(file.id, job, records);
-  return { file, facts, settings: fromRecorded(job.settings), plan, mark, items, sent: records.sent };
+  return { file, facts, settings, plan, mark, items, sent: records.sent };
 }
 
 function neverBegan({ id, stateDirectory }: JournalFile): CliError {

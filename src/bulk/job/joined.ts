@@ -165,6 +165,8 @@ function factsOf(slices: readonly Slice[], tries: readonly (readonly Slice[])[])
     reason: said(facts.map(({ reason }) => reason)),
     adminId: said(facts.map(({ adminId }) => adminId)),
     adminEmail: said(facts.map(({ adminEmail }) => adminEmail)),
+    playbook: said(facts.map(({ playbook }) => playbook)),
+    playbookSha256: said(facts.map(({ playbookSha256 }) => playbookSha256)),
     invocations: facts.reduce((sum, { invocations }) => sum + invocations, 0),
     createdAt: new Date(Math.min(...facts.map(({ createdAt }) => +createdAt))),
     endedAt: ends.length < last.length ? null : new Date(Math.max(...ends.map(Number))),

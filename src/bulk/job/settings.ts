@@ -1,4 +1,4 @@
-import { playbookMark, type JournalRecord, type PlaybookMark } from "../../journal/record.ts";
+import { jobPlaybook, type JournalRecord, type PlaybookMark } from "../../journal/record.ts";
 
 /** What to do about a target on which a run is already in progress. */
 export const ON_CONFLICT = ["skip", "attach", "wait", "fail"] as const;
@@ -52,16 +52,11 @@ export function toRecorded({ maxErrors, playbook, ...settings }: JobSettings): R
   return { ...settings, maxErrors: maxErrors && formatLimit(maxErrors), ...ofPlaybook };
 }
 
-/** The playbook that a journal's job is on record with. What another machine wrote is taken only where it has the form. */
-export function playbookOf(recorded: Recorded): PlaybookMark | undefined {
-  return playbookMark.safeParse({ name: recorded["playbook"], sha256: recorded["playbookSha256"] }).data;
-}
-
 /** The settings that a journal holds; what an older version did not know is as if it had not been asked for. */
 export function fromRecorded(recorded: Recorded): JobSettings {
   const number = (key: string) => (typeof recorded[key] === "number" ? recorded[key] : null);
   const { maxErrors: limit, unlessStartedSince: since } = recorded;
-  const playbook = playbookOf(recorded);
+  const playbook = jobPlaybook(recorded);
   return {
     concurrency: number("concurrency") ?? 1,
     rate: number("rate"),

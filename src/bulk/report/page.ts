@@ -57,6 +57,7 @@ function summary(page: Markup, report: Report, open: number): Html {
     ["reason", reason],
     ["platform", `${job.profile} (${job.origin})`],
     ["started by", job.adminEmail ?? job.adminId],
+    ["playbook", job.playbook === null ? null : `${job.playbook} (SHA-256 ${job.playbookSha256})`],
     ["from", `${moment(createdAt)} UTC`],
     ["to", endedAt && `${moment(endedAt)} UTC, after ${words.duration(endedAt.getTime() - createdAt.getTime())}`],
     ["as of", job.state === "done" ? null : `${moment(asOf)} UTC`],

@@ -30,6 +30,9 @@ export interface JobFacts {
   readonly invocations: number;
   /** What it says of runs in progress is as of then. */
   readonly asOf: Date;
+  /** The playbook that its prompt comes from, and the hash of its file. */
+  readonly playbook: string | null;
+  readonly playbookSha256: string | null;
 }
 
 /** A target as it is reported. The names are the machine formats': a public interface. Texts may come from elsewhere. */

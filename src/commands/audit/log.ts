@@ -157,6 +157,7 @@ const columnsOf = (when: When, user: (operation: LoggedOperation) => string): Co
   { header: "BY", rank: 5, shrinkTo: 10, value: ({ adminEmail, adminId }) => adminEmail ?? adminId ?? "-" },
   { header: "TICKET", rank: 5, shrinkTo: 8, value: ({ ticket }) => ticket ?? "-" },
   { header: "REASON", rank: 6, shrinkTo: 12, enough: 40, value: ({ reason }) => reason ?? "-" },
+  { header: "PLAYBOOK", rank: 7, shrinkTo: 10, spare: true, value: ({ playbook }) => playbook ?? "-" },
   { header: "ORIGIN", rank: 7, shrinkTo: 16, spare: true, value: ({ origin }) => origin },
   { header: "OPERATION", rank: 8, id: true, spare: true, value: ({ op }) => op },
 ];

@@ -4,6 +4,7 @@ import type { Context, OpenContext } from "../../context.ts";
 import { resolveInstance } from "../../customers/find.ts";
 import { CliError, type ErrorKind } from "../../errors.ts";
 import type { Ledger } from "../../journal/ledger.ts";
+import { recordedStart } from "../../journal/recorded-start.ts";
 import { listRuns } from "../../runs/list.ts";
 import type { Run } from "../../runs/run.ts";
 import { settleRuns } from "../../runs/settle/settle.ts";
@@ -161,7 +162,10 @@ async function retryRun(context: Context, found: Run, { checked, ledger, ...opti
     await prompter.confirm(question, { yes: options.yes ?? false, platform });
   }
   const admin = await context.me();
-  const request = { userId: run.userId, userEmail: run.userEmail, instance, prompt, admin, retryOf: run.id };
+  // The same prompt comes from where it came from.
+  const { playbook } = checked === undefined ? await recordedStart(context.paths.state, run) : { playbook: null };
+  const about = { retryOf: run.id, playbook: playbook ?? undefined };
+  const request = { userId: run.userId, userEmail: run.userEmail, instance, prompt, admin, ...about };
   await sendStart(context, request, await ledger(), options);
 }
 

@@ -1,6 +1,6 @@
 import type { Command } from "@commander-js/extra-typings";
 import type { Context, OpenContext } from "../../context.ts";
-import { retriesOf, type Retries } from "../../journal/retries.ts";
+import { recordedStart, type RecordedStart } from "../../journal/recorded-start.ts";
 import type { Run } from "../../runs/run.ts";
 import { settleRuns, UNSTORABLE } from "../../runs/settle/settle.ts";
 import type { Prints, View } from "../../terminal/rows.ts";
@@ -30,13 +30,16 @@ export function configure(command: Command, open: OpenContext): void {
     .action(async (id, options) => show(await open(), id, options));
 }
 
-type ShownRun = Run & Retries;
+interface ShownRun extends Run, Pick<RecordedStart, "retryOf" | "retriedAs"> {
+  readonly playbook: string | null;
+  readonly playbookSha256: string | null;
+}
 
-/** A run with the links to its retries: fields in machine formats, notes on a terminal. */
+/** A run with its playbook and the links to its retries: fields in machine formats, notes on a terminal. */
 const showView: View<ShownRun> = {
   ...(runView as View<ShownRun>),
   shape: "run-details",
-  fields: [...runView.fields, "retryOf", "retriedAs"],
+  fields: [...runView.fields, "retryOf", "retriedAs", "playbook", "playbookSha256"],
 };
 
 export const prints = (): Prints => [{ view: showView }];
@@ -53,14 +56,16 @@ async function show(
     : { runs: found, machineDown: [], unanswered: [], unstorable: [] };
   const [run] = runs;
   if (!run) return;
-  const retries = await retriesOf(context.paths.state, run);
-  await context.output.item({ ...run, ...retries }, showView);
+  const { playbook, ...retries } = await recordedStart(context.paths.state, run);
+  const marks = { playbook: playbook?.name ?? null, playbookSha256: playbook?.sha256 ?? null };
+  await context.output.item({ ...run, ...retries, ...marks }, showView);
   if (machineDown.length > 0) {
     context.output.note("not polled: its machine is stopped, and polling would mark the run failed");
   }
   if (unstorable.length > 0) context.output.note(`${UNSTORABLE}: its row stays \`running\``);
   if (unanswered.length > 0) context.output.warn("the platform gave no answer about it: this is what is recorded");
   if (context.output.format !== "table") return;
+  if (playbook) context.output.note(`playbook: ${playbook.name} (SHA-256 ${playbook.sha256})`);
   if (retries.retryOf !== null) context.output.note(hint`retry of: ${command("runs show", retries.retryOf)}`);
   for (const id of retries.retriedAs) context.output.note(hint`retried as: ${command("runs show", id)}`);
   context.output.note(hint`output: ${command("runs logs", run.id)}`);

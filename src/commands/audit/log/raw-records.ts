@@ -68,6 +68,7 @@ const RECORD_FIELDS = [
   "hash",
   "sandbox",
   "call",
+  "playbook",
 ] as const satisfies readonly (keyof RawRow)[];
 
 function rawRow(journal: JournalFile, record: JournalRecord): RawRow {

@@ -8,19 +8,27 @@ import { promptDetails } from "./prompt-view.ts";
 import { jobLines, totalLines } from "./view.ts";
 
 /** A job with its prompt. The names are the JSON output's: a public interface. */
-interface ShownJob extends JobSummary, Pick<Report, "prompt" | "example"> {
+interface ShownJob
+  extends JobSummary, Pick<Report, "prompt" | "example">, Pick<JobFacts, "playbook" | "playbookSha256"> {
   readonly facts: JobFacts;
 }
 
 /** A job as it is shown. */
 export function shownJob(job: Job): ShownJob {
   const { facts, items, plan } = job;
-  return { ...summarize(job), ...shownPrompt(new PromptTemplate(plan.prompt), items), facts };
+  const { playbook, playbookSha256 } = facts;
+  return { ...summarize(job), ...shownPrompt(new PromptTemplate(plan.prompt), items), playbook, playbookSha256, facts };
 }
 
 export const jobView: View<ShownJob> = {
   shape: "job-details",
-  fields: [...SUMMARY_FIELDS, "prompt", "example"] as const satisfies readonly (keyof ShownJob)[],
+  fields: [
+    ...SUMMARY_FIELDS,
+    "prompt",
+    "example",
+    "playbook",
+    "playbookSha256",
+  ] as const satisfies readonly (keyof ShownJob)[],
   id: ({ id }) => id,
   details: (job, when) => [...jobLines(job.facts, when), ...totalLines(job.totals), ...promptDetails(job)],
 };

@@ -85,6 +85,7 @@ export function jobLines(job: JobFacts, when: When): Detail[] {
     { label: "started by", value: job.adminEmail ?? job.adminId ?? "-" },
     { label: "ticket", value: job.ticket ?? "-" },
     { label: "reason", value: job.reason ?? "-" },
+    ...(job.playbook === null ? [] : [{ label: "playbook", value: `${job.playbook} (SHA-256 ${job.playbookSha256})` }]),
     { label: "began", value: when(job.createdAt) },
     { label: "ended", value: when(job.endedAt) },
     ...(job.state === "done" ? [] : [{ label: "as of", value: when(job.asOf) }]),
