@@ -86,6 +86,7 @@ const PRINTED: readonly (readonly [ShapeName, () => readonly string[]])[] = [
   ["journal-record", () => ["audit", "log", "--records"]],
   ["verification", () => ["audit", "verify"]],
   ["account", () => ["audit", "export", "--since", "1h"]],
+  ["open-point", () => ["handoff"]],
   ["auth-status", () => ["auth", "status"]],
   ["setting", () => ["config", "list"]],
   ["check", () => ["doctor"]],
