@@ -202,6 +202,8 @@ describe("a job that is gone on with", () => {
   });
 });
 
+const hasRun = (state: string) => ["running", "completed", "failed"].includes(state);
+
 it.each([
   ["there was to be none", null, [], null],
   ["nothing has ended", 2, ["running", "running", "waiting"], 2],
@@ -211,7 +213,6 @@ it.each([
   ["one has failed, which somebody has seen", 2, ["completed", "failed", "waiting"], null],
   ["nothing was started", 1, ["skipped", "machine-down", "waiting"], 1],
 ] as const)("of a canary where %s", (_, canary, states, left) => {
-  const hasRun = (one: string) => ["running", "completed", "failed"].includes(one);
   const items = states.map((one, at) => waiting(at, { state: one, runId: hasRun(one) ? `run-${at}` : null }));
   expect(canaryLeft(items, canary)).toBe(left);
   const others = items.map((item) => ({ ...item, attached: true }));
