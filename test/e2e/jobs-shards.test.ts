@@ -195,6 +195,11 @@ describe("jobs report of several slices", () => {
     const joined = await report([file, home, file]);
     expect(joined.job).toMatchObject({ id, total: 2 });
     expect(joined.shards.jobs).toHaveLength(1);
+    const cut = join(directory, "cut.job");
+    await writeFile(cut, (await readFile(file)).subarray(0, -1));
+    const refused = await desk.run(["jobs", "report", file, cut]);
+    expect(refused.code).toBe(2);
+    expect(refused.stderr).toContain(`${cut}: the file is refused: its end is missing or changed`);
   });
 
   it("is refused where one is of another plan, or no slice", async () => {

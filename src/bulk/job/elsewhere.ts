@@ -62,7 +62,12 @@ async function assertOwn(path: string): Promise<void> {
 }
 
 async function jobInExport(path: string): Promise<Job> {
-  const { id, record, records, stored, results } = await readExport(await orLocalState(path, () => readFile(path)));
+  const bytes = await orLocalState(path, () => readFile(path));
+  const { id, record, records, stored, results } = await readExport(bytes).catch((error: unknown) => {
+    if (!(error instanceof CliError)) throw error;
+    // Of many files, which one.
+    throw new CliError(error.kind, `${path}: ${error.message}`, { hint: error.hints, cause: error });
+  });
   const file = { id, name: basename(path), path, stateDirectory: dirname(path) };
   return jobOf(file, record, records, { plan: stored, results: resultsIn(results), working: false });
 }
