@@ -101,6 +101,12 @@ export const SETTINGS = {
     preset: false,
     summary: "nothing is changed without --reason",
   },
+  requirePlaybook: {
+    scope: "profile",
+    ...yesOrNo(),
+    preset: false,
+    summary: "nothing is started without --playbook; retries and resumed jobs keep the prompt on record",
+  },
   playbooks: {
     scope: "profile",
     schema: z.string().refine(isAbsolute, "it is not the absolute path of a folder"),

@@ -51,7 +51,7 @@ describe("config set", () => {
     for (const [argv, words] of [
       [
         ["set", "outptu", "json"],
-        "settings: profile, host, production, confirm, output, color, utc, csvBom, requireTicket, ticketPattern, requireReason, playbooks, statusPage",
+        "settings: profile, host, production, confirm, output, color, utc, csvBom, requireTicket, ticketPattern, requireReason, requirePlaybook, playbooks, statusPage",
       ],
       [["set", "__proto__", "x"], "settings: profile, host"],
       [["set", "constructor", "x"], "settings: profile, host"],
@@ -206,6 +206,7 @@ describe("config list", () => {
       ["requireTicket", "false", "default"],
       ["ticketPattern", "-", "default"],
       ["requireReason", "false", "default"],
+      ["requirePlaybook", "false", "default"],
       ["playbooks", "-", "default"],
       ["statusPage", "-", "default"],
     ]);

@@ -299,6 +299,51 @@ describe("a start", () => {
     expect(await desk.rows(user)).toEqual([]);
   });
 
+  describe("with a profile that requires a playbook", () => {
+    beforeAll(() => desk.run(["config", "set", "requirePlaybook", "true"]));
+    afterAll(() => desk.run(["config", "unset", "requirePlaybook"]));
+
+    it.each<[what: string, argv: readonly string[], next: string]>([
+      ["one with another prompt", ["start", "-u", "jane@example.com", "-p", "x"], "runs start --playbook NAME"],
+      ["many", ["start", "-u", "jane@example.com", "-u", "bob@example.com", "-p", "x"], "runs start --playbook NAME"],
+      ["a dry run", ["start", "-u", "jane@example.com", "-p", "x", "--dry-run"], "kiloclaw-admin playbooks list"],
+      ["a retry with another prompt", ["retry", "3f2a91c4", "-p", "x"], "kiloclaw-admin runs retry 3f2a91c4"],
+    ])("refuses %s, and says what to type", async (_what, argv, next) => {
+      const before = await desk.requests();
+      const { code, stdout, stderr } = await desk.run(["runs", ...argv, "--yes"]);
+      expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
+      expect(stderr).toContain('profile "default" requires a playbook; nothing was sent');
+      expect(stderr).toContain(next);
+      expect(await desk.requests()).toHaveLength(before.length);
+    });
+
+    it("refuses before a person is asked for a prompt", async () => {
+      const { code, stderr } = await desk.run(["runs", "start", "-u", "jane@example.com"], { tty: true });
+      expect({ code, stderr }).toMatchObject({
+        code: 2,
+        stderr: expect.stringContaining("requires a playbook") as unknown,
+      });
+    });
+
+    it("starts with one, and retries and resumes with the prompt on record", async () => {
+      const user = desk.customer();
+      const id = (await start("--playbook", "plain", "-u", user, "--watch", "-q", "--interval", "50ms")).stdout.split(
+        "\n",
+      )[0];
+      expect((await desk.run(["runs", "retry", id ?? "", "-q"])).code).toBe(0);
+      await desk.run(["config", "set", "requirePlaybook", "false"]);
+      const failing = ["-p", "[rehearse lines=1 interval=0 exit=3]", "--yes", "--wait"];
+      const job = jobOf(await start("-u", desk.customer(), "-u", desk.customer(), ...failing));
+      await desk.run(["config", "set", "requirePlaybook", "true"]);
+      expect((await desk.run(["jobs", "resume", job])).stderr).toContain("nothing is left to do");
+      const again = await desk.run(["jobs", "retry-failed", job, "--yes", "--detach"]);
+      expect(again.code).toBe(0);
+      const file = join(desk.configDir, "exported.job");
+      expect((await desk.run(["jobs", "export", job, "--save", file])).code).toBe(0);
+      expect((await desk.run(["jobs", "import", file])).code).toBe(0);
+    });
+  });
+
   it("completes the playbook's name", async () => {
     const { stdout } = await desk.run(["__complete", "--", "fish", "runs", "start", "--playbook", "re"]);
     expect(stdout).toBe("restart\n:none\n");

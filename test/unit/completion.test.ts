@@ -74,7 +74,7 @@ describe("candidates", () => {
     [["sandbox", "fault", "se"], ["set"]],
     [
       ["config", "get", "require"],
-      ["requireTicket", "requireReason"],
+      ["requireTicket", "requireReason", "requirePlaybook"],
     ],
     [
       ["config", "set", "output", "j"],

@@ -58,6 +58,7 @@ const WAYS: Readonly<
   },
   csvBom: { flag: ["--bom", true, true], file: true, preset: false },
   utc: { flag: ["--utc", true, true], file: true, preset: false },
+  requirePlaybook: { file: true, preset: false },
   playbooks: { file: "/srv/playbooks", preset: undefined },
   statusPage: { file: "https://status.example", preset: undefined },
 };

@@ -14,6 +14,7 @@ import { command as typed, hint } from "../../typed-command.ts";
 import { findRuns } from "../shared/find-runs.ts";
 import { startOptions } from "../shared/job/options.ts";
 import { examples, intervalOption, once, userOption, yesOption } from "../shared/options.ts";
+import { assertNoneRequired } from "../shared/playbook.ts";
 import { runView } from "../shared/run-view.ts";
 import { whyOf, whyOptions } from "../shared/ticket-and-reason.ts";
 import { assertForOne, dryRun, prepare, sendStart, type ForOne, type SendOptions } from "./start/send.ts";
@@ -56,6 +57,12 @@ async function retryRuns(context: Context, ids: readonly string[], options: Retr
   output.expect(runView);
   assertForOne(context, options);
   const prompt = options.prompt === undefined ? undefined : checkPrompt(options.prompt);
+  if (prompt !== undefined) {
+    await assertNoneRequired(context, [
+      hint`retry with the prompt on record: ${typed("runs retry", ...ids, { "--user": options.user })}`,
+      hint`or start with a playbook: ${typed("runs start", { "--user": "USER", "--playbook": "NAME" })}`,
+    ]);
+  }
   if (ids.length > 1 && ["json", "csv"].includes(output.format)) {
     throw new CliError("usage", `several runs are started one after the other: use -o jsonl, not ${output.format}`);
   }

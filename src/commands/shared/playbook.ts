@@ -5,7 +5,7 @@ import type { Flaw } from "../../files/trust.ts";
 import type { ReadFile } from "../../playbooks/folder.ts";
 import type { Field, Playbook } from "../../playbooks/playbook.ts";
 import type { Output } from "../../terminal/output.ts";
-import { command, hint } from "../../typed-command.ts";
+import { command, hint, type Said } from "../../typed-command.ts";
 
 /** A playbook as it is shown. The names are the JSON output's: a public interface. */
 export interface ShownPlaybook {
@@ -51,6 +51,24 @@ export async function playbooksFolder({ settings }: Pick<Context, "settings">): 
   if (folder !== undefined) return folder;
   throw new CliError("usage", `profile "${profile}" has no playbooks`, {
     hint: hint`name their folder: ${command("config set", "playbooks", "DIR", { "--profile": profile })}`,
+  });
+}
+
+/**
+ * Has to be asked before a prompt is used that is neither a playbook's nor on record.
+ *
+ * @param instead what to type.
+ * @throws CliError `usage` where the profile requires a playbook.
+ */
+export async function assertNoneRequired(
+  { settings }: Pick<Context, "settings">,
+  instead: readonly Said[],
+): Promise<void> {
+  const known = await settings();
+  if (!known.get("requirePlaybook").value) return;
+  const profile = known.existingProfile();
+  throw new CliError("usage", `profile "${profile}" requires a playbook; nothing was sent`, {
+    hint: [...instead, hint`see what there is: ${command("playbooks list")}`],
   });
 }
 

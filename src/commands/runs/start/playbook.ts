@@ -5,7 +5,9 @@ import type { Entry } from "../../../bulk/item.ts";
 import type { JobPlaybook } from "../../../bulk/job/settings.ts";
 import type { Context } from "../../../context.ts";
 import { CliError } from "../../../errors.ts";
+import { command, hint } from "../../../typed-command.ts";
 import { once } from "../../shared/options.ts";
+import { assertNoneRequired, playbooksFolder, sayFlaw } from "../../shared/playbook.ts";
 import type { PromptSources } from "./prompt.ts";
 
 export interface PlaybookOptions {
@@ -48,7 +50,8 @@ export interface ChosenPlaybook {
 /**
  * The playbook that the options name, read once: what is kept on record is what is sent.
  *
- * @throws CliError `usage` where there is another prompt as well, or the playbook cannot be used; `not-found`; `local-state` where
+ * @throws CliError `usage` where there is another prompt as well, the playbook cannot be used, or none is named and the profile
+ *   requires one; `not-found`; `local-state` where
  *   others can change its file.
  */
 export async function chosenPlaybook(
@@ -57,6 +60,8 @@ export async function chosenPlaybook(
 ): Promise<ChosenPlaybook | undefined> {
   if (name === undefined) {
     if (set.size > 0) throw new CliError("usage", "--set needs --playbook");
+    const start = command("runs start", { "--playbook": "NAME", "--set": "FIELD=VALUE" });
+    await assertNoneRequired(context, [hint`name one in place of the prompt: ${start}`]);
     return undefined;
   }
   const { prompt, promptFile, source, edit } = sources;
@@ -66,8 +71,7 @@ export async function chosenPlaybook(
       "--playbook has a prompt of its own: leave out -p, --prompt-file, -e and -; nothing was sent",
     );
   }
-  const [{ playbooksFolder, sayFlaw }, { findPlaybook }, { fillIn }] = await Promise.all([
-    import("../../shared/playbook.ts"),
+  const [{ findPlaybook }, { fillIn }] = await Promise.all([
     import("../../../playbooks/folder.ts"),
     import("../../../playbooks/render.ts"),
   ]);
