@@ -19,6 +19,8 @@ import { ENVIRONMENTS } from "../support/schedulers.ts";
 
 const TARGETS = 40;
 const MACHINES = [0, 1, 2, 3];
+/** Nobody can make a file there, not even root: as in a root file system that is only read. */
+const UNWRITABLE = "/proc/nowhere";
 /** What a team has of an incident. */
 const FILES = ["config.json", "prompt.txt", "stuck.txt"];
 const ABSOLUTE = /\b20\d\d-\d\d-\d\dT\d\d:\d\dZ/;
@@ -191,8 +193,6 @@ describe.skipIf(lacks("linux", "shell"))("the manual's", () => {
       pods += 1;
       // What is the root folder in the pod.
       const pod = join(directory, `pod-${pods}`);
-      const home = join(pod, "home");
-      await mkdir(home, { recursive: true });
       const mounts = containers[0].volumeMounts.map(({ mountPath }) => mountPath);
       for (const { name, mountPath } of containers[0].volumeMounts) {
         if (name === "incident") await cp(folder, join(pod, mountPath), { recursive: true });
@@ -201,7 +201,11 @@ describe.skipIf(lacks("linux", "shell"))("the manual's", () => {
       const tops = mounts.map((mount) => mount.split("/")[1]).join("|");
       const inPod = (value: string) => value.replace(new RegExp(`(?<=^|=)(?=/(?:${tops})(?:/|$))`), pod);
       const start = (one: Container) => {
-        const env: Record<string, string> = { HOME: home, TMPDIR: home, JOB_COMPLETION_INDEX: String(index) };
+        const env: Record<string, string> = {
+          HOME: UNWRITABLE,
+          TMPDIR: UNWRITABLE,
+          JOB_COMPLETION_INDEX: String(index),
+        };
         for (const variable of one.env) {
           env[variable.name] = "valueFrom" in variable ? `${desk.sandbox.adminToken}\n` : inPod(variable.value);
         }
@@ -221,7 +225,6 @@ describe.skipIf(lacks("linux", "shell"))("the manual's", () => {
           "config",
           "config/kiloclaw-admin",
           ...FILES.map((name) => `config/kiloclaw-admin/${name}`),
-          "home",
           "state",
         ]);
         return stdout;
