@@ -1,9 +1,13 @@
 "use strict";
 
 const {
+  closeSync,
+  constants,
   existsSync,
+  fstatSync,
   lstatSync,
   mkdirSync,
+  openSync,
   readFileSync,
   realpathSync,
   renameSync,
@@ -58,7 +62,10 @@ function codeCache(argv) {
   const folder = ownCacheFolder();
   if (folder === undefined) return undefined;
   // One for each command: what two of them call of the same chunk is not the same.
-  const words = argv.filter((word) => /^[a-z_][a-z_-]*$/.test(word)).slice(0, 2);
+  // What follows an option may be its value: a file for each of those would be as many as there are customers.
+  const isWord = (/** @type {string} */ word, /** @type {number} */ at) =>
+    /^[a-z_][a-z_-]*$/.test(word) && !argv[at - 1]?.startsWith("-");
+  const words = argv.filter(isWord).slice(0, 2);
   const file = join(folder, ["code", process.version, process.arch, ...words].join("-"));
   const kept = keptIn(file);
   /** @type {Map<string, { source: Buffer, script: Script }>} */
@@ -90,7 +97,7 @@ function keptIn(file) {
   /** @type {Map<string, { source: Buffer, code: Buffer }>} */
   const kept = new Map();
   try {
-    const bytes = readFileSync(file);
+    const bytes = readOwn(file);
     let at = bytes.indexOf("\n") + 1;
     const next = (/** @type {number} */ length) => bytes.subarray(at, (at += length));
     for (const [id, sourceLength, codeLength] of JSON.parse(bytes.toString("latin1", 0, at))) {
@@ -101,6 +108,19 @@ function keptIn(file) {
     // None yet, or none of use.
   }
   return kept;
+}
+
+/** What only this user could have written. @param {string} file */
+function readOwn(file) {
+  const descriptor = openSync(file, constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0));
+  try {
+    const { uid, mode } = fstatSync(descriptor);
+    const isOwn = process.geteuid === undefined || (uid === process.geteuid() && (mode & 0o022) === 0);
+    if (!isOwn) throw new Error("others could have written it");
+    return readFileSync(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
 }
 
 /** @param {readonly { id: string, source: Buffer, code: Buffer }[]} parts @param {string} file */

@@ -146,6 +146,21 @@ describe.skipIf(lacks("permissions"))("the code of a command", () => {
     expect(evil().equals(await readFile(at(...FOLDER, name)))).toBe(true);
   });
 
+  it("is not used from a file that others can change, nor through a link", async () => {
+    await planted();
+    await chmod(at(...FOLDER, name), 0o666);
+    expect(run()).not.toBe(PLANTED);
+    await rm(at(...FOLDER, name));
+    await writeFile(at("planted"), evil(), { mode: 0o600 });
+    await symlink(at("planted"), at(...FOLDER, name));
+    expect(run()).not.toBe(PLANTED);
+  });
+
+  it("is one file for a command, whatever its options say", async () => {
+    for (const options of [[], ["--color", "never"], ["-o", "json"]]) run({}, [...options, "config", "path"]);
+    expect(await readdir(at(...FOLDER))).toEqual([name]);
+  });
+
   it.each([".", ".cache"])("is not used below a folder that others can change: %s", async (folder) => {
     await planted();
     await chmod(at(folder), 0o777);
@@ -178,6 +193,9 @@ describe.skipIf(lacks("permissions"))("the code of a command", () => {
   });
 
   it.skipIf(lacks("root"))("is not used where another user has planted its folder (needs root)", async () => {
+    await planted();
+    await chown(at(...FOLDER, name), STRANGER, STRANGER);
+    expect(run()).not.toBe(PLANTED);
     await planted();
     for (const folder of [at(...FOLDER), at(".cache"), home]) {
       await chown(folder, STRANGER, STRANGER);
