@@ -71,7 +71,7 @@ export function readExchange(file: Buffer): ExportedJob {
 }
 
 function refused(why: string): CliError {
-  return new CliError("usage", `the file is refused: ${why}; nothing was imported`, {
+  return new CliError("usage", `the file is refused: ${why}`, {
     hint: "have the job exported again where it was begun",
   });
 }

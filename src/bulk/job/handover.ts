@@ -70,7 +70,10 @@ export async function importJob(
   bytes: Buffer,
   { platform, pid }: { readonly platform: PlatformIdentity; readonly pid: number },
 ): Promise<ImportedJob> {
-  const exported = await readExport(bytes);
+  const exported = await readExport(bytes).catch((error: unknown) => {
+    if (!(error instanceof CliError)) throw error;
+    throw new CliError(error.kind, `${error.message}; nothing was imported`, { hint: error.hints, cause: error });
+  });
   const { id, journal, record } = exported;
   if (!isSamePlatform(record, platform)) throw otherPlatform(record, platform);
   const name = journalName(new Date(record.at), record.action, id);
@@ -116,7 +119,7 @@ export async function readExport(bytes: Buffer): Promise<Exported> {
     if (job?.op !== id || !handedOver) throw new Error("its journal is not that of an exported job");
     return { ...exported, records, record: job, stored: vouchedPlan(plan, job) };
   } catch (error) {
-    throw new CliError("usage", `the file is refused: ${messageOf(error)}; nothing was imported`, {
+    throw new CliError("usage", `the file is refused: ${messageOf(error)}`, {
       hint: "have the job exported again",
       cause: error,
     });
