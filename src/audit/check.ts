@@ -12,7 +12,8 @@ import { listAudit, MAX_AUDIT_RECORDS, type AuditRecord } from "./records.ts";
 
 /**
  * - `verified`: the platform has an audit record of it, and that says the same.
- * - `nothing-to-compare`: it left no audit record, and should not have: it was refused, not sent, or nothing came of it.
+ * - `nothing-to-compare`: it left no audit record, and should not have: it was refused, not sent, or nothing came of it; or it
+ *   is an example run that a sandbox came with.
  * - `under-way`: a process is at it.
  * - `unchecked`: the platform does not give its records back that far, or the journal cannot be read that far.
  * - `open`: nobody knows what became of it.
@@ -49,6 +50,8 @@ export interface CompareOptions {
   readonly read: () => AsyncIterable<LoggedOperation>;
   /** Who we are to the platform; absent: nothing can be told to be ours, so that what the journal has not is not looked for. */
   readonly adminId: string | undefined;
+  /** When the platform, a sandbox, began: its runs from before are examples that came with it. Absent: it has none. */
+  readonly madeAt?: Date | undefined;
   /** Leaves out what is older. */
   readonly since?: Date | undefined;
 }
@@ -226,7 +229,7 @@ function notInJournal(
   operations: readonly LoggedOperation[],
   log: AuditLog,
   runs: readonly Run[],
-  { adminId, since, theirs }: CompareOptions & Pick<Strangers, "theirs">,
+  { adminId, since, madeAt, theirs }: CompareOptions & Pick<Strangers, "theirs">,
 ): Check[] {
   if (adminId === undefined) return [];
   const known = new Set(operations.flatMap(({ action, runId }) => (runId === null ? [] : [keyOf(action, runId)])));
@@ -242,9 +245,16 @@ function notInJournal(
   for (const { id: runId, userId, instanceId, startedAt: at, prompt } of runs) {
     if (known.has(keyOf("start", runId)) || log.find("kiloclaw.cli_run.start", runId)) continue;
     const stranger = { at, action: "start", runId, userId, instanceId, adminId, record: null };
-    found.push(...strange({ operations, theirs }, stranger, prompt.length));
+    if (madeAt !== undefined && at < madeAt) found.push(exampleRun(stranger));
+    else found.push(...strange({ operations, theirs }, stranger, prompt.length));
   }
   return found.toSorted((a, b) => a.at.getTime() - b.at.getTime() || `${a.runId}`.localeCompare(`${b.runId}`));
+}
+
+/** Nobody started it: the sandbox was made with it. */
+function exampleRun(run: Omit<Check, "verdict" | "finding" | "detail" | "operation">): Check {
+  const detail = "older than the sandbox: an example run that came with it";
+  return { ...run, verdict: "nothing-to-compare", finding: false, detail, operation: null };
 }
 
 interface Strangers {

@@ -9,6 +9,8 @@ export interface SandboxPlace {
   readonly dataDir: string;
   /** What it is known by, whatever its port. */
   readonly id: string;
+  /** When it began: what it has from before came with it. `undefined` where that is not known. */
+  readonly madeAt: Date | undefined;
 }
 
 /** Has the data directory of the sandbox that was started there last. */
@@ -30,7 +32,8 @@ export async function sandboxOnPort(sandboxDirectory: string, port: number): Pro
   if (identity?.port !== port) return undefined;
   if ([file, identityFile(dataDir)].some((path) => flawsOnTheWay(path, "record").some(({ refused }) => refused)))
     return undefined;
-  return { dataDir, id: identity.id };
+  const { id, madeAt } = identity;
+  return { dataDir, id, madeAt: madeAt === undefined ? undefined : new Date(madeAt) };
 }
 
 /** Writes down that the sandbox in this directory has the port. */

@@ -8,6 +8,8 @@ const identity = z.object({
   id: z.string().regex(/^[0-9a-f]{16}$/),
   /** `null` before its first start. */
   port: z.int().min(1).max(65_535).nullable(),
+  /** When it began, with its example data, in ISO; absent where that is not known. */
+  madeAt: z.iso.datetime().optional(),
 });
 
 export type SandboxIdentity = z.output<typeof identity>;

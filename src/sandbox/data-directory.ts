@@ -29,6 +29,8 @@ export interface DataDirectory {
   publish(state: State): Promise<void>;
   /** From now on it is another sandbox: what was done to the one before was not done to it. */
   renewId(): Promise<void>;
+  /** Writes down that it began now: its example data has just been made. */
+  markMade(): Promise<void>;
   /** Keeps the port for the next start. */
   rememberPort(port: number): Promise<void>;
   /** Whether it is still this sandbox's. Not, when another one has taken it while this process stood still. */
@@ -52,7 +54,7 @@ export async function takeDataDirectory(path: string, onLost: () => void): Promi
   // What a killed sandbox left must not be taken for this one while it starts.
   await rm(stateFile(path), { force: true });
   const secret = await loadSecret(secretFile(path));
-  let identity = (await readIdentity(path)) ?? { id: newId(), port: null };
+  let identity: SandboxIdentity = (await readIdentity(path)) ?? { id: newId(), port: null };
   const identify = async (changed: Partial<SandboxIdentity>) => {
     if (!ownership.holds(0)) throw new SandboxError(`${path} belongs to another sandbox by now.`);
     identity = { ...identity, ...changed };
@@ -64,7 +66,8 @@ export async function takeDataDirectory(path: string, onLost: () => void): Promi
     get id() {
       return identity.id;
     },
-    renewId: () => identify({ id: newId() }),
+    renewId: () => identify({ id: newId(), madeAt: undefined }),
+    markMade: () => identify({ madeAt: new Date().toISOString() }),
     rememberPort: (port) => identify({ port }),
     database: join(path, "database"),
     instances: join(path, "instances"),

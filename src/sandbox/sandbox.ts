@@ -92,7 +92,7 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
     const opened = await openDatabase(options, directory, lost("connection to the database"));
     teardown.add(() => opened.close());
     await migrate(opened.database, options.assets.migrations);
-    await seed(opened.database, options.extraUsers ?? 0);
+    if (await seed(opened.database, options.extraUsers ?? 0)) await directory.markMade();
     return await assemble({ ...options, command }, directory, opened, teardown);
   } catch (error) {
     await teardown.run().catch(() => undefined);
@@ -131,7 +131,7 @@ async function assemble(
     await publish();
     await wipe(database);
     await rm(directory.instances, { recursive: true, force: true });
-    await seed(database, extraUsers);
+    if (await seed(database, extraUsers)) await directory.markMade();
   };
   const app = createApp({
     services: { database, worker, audit, runs: new RunRecords({ database, worker, audit, faults }) },

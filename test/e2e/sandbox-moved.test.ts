@@ -1,6 +1,6 @@
 /** A sandbox that gets another port: what was done to it goes on to belong to it, until it is reset. */
 import { once } from "node:events";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -75,3 +75,34 @@ it("keeps its jobs and its records over another port, is found by its profile, a
   const third = await start();
   expect(third.port).toBe(second.port);
 }, 180_000);
+
+it("is clean to a newcomer's first verify, and a start that no journal has is found all the same", async () => {
+  await start("--port", "0");
+  const first = await inSandbox("audit", "verify", "--json");
+  expect(first.code).toBe(0);
+  const rows = JSON.parse(first.stdout) as Record<string, unknown>[];
+  expect(rows.length).toBeGreaterThan(0);
+  for (const row of rows) {
+    expect(row).toMatchObject({ verdict: "nothing-to-compare", finding: false, action: "start" });
+    expect(row["detail"]).toBe("older than the sandbox: an example run that came with it");
+  }
+
+  const user = "alice@example.com";
+  expect((await inSandbox("runs", "start", "-u", user, "-p", "[rehearse lines=1]", "--wait")).code).toBe(0);
+  await rm(join(configDir, "state", "journal"), { recursive: true });
+  const found = await inSandbox("audit", "verify", "-q");
+  expect(found.code).toBe(9);
+  expect(found.stdout.trim().split("\n")).toHaveLength(1);
+
+  // What says when the sandbox began is gone: nothing is taken for an example then.
+  const identity = join(configDir, "elsewhere", "identity.json");
+  const { madeAt, ...rest } = JSON.parse(await readFile(identity, "utf8")) as Record<string, unknown>;
+  expect(madeAt).toMatch(/Z$/);
+  await writeFile(identity, JSON.stringify(rest));
+  const all = await inSandbox("audit", "verify", "-q");
+  expect(all.stdout.trim().split("\n")).toHaveLength(rows.length + 1);
+
+  // A reset brings new examples.
+  expect(await tool("sandbox", "reset", "--yes")).toMatchObject({ code: 0 });
+  expect((await inSandbox("audit", "verify")).code).toBe(0);
+}, 120_000);

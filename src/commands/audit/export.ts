@@ -51,7 +51,8 @@ async function exportAccounts(context: Context, options: ExportOptions): Promise
   const damages = new Damages(output);
   const read = () => loggedOperations(paths.state, { platform }, damages);
   const progress = await output.busy("asking the platform");
-  const compared = compareWithPlatform(api, { read, adminId, since });
+  const madeAt = (await context.sandboxAt(platform.origin))?.madeAt;
+  const compared = compareWithPlatform(api, { read, adminId, madeAt, since });
   const accounts = await compared
     .then((checks) => accountsOf(api, checks, platform.origin))
     .finally(() => progress.stop());

@@ -89,7 +89,7 @@ async function verify(context: Context, { since, offline }: VerifyOptions): Prom
 
 /** @param elsewhere takes the operations on other platforms. */
 async function compare(
-  { output, paths, platform, me }: Context,
+  { output, paths, platform, me, sandboxAt }: Context,
   api: Api,
   since: GivenTime | undefined,
   elsewhere: Set<string>,
@@ -106,7 +106,8 @@ async function compare(
       else if (from === undefined || operation.at >= from) elsewhere.add(operation.op);
     }
   }
-  const checks = await compareWithPlatform(api, { read, adminId, since: from });
+  const madeAt = (await sandboxAt(meant.origin))?.madeAt;
+  const checks = await compareWithPlatform(api, { read, adminId, madeAt, since: from });
   const users = checks.map(({ userId }) => userId);
   // IDs do where it does not answer.
   const addresses = await addressesOf(api, users, () => undefined);

@@ -9,9 +9,13 @@ import { derivedUuid } from "./uuid.ts";
 /** Rows per insert: a statement can carry 65,535 parameters. */
 const CHUNK = 1_000;
 
-/** Fills the database if it is empty, and adds what is missing of `extraUsers` further customers. */
-export async function seed(database: Database, extraUsers: number): Promise<void> {
-  await database.transaction(async (transaction) => {
+/**
+ * Fills the database if it is empty, and adds what is missing of `extraUsers` further customers.
+ *
+ * @returns whether it was empty.
+ */
+export async function seed(database: Database, extraUsers: number): Promise<boolean> {
+  return database.transaction(async (transaction) => {
     const [existing] = await transaction.select({ total: count() }).from(users);
     if (!existing?.total) {
       await transaction.insert(users).values(PEOPLE.map(userRow));
@@ -33,6 +37,7 @@ export async function seed(database: Database, extraUsers: number): Promise<void
         )
         .onConflictDoNothing();
     }
+    return !existing?.total;
   });
 }
 
