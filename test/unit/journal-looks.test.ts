@@ -11,28 +11,10 @@ import { Ledger } from "../../src/journal/ledger.ts";
 import { OpenIndex } from "../../src/journal/open-index.ts";
 import { identify } from "../../src/journal/process-identity.ts";
 import { readJournal, recordsInBytes } from "../../src/journal/read.ts";
-import { isSeen, promptFacts, type Entry } from "../../src/journal/record.ts";
+import { isSeen } from "../../src/journal/record.ts";
 import { allRecords } from "../../src/journal/scan.ts";
 import { SYSTEM_TIMING } from "../../src/timing.ts";
-
-const invocation: Invocation = {
-  action: "start",
-  profile: "default",
-  origin: "https://app.kilo.ai",
-  adminId: "admin-1",
-  ticket: null,
-  reason: null,
-  tool: "0.0.0-test",
-  pid: process.pid,
-};
-const instanceOf = (index: number) => `20000000-0000-4000-8000-${String(index).padStart(12, "0")}`;
-const intent = (op: string, index: number): Entry => {
-  const target = { userId: `user-${index}`, instanceId: instanceOf(index), runId: null };
-  return { kind: "intent", op, ...target, ...promptFacts("repair it"), knownRunIds: [] };
-};
-const outcome = (op: string, runId = randomUUID()): Entry => {
-  return { kind: "outcome", op, runId, result: "started", settled: true, code: null };
-};
+import { instanceOf, intent, invocation, outcome } from "../support/journal-entries.ts";
 
 let state: string;
 beforeEach(async () => {

@@ -9,31 +9,13 @@ import type { Api } from "../../src/api/api.ts";
 import { SharedLook } from "../../src/async/shared-look.ts";
 import { reconcileItems } from "../../src/bulk/job/resume.ts";
 import { systemFiles, type FileLayer } from "../../src/files/file-layer.ts";
-import { Journal, type Invocation } from "../../src/journal/journal.ts";
+import { Journal } from "../../src/journal/journal.ts";
 import { Ledger } from "../../src/journal/ledger.ts";
 import { OpenIndex } from "../../src/journal/open-index.ts";
-import { promptFacts, type Entry } from "../../src/journal/record.ts";
+import type { Entry } from "../../src/journal/record.ts";
 import { allRecords } from "../../src/journal/scan.ts";
 import { SYSTEM_TIMING } from "../../src/timing.ts";
-
-const invocation: Invocation = {
-  action: "start",
-  profile: "default",
-  origin: "https://app.kilo.ai",
-  adminId: "admin-1",
-  ticket: null,
-  reason: null,
-  tool: "0.0.0-test",
-  pid: process.pid,
-};
-const instanceOf = (index: number) => `20000000-0000-4000-8000-${String(index).padStart(12, "0")}`;
-const intent = (op: string, index: number): Entry => {
-  const target = { userId: `user-${index}`, instanceId: instanceOf(index), runId: null };
-  return { kind: "intent", op, ...target, ...promptFacts("repair it"), knownRunIds: [] };
-};
-const outcome = (op: string): Entry => {
-  return { kind: "outcome", op, runId: randomUUID(), result: "started", settled: true, code: null };
-};
+import { instanceOf, intent, invocation, outcome } from "../support/journal-entries.ts";
 
 let state: string;
 beforeEach(async () => {
