@@ -107,10 +107,10 @@ async function show<Row extends object>(
   await output.list(waiting, view, "nothing is on record");
 }
 
-/** So many customers are asked about at most: a page that somebody reads has no more. */
+/** So many people are asked about at most: a page that somebody reads has no more. */
 const MAX_ASKED = 50;
 
-/** Shows operations with customers' e-mail addresses, as far as they can be asked within a moment, without a login. */
+/** Shows operations with people's e-mail addresses, as far as they can be asked within a moment, without a login. */
 async function showToPeople(context: Context, operations: AsyncIterable<LoggedOperation>): Promise<void> {
   const { output, host, stop } = context;
   const rows: LoggedOperation[] = [];
@@ -119,7 +119,10 @@ async function showToPeople(context: Context, operations: AsyncIterable<LoggedOp
   let addresses: ReadonlyMap<string, string> = new Map();
   try {
     const { credential, origin } = await context.connection();
-    const users = new Set(rows.flatMap((row) => (row.origin === origin ? [row.userId] : [])));
+    const own = rows.filter((row) => row.origin === origin);
+    const users = new Set(
+      own.flatMap(({ userId, adminId, adminEmail }) => [userId, adminEmail ? "" : (adminId ?? "")]),
+    );
     if (credential && users.size > 0 && users.size <= MAX_ASKED) {
       const api = await context.apiAs(credential.token, origin, late.signal);
       addresses = await unlessAborted(
@@ -133,8 +136,8 @@ async function showToPeople(context: Context, operations: AsyncIterable<LoggedOp
   } finally {
     late.release();
   }
-  const user = ({ userId }: LoggedOperation) => addresses.get(userId) ?? userId;
-  await output.list(rows, { ...operationView, columns: (when) => columnsOf(when, user) }, "nothing is on record");
+  const columns = (when: When) => columnsOf(when, (id) => addresses.get(id) ?? id);
+  await output.list(rows, { ...operationView, columns }, "nothing is on record");
 }
 
 /** What became of an operation, in a word or two. */
@@ -143,7 +146,7 @@ function resultWord({ state, result }: LoggedOperation): string {
   return result === null ? state : `${result} (${state})`;
 }
 
-const columnsOf = (when: When, user: (operation: LoggedOperation) => string): Column<LoggedOperation>[] => [
+const columnsOf = (when: When, named: (id: string) => string): Column<LoggedOperation>[] => [
   { header: "WHEN", rank: 2, value: ({ at }) => when(at) },
   { header: "ACTION", rank: 3, value: ({ action }) => action },
   {
@@ -153,8 +156,8 @@ const columnsOf = (when: When, user: (operation: LoggedOperation) => string): Co
     color: ({ state }) => (state === "settled" ? undefined : "magenta"),
   },
   { header: "RUN", rank: 0, id: true, value: ({ runId }) => runId ?? "-" },
-  { header: "USER", rank: 4, shrinkTo: 14, tells: true, value: user },
-  { header: "BY", rank: 5, shrinkTo: 10, value: ({ adminEmail, adminId }) => adminEmail ?? adminId ?? "-" },
+  { header: "USER", rank: 4, shrinkTo: 14, tells: true, value: ({ userId }) => named(userId) },
+  { header: "BY", rank: 5, shrinkTo: 10, value: ({ adminEmail, adminId }) => adminEmail ?? named(adminId ?? "-") },
   { header: "TICKET", rank: 5, shrinkTo: 8, value: ({ ticket }) => ticket ?? "-" },
   { header: "REASON", rank: 6, shrinkTo: 12, enough: 40, value: ({ reason }) => reason ?? "-" },
   { header: "PLAYBOOK", rank: 7, shrinkTo: 10, spare: true, value: ({ playbook }) => playbook ?? "-" },
