@@ -52,6 +52,8 @@ describe("jobs cancel", () => {
     expect(json(log)).toMatchObject([{ action: "start" }, { action: "cancel", ticket: "INC-9" }]);
 
     expect(await isCalledOff(join(desk.configDir, "state"), id)).toBe(true);
+    const shown = await desk.run(["jobs", "show", id, "--no-refresh"]);
+    expect(shown.stderr).toContain("it was cancelled with jobs cancel");
     const resumed = await desk.run(["jobs", "resume", id, "--detach", "--max-running", "10"]);
     expect(resumed.stderr).toContain(`job ${id} was cancelled; it goes on now`);
     expect(await isCalledOff(join(desk.configDir, "state"), id)).toBe(false);

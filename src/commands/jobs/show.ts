@@ -1,4 +1,5 @@
 import type { Command } from "@commander-js/extra-typings";
+import { isCalledOff } from "../../bulk/job/called-off.ts";
 import { loadJob } from "../../bulk/job/job.ts";
 import type { Context, OpenContext } from "../../context.ts";
 import type { Prints } from "../../terminal/rows.ts";
@@ -42,6 +43,7 @@ async function show(context: Context, id: string, refresh: boolean): Promise<voi
       job: "an earlier job",
     }[plan.source.kind];
   output.note(`its targets came from ${from}`);
+  if (await isCalledOff(paths.state, facts.id)) output.note("it was cancelled with jobs cancel");
   if (job.mark.handedOver) output.note("it was exported or imported: somebody may be working on it elsewhere");
   if (facts.state === "stopped" || facts.state === "open")
     output.note(hint`resume it: ${command("jobs resume", facts.id)}`);
