@@ -40,8 +40,10 @@ for (const file of ["sandbox.css", "sandbox.js"]) {
 }
 await cp(fileURLToPath(new URL("completion/scripts", import.meta.url)), `${dist}/completion`, { recursive: true });
 const launcher = fileURLToPath(new URL("../bin/kiloclaw-admin.js", import.meta.url));
-const { stdout: schemas } = await promisify(execFile)(process.execPath, [launcher, "help", "json", "all"]);
-await writeFile(`${dist}/schemas.json`, schemas);
-// The man page is the manual: the program that was just built writes it.
-const { stdout } = await promisify(execFile)(process.execPath, [launcher, "help", "man"]);
-await writeFile(`${dist}/kiloclaw-admin.1`, stdout);
+/** What the program that was just built prints. @param {string[]} argv */
+const printed = async (...argv) => (await promisify(execFile)(process.execPath, [launcher, ...argv])).stdout;
+await writeFile(`${dist}/schemas.json`, await printed("help", "json", "all"));
+// The man page is the manual.
+await writeFile(`${dist}/kiloclaw-admin.1`, await printed("help", "man"));
+// The launcher prints it without the program, where it is not for a terminal of some width.
+await writeFile(`${dist}/help.txt`, await printed("--help"));

@@ -118,9 +118,15 @@ function outOfForm(answer: Answer, procedure: string, body: unknown): ApiError {
   return foreign(procedure, httpStatus, what, { retryAfterMs, detail: text });
 }
 
+/** The schemas that an answer was read by. */
+const asked = new WeakSet<z.ZodType>();
+
 /** @throws ApiError when `data` is not what the contract says. */
 export function parse<T extends z.ZodType>(procedure: string, schema: T, data: unknown): z.output<T> {
-  const parsed = schema.safeParse(data);
+  // To have a parser compiled for a schema pays from the second answer on.
+  const jitless = !asked.has(schema);
+  asked.add(schema);
+  const parsed = schema.safeParse(data, { jitless });
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
   const where = issue?.path.join(".") || "(the whole answer)";

@@ -1,4 +1,5 @@
-import { access, readFile, rename } from "node:fs/promises";
+import { readFileSync } from "node:fs";
+import { access, rename } from "node:fs/promises";
 import { join } from "node:path";
 import type Conf from "conf";
 import * as z from "zod";
@@ -19,18 +20,29 @@ import {
   type Profile,
 } from "./settings-table.ts";
 
-type Shape<S extends "global" | "profile"> = { [K in KeyOf<S>]: z.ZodOptional<(typeof SETTINGS)[K]["schema"]> };
+type Shape<S extends "global" | "profile"> = {
+  [K in KeyOf<S>]: z.ZodOptional<ReturnType<(typeof SETTINGS)[K]["schema"]>>;
+};
 
-function shapeOf<S extends "global" | "profile">(scope: S): Shape<S> {
-  const keys = KEYS.filter((key) => SETTINGS[key].scope === scope);
-  return Object.fromEntries(keys.map((key) => [key, (SETTINGS[key].schema as z.ZodType).optional()])) as Shape<S>;
+function shapeOf<S extends "global" | "profile">(scope: S, named: ReadonlySet<string>): Shape<S> {
+  const keys = KEYS.filter((key) => SETTINGS[key].scope === scope && named.has(key));
+  return Object.fromEntries(keys.map((key) => [key, (SETTINGS[key].schema() as z.ZodType).optional()])) as Shape<S>;
 }
 
-/** What a newer version has put there is kept. */
-const fileSchema = z.looseObject({
-  ...shapeOf("global"),
-  profiles: z.record(z.string().regex(PROFILE_NAME, PROFILE_NAME_WORDS), z.looseObject(shapeOf("profile"))).optional(),
-});
+/**
+ * What the file has to be. What a newer version has put there is kept.
+ *
+ * @param named the settings that it names: to build what no file has a word of takes longer than to read it.
+ */
+function fileSchema(named: ReadonlySet<string>) {
+  const profile = z.looseObject(shapeOf("profile", named));
+  return z.looseObject({
+    ...shapeOf("global", named),
+    profiles: z.record(z.string().regex(PROFILE_NAME, PROFILE_NAME_WORDS), profile).optional(),
+  });
+}
+
+type File = z.output<ReturnType<typeof fileSchema>>;
 
 /** What no file says. */
 export const NO_CONFIG: Config = { profiles: {} };
@@ -59,7 +71,8 @@ export async function readConfig(directory: string, onFlaw: (flaw: Flaw) => void
     });
   let text: string;
   try {
-    text = await readFile(path, "utf8");
+    // Every command waits for it: to have it read beside takes longer than to read it.
+    text = readFileSync(path, "utf8");
   } catch (error) {
     if (isMissing(error)) return NO_CONFIG;
     throw broken(messageOf(error), error);
@@ -71,9 +84,9 @@ export async function readConfig(directory: string, onFlaw: (flaw: Flaw) => void
   } catch (error) {
     throw broken(`it is not JSON: ${jsonError(text) ?? messageOf(error)}`, error);
   }
-  const why = schemaError(json);
-  if (why !== undefined) throw broken(why);
-  const { profiles = {}, ...globals } = fileSchema.parse(json);
+  const read = parsed(json);
+  if ("why" in read) throw broken(read.why);
+  const { profiles = {}, ...globals } = read.file;
   return { ...globals, profiles };
 }
 
@@ -94,12 +107,12 @@ export async function changeConfig(
   await withLock(path, lock, async (check) => {
     assertTrusted(directory, "parent");
     const changed: unknown = JSON.parse(JSON.stringify(change(await readConfig(directory))));
-    const why = schemaError(changed);
-    if (why !== undefined) throw cannotWrite(`it would become unusable: ${why}`);
+    const read = parsed(changed);
+    if ("why" in read) throw cannotWrite(`it would become unusable: ${read.why}`);
     check();
     try {
       const { default: Conf } = await loadConf();
-      const { properties, additionalProperties } = z.toJSONSchema(fileSchema, { io: "input" });
+      const { properties, additionalProperties } = z.toJSONSchema(fileSchema(new Set(KEYS)), { io: "input" });
       const file = new Conf<Record<string, unknown>>({
         cwd: directory,
         configName: "config",
@@ -169,19 +182,26 @@ export async function setConfigAside(directory: string, now: Date): Promise<stri
   return aside;
 }
 
-/** What is wrong with the file's content, in words that name what would be right; `undefined` when nothing is. */
-function schemaError(json: unknown): string | undefined {
+/** The file's content, or what is wrong with it, in words that name what would be right. */
+function parsed(json: unknown): { readonly file: File } | { readonly why: string } {
   // The schema does not see this one.
-  if (hasOwnProto(json)) return '"__proto__" is no name, of a profile or of a setting';
-  const issue = fileSchema.safeParse(json).error?.issues[0];
-  if (issue) {
-    const where = issue.path.length > 0 ? `${issue.path.join(".")}: ` : "";
-    return where + issueWords(issue);
+  if (hasOwnProto(json)) return { why: '"__proto__" is no name, of a profile or of a setting' };
+  const { data: file, error } = fileSchema(keysIn(json)).safeParse(json);
+  if (!file) {
+    const [issue] = error.issues;
+    const where = issue && issue.path.length > 0 ? `${issue.path.join(".")}: ` : "";
+    return { why: where + (issue ? issueWords(issue) : error.message) };
   }
-  const { profiles = {} } = fileSchema.parse(json);
+  const { profiles = {} } = file;
   const homeless = Object.keys(profiles).find((name) => name !== DEFAULT_PROFILE && profiles[name]?.host === undefined);
-  if (homeless !== undefined) return `profiles.${homeless}: it has no host`;
-  return undefined;
+  return homeless === undefined ? { file } : { why: `profiles.${homeless}: it has no host` };
+}
+
+/** The keys of the file itself, of what they hold, and of what that holds: the profiles' settings. */
+function keysIn(json: unknown, depth = 2): ReadonlySet<string> {
+  if (typeof json !== "object" || json === null) return new Set();
+  const inner = depth > 0 ? Object.values(json).flatMap((value) => [...keysIn(value, depth - 1)]) : [];
+  return new Set([...Object.keys(json), ...inner]);
 }
 
 function issueWords(issue: z.core.$ZodIssue): string {

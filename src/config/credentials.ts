@@ -1,6 +1,8 @@
-import { lstat, readFile, readdir, rm } from "node:fs/promises";
+import { lstatSync, readFileSync } from "node:fs";
+import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import * as z from "zod";
+import { lazily } from "../contract/lazily.ts";
 import { CliError, messageOf } from "../errors.ts";
 import { isMissing } from "../files/missing.ts";
 import { assertTrusted } from "../files/trust.ts";
@@ -8,13 +10,15 @@ import { command, hint } from "../typed-command.ts";
 import type { Keyring } from "./keyring.ts";
 import { withLock, type ConfigFolder } from "./lock.ts";
 
-const file = z.strictObject({
-  tokens: z.record(z.string(), z.string()).default({}),
-  /** The origins whose tokens are in the system's keyring: it is slow, and asked only for these. */
-  keyring: z.array(z.string()).default([]),
-});
+const file = lazily(() =>
+  z.strictObject({
+    tokens: z.record(z.string(), z.string()).default({}),
+    /** The origins whose tokens are in the system's keyring: it is slow, and asked only for these. */
+    keyring: z.array(z.string()).default([]),
+  }),
+);
 
-type Stored = z.output<typeof file>;
+type Stored = z.output<ReturnType<typeof file>>;
 
 /** Makes the system's keyring, which is loaded only where it is needed. */
 type OpenKeyring = () => Promise<Keyring>;
@@ -234,10 +238,10 @@ async function read(directory: string): Promise<Stored> {
       cause,
     });
   try {
-    const stats = await lstat(path);
+    const stats = lstatSync(path);
     if (!stats.isFile()) throw untrusted("it is not a plain file (symbolic links are not followed)");
     assertTrusted(path, "token");
-    return file.parse(JSON.parse(await readFile(path, "utf8")));
+    return file().parse(JSON.parse(readFileSync(path, "utf8")));
   } catch (error) {
     if (error instanceof CliError) throw error;
     if (isMissing(error)) return { tokens: {}, keyring: [] };

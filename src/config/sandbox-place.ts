@@ -1,5 +1,6 @@
 /** Which sandbox of this user a port of this machine leads to, by our own files: what answers there is not asked. */
-import { mkdir, readFile } from "node:fs/promises";
+import { readFileSync } from "node:fs";
+import { mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { readIdentity, identityFile } from "../files/sandbox-identity.ts";
 import { flawsOnTheWay } from "../files/trust.ts";
@@ -26,9 +27,13 @@ function portFile(sandboxDirectory: string, port: number): string {
  */
 export async function sandboxOnPort(sandboxDirectory: string, port: number): Promise<SandboxPlace | undefined> {
   const file = portFile(sandboxDirectory, port);
-  const dataDir = await readFile(file, "utf8").catch(() => undefined);
-  if (dataDir === undefined) return undefined;
-  const identity = await readIdentity(dataDir);
+  let dataDir: string;
+  try {
+    dataDir = readFileSync(file, "utf8");
+  } catch {
+    return undefined;
+  }
+  const identity = readIdentity(dataDir);
   if (identity?.port !== port) return undefined;
   if ([file, identityFile(dataDir)].some((path) => flawsOnTheWay(path, "record").some(({ refused }) => refused)))
     return undefined;

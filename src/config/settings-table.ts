@@ -1,11 +1,13 @@
 import { isAbsolute } from "node:path";
 import * as z from "zod";
+import { lazily } from "../contract/lazily.ts";
 import { CliError } from "../errors.ts";
 
 interface Setting<T extends string | boolean = string | boolean> {
   /** A setting of the tool as a whole, or of each profile. */
   readonly scope: "global" | "profile";
-  readonly schema: z.ZodType<T>;
+  /** Built when it is first asked for. */
+  readonly schema: () => z.ZodType<T>;
   /** The values it can have, as a user writes them; absent: any text that its schema takes. */
   readonly values?: readonly string[];
   /** Environment variables that go before the profile, the first before the others, with how each is read. */
@@ -92,7 +94,7 @@ export const SETTINGS = {
   },
   ticketPattern: {
     scope: "profile",
-    schema: z.string().refine(isPattern, "it is not a regular expression"),
+    schema: lazily(() => z.string().refine(isPattern, "it is not a regular expression")),
     summary: "a regular expression that a whole ticket must match",
   },
   requireReason: {
@@ -109,18 +111,20 @@ export const SETTINGS = {
   },
   playbooks: {
     scope: "profile",
-    schema: z.string().refine(isAbsolute, "it is not the absolute path of a folder"),
+    schema: lazily(() => z.string().refine(isAbsolute, "it is not the absolute path of a folder")),
     summary: "the folder with the team's playbooks, such as a git checkout; see help playbooks",
   },
   statusPage: {
     scope: "profile",
-    schema: z.url({ protocol: /^https?$/, error: "it is not an address such as https://status.example.com" }),
+    schema: lazily(() =>
+      z.url({ protocol: /^https?$/, error: "it is not an address such as https://status.example.com" }),
+    ),
     summary: "the address where the platform's operators say what is failing; named when it fails",
   },
 } as const satisfies Readonly<Record<string, Setting>>;
 
 export type Key = keyof typeof SETTINGS;
-export type Value<K extends Key> = z.output<(typeof SETTINGS)[K]["schema"]>;
+export type Value<K extends Key> = z.output<ReturnType<(typeof SETTINGS)[K]["schema"]>>;
 export type KeyOf<S extends Setting["scope"]> = {
   [K in Key]: (typeof SETTINGS)[K]["scope"] extends S ? K : never;
 }[Key];
@@ -161,7 +165,8 @@ export function isGlobal(key: Key): key is KeyOf<"global"> {
  * @throws CliError `usage` that names the valid values.
  */
 export function readValue<K extends Key>(key: K, given: string | boolean, source: string): Value<K> {
-  const { schema, values } = settingOf(key);
+  const { schema: makeSchema, values } = settingOf(key);
+  const schema = makeSchema();
   const asWritten = String(given);
   const known = values === undefined || values.includes(asWritten);
   const read = schema.safeParse(schema instanceof z.ZodBoolean ? asWritten === "true" : asWritten);
@@ -216,15 +221,15 @@ export function unknownWords({ key, profile }: UnknownKey): string {
 }
 
 function choice<const T extends string>(...values: readonly [T, ...T[]]) {
-  return { schema: z.enum(values), values };
+  return { schema: lazily(() => z.enum(values)), values };
 }
 
 function yesOrNo() {
-  return { schema: z.boolean(), values: ["true", "false"] };
+  return { schema: lazily(() => z.boolean()), values: ["true", "false"] };
 }
 
 function text() {
-  return { schema: z.string().min(1, "it cannot be empty") };
+  return { schema: lazily(() => z.string().min(1, "it cannot be empty")) };
 }
 
 function isPattern(text: string): boolean {

@@ -54,7 +54,7 @@ export async function takeDataDirectory(path: string, onLost: () => void): Promi
   // What a killed sandbox left must not be taken for this one while it starts.
   await rm(stateFile(path), { force: true });
   const secret = await loadSecret(secretFile(path));
-  let identity: SandboxIdentity = (await readIdentity(path)) ?? { id: newId(), port: null };
+  let identity: SandboxIdentity = readIdentity(path) ?? { id: newId(), port: null };
   const identify = async (changed: Partial<SandboxIdentity>) => {
     if (!ownership.holds(0)) throw new SandboxError(`${path} belongs to another sandbox by now.`);
     identity = { ...identity, ...changed };

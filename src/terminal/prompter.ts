@@ -20,17 +20,22 @@ export interface ConfirmOptions {
 
 /** Asks the user. Everything it shows goes to standard error. */
 export class Prompter {
-  /** Whether there is a user to ask. */
-  readonly canAsk: boolean;
   readonly #host: Host;
   readonly #output: Pick<Output, "aside" | "mark">;
+  readonly #input: boolean;
   /** Of several questions at once, one is asked after the other. */
   #asked: Promise<unknown> = Promise.resolve();
 
   constructor(host: Host, output: Pick<Output, "aside" | "mark">, { input }: { input: boolean }) {
     this.#host = host;
     this.#output = output;
-    this.canAsk = input && host.stdin.isTTY === true && host.stderr.isTTY === true;
+    this.#input = input;
+  }
+
+  /** Whether there is a user to ask. */
+  get canAsk(): boolean {
+    // Opened when somebody wants to know: two streams take longer than the reading of the settings.
+    return this.#input && this.#host.stderr.isTTY === true && this.#host.stdin.isTTY === true;
   }
 
   /** Loads what questions are made with, as {@link Output.prepare} does for lists: where there is anybody to ask. */

@@ -76,6 +76,9 @@ describe("the program", () => {
     const help = await run(["--help"]);
     expect(help).toMatchObject({ code: 0, stderr: "" });
     expect(help.stdout).toContain("Usage: kiloclaw-admin");
+    // What the launcher has from the build is what the program says.
+    expect(await run([])).toEqual(help);
+    expect(await run(["-h"])).toEqual(help);
   });
 
   it("exits with the code that says what was wrong", async () => {

@@ -15,7 +15,7 @@ beforeEach(async () => {
 
 const set = (...argv: readonly string[]) =>
   spawn(process.execPath, [join(root, "bin", "kiloclaw-admin.js"), "config", "set", ...argv], {
-    env: { PATH: process.env.PATH, HOME: configDir, KILOCLAW_ADMIN_CONFIG_DIR: configDir },
+    env: { PATH: process.env.PATH, HOME: join(configDir, "nobody"), KILOCLAW_ADMIN_CONFIG_DIR: configDir },
     stdio: "ignore",
   });
 const content = async (): Promise<unknown> => JSON.parse(await readFile(join(configDir, "config.json"), "utf8"));

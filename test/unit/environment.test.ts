@@ -20,6 +20,7 @@ const codeOf = (file: string) =>
 
 const SOURCES = [
   "bin/chunks.js",
+  "bin/kiloclaw-admin.js",
   ...readdirSync(join(root, "src"), { recursive: true, encoding: "utf8" })
     .filter((name) => name.endsWith(".ts") && name !== "environment-table.ts")
     .map((name) => `src/${name.replaceAll("\\", "/")}`),

@@ -71,7 +71,7 @@ async function start(context: Context, options: StartOptions): Promise<void> {
     if (!options.detach) throw new CliError("usage", exposed, { hint: better });
     output.warn(`${exposed}; ${better}`);
   }
-  const wantedPort = options.port ?? (await readIdentity(dataDir))?.port ?? PORT;
+  const wantedPort = options.port ?? readIdentity(dataDir)?.port ?? PORT;
   if (options.detach)
     return startDetached(
       context,

@@ -46,7 +46,7 @@ async function status(context: SandboxContext & Pick<Context, "output">, options
     users: found?.users ?? null,
     instances: found?.instances ?? null,
     runs: found?.runs ?? null,
-    id: found?.id ?? (await readIdentity(dataDir))?.id ?? null,
+    id: found?.id ?? readIdentity(dataDir)?.id ?? null,
   };
   await context.output.item(state, stateView);
   if (!found) context.output.note(hint`start it: ${sandboxCommand("start", context, dataDir, { "--detach": true })}`);
