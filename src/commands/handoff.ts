@@ -45,8 +45,8 @@ export function configure(command: Command, open: OpenContext): void {
         "kiloclaw-admin handoff --json | jq -r '.[].next'",
       ) +
         "\n\nOne page for the next shift: admins' runs in progress, runs that failed and were not retried, runs and starts with unknown" +
-        "\noutcome, and jobs that are not finished, each with the command to go on with. Runs are the platform's, whoever of the team" +
-        "\nstarted them; starts with unknown outcome and jobs are this machine's (hand a job over: kiloclaw-admin jobs export).",
+        "\noutcome, and jobs that are not finished, each with the next command. Runs are those of all admins of the" +
+        "\nplatform; starts with unknown outcome and jobs are this machine's (hand a job over: kiloclaw-admin jobs export).",
     )
     .action(async (options) => handoff(await open(), options));
 }

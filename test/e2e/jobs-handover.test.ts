@@ -89,7 +89,7 @@ describe("a job that was exported", () => {
 
     for (const on of [first, second]) {
       const { stderr } = await on.run(["jobs", "show", id, "--no-refresh"]);
-      expect(stderr).toContain("it was exported or imported: somebody may be working on it elsewhere");
+      expect(stderr).toContain("it was exported or imported: another admin may be working on it");
     }
     const resumed = await second.run(["jobs", "resume", id, "--detach", "--max-running", "10"]);
     expect(resumed.code).toBe(0);

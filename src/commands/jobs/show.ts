@@ -44,7 +44,7 @@ async function show(context: Context, id: string, refresh: boolean): Promise<voi
     }[plan.source.kind];
   output.note(`its targets came from ${from}`);
   if (await isCalledOff(paths.state, facts.id)) output.note("it was cancelled with jobs cancel");
-  if (job.mark.handedOver) output.note("it was exported or imported: somebody may be working on it elsewhere");
+  if (job.mark.handedOver) output.note("it was exported or imported: another admin may be working on it");
   if (facts.state === "stopped" || facts.state === "open")
     output.note(hint`resume it: ${command("jobs resume", facts.id)}`);
   output.note(hint`full report: ${command("jobs report", facts.id)}`);
