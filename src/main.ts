@@ -19,7 +19,7 @@ export async function run({ argv, ...launch }: Launch & { argv: readonly string[
 export async function main(argv: readonly string[], host: Host): Promise<number> {
   const { parse, context } = createProgram(host);
   try {
-    await parse(argv);
+    await parse(argv).finally(async () => (await context.opened())?.output.close());
     const opened = await context.opened();
     const code = opened?.endsWellOn(host.stop.reason) ? 0 : (stopCode(host) ?? 0);
     return code === 0 && opened?.output.incomplete ? exitCodeOf("unexpected") : code;

@@ -37,6 +37,8 @@ export interface Timing {
   readonly othersMs: number;
   /** For what has become of a job's runs, where the job is only shown. */
   readonly refreshMs: number;
+  /** For an expression of `--jq` that is at work once the user wants the tool to end. */
+  readonly filterMs: number;
   /** For everything that completes a word, counted from the tool's start: whoever presses TAB waits. */
   readonly completionMs: number;
 }
@@ -107,5 +109,6 @@ export const SYSTEM_TIMING: Timing = {
   doctor: { usualMs: 5_000, answerMs: 6_000, adminMs: 8_000, totalMs: 18_000 },
   othersMs: 5_000,
   refreshMs: 3_000,
+  filterMs: 500,
   completionMs: 250,
 };

@@ -68,6 +68,8 @@ export class Output {
   readonly #jq: Jq | undefined;
   #documents = 0;
   readonly #jqProblems = new Set<string>();
+  /** Everything so far has gone through `--jq`. Never rejects. */
+  #filtered: Promise<void> = Promise.resolve();
   #clock: () => Date | undefined = () => undefined;
   #announced = false;
 
@@ -109,7 +111,7 @@ export class Output {
     const jq =
       options.jq === undefined
         ? undefined
-        : await (await import("./jq.ts")).Jq.compile(options.jq, host.stdout.isTTY ? 2 : undefined);
+        : await (await import("./jq.ts")).Jq.compile(host, options.jq, host.stdout.isTTY ? 2 : undefined);
     const yaml = options.format === "yaml" && !options.quiet ? (await import("./yaml.ts")).yaml : undefined;
     return new Output(host, options, { paint: { stdout, stderr }, colored, jq, yaml });
   }
@@ -140,12 +142,12 @@ export class Output {
   async list<Row extends object>(rows: readonly Row[], view: View<Row>, empty: string): Promise<void> {
     const text = await this.#rows.list(rows, view);
     if (this.format === "table" && rows.length === 0) this.note(empty);
-    else this.#document(text);
+    else await this.#document(text);
   }
 
   /** Shows one row. */
   async item<Row extends object>(row: Row, view: View<Row>): Promise<void> {
-    this.#document(await this.#rows.item(row, view));
+    await this.#document(await this.#rows.item(row, view));
   }
 
   /** From here on, ages are counted by `clock`, as far as it knows what time it is: rows of the platform have its times. */
@@ -178,17 +180,17 @@ export class Output {
 
   /** Writes a JSON value of any shape: as JSON where people look, too. */
   document(value: unknown): void {
-    this.#document(this.#rows.document(value, this.format === "jsonl" ? undefined : 2));
+    void this.#document(this.#rows.document(value, this.format === "jsonl" ? undefined : 2));
   }
 
   /** Writes one event of a stream: as a YAML document where that was asked for, else as a line of JSON. */
   event(event: object): void {
-    this.#document(this.#rows.document(event));
+    void this.#document(this.#rows.document(event));
   }
 
   /** Writes a bare value, such as an ID or a path, as a line of standard output. */
   line(text: string): void {
-    if (this.#jq) this.#document(JSON.stringify(text));
+    if (this.#jq) void this.#document(JSON.stringify(text));
     else this.#data(`${sanitize(text)}\n`);
   }
 
@@ -197,6 +199,7 @@ export class Output {
    * cannot be written.
    */
   async ensureKnown(runId: string): Promise<void> {
+    await this.#filtered;
     // A stream says only afterwards that it could not be written.
     await setImmediate();
     if (this.#host.closed.aborted) this.warn(`standard output is closed; the run: ${runId}`);
@@ -372,12 +375,24 @@ export class Output {
     return this.#screen.aside(work);
   }
 
-  /** Writes what is JSON where that was asked for, through `--jq` where there is one. */
-  #document(text: string): void {
+  /** Waits until all that was to be printed has gone through `--jq`. From then on nothing more does. */
+  async close(): Promise<void> {
+    await this.#filtered;
+    await this.#jq?.close();
+  }
+
+  /** Writes what is JSON where that was asked for, through `--jq` where there is one: one after the other, in their order. */
+  #document(text: string): Promise<void> {
     // Several YAML documents stand apart.
     if (this.format === "yaml" && this.#documents++ > 0) this.#data("---\n");
-    if (!this.#jq) return this.#data(text);
-    const { text: filtered, problem } = this.#jq.apply(text);
+    const jq = this.#jq;
+    if (jq) this.#filtered = this.#filtered.then(() => this.#filter(jq, text));
+    else this.#data(text);
+    return this.#filtered;
+  }
+
+  async #filter(jq: Jq, text: string): Promise<void> {
+    const { text: filtered, problem } = await jq.apply(text);
     this.#data(filtered);
     // Of a stream of events, each may have it.
     if (problem === undefined || this.#jqProblems.has(problem)) return;

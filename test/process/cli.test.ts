@@ -18,7 +18,7 @@ const LONG = "[rehearse lines=1 delay=60]";
 let desk: Desk;
 let env: NodeJS.ProcessEnv;
 beforeAll(async () => {
-  desk = await openDesk();
+  desk = await openDesk({ extraUsers: 2 });
   env = { PATH: process.env.PATH, HOME: desk.configDir, ...desk.env, KILOCLAW_ADMIN_CONFIG_DIR: desk.configDir };
 });
 afterAll(() => desk.close());
@@ -65,6 +65,21 @@ const onTerminal = (argv: readonly string[], pipe = "") => {
   );
   return ending(child);
 };
+
+describe.skipIf(lacks("signals"))("an expression of --jq that never ends", () => {
+  it.each([
+    ["SIGINT", 130],
+    ["SIGTERM", 143],
+  ] as const)("is ended by %s, and the run that was started is named", async (signal, code) => {
+    const user = desk.customer();
+    const child = begin(["runs", "start", "--user", user, "-p", "[rehearse lines=1]", "--jq", "repeat(.)"]);
+    const done = ending(child);
+    await vi.waitFor(async () => expect(await desk.rows(user)).toHaveLength(1), 20_000);
+    child.kill(signal);
+    const [row] = await desk.rows(user);
+    expect(await done).toMatchObject({ code, stdout: "", stderr: expect.stringContaining(`${row?.id}`) });
+  });
+});
 
 describe("the program", () => {
   it("tells its version and its help", async () => {

@@ -1,8 +1,15 @@
 import { describe, expect, it } from "vitest";
-import { Jq } from "../../src/terminal/jq.ts";
+import { Jq, type JqHost } from "../../src/terminal/jq.ts";
+import { root } from "../harness.ts";
 
-const jq = async (expression: string, input: unknown, indent?: number) =>
-  (await Jq.compile(expression, indent)).apply(typeof input === "string" ? input : JSON.stringify(input));
+const idle = new AbortController().signal;
+const host = { root, stop: idle, closed: idle, timing: { filterMs: 60_000 } };
+const jq = async (expression: string, input: unknown, indent?: number, more: Partial<JqHost> = {}) => {
+  const compiled = await Jq.compile({ ...host, ...more }, expression, indent);
+  const filtered = await compiled.apply(typeof input === "string" ? input : JSON.stringify(input));
+  await compiled.close();
+  return filtered;
+};
 
 describe("--jq", () => {
   it.each([
@@ -30,7 +37,7 @@ describe("--jq", () => {
   it.each([".[", "nonsense", "1) | (2", 'include "/etc/passwd"; .', "--arg", "-h", "}"])(
     "refuses %s",
     async (expression) => {
-      const refused = Jq.compile(expression, undefined);
+      const refused = Jq.compile(host, expression, undefined);
       await expect(refused).rejects.toMatchObject({
         kind: "usage",
         message: expect.stringMatching(/^--jq: \w.*sent$/),
@@ -41,6 +48,22 @@ describe("--jq", () => {
   it("gives what came before a failure, and says what failed", async () => {
     expect(await jq(".[].a", [{ a: 1 }, 2])).toEqual({ text: "1\n", problem: 'Cannot index number with string ("a")' });
     expect(await jq("halt_error", {})).toMatchObject({ text: "", problem: expect.any(String) });
+  });
+
+  it.each(["repeat(.)", "[range(infinite)] | length"])("%s ends soon after the command is to end", async (endless) => {
+    const [stopping, closing] = [new AbortController(), new AbortController()];
+    const cutOff = { text: "", problem: "it was cut off before it ended" };
+    const stopped = await Jq.compile({ ...host, stop: stopping.signal, timing: { filterMs: 0 } }, endless, undefined);
+    const unread = await Jq.compile({ ...host, closed: closing.signal }, endless, undefined);
+    const filtered = [stopped.apply("{}"), unread.apply("{}")];
+    stopping.abort("SIGINT");
+    closing.abort();
+    expect(await Promise.all(filtered)).toEqual([cutOff, cutOff]);
+    expect(await stopped.apply("{}")).toEqual(cutOff);
+  });
+
+  it("still filters what is said after the command was told to end", async () => {
+    expect(await jq(".a", { a: 1 }, undefined, { stop: AbortSignal.abort("SIGINT") })).toMatchObject({ text: "1\n" });
   });
 
   it("shows control characters, and keeps JSON JSON", async () => {

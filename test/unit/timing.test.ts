@@ -32,6 +32,7 @@ it("the real machine waits as long as is promised", () => {
     doctor: { usualMs: 5 * SECOND, answerMs: 6 * SECOND, adminMs: 8 * SECOND, totalMs: 18 * SECOND },
     othersMs: 5 * SECOND,
     refreshMs: 3 * SECOND,
+    filterMs: 500,
     completionMs: 250,
   });
 });
