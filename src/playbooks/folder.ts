@@ -84,7 +84,7 @@ async function readPlaybook(file: PlaybookFile): Promise<ReadFile> {
   const bad = (reason: string, flaws: readonly Flaw[] = []): ReadFile => {
     return { ...file, playbook: undefined, problems: [{ line: null, reason }], flaws };
   };
-  if (!PLAYBOOK_NAME.test(file.name)) return bad(`its name is no playbook's: ${NAME_WORDS}`);
+  if (!PLAYBOOK_NAME.test(file.name)) return bad(`rename it: ${NAME_WORDS}`);
   const flaws = flawsOnTheWay(file.path, "settings");
   const refused = flaws.find((flaw) => flaw.refused);
   if (refused) return bad(untrusted(refused).message, flaws);
@@ -100,34 +100,34 @@ async function readPlaybook(file: PlaybookFile): Promise<ReadFile> {
   }
 }
 
-/** Why a file cannot be read, behind its name. */
-function cannot(why: string, cause?: unknown): CliError {
-  return new CliError("local-state", `it cannot be read: ${why}`, { cause });
-}
-
 /** @throws CliError `local-state` */
 async function readRegularFile(given: string): Promise<Buffer> {
   try {
     const path = await realpath(given);
     // Opening anything else may block, or do something.
-    if ((await systemFiles.facts(path)).kind !== "file") throw cannot("it is not a regular file");
+    if ((await systemFiles.facts(path)).kind !== "file") throw unusable("it is not a regular file");
     const opened = await systemFiles.open(path, "read");
     try {
       const { kind, owner: uid, group: gid, mode } = await opened.facts();
       const flaw = flawOf(path, { uid, gid, mode }, "settings");
-      if (kind !== "file" || flaw?.refused === true) throw cannot("it was replaced while it was read");
+      if (kind !== "file" || flaw?.refused === true) throw unusable("it was replaced while it was read");
       const bytes = Buffer.alloc(MAX_BYTES + 1);
       let length = 0;
       for (let read = -1; read !== 0 && length < bytes.length; length += read) {
         read = await opened.read(bytes.subarray(length), length);
       }
-      if (length > MAX_BYTES) throw cannot(`it is longer than ${MAX_BYTES / 1024} KiB`);
+      if (length > MAX_BYTES) throw unusable(`it is longer than ${MAX_BYTES / 1024} KiB`);
       return bytes.subarray(0, length);
     } finally {
       await opened.close();
     }
   } catch (error) {
     if (error instanceof CliError) throw error;
-    throw cannot(isMissing(error) ? "its link leads nowhere" : messageOf(error), error);
+    throw unusable(isMissing(error) ? "its link leads nowhere" : `it cannot be read: ${messageOf(error)}`, error);
   }
+}
+
+/** @param why in words to be read behind the file's name. */
+function unusable(why: string, cause?: unknown): CliError {
+  return new CliError("local-state", why, { cause });
 }

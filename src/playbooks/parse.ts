@@ -73,13 +73,16 @@ export function parsePlaybook(name: string, bytes: Buffer): Parsed {
 function read(name: string, bytes: Buffer): Playbook {
   const { yaml, prompt, promptLine } = partsOf(textOf(bytes));
   const { title, description, requiresTicket, limits, fields, lineOf } = readFrontMatter(yaml);
-  const problems = fields.flatMap((one): Problem[] => problemsWithField(one, lineOf("fields", one.name)));
-  const { template, problems: others } = readPrompt(prompt, promptLine, fields);
-  for (const one of template?.fields ? fields : []) {
-    if (template?.fields.includes(one.name)) continue;
-    problems.push({ line: lineOf("fields", one.name), reason: `the prompt has no {{${one.name}}}` });
-  }
-  if (!template || problems.length + others.length > 0) throw new Unusable(...problems, ...others);
+  const { template, problems } = readPrompt(prompt, promptLine, fields);
+  const ofFields = fields.flatMap((field) => {
+    const line = lineOf("fields", field.name);
+    const unused = template?.fields.includes(field.name) === false;
+    return [
+      ...problemsWithDefault(field, line),
+      ...(unused ? [{ line, reason: `the prompt has no {{${field.name}}}` }] : []),
+    ];
+  });
+  if (!template || ofFields.length + problems.length > 0) throw new Unusable(...ofFields, ...problems);
   return {
     name,
     title,
@@ -192,7 +195,7 @@ function wordsOf(issue: z.core.$ZodIssue): string {
   return isMapping ? "it must be keys and values" : issue.message;
 }
 
-function problemsWithField({ name, pattern, default: preset }: Field, line: number): Problem[] {
+function problemsWithDefault({ name, pattern, default: preset }: Field, line: number): Problem[] {
   if (preset === null) return [];
   return [...problemsWithValues({ pattern }, [preset]).values()].map((problem) => ({
     line,

@@ -1,5 +1,6 @@
-/** Fills a playbook's fields in: by `--set`, by a users file's columns, by their defaults. */
 import { Problems } from "../bulk/input/problems.ts";
+/** Fills a playbook's fields in: by `--set`, by a users file's columns, by their defaults. */
+import { whereOf } from "../bulk/input/prompt-template.ts";
 import type { Entry } from "../bulk/item.ts";
 import { CliError } from "../errors.ts";
 import { option, type Said } from "../typed-command.ts";
@@ -43,7 +44,7 @@ export function fillIn<E extends Entry>(
     for (const [index, value] of of.entries()) {
       const problem = value === undefined ? "it has no value" : wrong.get(value);
       const entry = entries[index];
-      if (problem !== undefined && entry) problems.add(whereOf(entry, index), `${field.name}: ${problem}`);
+      if (problem !== undefined && entry) problems.add(whereOf(entry, index + 1), `${field.name}: ${problem}`);
     }
     return of;
   });
@@ -78,10 +79,6 @@ function checkSet(name: string, fields: readonly Field[], { set, columns }: Valu
 function valueOf(field: Field, { fields }: Entry, set: Values["set"]): string | undefined {
   const own = Object.hasOwn(fields, field.name) ? fields[field.name] : undefined;
   return set.get(field.name) ?? (own === undefined || own.trim() === "" ? (field.default ?? undefined) : own);
-}
-
-function whereOf({ line, named }: Entry, index: number): string {
-  return line === null ? `target ${index + 1} (${named})` : `line ${line}`;
 }
 
 function namesOf(fields: readonly Field[]): string {

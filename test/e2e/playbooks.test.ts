@@ -289,6 +289,25 @@ describe("a start", () => {
     expect(JSON.parse((await desk.run(["audit", "log", "--run", runId ?? "", "--json"])).stdout)).toMatchObject([mark]);
   });
 
+  it("of many keeps it, and its limits, on the machine that takes the job over", async () => {
+    const targets = ["-u", desk.customer(), "-u", desk.customer()];
+    const job = jobOf(await restart(...targets, "--set", "fault=abc", "--yes", "--detach"));
+    const file = join(desk.configDir, "handover.job");
+    expect((await desk.run(["jobs", "export", job, "--save", file])).code).toBe(0);
+    const there = { configDir: await mkdtemp(join(tmpdir(), "kiloclaw-playbooks-")) };
+    expect((await desk.run(["jobs", "import", file], there)).code).toBe(0);
+    expect(JSON.parse((await desk.run(["jobs", "show", job, "--json"], there)).stdout)).toMatchObject({
+      playbook: "restart",
+      playbookSha256: sha256(RESTART),
+    });
+    const beyond = await desk.run(["jobs", "resume", job, "--concurrency", "5"], there);
+    expect({ code: beyond.code, stderr: beyond.stderr }).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('more than playbook "restart" allows: at most 4') as unknown,
+    });
+    await rm(there.configDir, { recursive: true });
+  });
+
   it("is refused where others can change the playbook", async () => {
     await chmod(join(folder, "plain.md"), 0o606);
     const user = desk.customer();

@@ -106,6 +106,12 @@ describe("imports", () => {
     ).toEqual([]);
   });
 
+  it("load YAML only where it is asked for, or a playbook is read", () => {
+    const using = FILES.filter((file) => /from "yaml"/.test(sourceOf(file)));
+    expect(using.toSorted()).toEqual(["playbooks/parse.ts", "terminal/yaml.ts"]);
+    expect(IMPORTS.filter(({ to, kind }) => using.includes(to) && kind !== "dynamic")).toEqual([]);
+  });
+
   it("go in no circle", () => {
     const next = new Map<string, string[]>();
     for (const { from, to } of IMPORTS) next.set(from, [...(next.get(from) ?? []), to]);

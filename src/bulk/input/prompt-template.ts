@@ -81,8 +81,8 @@ export class PromptTemplate {
   }
 }
 
-/** Where an entry is in the input, in words. */
-function whereOf({ line, named }: Entry, number: number): string {
+/** Where an entry is in the input, in words. `number`: which of the entries it is, from 1. */
+export function whereOf({ line, named }: Entry, number: number): string {
   return line === null ? `target ${number} (${named})` : `line ${line}`;
 }
 

@@ -8,6 +8,7 @@ import { isCalledOff, takeUpAgain } from "../../bulk/job/called-off.ts";
 import { assemble, findJob, jobRecord, type Job } from "../../bulk/job/job.ts";
 import { JobRecords } from "../../bulk/job/records.ts";
 import { canaryLeft, reconcileItems } from "../../bulk/job/resume.ts";
+import { fromRecorded } from "../../bulk/job/settings.ts";
 import type { Context, OpenContext } from "../../context.ts";
 import { CliError } from "../../errors.ts";
 import { writerOf } from "../../journal/claim.ts";
@@ -60,6 +61,7 @@ async function resume(context: Context, id: string, options: ResumeOptions): Pro
   const { ticket, reason } = record;
   const platform = await context.platform();
   assertSamePlatform("jobs resume", { ...record, id: file.id }, platform);
+  const usual = jobSettings(options, host.stdout.isTTY === true, fromRecorded(record.settings));
   const why = await whyOf(context, {
     ticket: options.ticket ?? ticket ?? undefined,
     reason: options.reason ?? reason ?? undefined,
@@ -100,7 +102,6 @@ async function resume(context: Context, id: string, options: ResumeOptions): Pro
   } catch (error) {
     throw await stoppedError(context, file.id, before, error);
   }
-  const usual = jobSettings(options, host.stdout.isTTY === true, job.settings);
   const settings = {
     ...usual,
     canary: canaryLeft(job.items, job.settings.canary),

@@ -55,7 +55,7 @@ const checkView: View<Checked> = {
   fields: ["path", "name", "line", "problem"] as const satisfies readonly (keyof Checked)[],
   id: ({ name }) => name,
   columns: () => [
-    { header: "FILE", rank: 0, id: true, value: ({ path }) => path },
+    { header: "FILE", rank: 0, value: ({ path }) => path },
     { header: "LINE", rank: 2, value: ({ line }) => (line === null ? "-" : String(line)) },
     {
       header: "PROBLEM",

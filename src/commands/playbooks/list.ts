@@ -44,7 +44,7 @@ const playbookView: View<ShownPlaybook> = {
   fields: PLAYBOOK_FIELDS,
   id: ({ name }) => name,
   columns: () => [
-    { header: "PLAYBOOK", rank: 0, id: true, value: ({ name }) => name },
+    { header: "PLAYBOOK", rank: 0, value: ({ name }) => name },
     {
       header: "TITLE",
       rank: 1,

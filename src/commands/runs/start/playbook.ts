@@ -19,17 +19,18 @@ export const playbookOption = () =>
   new Option("--playbook <name>", "start with the prompt of this playbook; see: playbooks list").argParser(once);
 
 export const setOption = () =>
-  new Option("--set <field=value>", "a field of the playbook; again for each").argParser(
-    (text: string, previous: ReadonlyMap<string, string> | undefined): ReadonlyMap<string, string> => {
-      const [, field, value] = /^([^=]+)=([^]*)$/.exec(text) ?? [];
-      if (field === undefined || value === undefined) {
-        throw new InvalidArgumentError("Give the field and its value, such as fault=timeout.");
-      }
-      if (value.trim() === "") throw new InvalidArgumentError("The value is empty: is a variable not set?");
-      if (previous?.has(field)) throw new InvalidArgumentError(`The field ${field} was given twice.`);
-      return new Map([...(previous ?? []), [field, value]]);
-    },
-  );
+  new Option(
+    "--set <field=value>",
+    "a field of the playbook, again for each; not one that is a column of the targets",
+  ).argParser((text: string, previous: ReadonlyMap<string, string> | undefined): ReadonlyMap<string, string> => {
+    const [, field, value] = /^([^=]+)=([^]*)$/.exec(text) ?? [];
+    if (field === undefined || value === undefined) {
+      throw new InvalidArgumentError("Give the field and its value, such as fault=timeout.");
+    }
+    if (value.trim() === "") throw new InvalidArgumentError("The value is empty: is a variable not set?");
+    if (previous?.has(field)) throw new InvalidArgumentError(`The field ${field} was given twice.`);
+    return new Map([...(previous ?? []), [field, value]]);
+  });
 
 /** A playbook that a start is made with. */
 export interface ChosenPlaybook {
