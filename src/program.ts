@@ -302,6 +302,8 @@ export function createProgram(host: Host) {
   let named: Command = program;
   /** What fills each command. */
   const fills = new Map<unknown, Fill>();
+  /** What each command prints for programs. */
+  const prints = new Map<unknown, () => Promise<Prints>>();
   const add = (parent: Command, name: string, told: Told, fill: (command: Command) => ReturnType<Fill>) => {
     const added = addCommand(parent, name, told, (command) => {
       named = command;
@@ -310,8 +312,8 @@ export function createProgram(host: Host) {
     fills.set(added.command, added.fill);
     return added.command;
   };
-  const addVerb = (parent: Command, name: string, { summary, load }: Verb) =>
-    add(parent, name, { summary }, async (command) => {
+  const addVerb = (parent: Command, name: string, { summary, load }: Verb) => {
+    const added = add(parent, name, { summary }, async (command) => {
       const { configure, prints } = await load();
       await configure(command, open(command));
       // What a command prints may be declared in more modules than it runs with.
@@ -320,6 +322,9 @@ export function createProgram(host: Host) {
       command.optionsGroup(COMMON);
       addCommonOptions(command);
     });
+    prints.set(added, async () => (await load()).prints());
+    return added;
+  };
   for (const [name, { summary, alias, verbs }] of Object.entries(NOUNS)) {
     const noun = add(program, name, { summary }, () => {
       addCommonOptions(noun, { hidden: true });
@@ -343,7 +348,12 @@ export function createProgram(host: Host) {
 
   add(program, COMPLETE, { summary: "list what can be typed next", hidden: true }, async (command) => {
     const { configureComplete } = await import("./commands/complete.ts");
-    configureComplete(command, { program, fill: async (chosen) => fills.get(chosen)?.(), host });
+    configureComplete(command, {
+      program,
+      fill: async (chosen) => fills.get(chosen)?.(),
+      prints: async (chosen) => (await prints.get(chosen)?.()) ?? [],
+      host,
+    });
   });
 
   const parse = async (argv: readonly string[]): Promise<void> => {

@@ -13,12 +13,15 @@ import type { Lookup } from "../completion/lookup.ts";
 import { linesFor, readLine, type Line } from "../completion/shells.ts";
 import { resolvePaths } from "../config/paths.ts";
 import type { Host } from "../terminal/host.ts";
+import type { Prints } from "../terminal/rows.ts";
 import { VALUE_KINDS } from "./shared/value-kinds.ts";
 
 interface Tree {
   readonly program: Command;
   /** Has a command filled with its own options, arguments or commands. */
   readonly fill: (command: Node) => Promise<void>;
+  /** What a command prints for programs. */
+  readonly prints: (command: Node) => Promise<Prints>;
 }
 
 /**
@@ -64,6 +67,10 @@ class Sources {
   async #valuesOf(kind: ValueKind, cursor: Cursor): Promise<readonly Candidate[]> {
     const { config, state } = resolvePaths(this.#host.env);
     switch (kind) {
+      case "field":
+        return (await this.#tree.prints(cursor.command)).flatMap(({ view }) =>
+          (view?.fields ?? []).map((value) => ({ value, description: view?.shape ?? "" })),
+        );
       case "topic":
         return this.#topics(cursor);
       case "profile":

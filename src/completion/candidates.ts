@@ -12,7 +12,11 @@ export type ValueKind =
   | "setting"
   | "setting-value"
   | "topic"
-  | "procedure";
+  | "procedure"
+  | "field";
+
+/** Several of these can be typed in one word, with commas between. */
+const LISTED: readonly string[] = ["field"] satisfies ValueKind[];
 
 /** What a value is where it is a file's name, which the shell itself completes. */
 type FileKind = "file" | "directory";
@@ -49,8 +53,8 @@ export async function candidatesAt(
   kinds: KindTable,
   valuesOf: (kind: ValueKind, cursor: Cursor) => Promise<readonly Candidate[]>,
 ): Promise<Answer> {
-  const { wanted, head, typed, command } = cursor;
-  const fitting = (found: readonly Candidate[]): Candidate[] => {
+  const { wanted, typed, command } = cursor;
+  const fitting = (found: readonly Candidate[], { head, typed }: Place = cursor): Candidate[] => {
     const unique = new Map<string, Candidate>();
     // What is known twice is known best where it was found first.
     for (const candidate of found) if (!unique.has(candidate.value)) unique.set(candidate.value, candidate);
@@ -74,7 +78,19 @@ export async function candidatesAt(
     known.map((kind) => (kind === "file" || kind === "directory" ? [] : valuesOf(kind, cursor))),
   );
   const files = known.find((kind) => kind === "file" || kind === "directory");
-  return { candidates: fitting(found.flat()), files };
+  if (!known.some((kind) => LISTED.includes(kind))) return { candidates: fitting(found.flat()), files };
+  const { head, listed, typed: last } = lastOfList(cursor);
+  const others = found.flat().filter(({ value }) => !listed.includes(value));
+  return { candidates: fitting(others, { head, typed: last }), files };
+}
+
+/** Where a value is being typed. */
+type Place = Pick<Cursor, "head" | "typed">;
+
+/** The last of values with commas between, and those before it. */
+function lastOfList({ head, typed }: Place): Place & { readonly listed: readonly string[] } {
+  const comma = typed.lastIndexOf(",") + 1;
+  return { head: head + typed.slice(0, comma), typed: typed.slice(comma), listed: typed.split(",").slice(0, -1) };
 }
 
 /** The commands that a command's help lists. */

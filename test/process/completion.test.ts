@@ -96,6 +96,7 @@ describe.each(["bash", "zsh", "fish"] as const)("%s", (name) => {
         "list",
         "--status=completed",
       ]);
+      expect((await type("kiloclaw-admin runs list --fields id,exitC\t\r")).args.at(-1)).toBe("id,exitCode");
       expect((await type("kiloclaw-admin -o js\tl\t\r")).args).toEqual(["-o", "jsonl"]);
       expect((await type("kiloclaw-admin config get requireT\t\r")).args).toEqual(["config", "get", "requireTicket"]);
       expect((await type("kiloclaw-admin --profile=def\truns li\t\r")).args).toEqual([

@@ -29,6 +29,14 @@ describe("candidates", () => {
     expect(Object.keys(found).filter((name) => name.startsWith("_"))).toEqual([]);
   });
 
+  it("offers the fields of what a command prints, one after the other", async () => {
+    expect(await namesFor("runs", "list", "--fields", "user")).toEqual(["userId", "userEmail"]);
+    expect(await namesFor("runs", "list", "--fields", "id,userId,user")).toEqual(["id,userId,userEmail"]);
+    expect(await namesFor("runs", "list", "--fields", "id,i")).not.toContain("id,id");
+    const { stdout } = await run(["__complete", "--", "bash", "=:", "kiloclaw-admin jobs list --fields=id,tick"]);
+    expect(stdout).toBe("id,ticket\n:none\n");
+  });
+
   it.each(Object.entries(NOUNS))("are all verbs of %s", async (noun, { verbs, alias }) => {
     const names = Object.keys(verbs);
     expect(await namesFor(noun, "")).toEqual(names);

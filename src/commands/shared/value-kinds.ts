@@ -12,6 +12,7 @@ export const VALUE_KINDS: KindTable = {
   // As an argument, a user with one active instance stands for it.
   instance: ["instance", "user"],
   "--instance": ["instance"],
+  "--fields": ["field"],
   "--run": ["run"],
   "--profile": ["profile"],
   job: ["job"],

@@ -9,7 +9,7 @@ _kiloclaw_admin() {
     case $line in
       :file | :directory) compopt -o default 2>/dev/null ;;
       :*) ;;
-      *[!-A-Za-z0-9._+@=]*) continue ;;
+      *[!-A-Za-z0-9._+@=,]*) continue ;;
       *)
         COMPREPLY+=("$line")
         continue
