@@ -176,6 +176,18 @@ describe.concurrent("before anything is sent", () => {
     expect(dry.stderr).toContain("| see a port\n");
   });
 
+  it("a prompt that is typed is shown once before the question", async () => {
+    const [first = "", second = ""] = take(2);
+    const argv = ["runs", "start", "--user", first, "--user", second];
+    const asked = desk.begin(argv, { tty: true, env: { NO_COLOR: "1" } });
+    await asked.waitFor(/What should the agent repair\?/);
+    asked.type("fix the port\r");
+    await asked.waitFor(/Start 2 runs\?/);
+    asked.type("n\r");
+    const { stderr } = await asked.done;
+    expect(stderr.match(/\| fix the port/g)).toHaveLength(1);
+  });
+
   it("a dry run shows the plan and ends", async () => {
     const users = take(2);
     const result = await start([...users, users[0] ?? "", "nobody@example.com"], OK, "--dry-run", "--json");

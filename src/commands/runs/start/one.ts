@@ -38,6 +38,10 @@ export async function startOne(context: Context, options: StartOneOptions): Prom
   });
   const who = subject.email ?? subject.userId;
   const prompt = given ?? (await askForPrompt(context, options));
+  if (given === undefined) {
+    output.note(`the prompt, ${prompt.length} characters:`);
+    output.quote(prompt);
+  }
   const [field] = playbook ? [] : (/\{\{\s*[\w.-]+\s*\}\}/.exec(prompt) ?? []);
   if (field !== undefined) {
     output.warn(`${field} is sent as it stands: fields are filled in for several targets, from --users-file`);

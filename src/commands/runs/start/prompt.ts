@@ -68,8 +68,8 @@ export async function readPrompt(
 }
 
 /**
- * Asks the user for the prompt, and shows it back. Last of all: what somebody has written must not be lost to something that could be
- * found out before.
+ * Asks the user for the prompt. Last of all: what somebody has written must not be lost to something that could be found out before.
+ * Whoever calls shows it back, before anything is sent.
  *
  * @throws CliError `usage`; `interrupted`
  */
@@ -77,14 +77,11 @@ export async function askForPrompt(
   context: Pick<Context, "host" | "output" | "prompter" | "platform">,
   sources: PromptSources,
 ): Promise<string> {
-  const { output, prompter, platform } = context;
+  const { prompter, platform } = context;
   const prompt = sources.edit
     ? await editPrompt(context, sources)
     : await prompter.text("What should the agent repair?", await platform());
-  checkPrompt(prompt);
-  output.note(`the prompt, ${prompt.length} characters:`);
-  output.quote(prompt);
-  return prompt;
+  return checkPrompt(prompt);
 }
 
 async function editPrompt(
