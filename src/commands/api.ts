@@ -1,3 +1,5 @@
+import { stat } from "node:fs/promises";
+import { resolve } from "node:path";
 import { addAbortSignal } from "node:stream";
 import { text as readAll } from "node:stream/consumers";
 import { Option, type Command } from "@commander-js/extra-typings";
@@ -6,6 +8,7 @@ import type { Procedure } from "../contract/procedures.ts";
 import { CliError, messageOf } from "../errors.ts";
 import { jsonError } from "../json.ts";
 import type { Prints } from "../terminal/rows.ts";
+import { command, hint, type Said } from "../typed-command.ts";
 import { mutateOnRecord } from "./api/on-record.ts";
 import { procedureNamed } from "./api/procedure.ts";
 import { withoutSecrets } from "./api/secrets.ts";
@@ -104,8 +107,22 @@ async function inputOf(
   if (given === undefined) return checked(procedure, undefined);
   const text = given === "-" ? await readAll(addAbortSignal(host.stop, host.stdin)) : given;
   const wrong = jsonError(text);
-  if (wrong !== undefined) throw new CliError("usage", `--input is not JSON: ${wrong}; nothing was sent`);
-  return checked(procedure, JSON.parse(text));
+  if (wrong === undefined) return checked(procedure, JSON.parse(text));
+  const where = given === "-" ? "standard input (--input -)" : "--input";
+  throw new CliError("usage", `${where} is not JSON: ${wrong}; nothing was sent`, {
+    hint: await inputHint(resolve(host.cwd, given), given, procedure),
+  });
+}
+
+async function inputHint(path: string, given: string, { path: name, kind }: Procedure): Promise<Said> {
+  const called = command("api", name, { "--mutate": kind === "mutation" || undefined, "--input": "-" });
+  const isFile = await stat(path).then(
+    (facts) => facts.isFile(),
+    () => false,
+  );
+  if (isFile) return hint`to send what is in the file: ${called} < ${given}`;
+  if (given === "-") return hint`fix it, then: ${called} < FILE`;
+  return `quote the whole of it for the shell: --input '{"limit": 5}'`;
 }
 
 function checked({ path, input: shape }: Procedure, input: unknown): unknown {

@@ -82,6 +82,15 @@ describe("api, a query", () => {
     expect({ code, stdout }).toEqual({ code: 0, stdout: "[]\n" });
   });
 
+  it("whose input is no JSON is told where it came from, and how to send a file", async () => {
+    const named = await call(["other.rows", "--input", import.meta.filename]);
+    expect(named).toMatchObject({ code: 2, stdout: "" });
+    expect(named.stderr).toMatch(/api other\.rows --input=- < \S+api\.test\.ts\n/);
+    const piped = await call(["other.rows", "--input", "-"], { stdin: '{\n  "limit": 5,\n}' });
+    expect(piped.stderr).toContain("standard input (--input -) is not JSON: line 3, column 1: unexpected }");
+    expect(piped.stderr).toMatch(/fix it, then: kiloclaw-admin .*api other\.rows --input=- < FILE\n/);
+  });
+
   it("of which nothing is known is answered as it comes, without secrets", async () => {
     const { code, stdout } = await call(["other.rows"]);
     expect(code).toBe(0);
@@ -96,7 +105,8 @@ describe("api, a query", () => {
   });
 
   it.each([
-    [["other.rows", "--input", "{"], "not JSON: line 1"],
+    [["other.rows", "--input", "{"], "--input is not JSON: line 1, column 2: it ends too early"],
+    [["other.rows", "--input", "{limit: 5}"], `--input '{"limit": 5}'`],
     [[LIST, "--input", '{"limit": 1000}'], "does not take this input: .limit"],
     [[LIST, "-o", "csv"], "no form for -o csv"],
     [[LIST, "--fields", "id"], "no form for --fields"],
