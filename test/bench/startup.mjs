@@ -15,10 +15,10 @@ const env = { ...process.env, KILOCLAW_ADMIN_CONFIG_DIR: home, KILOCLAW_ADMIN_PR
 delete env.NODE_EXTRA_CA_CERTS;
 
 const CASES = [
-  { name: "--version", argv: ["--version"], limit: 1.2 },
-  { name: "--help", argv: ["--help"], limit: 1.6 },
+  { name: "--version", argv: ["--version"], limit: 1.08 },
+  { name: "--help", argv: ["--help"], limit: 1.35 },
   { name: "runs --help", argv: ["runs", "--help"], limit: 1.6 },
-  { name: "runs list --no-refresh -o json", argv: ["runs", "list", "--no-refresh", "-o", "json"], limit: 4 },
+  { name: "runs list --no-refresh -o json", argv: ["runs", "list", "--no-refresh", "-o", "json"], limit: 3 },
 ];
 
 /**
