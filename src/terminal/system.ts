@@ -34,8 +34,10 @@ export function systemHost({ root, version }: Launch): { host: Host; leaveWith(c
   }
   let left = false;
   process.once("beforeExit", () => {
+    // All has gone out. Node would take its heap apart before it ends; the system is faster.
+    if (left) process.exit();
     // Nothing is left that could still go on.
-    if (!left) process.stderr.write("error: the command ended before it was done; this is a bug\n");
+    process.stderr.write("error: the command ended before it was done; this is a bug\n");
   });
   const guarded = once((stream: NodeJS.WriteStream) => {
     stream.on("error", (error: NodeJS.ErrnoException) => {
@@ -102,7 +104,7 @@ export function systemHost({ root, version }: Launch): { host: Host; leaveWith(c
   };
   return {
     host,
-    // Never `process.exit()` here: it cuts a pipe at 64 KiB. The process ends when everything has gone out.
+    // Never `process.exit()` here: it cuts a pipe at 64 KiB. The process ends when everything has gone out, at `beforeExit`.
     leaveWith: (code) => {
       left = true;
       process.exitCode = failed && code === 0 ? UNSAID : code;
