@@ -41,6 +41,7 @@ for (const name of names) {
     tsconfigFile: "none",
     concurrency: Number(values.concurrency),
     timeoutMS: 20_000,
+    dryRunTimeoutMinutes: 15,
     tempDirName: "node_modules/.stryker-tmp",
     ignorePatterns: ["dist"],
     reporters: ["dots"],

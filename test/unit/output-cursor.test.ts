@@ -234,7 +234,7 @@ describe("output so far, poll by poll", () => {
   });
 
   // Mutants are counted at every step, which takes longer than the steps.
-  it.skipIf("MUTATION_TESTS" in process.env).each([
+  it.each([
     ["of the same line", (size: number) => "x\n".repeat(size / 2), "x\n"],
     ["that is the same but for its end", (size: number) => `${"x".repeat(size - 1)}y`, "x"],
     [
