@@ -45,7 +45,13 @@ exports.loadChunk = (name, argv) => {
     cache?.add(id, source, script);
     const module = { exports: {} };
     modules.set(id, module);
-    script.runInThisContext().call(module.exports, module.exports, load, module, path, DIST);
+    try {
+      script.runInThisContext().call(module.exports, module.exports, load, module, path, DIST);
+    } catch (error) {
+      // Half a module is none: it is tried again, as `require` would.
+      modules.delete(id);
+      throw error;
+    }
     return module.exports;
   };
   return load(name);
