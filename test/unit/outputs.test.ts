@@ -1,5 +1,5 @@
 /** The outputs of cancelled runs, on disks that fill up, fail and lose power: kept whole or not at all. */
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -72,6 +72,43 @@ describe("on a real disk", () => {
     await mkdir(join(places.temporary, basename(dirname(path))), { mode: 0o755 });
     await writeFile(path, "planted");
     expect(await keptOutput(places, RUN)).toBeUndefined();
+  });
+
+  it("of several copies the latest counts, wherever it lies; what is in folders of other names is not looked at", async () => {
+    const places = { state: join(folder, "state"), temporary: join(folder, "tmp") };
+    expect(await keptOutput(places, RUN)).toBeUndefined();
+    const at = (name: string) => join(places.temporary, name, `${RUN}.log`);
+    const copies = [
+      { path: join(places.state, "outputs", `${RUN}.log`), hour: 2 },
+      { path: at("kiloclaw-admin-output-a"), hour: 3 },
+      { path: at("kiloclaw-admin-output-b"), hour: 1 },
+      { path: at("elsewhere"), hour: 4 },
+    ];
+    for (const { path, hour } of copies) {
+      await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+      await writeFile(path, `of hour ${hour}`);
+      await utimes(path, hour * 3_600, hour * 3_600);
+    }
+    expect(await keptOutput(places, RUN)).toEqual({ path: at("kiloclaw-admin-output-a"), text: "of hour 3" });
+    expect(await keptOutput(places, RUN.replace("3f", "4f"))).toBeUndefined();
+    await rm(at("kiloclaw-admin-output-a"));
+    expect((await keptOutput(places, RUN))?.text).toBe("of hour 2");
+  });
+
+  it("a copy that cannot be read is said, where there is no other", async () => {
+    const places = { state: join(folder, "state"), temporary: join(folder, "tmp") };
+    await mkdir(places.state);
+    // Not a folder: what is in it cannot be looked at, which is not the same as not being there.
+    await writeFile(join(places.state, "outputs"), "in the way");
+    await expect(keptOutput(places, RUN)).rejects.toMatchObject({
+      kind: "local-state",
+      message: expect.stringContaining(`cannot be read: ${join(places.state, "outputs")}`),
+      hints: ["the platform has none of this run; make it readable, then ask again"],
+    });
+    const other = join(places.temporary, "kiloclaw-admin-output-a", `${RUN}.log`);
+    await mkdir(dirname(other), { recursive: true, mode: 0o700 });
+    await writeFile(other, OUTPUT);
+    expect((await keptOutput(places, RUN))?.text).toBe(OUTPUT);
   });
 
   it("an empty copy, as an earlier version left it on a full disk, is not taken for an output", async () => {
