@@ -67,7 +67,7 @@ async function retryFailed(context: Context, id: string, options: RetryOptions):
   const states = [...RETRIED, ...(options.also ?? [])];
   const entries = items.flatMap((item): AddressedEntry[] => (states.includes(item.state) ? addressed(item) : []));
   if (entries.length === 0) {
-    throw new CliError("not-found", `job ${facts.id} has no target that is ${states.join(", ")}`, {
+    throw new CliError("not-found", `job ${facts.id} has no target to retry: none is ${states.join(", ")}`, {
       hint: hint`see each target's outcome: ${command("jobs report", facts.id)}`,
     });
   }

@@ -18,7 +18,7 @@ export const groupView: View<FailureGroup> = {
       value: ({ signature }) => signature,
       color: ({ state }) => stateColor(state),
     },
-    { header: "SUCH AS", rank: 2, value: ({ samples: [first] }) => first?.runId ?? first?.named ?? "-" },
+    { header: "EXAMPLE", rank: 2, value: ({ samples: [first] }) => first?.runId ?? first?.named ?? "-" },
   ],
 };
 

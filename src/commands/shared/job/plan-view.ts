@@ -22,7 +22,7 @@ const WORDS = {
   "machine-unknown": ["machine unknown", "yellow", "checked again before anything is sent"],
   "machine-down": ["machine down", "yellow", "nothing will be sent"],
   "no-instance": ["no instance", "red", "nothing will be sent"],
-  ambiguous: ["ambiguous", "red", "nothing will be sent; name the instance"],
+  ambiguous: ["ambiguous", "red", "nothing will be sent; give the ID of the instance in place of the user"],
   unknown: ["unknown", "red", "no such user and no such instance"],
   duplicate: ["duplicate", "dim", "left out"],
 } as const satisfies Record<PlannedState, readonly [string, Color, string]>;
