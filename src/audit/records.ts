@@ -19,15 +19,21 @@ export const AUDIT_FIELDS = [
   "message",
   "createdAt",
   "metadata",
+  "userEmail",
 ] as const satisfies readonly (keyof AuditRecord)[];
 
 /** The most records the platform gives of one user; there is no way to the older ones. */
 export const MAX_AUDIT_RECORDS = 50;
 
 /** The newest audit records about a user, newest first. */
-export async function listAudit(api: Api, userId: string, limit: number): Promise<AuditRecord[]> {
+export async function listAudit(
+  api: Api,
+  userId: string,
+  limit: number,
+  userEmail: string | null = null,
+): Promise<AuditRecord[]> {
   const rows = await api.query(admin.adminAuditLogs, { userId, limit: Math.min(limit, MAX_AUDIT_RECORDS) });
-  return rows.map((row) => recordOf(row));
+  return rows.map((row) => ({ ...recordOf(row), userEmail }));
 }
 
 /** Audit records, with the users of whom the platform may have more than it gives. */
@@ -37,8 +43,12 @@ export interface AuditRecords {
 }
 
 /** What there is about a user since then, newest first. */
-export async function auditOf(api: Api, userId: string, since?: () => Date): Promise<AuditRecords> {
-  const all = await listAudit(api, userId, MAX_AUDIT_RECORDS);
+export async function auditOf(
+  api: Api,
+  { userId, userEmail }: { readonly userId: string; readonly userEmail: string | null },
+  since?: () => Date,
+): Promise<AuditRecords> {
+  const all = await listAudit(api, userId, MAX_AUDIT_RECORDS, userEmail);
   const records = all.filter(({ createdAt }) => since === undefined || createdAt >= since());
   return { records, cut: records.length === MAX_AUDIT_RECORDS ? [userId] : [] };
 }
@@ -48,10 +58,10 @@ export async function auditOf(api: Api, userId: string, since?: () => Date): Pro
  * so that is as near as one can come to all of it.
  */
 export async function auditSince(api: Api, since: () => Date): Promise<AuditRecords> {
-  const userIds = new Set<string>();
-  for await (const { userId } of listRuns(api, { since }, Number.MAX_SAFE_INTEGER)) userIds.add(userId);
+  const users = new Map<string, { readonly userId: string; readonly userEmail: string | null }>();
+  for await (const run of listRuns(api, { since }, Number.MAX_SAFE_INTEGER)) users.set(run.userId, run);
   const parts: AuditRecords[] = [];
-  for await (const part of pooled(userIds, CONCURRENCY, (userId) => auditOf(api, userId, since))) parts.push(part);
+  for await (const part of pooled(users.values(), CONCURRENCY, (user) => auditOf(api, user, since))) parts.push(part);
   const records = parts.flatMap((part) => part.records);
   return {
     records: records.toSorted((a, b) => (timeAndId(a) < timeAndId(b) ? 1 : -1)),
@@ -63,7 +73,7 @@ function timeAndId({ createdAt, id }: AuditRecord): string {
   return `${createdAt.toISOString()} ${id}`;
 }
 
-function recordOf(row: z.output<typeof admin.adminAuditLogs.output>[number]): AuditRecord {
+function recordOf(row: z.output<typeof admin.adminAuditLogs.output>[number]): Omit<AuditRecord, "userEmail"> {
   const id = (name: string) => {
     const value = row.metadata?.[name];
     return typeof value === "string" ? value : null;

@@ -40,5 +40,6 @@ export const auditRecordShape = z
     message: z.string(),
     createdAt: z.date(),
     metadata: z.record(z.string(), z.unknown()).nullable(),
+    userEmail: z.string().nullable().meta({ description: "of targetUserId, where it is known" }),
   })
   .meta({ description: "a record of the platform's audit log" });

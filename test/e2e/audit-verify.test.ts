@@ -341,4 +341,33 @@ describe("audit list --since", () => {
     const cut = await cli(["audit", "list", "--since", begun, "-L", "1"]);
     expect(cut.stderr).toContain("1 of 2: --limit 0 for all");
   });
+
+  it("says whose instance it was, with no request more", async () => {
+    const user = customer();
+    const run = await start(user);
+    for (const argv of [
+      ["--since", begun],
+      ["--user", user],
+      ["--run", run],
+    ]) {
+      const before = (await desk.requests("admin/api/users")).length;
+      const { stdout } = await cli(["audit", "list", ...argv, "--json"]);
+      expect(rows({ code: 0, stdout, stderr: "" })).toMatchObject([{ runId: run, userEmail: user }]);
+      expect((await desk.requests("admin/api/users")).length - before).toBeLessThanOrEqual(1);
+    }
+    expect((await cli(["audit", "list", "--user", user])).stdout).toContain(user);
+  });
+});
+
+describe("the addresses of many customers", () => {
+  it("are found among their runs, not one by one", async () => {
+    const users = Array.from({ length: 12 }, () => customer());
+    for (const user of users) await start(user);
+    const before = (await desk.requests("admin/api/users")).length;
+    const verified = await verify("--json");
+    expect(operations(verified).map(({ userEmail }) => userEmail)).toEqual(users);
+    const log = await cli(["audit", "log"], { tty: true, columns: 200 });
+    for (const user of users) expect(log.stdout).toContain(user);
+    expect((await desk.requests("admin/api/users")).length).toBe(before);
+  });
 });

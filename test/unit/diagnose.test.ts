@@ -64,6 +64,7 @@ const start: AuditRecord = {
   message: "CLI run started",
   createdAt: ago(1),
   metadata: null,
+  userEmail: null,
 };
 
 const evidence = (given: Partial<Evidence> = {}): Evidence => ({

@@ -83,7 +83,7 @@ async function find(
   const [run] = runId === undefined ? [] : await findRuns(context, api, [runId], { user });
   const userId = subject?.userId ?? run?.userId;
   if (userId === undefined) return since === undefined ? { records: [], cut: [] } : auditSince(api, since);
-  const { records, cut } = await auditOf(api, userId, since);
+  const { records, cut } = await auditOf(api, { userId, userEmail: subject?.email ?? run?.userEmail ?? null }, since);
   if (!run) return { records, cut };
   // All there can be about a run is younger than the run.
   const complete = records.some(({ createdAt }) => createdAt < run.startedAt);
@@ -103,8 +103,15 @@ const auditView: View<AuditRecord> = {
     { header: "WHEN", rank: 2, value: ({ createdAt }) => when(createdAt) },
     { header: "ACTION", rank: 1, value: ({ action }) => action.replace(/^kiloclaw\./, "") },
     { header: "RUN", rank: 0, id: true, value: ({ runId }) => runId ?? "-" },
+    {
+      header: "USER",
+      rank: 3,
+      shrinkTo: 14,
+      tells: true,
+      value: ({ userEmail, targetUserId }) => userEmail ?? targetUserId,
+    },
     { header: "ACTOR", rank: 3, shrinkTo: 10, value: ({ actorEmail, actorId }) => actorEmail ?? actorId ?? "-" },
     { header: "INSTANCE", rank: 5, id: true, spare: true, value: ({ instanceId }) => instanceId ?? "-" },
-    { header: "MESSAGE", rank: 4, shrinkTo: 20, enough: 40, tells: true, value: ({ message }) => message },
+    { header: "MESSAGE", rank: 6, shrinkTo: 20, enough: 40, value: ({ message }) => message },
   ],
 };

@@ -107,9 +107,6 @@ async function show<Row extends object>(
   await output.list(waiting, view, "nothing is on record");
 }
 
-/** So many people are asked about at most: a page that somebody reads has no more. */
-const MAX_ASKED = 50;
-
 /** Shows operations with people's e-mail addresses, as far as they can be asked within a moment, without a login. */
 async function showToPeople(context: Context, operations: AsyncIterable<LoggedOperation>): Promise<void> {
   const { output, host, stop } = context;
@@ -123,7 +120,7 @@ async function showToPeople(context: Context, operations: AsyncIterable<LoggedOp
     const users = new Set(
       own.flatMap(({ userId, adminId, adminEmail }) => [userId, adminEmail ? "" : (adminId ?? "")]),
     );
-    if (credential && users.size > 0 && users.size <= MAX_ASKED) {
+    if (credential && users.size > 0) {
       const api = await context.apiAs(credential.token, origin, late.signal);
       addresses = await unlessAborted(
         late.signal,
