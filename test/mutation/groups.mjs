@@ -1,4 +1,8 @@
-/** The safety core, in groups: what is changed, and the tests nearest to it. Left out: models that take a minute for each change. */
+/**
+ * The safety core, in groups: what is changed, and the tests nearest to it. Left out: models that take a minute for each change.
+ * `timeoutMs`: for tests that wait for nothing, after which a change counts as one that never ends.
+ */
+/** @type {Record<string, { readonly mutate: string[], readonly tests: string[], readonly timeoutMs?: number }>} */
 export const GROUPS = {
   start: {
     mutate: [
@@ -43,5 +47,6 @@ export const GROUPS = {
     mutate: ["src/runs/output/cursor.ts", "src/terminal/sanitize.ts"],
     // Not `unit/hostile-output`: thousands of texts, instrumented, for each change.
     tests: ["unit/output-cursor", "unit/sanitize"],
+    timeoutMs: 5_000,
   },
 };

@@ -23,7 +23,9 @@ const UNDETECTED = new Set(["Survived", "NoCoverage"]);
 const totals = { killed: 0, left: 0 };
 mkdirSync("dist", { recursive: true });
 for (const name of names) {
-  const { mutate: all, tests } = GROUPS[/** @type {keyof typeof GROUPS} */ (name)];
+  const group = GROUPS[name];
+  if (!group) continue;
+  const { mutate: all, tests, timeoutMs = 20_000 } = group;
   const mutate = values.only === undefined ? all : [values.only];
   process.env.MUTATION_TESTS = JSON.stringify(tests.map((test) => `${test}.test.ts`));
   const began = performance.now();
@@ -40,7 +42,7 @@ for (const name of names) {
     // TypeScript 7 has no API that could read it, and nothing here needs it.
     tsconfigFile: "none",
     concurrency: Number(values.concurrency),
-    timeoutMS: 20_000,
+    timeoutMS: timeoutMs,
     dryRunTimeoutMinutes: 15,
     tempDirName: "node_modules/.stryker-tmp",
     ignorePatterns: ["dist"],

@@ -28,6 +28,8 @@ describe("an output is kept whole or not at all", () => {
       disk.failAt(at, fault);
       const kept = await keepOutput(PLACES, RUN, OUTPUT, disk).catch((error: unknown) => error);
       steps = disk.steps;
+      const drafts = fault === "power" ? [] : disk.paths().filter((path) => path.endsWith(".part"));
+      expect(drafts).toEqual([]);
       for (const after of [disk, ...Array.from({ length: 20 }, () => disk.afterPowerCut(() => dice.chance()))]) {
         const found = outputsOn(after);
         expect(found.filter((text) => text !== OUTPUT && text !== EARLIER)).toEqual([]);
@@ -37,11 +39,27 @@ describe("an output is kept whole or not at all", () => {
     expect(steps).toBeGreaterThan(5);
   });
 
+  it("says how much of it a full disk took, and where it is instead", async () => {
+    // The first operation makes the folder; the file is then opened, written, synced.
+    const reasons = new Set<string | null>();
+    for (let at = 1; at <= 8; at++) {
+      const disk = new Disk();
+      disk.failAt(at, "short");
+      const { path, problem } = await keepOutput(PLACES, RUN, OUTPUT, disk);
+      expect(outputsOn(disk)).toEqual([OUTPUT]);
+      expect(path.startsWith(problem === null ? "/state/outputs/" : "/tmp/kiloclaw-admin-output-")).toBe(true);
+      expect(disk.paths()).toEqual([path]);
+      reasons.add(problem);
+    }
+    expect([...reasons]).toContain(`only ${OUTPUT.length / 2} of ${OUTPUT.length} bytes could be written`);
+  });
+
   it("leaves nothing of it where nothing takes it, and says both reasons", async () => {
     const disk = new Disk();
     disk.failFrom(1, "ENOSPC");
     await expect(keepOutput(PLACES, RUN, OUTPUT, disk)).rejects.toMatchObject({
       kind: "local-state",
+      cause: { code: "ENOSPC" },
       message: expect.stringMatching(/neither in \/state\/outputs\/.*ENOSPC.* nor in \/tmp .*ENOSPC/),
     });
     expect(disk.paths()).toEqual([]);
@@ -109,6 +127,18 @@ describe("on a real disk", () => {
     await mkdir(dirname(other), { recursive: true, mode: 0o700 });
     await writeFile(other, OUTPUT);
     expect((await keptOutput(places, RUN))?.text).toBe(OUTPUT);
+  });
+
+  it("a copy that is no file is said, as one that cannot be read", async () => {
+    const places = { state: folder, temporary: join(folder, "tmp") };
+    const path = join(folder, "outputs", `${RUN}.log`);
+    await mkdir(path, { recursive: true });
+    await writeFile(join(path, "a file"), "so that the folder has a size on every file system");
+    await expect(keptOutput(places, RUN)).rejects.toMatchObject({
+      kind: "local-state",
+      message: expect.stringContaining(path),
+      cause: { code: "EISDIR" },
+    });
   });
 
   it("an empty copy, as an earlier version left it on a full disk, is not taken for an output", async () => {
