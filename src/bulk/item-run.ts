@@ -18,7 +18,7 @@ export function runOf({ target, runId, startedAt }: Item): Run | undefined {
   });
 }
 
-/** What becomes of a target whose run has ended. @param lastLine of its output: why it failed, most likely. */
+/** The final state of a target whose run has ended. @param lastLine the last line of its output: most likely why it failed. */
 export function afterRun(
   { status, outcomeUnknown, startedAt, completedAt, exitCode }: Run,
   lastLine: string | null,

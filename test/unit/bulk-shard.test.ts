@@ -95,21 +95,25 @@ describe("--shard auto/N", () => {
 
   it("is the slice that all schedulers agree on, or the one that a person has set", () => {
     fc.assert(
-      fc.property(machine, scheduler, scheduler, fc.object(), ([slot, all], one, another, other) => {
-        const noise = Object.fromEntries(
-          Object.entries(other).flatMap(([name, value]) =>
-            SHARD_VARIABLES.includes(name) ? [] : [[name, `${value}`]],
-          ),
-        );
-        expect(auto(all, { ...noise, ...one(slot, all), ...another(slot, all) })).toEqual({
-          number: slot + 1,
-          of: all,
-        });
-        expect(auto(all, { ...one(0, all + 1), KILOCLAW_ADMIN_SHARD: `${slot}` })).toEqual({
-          number: slot + 1,
-          of: all,
-        });
-      }),
+      fc.property(
+        machine,
+        scheduler,
+        scheduler,
+        fc.dictionary(fc.string(), fc.string()),
+        ([slot, all], one, another, other) => {
+          const noise = Object.fromEntries(
+            Object.entries(other).flatMap(([name, value]) => (SHARD_VARIABLES.includes(name) ? [] : [[name, value]])),
+          );
+          expect(auto(all, { ...noise, ...one(slot, all), ...another(slot, all) })).toEqual({
+            number: slot + 1,
+            of: all,
+          });
+          expect(auto(all, { ...one(0, all + 1), KILOCLAW_ADMIN_SHARD: `${slot}` })).toEqual({
+            number: slot + 1,
+            of: all,
+          });
+        },
+      ),
     );
   });
 

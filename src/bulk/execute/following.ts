@@ -4,7 +4,7 @@ import type { Run } from "../../runs/run.ts";
 import { watchMany } from "../../runs/watch/many.ts";
 import type { Watched } from "../../runs/watch/watched.ts";
 
-/** Who is told what becomes of followed runs. A slot is an item's position in the job. */
+/** Callbacks for the outcomes of followed runs. A slot is an item's position in the job. */
 export interface Follower {
   /** Its run wrote something; its last line. */
   wrote(slot: number, line: string): void;

@@ -27,7 +27,7 @@ export type Verdict =
   /** Nothing has happened, and nothing more is to be sent. `error`: why; absent: everything is to stop. */
   | { readonly is: "over"; readonly error?: unknown };
 
-/** What a start tells about the platform: that it answers, that it wants less, that it fails, that there is no way to it. */
+/** What the answer to a start says about the platform: it works, it throttles, it fails, or it cannot be reached. */
 type Pressure = "answered" | "pushed-back" | "failed" | "unreached" | undefined;
 
 export interface Judged {

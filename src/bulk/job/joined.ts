@@ -119,7 +119,7 @@ function rowsOf(tries: readonly Slice[]): Row[] {
   return [...rows.values()].flat();
 }
 
-/** What a later job says of an entry, with what that leaves of the earlier ones. */
+/** The outcome of an entry by a later job, merged with what still holds of the earlier ones. */
 function after(before: readonly Row[], now: Row): readonly Row[] {
   const { runId, attached } = now.item;
   const left = before.filter((row) => mayHaveRun(row) && !(runId !== null && isExplained(row, now)));

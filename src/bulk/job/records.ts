@@ -44,7 +44,7 @@ export function markOf(
   return { journal, since: new Date(since), adminIds: new Set(adminIds), handedOver };
 }
 
-/** What a journal says of a job: told record by record, it keeps what matters. */
+/** The state of a job according to its journal, built up record by record. */
 export class JobRecords {
   #job: JobRecord | undefined;
   #last: JournalRecord | undefined;

@@ -11,7 +11,7 @@ export const expectCountOption = () =>
     wholeNumber(0, 100_000),
   );
 
-/** What says that something may be done to many, where nobody is asked. */
+/** The options that confirm an action on many targets without a question. */
 export interface ConfirmOptions {
   readonly yes?: boolean | undefined;
   readonly expectCount?: number | undefined;

@@ -69,7 +69,7 @@ async function sendCancel(api: Api, run: Run, stop: AbortSignal): Promise<Pick<C
       const pauseMs = Math.max(pause, Math.min(failure?.retryAfterMs ?? 0, MAX_WAIT_MS));
       await wait(pauseMs, signal).catch(() => undefined);
       if (signal.aborted) break;
-      // Who wants out sends nothing more, but is still told what became of the run.
+      // After an interruption nothing more is sent, but the run's outcome is still looked up.
       if (index === 0 || !stop.aborted) {
         try {
           await api.mutate(admin.cancelKiloCliRun, runRef(run), { signal });

@@ -6,7 +6,7 @@ import { DueQueue } from "../../async/due-queue.ts";
  */
 export type Lane = "shared" | "suspect" | "slow";
 
-/** Whoever is asked about again and again. */
+/** A run that is polled again and again. */
 export interface Turn {
   readonly lane: Lane;
   /** When it is asked about next, on the clock of the schedule's user. */
@@ -29,7 +29,7 @@ const MAX_UNDER_WAY = { shared: 60, suspect: 10, slow: 8 } as const satisfies Re
 const LANES = ["shared", "suspect", "slow"] as const satisfies readonly Lane[];
 
 /**
- * Who is asked about when, and who together. Knows no clock, no platform and no answer. What it costs grows with what is due,
+ * Which runs are polled when, and which together. Knows no clock, no platform and no answer. What it costs grows with what is due,
  * not with what waits.
  */
 export class Schedule<T extends Turn> {

@@ -128,7 +128,7 @@ export async function doJob(
       mark,
       admin,
       prompt,
-      // Who does not read any more what is started wants no more of it.
+      // With its reader gone, a job starts nothing more.
       stop: AbortSignal.any([stop, closed]),
       timeoutMs: options.jobTimeout ?? null,
       isCalledOff: () => isCalledOff(paths.state, id),
@@ -191,7 +191,7 @@ export async function stoppedError(
 
 const PROMISES_NOTHING_SENT: readonly ErrorKind[] = ["auth", "unreachable", "local-state"];
 
-/** What is on its way is not worth keeping: whoever goes on with the job begins it anew. */
+/** A target that is waiting or starting is not kept: a resumed job begins it again. */
 function isKept({ state }: Item): boolean {
   return state !== "waiting" && state !== "starting";
 }
