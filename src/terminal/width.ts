@@ -1,5 +1,6 @@
 /** How much room a text takes on a terminal. Loaded only where something is laid out. */
 import stringWidth from "string-width";
+import { lazily } from "../contract/lazily.ts";
 
 /** A column for each character: most of what is measured is nothing else, and finding out about the rest takes long. */
 const PLAIN = /^[\u0020-\u007e…]*$/;
@@ -7,7 +8,8 @@ const PLAIN = /^[\u0020-\u007e…]*$/;
 const PLAIN_OR_WIDE =
   /^[\u0020-\u007e…\u3001-\u3020\u3041-\u3096\u30a1-\u30fa\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3\uff01-\uff60]*$/;
 const NARROW = /[\u0020-\u007e…]+/g;
-const graphemes = new Intl.Segmenter(undefined, { granularity: "grapheme" });
+/** Node takes 25 ms to make it: for those texts only that are not plain. */
+const graphemes = lazily(() => new Intl.Segmenter(undefined, { granularity: "grapheme" }));
 
 /** The columns that a safe text takes, colours aside. */
 export function widthOf(text: string): number {
@@ -25,7 +27,7 @@ export function cutTo(text: string, width: number): string {
   if (PLAIN.test(text)) return text.length <= width ? text : `${text.slice(0, width - 1)}…`;
   let used = 0;
   let fitting = 0;
-  for (const { segment, index } of graphemes.segment(text)) {
+  for (const { segment, index } of graphemes().segment(text)) {
     used += widthOf(segment);
     if (used > width) return `${text.slice(0, fitting)}…`;
     if (used < width) fitting = index + segment.length;
