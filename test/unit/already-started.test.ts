@@ -47,19 +47,26 @@ describe("a run is taken", () => {
   });
 });
 
-/** A platform with so many rows, newest first, a minute apart, of which those at these places fit. */
-function platformWith(count: number, fitting: ReadonlySet<number>) {
+/** A platform with so many rows, newest first, a minute apart or as they are told, of which those at these places fit. */
+function platformWith(
+  count: number,
+  fitting: ReadonlySet<number>,
+  startOf = (place: number) => at((count - place) * 60_000),
+) {
   const all = Array.from({ length: count }, (_, place) =>
     run({
       id: `b0000000-0000-4000-8000-${String(place).padStart(12, "0")}`,
       prompt: fitting.has(place) ? "gateway" : "another",
-      startedAt: at((count - place) * 60_000),
+      startedAt: startOf(place),
     }),
   );
   let pages = 0;
   const api = {
-    query: async ({ path }: { path: string }, { offset, limit }: { offset: number; limit: number }) => {
-      if (path !== admin.listAllCliRuns.path) throw new Error(path);
+    query: async (
+      { path }: { path: string },
+      { offset, limit, search }: { offset: number; limit: number; search?: string },
+    ) => {
+      if (path !== admin.listAllCliRuns.path || search !== INSTANCE) throw new Error(`${path} of ${search}`);
       pages += 1;
       const runs = all.slice(offset, offset + limit).map((one) => ({
         id: one.id,
@@ -96,6 +103,21 @@ describe("rows are paged back", () => {
       ),
       { numRuns: 60 },
     );
+  });
+
+  it("to five seconds before it, and no further", async () => {
+    const { api, newest, all, pages } = platformWith(350, new Set([100]));
+    const since = new Date((all[100]?.startedAt.getTime() ?? 0) + 5_000);
+    expect(await new AlreadyStarted(api, START, since).find(newest)).toMatchObject({ id: all[100]?.id });
+    expect(pages()).toBe(2);
+    const later = platformWith(350, new Set([100]));
+    expect(await new AlreadyStarted(later.api, START, new Date(since.getTime() + 1)).find(newest)).toBeUndefined();
+    expect(later.pages(), "the rest is older still").toBe(2);
+  });
+
+  it("also where the last of the newest is of the very same time", async () => {
+    const { api, newest, all } = platformWith(120, new Set([110]), (place) => at(place < 90 ? 60_000 : -5_000));
+    expect(await new AlreadyStarted(api, START, SINCE).find(newest)).toMatchObject({ id: all[110]?.id });
   });
 
   it("only where the newest do not go back that far", async () => {
