@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { access, rename } from "node:fs/promises";
 import { join } from "node:path";
 import type Conf from "conf";
@@ -71,6 +71,8 @@ export async function readConfig(directory: string, onFlaw: (flaw: Flaw) => void
     });
   let text: string;
   try {
+    // A pipe could keep the process, deaf to everything, from ever reading on.
+    if (!statSync(path).isFile()) throw new Error("it is not a regular file");
     // Every command waits for it: to have it read beside takes longer than to read it.
     text = readFileSync(path, "utf8");
   } catch (error) {

@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
@@ -253,6 +253,15 @@ describe("a profile's output, colour and times", () => {
       expect(`${plain.stdout}${plain.stderr}`).not.toContain("\u001b");
     }
   });
+});
+
+it("a folder in the place of the settings file is told: 12", async () => {
+  const directory = await mkdtemp(join(tmpdir(), "kiloclaw-no-file-"));
+  await mkdir(join(directory, "config.json"));
+  const { code, stderr } = await runAnywhere(["config", "list"], { configDir: directory });
+  expect(code).toBe(12);
+  expect(stderr).toContain("it is not a regular file");
+  await rm(directory, { recursive: true });
 });
 
 describe("a settings file broken by hand", () => {
