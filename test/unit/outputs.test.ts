@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { CliError } from "../../src/errors.ts";
+import { systemFiles, type FileLayer } from "../../src/files/file-layer.ts";
 import { writeWholeFile } from "../../src/files/whole-file.ts";
 import { keepOutput, keptOutput } from "../../src/runs/output/kept.ts";
 import { Dice } from "../faults/dice.ts";
@@ -90,6 +91,29 @@ describe("on a real disk", () => {
     await mkdir(join(places.temporary, basename(dirname(path))), { mode: 0o755 });
     await writeFile(path, "planted");
     expect(await keptOutput(places, RUN)).toBeUndefined();
+  });
+
+  it.each([false, true])("no file is left open, whether it can be written or not: %s", async (isFull) => {
+    let open = 0;
+    const files: FileLayer = {
+      ...systemFiles,
+      open: async (path, mode) => {
+        const file = await systemFiles.open(path, mode);
+        open += 1;
+        return {
+          ...file,
+          write: async (bytes) => (isFull ? 1 : file.write(bytes)),
+          close: () => {
+            open -= 1;
+            return file.close();
+          },
+        };
+      },
+    };
+    const places = { state: join(folder, "state"), temporary: folder };
+    const kept = await keepOutput(places, RUN, OUTPUT, files).catch((error: unknown) => error);
+    expect(kept instanceof CliError).toBe(isFull);
+    expect(open).toBe(0);
   });
 
   it("of several copies the latest counts, wherever it lies; what is in folders of other names is not looked at", async () => {
