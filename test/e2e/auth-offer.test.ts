@@ -32,7 +32,7 @@ const ASKING: Readonly<Record<string, readonly string[]>> = {
   "auth status": [],
 };
 /** Nouns and commands that work without a token; of jobs, which have to be there first, those that need one are tried apart. */
-const LOCAL = ["audit log", "auth login", "auth logout", "config", "doctor", "jobs", "sandbox"];
+const LOCAL = ["audit log", "auth login", "auth logout", "config", "doctor", "jobs", "playbooks", "sandbox"];
 
 describe("without a token", () => {
   it("are all commands that need one", () => {
