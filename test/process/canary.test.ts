@@ -31,11 +31,12 @@ beforeAll(async () => {
   await Promise.all(["bin", "dist"].map((folder) => mkdir(join(installed, folder))));
   await Promise.all([
     copyFile(join(root, "package.json"), join(installed, "package.json")),
-    copyFile(join(root, "bin", "kiloclaw-admin.js"), join(installed, "bin", "kiloclaw-admin.js")),
     symlink(join(root, "node_modules"), join(installed, "node_modules")),
-    ...readdirSync(join(root, "dist"), { withFileTypes: true })
-      .filter((entry) => entry.isFile())
-      .map(({ name }) => copyFile(join(root, "dist", name), join(installed, "dist", name))),
+    ...["bin", "dist"].flatMap((folder) =>
+      readdirSync(join(root, folder), { withFileTypes: true })
+        .filter((entry) => entry.isFile())
+        .map(({ name }) => copyFile(join(root, folder, name), join(installed, folder, name))),
+    ),
   ]);
   await writeFile(join(installed, "dist", "keyring.cjs"), KEYRING);
   home = await mkdtemp(join(tmpdir(), "kiloclaw-home-"));
